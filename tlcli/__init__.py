@@ -1,0 +1,9 @@
+"""Transfer learning and knowledge distillation for image classifiers, driven by YAML."""
+
+import os
+
+# Keras reads it at import; TensorFlow's start-up chatter would bury a plan or an error.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+__version__ = "0.1.0"

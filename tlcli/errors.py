@@ -1,0 +1,39 @@
+"""What `tl` raises when the caller can mend it: one line, no traceback."""
+
+
+class TlError(Exception):
+    """A mistake of the caller, or a fault of the machine, told in one line.
+
+    Attributes:
+        exit_code: What the process ends with.
+    """
+
+    exit_code = 1
+
+
+class ConfigError(TlError):
+    """A value that cannot be used: where it stands, what it is, what to write instead.
+
+    Attributes:
+        where: Dotted place in the configuration, or a file.
+        problem: What was given and why it does not work.
+        remedy: A sentence that says what to do.
+    """
+
+    exit_code = 2
+
+    def __init__(self, where: str, problem: str, remedy: str) -> None:
+        self.where, self.problem, self.remedy = where, problem, remedy
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+
+class DataError(ConfigError):
+    """A file or a data set that cannot be used as it is."""
+
+    exit_code = 1
+
+
+def require(condition: object, where: str, given: object, remedy: str) -> None:
+    """Raise a ConfigError "got <given>" at the dotted place unless the condition holds."""
+    if not condition:
+        raise ConfigError(where, f"got {given!r}", remedy)

@@ -1,0 +1,183 @@
+"""Turn a config group's values into its checked option object.
+
+An option is a module `tlcli.<group>.<name>` with one frozen dataclass named like the group
+(`Backbone`, `Optimizer`, …). The dataclass fields are the schema: YAML gives all of them and none
+more. Types are checked here, ranges in the class's `__post_init__`.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tlcli.errors import ConfigError
+
+GROUPS = (
+    "data", "augmentation", "backbone", "head", "finetune", "loss",
+    "distillation", "teacher", "optimizer", "schedule", "hardware",
+)  # fmt: skip
+
+
+def config_root() -> Path:
+    """Folder of the shipped YAML files, in a wheel or in a checkout."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """'Did you mean …?' when a choice is close, else the list of choices."""
+    choices = sorted(choices)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]}?"
+    shown = ", ".join(choices[:24]) + (", …" if len(choices) > 24 else "")
+    return f"Choose one of {shown}." if choices else "There is nothing to choose from."
+
+
+def plugins(group: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """Options that installed packages add through entry points `tlcli.<group>`, by name."""
+    return {e.name: e for e in importlib.metadata.entry_points(group=f"tlcli.{group}")}
+
+
+def plugin_config_dirs() -> list[Path]:
+    """Folders `configs` beside the modules of installed plug-ins; nothing is imported."""
+    found = []
+    for group in GROUPS:
+        for entry in plugins(group).values():
+            spec = importlib.util.find_spec(entry.module.partition(".")[0])
+            for place in (spec.submodule_search_locations or []) if spec else []:
+                folder = Path(place) / "configs"
+                if folder.is_dir() and folder not in found:
+                    found.append(folder)
+    return found
+
+
+def names(group: str) -> dict[str, str]:
+    """Options of a group as YAML files, with the package each comes from."""
+    found = {p.stem: "tlcli" for p in (config_root() / group).glob("*.yaml")}
+    for folder in plugin_config_dirs():
+        package = folder.parent.name
+        found |= {p.stem: package for p in (folder / group).glob("*.yaml")}
+    return dict(sorted(found.items()))
+
+
+def option_class(group: str, name: str) -> type:
+    """The dataclass that a group's option `name:` stands for.
+
+    Raises:
+        ConfigError: No such module in the group.
+    """
+    where = f"{group}.name"
+    class_name = group.capitalize()
+    known = {p.stem for p in (Path(__file__).parent / group).glob("[!_]*.py")}
+    if isinstance(name, str) and name in known:
+        return typing.cast(
+            "type", getattr(importlib.import_module(f"tlcli.{group}.{name}"), class_name)
+        )
+    extra = plugins(group)
+    if name in extra:
+        return typing.cast("type", extra[name].load())
+    raise ConfigError(
+        where, f"no {group} is called {name!r}", nearest(str(name), [*known, *extra])
+    )
+
+
+def build(group: str, values: Mapping[str, Any]) -> Any:
+    """The checked option object of a group.
+
+    Args:
+        group: One of GROUPS.
+        values: Its keys as composed, `name` included.
+
+    Raises:
+        ConfigError: Unknown option or key, missing value, wrong type or range.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(group, f"got {values!r}", f"Give an option: {group}=NAME.")
+    if "name" not in values:
+        raise ConfigError(f"{group}.name", "no value", f"Give {group}=NAME.")
+    return build_dataclass(option_class(group, values["name"]), values, group)
+
+
+def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
+    """A frozen dataclass from plain values, each checked against its annotation.
+
+    Raises:
+        ConfigError: Unknown key, missing value, wrong type or range.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    given = {k: v for k, v in values.items() if k != "name" or "name" in fields}
+    for key in given:
+        if key not in fields:
+            raise ConfigError(
+                f"{where}.{key}" if where else str(key),
+                f"{values.get('name', where or 'tl')} has no such option",
+                nearest(str(key), fields),
+            )
+    checked = {}
+    for key in fields:
+        place = f"{where}.{key}" if where else key
+        if key not in given or given[key] == "???":
+            raise ConfigError(place, "no value", f"Give {place}=VALUE.")
+        checked[key] = _checked(given[key], hints[key], place)
+    return cls(**checked)
+
+
+def _checked(value: Any, hint: Any, where: str) -> Any:
+    """The value as the annotation wants it, or a ConfigError."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _checked_union(value, typing.get_args(hint), where)
+    if origin is typing.Literal:
+        choices = typing.get_args(hint)
+        if value not in choices or isinstance(value, bool) != any(value is c for c in choices):
+            raise ConfigError(where, f"got {value!r}", nearest(str(value), map(str, choices)))
+        return value
+    if origin in (tuple, list):
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(where, f"got {value!r}", "Give a list, as [a,b].")
+        inner = typing.get_args(hint)[0]
+        return tuple(_checked(v, inner, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin in (dict, Mapping) or (origin and issubclass(origin, Mapping)):
+        if not isinstance(value, Mapping):
+            raise ConfigError(where, f"got {value!r}", "Give a mapping, as {a: 1}.")
+        inner = typing.get_args(hint)[1]
+        return {k: _checked(v, inner, f"{where}.{k}") for k, v in value.items()}
+    return _checked_scalar(value, hint, where)
+
+
+def _checked_union(value: Any, hints: tuple[Any, ...], where: str) -> Any:
+    problem: ConfigError | None = None
+    for hint in hints:
+        if hint is type(None):
+            if value is None:
+                return None
+            continue
+        try:
+            return _checked(value, hint, where)
+        except ConfigError as error:
+            problem = problem or error
+    raise problem or ConfigError(where, f"got {value!r}", "Give null.")
+
+
+def _checked_scalar(value: Any, hint: Any, where: str) -> Any:
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if math.isnan(value):
+            raise ConfigError(where, "got nan", "Give a number.")
+        return float(value)
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    kinds = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
+    raise ConfigError(where, f"got {value!r}", f"Give {kinds.get(hint, hint.__name__)}.")
