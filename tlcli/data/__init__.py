@@ -1,0 +1,67 @@
+"""Data sources: each option's `manifest(seed, cache_dir)` lists samples that can be indexed.
+
+A manifest never holds pictures: its image source decodes sample `index` inside a tf.data graph.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tlcli.lazy import Tensor
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+class ImageSource(Protocol):
+    """Where the pictures of a manifest come from.
+
+    Attributes:
+        array: uint8 (samples, height, width, channels 1 or 3), in memory or memory-mapped, when all
+            pictures have one size and need no decoding; else None.
+    """
+
+    array: Any
+
+    def image(self, index: Tensor) -> Tensor:
+        """Picture of one sample, uint8 (height, width, 3) RGB, upright; runs inside tf.data.
+
+        Args:
+            index: Row of the manifest, int64 scalar.
+        """
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Samples in a stable order.
+
+    Attributes:
+        ids: Stable sample ids, str (samples,): path below the root, or "train/17".
+        labels: Class indices, int32 (samples,), -1 where unlabelled; or multi-hot uint8
+            (samples, classes).
+        splits: 0 train, 1 validation, 2 test; int8 (samples,).
+        class_names: Names in index order.
+        images: Decodes a sample.
+        root: What the ids are relative to, for people.
+        fingerprint: Hash of ids, labels, splits and source, hex.
+        report: Facts of the scan for the plan and the log: "skipped" [(id, reason)],
+            "duplicates" [(id, id)] across splits, "sizes" text, "notes" [text].
+    """
+
+    ids: Any
+    labels: Any
+    splits: Any
+    class_names: tuple[str, ...]
+    images: ImageSource
+    root: str
+    fingerprint: str
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a sample may have several classes."""
+        return bool(self.labels.ndim == 2)
+
+    def rows(self, split: int) -> Any:
+        """Rows of a split, int64 (rows,)."""
+        return (self.splits == split).nonzero()[0]
