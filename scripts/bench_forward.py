@@ -3,6 +3,9 @@
 Both arms of a comparison run in turn, round by round, on tensors in memory. Printed are medians
 of process CPU time (all threads) and wall time per image, and their ratio; `--json FILE` keeps
 every round.
+
+The ratios depend on TensorFlow's oneDNN kernels, which it leaves off on some processors; compare
+`TF_ENABLE_ONEDNN_OPTS=1` and `=0`.
 """
 
 import argparse
@@ -55,7 +58,6 @@ def train_step(backbone: keras.Model, images: tf.Tensor) -> Callable[[], None]:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), loss, jit_compile=False)
     labels = np.arange(len(images)) % 10
-    model.build(images.shape)
     step = tf.function(lambda x, y: model.train_step((x, y)), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return lambda: keras.tree.map_structure(float, step(images, labels))

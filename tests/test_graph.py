@@ -298,6 +298,13 @@ def test_flops_of_grouped_separable_and_transposed_convolutions_by_hand():
     assert graph.flops(keras.Model(images, x)) == 2 * expected
 
 
+def test_flops_of_an_einsum_by_hand():
+    # Five positions, four heads of two numbers, each a sum over three.
+    tokens = keras.Input((5, 3))
+    x = L.EinsumDense("abc,cde->abde", output_shape=(5, 4, 2))(tokens)
+    assert graph.flops(keras.Model(tokens, x)) == 2 * 5 * 4 * 2 * 3
+
+
 def test_flops_of_an_open_size_use_the_given_one():
     images = keras.Input((None, None, 3))
     model = keras.Model(images, L.Conv2D(2, 1)(images))

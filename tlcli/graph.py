@@ -459,7 +459,7 @@ def stages(model: Model) -> list[str]:
 
 
 def _has_kernel(layer: Layer) -> bool:
-    """Whether the layer has trainable weights now or when it is unfrozen."""
+    """Whether the layer has a matrix of weights, not only scales and offsets."""
     return any(len(weight.shape) > 1 for weight in getattr(layer, "weights", ()))
 
 
@@ -586,19 +586,32 @@ def flops(model: Model, image_size: int = 224) -> int:
 def _multiply_adds(call: Call) -> int:
     layer, kinds = call.layer, keras.layers
     if isinstance(layer, (kinds.Dense, kinds.EinsumDense)):
-        positions = math.prod(d or 1 for d in call.outputs[0].shape[1:-1])
-        return positions * math.prod(layer.kernel.shape)
-    transposed = (kinds.Conv1DTranspose, kinds.Conv2DTranspose, kinds.Conv3DTranspose)
-    if isinstance(layer, transposed):
-        return _positions(call.inputs[0], layer) * math.prod(layer.kernel.shape)
-    made = _positions(call.outputs[0], layer) if call.outputs else 0
+        made = math.prod(d or 1 for d in call.outputs[0].shape[1:])
+        return made * _terms(layer)
+    if isinstance(layer, (kinds.Conv1DTranspose, kinds.Conv2DTranspose, kinds.Conv3DTranspose)):
+        return _positions(call.inputs[0], layer) * _count(layer.kernel)
     if isinstance(layer, (kinds.SeparableConv1D, kinds.SeparableConv2D)):
-        kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
-        return made * sum(math.prod(kernel.shape) for kernel in kernels)
+        kernels = _count(layer.depthwise_kernel) + _count(layer.pointwise_kernel)
+        return _positions(call.outputs[0], layer) * kernels
     convolutions = (kinds.Conv1D, kinds.Conv2D, kinds.Conv3D,
                     kinds.DepthwiseConv1D, kinds.DepthwiseConv2D)  # fmt: skip
     # A kernel of a grouped convolution is stored per group, so its size already tells the cost.
-    return made * math.prod(layer.kernel.shape) if isinstance(layer, convolutions) else 0
+    if isinstance(layer, convolutions):
+        return _positions(call.outputs[0], layer) * _count(layer.kernel)
+    return 0
+
+
+def _count(weight: Tensor) -> int:
+    return math.prod(weight.shape)
+
+
+def _terms(layer: Layer) -> int:
+    """Products summed for one output of a dense layer."""
+    if isinstance(layer, keras.layers.Dense):
+        return int(layer.kernel.shape[0])
+    _, kernel, outputs = re.split(",|->", layer.equation)
+    sides = zip(kernel, layer.kernel.shape, strict=True)
+    return math.prod(int(side) for label, side in sides if label not in outputs)
 
 
 def _positions(value: Value, layer: Layer) -> int:
