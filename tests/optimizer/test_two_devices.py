@@ -23,7 +23,9 @@ halves = [[[random.normal(size=s).astype("float32") for s in shapes] for _ in ra
           for _ in range(5)]
 
 def train(name, devices, momentum):
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
+    strategy = tf.distribute.get_strategy()
+    if devices == 2:
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     values = OmegaConf.to_container(
         OmegaConf.load(options.config_root() / "optimizer" / f"{name}.yaml"))
     with strategy.scope():

@@ -24,7 +24,7 @@ _MOMENTUM = {
 }
 
 
-class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
+class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """Learning rate read from a table; the last value holds after its end."""
 
     def __init__(self, values: Any, factor: Any = None) -> None:
@@ -51,30 +51,27 @@ class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
 class _Rated:
     """What `with_rates` puts before a Keras optimizer class."""
 
-    def build(self, variables: Sequence[Any]) -> None:
-        """Create the optimizer's variables."""
-        super().build(variables)  # type: ignore[misc]
-        # Keras' Nadam cannot assign this one in a replica of a strategy without an aggregation.
-        if hasattr(self, "_u_product"):
-            self._untrack_variable(self._u_product)  # type: ignore[attr-defined]
-            self._u_product = self.add_variable(  # type: ignore[attr-defined]
-                (), "ones", name="u_product", aggregation="only_first_replica"
-            )
+    iterations: Any
+    assign_sub: Any
+    _get_variable_index: Any
+    _rates: tuple[float, ...]
+    _decays: tuple[float, ...]
+    _decay_table: Any
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Decay one variable, then update it, both at its own learning rate."""
-        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
-        rate = ops.cast(learning_rate, "float32") * self._rates[index]  # type: ignore[attr-defined]
-        decay = self._decays[index]  # type: ignore[attr-defined]
+        index = self._get_variable_index(variable)
+        rate = ops.cast(learning_rate, "float32") * self._rates[index]
+        decay = self._decays[index]
         if decay:
             amount = rate * decay
-            if self._decay_table is not None:  # type: ignore[attr-defined]
-                amount = amount * _at(self._decay_table, self.iterations)  # type: ignore[attr-defined]
+            if self._decay_table is not None:
+                amount = amount * _at(self._decay_table, self.iterations)
             getattr(self, "decay_step", self._decay_variable)(variable, amount)
         super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
     def _decay_variable(self, variable: Any, amount: Any) -> None:
-        self.assign_sub(variable, variable * ops.cast(amount, variable.dtype))  # type: ignore[attr-defined]
+        self.assign_sub(variable, variable * ops.cast(amount, variable.dtype))
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         """Nothing: `update_step` decays."""
@@ -84,7 +81,7 @@ class _Rated:
         return list(grads_and_vars)
 
 
-class _CycledSGD(keras.optimizers.SGD):
+class _CycledSGD(keras.optimizers.SGD):  # type: ignore[misc]
     """Momentum SGD whose momentum may be a tensor: Keras compares it with 0 in Python."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

@@ -7,7 +7,7 @@ import keras  # noqa: TID253 - a helper that is imported inside functions only
 from keras import ops  # noqa: TID253
 
 
-class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
+class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):  # type: ignore[misc]
     """Keras' optimizer with the paper's update.
 
     Keras 3.15 recovers the average from the trained weights after it has moved the momentum, so
@@ -23,12 +23,8 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
         self._averages = self.add_optimizer_variables(var_list, "average")
         for average, variable in zip(self._averages, var_list, strict=True):
             self.assign(average, ops.copy(variable))
-        self._weight_sum = self._scalar("weight_sum")
-        self._average_weight = self._scalar("average_weight")
-
-    def _scalar(self, name: str) -> Any:
-        # Replicas may assign it outside a merge call, as they do the iteration.
-        return self.add_variable((), name=name, aggregation="only_first_replica")
+        self._weight_sum = self.add_variable((), name="weight_sum")
+        self._average_weight = self.add_variable((), name="average_weight")
 
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
