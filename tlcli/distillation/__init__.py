@@ -1,20 +1,30 @@
 """Distillation methods: what a student learns from a teacher.
 
-Each option is a frozen dataclass `Distillation` with the fields of the method, `hard_weight` (factor
-of the label loss, which the loop adds), and
+Each option is a frozen dataclass `Distillation`, a `_common.Method`, with the method's fields and
 
+    hard_weight: factor of the label loss, which the loop adds.
+    soft_weight, warmup_epochs, decay: factor of the teacher's term and its schedule.
     needs: frozenset of signals beyond logits: "embedding", "features", "preactivations", "indices",
-        "teacher_head"   (class attribute or property)
+        "teacher_head".
+    needs_teacher: False when the method makes its own targets (`none`, `tf_kd`); `teacher` is None.
+    multi_label_ok: Whether classes may be independent (sigmoid) instead of exclusive (softmax).
+    replaces_head: Whether the student is used as backbone, `state.projector`, teacher's head.
+
+    def checked(self, shapes: Shapes) -> None
+        Raises ConfigError where the method cannot work with these models and labels.
 
     def state(self, shapes: Shapes) -> keras.layers.Layer | None
-        Trainable connectors and memories (banks, queues); None when there are none.
+        Trainable connectors and memories (banks, constants); None when there are none. Built and
+        initialised from fixed seeds: two calls give equal weights.
 
-    def loss(self, batch: Batch, student: Outputs, teacher: Outputs, state) -> float32 (batch,)
-        The teacher's term of each image, in the reduction whose published weights the YAML quotes. A
-        term that exists only for a whole batch is broadcast to (batch,).
+    def loss(self, batch, student, teacher, state=None) -> float32 (batch,)
+        The teacher's term of each image, in the reduction whose published weights the YAML quotes,
+        times its factor. A term that exists only for a whole batch is broadcast to (batch,).
 
-    def update(self, batch, student, teacher, state) -> None
-        Optional: moves memories after the gradients are taken.
+    def update(self, batch, student, teacher, state=None) -> None
+        Moves memories; called after the gradients are taken, outside any compiled loss.
+
+Relations between images are taken within the batch that `loss` is given: one replica's.
 """
 
 from dataclasses import dataclass
@@ -32,12 +42,16 @@ class Batch:
         indices: Row in the training set, int64 (batch,).
         progress: Fraction of the phase that is done, float32 scalar in [0, 1].
         epoch: Epochs done, float32 scalar, fractional.
+        seed: Seed of this step's draws, int32 (2,); memory methods need it.
+        multi_label: Whether classes are independent; a Python bool, equal to Shapes.multi_label.
     """
 
     labels: Tensor
     indices: Tensor = None
     progress: Tensor = 0.0
     epoch: Tensor = 0.0
+    seed: Tensor = None
+    multi_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,8 @@ class Outputs:
     Attributes:
         logits: float32 (batch, classes).
         embedding: float32 (batch, dim), pooled, before the head.
-        features: float32 maps (batch, height, width, channels), shallow to deep, after activation.
+        features: float32 maps (batch, height, width, channels), shallow to deep, after activation;
+            or tokens (batch, tokens, channels) of a square grid, with or without a class token.
         preactivations: The same before their last activation.
         head: Callable from an embedding or a last feature map to logits (teacher only, frozen).
     """
@@ -67,8 +82,13 @@ class Shapes:
         classes: Number of classes.
         samples: Images in the training set.
         student_embedding, teacher_embedding: Dimensions.
-        student_features, teacher_features: (height, width, channels) of each map.
+        student_features, teacher_features: (height, width, channels) of each map, or
+            (tokens, channels); pre-activations have the same.
         labels: Class index of each training image, int32 (samples,), or None.
+        multi_label: Whether classes are independent instead of exclusive.
+        teacher_norms: Mean and standard deviation of the channels of each teacher pre-activation
+            map, two arrays (channels,): offset and absolute scale of the BatchNorm that makes it.
+            Empty when unknown.
     """
 
     classes: int
@@ -78,3 +98,5 @@ class Shapes:
     student_features: tuple[tuple[int, int, int], ...] = ()
     teacher_features: tuple[tuple[int, int, int], ...] = ()
     labels: Any = None
+    multi_label: bool = False
+    teacher_norms: tuple[tuple[Any, Any], ...] = ()

@@ -1,0 +1,449 @@
+"""Methods on logits against numpy float64."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tlcli.distillation import Batch, Outputs, Shapes
+from tlcli.errors import ConfigError
+
+LABELS = [0, 3, 1, 1, 2]
+
+
+def log_softmax(z):
+    z = z - z.max(-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+
+def kl(p, q):
+    return np.sum(p * (np.log(p) - np.log(q)), axis=-1)
+
+
+def softmax(z):
+    return np.exp(log_softmax(z))
+
+
+def standardise(z):
+    return (z - z.mean(-1, keepdims=True)) / (1e-7 + z.std(-1, ddof=1, keepdims=True))
+
+
+def kd(s, t, T):
+    return T**2 * kl(softmax(t / T), softmax(s / T))
+
+
+def dkd_of(s, t, y, T, a, b):
+    """Published term of one image with target y."""
+    p, q = softmax(t / T), softmax(s / T)
+    target = p[y] * np.log(p[y] / q[y]) + (1 - p[y]) * np.log((1 - p[y]) / (1 - q[y]))
+    others = np.arange(len(s)) != y
+    return T**2 * (a * target + b * kl(softmax(t[others] / T), softmax(s[others] / T)))
+
+
+def nkd_of(s, t, y, T, a, b):
+    others = np.arange(len(s)) != y
+    target = -softmax(t)[y] * log_softmax(s)[y]
+    rest = -np.sum(softmax(t[others] / T) * log_softmax(s[others] / T))
+    return a * target + b * T**2 * rest
+
+
+def by_label(function, labels, *values):
+    """Expectation of a one-image term over a soft label."""
+
+    def oracle(s, t):
+        s, t = s["logits"], t["logits"]
+        return [
+            sum(w * function(s[i], t[i], y, *values) for y, w in enumerate(row) if w)
+            for i, row in enumerate(np.asarray(labels, "float64"))
+        ]
+
+    return oracle
+
+
+def wsld(s, t, labels, T):
+    weight = 1 - np.exp(
+        -(-(labels * log_softmax(s)).sum(-1)) / (-(labels * log_softmax(t)).sum(-1) + 1e-7)
+    )
+    return weight, T**2 * -(softmax(t / T) * log_softmax(s / T)).sum(-1)
+
+
+def pearson(a, b):
+    a, b = a - a.mean(), b - b.mean()
+    return a @ b / (np.sqrt(a @ a) * np.sqrt(b @ b) + 1e-8)
+
+
+def dist(s, t, T):
+    p, q = softmax(t / T), softmax(s / T)
+    rows = np.array([1 - pearson(a, b) for a, b in zip(q, p, strict=True)])
+    columns = 1 - np.mean([pearson(a, b) for a, b in zip(q.T, p.T, strict=True)])
+    return T**2 * (rows + columns)
+
+
+def mlkd(s, t, temperatures):
+    total = 0
+    for T in temperatures:
+        p, q = softmax(t / T), softmax(s / T)
+        total = total + kd(s, t, T)
+        total = total + ((q @ q.T - p @ p.T) ** 2).sum(-1)
+        total = total + ((q.T @ q - p.T @ p) ** 2).sum() / s.shape[1]
+    return total
+
+
+@pytest.fixture
+def pair(rng):
+    return tuple({"logits": rng.normal(size=(5, 4)).astype("float32") * 3} for _ in range(2))
+
+
+def on(function, *values):
+    return lambda s, t: function(s["logits"], t["logits"], *values)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_kd(tools, pair, temperature):
+    tools.agree(tools.make("kd", temperature=temperature), on(kd, temperature), *pair)
+
+
+def test_kd_on_standardised_logits(tools, pair):
+    def oracle(s, t):
+        return kd(standardise(s["logits"]), standardise(t["logits"]), 2.0)
+
+    tools.agree(tools.make("kd_standardised"), oracle, *pair)
+
+
+def test_standardised_kd_ignores_scale_and_offset(tools, pair):
+    method = tools.make("kd_standardised")
+    student, teacher = map(tools.outputs, pair)
+    moved = Outputs(5.0 * student.logits - 3.0)
+    losses = [method.loss(Batch(None), s, teacher) for s in (student, moved)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_kd_of_independent_classes_is_a_sum_of_bernoulli_divergences(tools, pair):
+    def oracle(s, t):
+        p, q = (1 / (1 + np.exp(-z["logits"] / 2)) for z in (t, s))
+        return 4 * (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).sum(-1)
+
+    method = tools.make("kd", temperature=2.0)
+    tools.agree(method, oracle, *pair, batch=Batch(None, multi_label=True))
+
+
+def test_kd_by_hand(tools):
+    # At T = 2 the teacher gives (3/4, 1/4) and the student (1/2, 1/2).
+    expected = 2**2 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+    method = tools.make("kd", temperature=2.0, hard_weight=0.0, soft_weight=1.0)
+    loss = method.loss(Batch(None), *_logits([0.0, 0.0], [2 * math.log(3), 0.0]))
+    np.testing.assert_allclose(loss, [expected], rtol=1e-5)
+
+
+def test_kd_keeps_its_square_of_temperature_without_labels(tools, pair):
+    student, teacher = map(tools.outputs, pair)
+    without, beside = (
+        tools.make("kd", hard_weight=w, soft_weight=0.9).loss(Batch(None), student, teacher)
+        for w in (0.0, 0.1)
+    )
+    np.testing.assert_array_equal(without, beside)
+
+
+def test_kd_of_a_confident_wrong_student_is_not_clipped(tools):
+    loss = tools.make("kd", temperature=1.0).loss(Batch(None), *_logits([0.0, 30.0], [30.0, 0.0]))
+    np.testing.assert_allclose(loss, [30.0], rtol=1e-5)
+
+
+def test_kd_sums_over_classes(tools):
+    # Doubling every class halves the probabilities: the sum stays, a mean over classes would not.
+    method = tools.make("kd", temperature=1.0)
+    once = method.loss(Batch(None), *_logits([1.0, 0.0, 2.0], [0.0, 1.0, -1.0]))
+    twice = method.loss(Batch(None), *_logits([1.0, 0.0, 2.0] * 2, [0.0, 1.0, -1.0] * 2))
+    np.testing.assert_allclose(once, twice, rtol=1e-5)
+
+
+def test_kd_at_high_temperature_is_the_square_of_centred_logits(tools, pair):
+    s, t = (z["logits"].astype("float64") for z in pair)
+    difference = (s - s.mean(-1, keepdims=True)) - (t - t.mean(-1, keepdims=True))
+    loss = tools.make("kd", temperature=300.0).loss(Batch(None), *map(tools.outputs, pair))
+    np.testing.assert_allclose(loss, (difference**2).mean(-1) / 2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("standardised", [False, True])
+def test_logits_mse(tools, pair, standardised):
+    def oracle(s, t):
+        change = standardise if standardised else np.asarray
+        return ((change(s["logits"]) - change(t["logits"])) ** 2).mean(-1)
+
+    tools.agree(tools.make("logits_mse", standardise=standardised), oracle, *pair)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_hard(tools, pair, smoothing):
+    def oracle(s, t):
+        target = (1 - smoothing) * np.eye(4)[t["logits"].argmax(-1)] + smoothing / 4
+        return -(target * log_softmax(s["logits"])).sum(-1)
+
+    tools.agree(tools.make("hard", label_smoothing=smoothing), oracle, *pair)
+
+
+@pytest.mark.parametrize("labels", ["hard", "soft"])
+def test_dkd(tools, pair, rng, labels):
+    y = tools.one_hot(LABELS, 4) if labels == "hard" else rng.dirichlet(np.ones(4), 5)
+    y = y.astype("float32")
+    oracle = by_label(dkd_of, y, 4.0, 1.0, 8.0)
+    tools.agree(tools.make("dkd"), oracle, *pair, batch=Batch(y))
+
+
+def test_dkd_on_standardised_logits(tools, pair):
+    y = tools.one_hot(LABELS, 4)
+
+    def oracle(s, t):
+        ready = ({"logits": standardise(z["logits"])} for z in (s, t))
+        return by_label(dkd_of, y, 2.0, 1.0, 8.0)(*ready)
+
+    method = tools.make("dkd", temperature=2.0, standardise=True)
+    tools.agree(method, oracle, *pair, batch=Batch(y))
+
+
+def test_dkd_with_both_weights_at_one_and_a_sure_teacher_of_another_class(tools):
+    # KD = target + (1 - p_y) others: with p_y = 0 all but exactly, DKD at weights 1 is KD.
+    student, teacher = _logits([1.0, 2.0, -1.0], [-60.0, 3.0, 1.0])
+    y = tools.one_hot([0], 3)
+    dkd = tools.make("dkd", temperature=1.0, nontarget_weight=1.0)
+    plain = tools.make("kd", temperature=1.0)
+    losses = [m.loss(Batch(y), student, teacher) for m in (dkd, plain)]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize("labels", ["hard", "soft"])
+def test_nkd(tools, pair, rng, labels):
+    y = tools.one_hot(LABELS, 4) if labels == "hard" else rng.dirichlet(np.ones(4), 5)
+    y = y.astype("float32")
+    oracle = by_label(nkd_of, y, 3.0, 1.0, 3.5)
+    tools.agree(tools.make("nkd"), oracle, *pair, batch=Batch(y))
+
+
+@pytest.mark.parametrize("name", ["dkd", "nkd"])
+def test_others_are_exact_when_both_models_are_sure_of_the_target(tools, name):
+    # exp(-80) of mass is left to the others, far below what 1 - p can hold in float32.
+    s, t = np.array([80.0, 1.0, 0.0, -1.0]), np.array([90.0, 0.0, 2.0, 1.0])
+    values = dict(temperature=1.0, target_weight=0.0, nontarget_weight=1.0)
+    method = tools.make(name, **values)
+    loss = method.loss(Batch(tools.one_hot([0], 4)), *_logits(s, t))
+    p, q = softmax(t[1:]), softmax(s[1:])
+    expected = kl(p, q) if name == "dkd" else -(p * np.log(q)).sum()
+    np.testing.assert_allclose(loss, [expected], rtol=1e-4)
+
+
+def test_wsld_and_its_weight_without_gradient(tools, pair):
+    y = tools.one_hot(LABELS, 4)
+    weight = wsld(pair[0]["logits"].astype("float64"), pair[1]["logits"].astype("float64"), y, 4.0)
+
+    def oracle(s, t):
+        return weight[0] * wsld(s["logits"], t["logits"], y, 4.0)[1]
+
+    tools.agree(tools.make("wsld"), oracle, *pair, batch=Batch(y))
+
+
+def test_wsld_leaves_out_an_image_that_the_student_already_knows(tools):
+    student, teacher = _logits([50.0, 0.0, 0.0], [1.0, 0.0, 0.0])
+    loss = tools.make("wsld").loss(Batch(tools.one_hot([0], 3)), student, teacher)
+    np.testing.assert_allclose(loss, [0.0], atol=1e-6)
+
+
+def test_mlkd(tools, pair):
+    temperatures = (4.0, 3.0, 5.0, 2.0, 6.0)
+    tools.agree(tools.make("mlkd"), on(mlkd, temperatures), *pair)
+
+
+def test_mlkd_leaves_out_single_confident_images(tools, pair):
+    only = dict(batch_weight=0.0, class_weight=0.0, temperatures=[2.0], confidence_quantile=0.5)
+    loss = tools.make("mlkd", **only).loss(Batch(None), *map(tools.outputs, pair))
+    s, t = (z["logits"].astype("float64") for z in pair)
+    sure = softmax(t).max(-1)
+    expected = np.where(sure <= np.median(sure), kd(s, t, 2.0), 0.0)
+    assert (expected == 0).sum() == 2
+    np.testing.assert_allclose(loss, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_ctkd_is_kd_at_its_learned_temperature(tools, pair):
+    method = tools.make("ctkd")
+    state = method.state(Shapes(4, 8))
+    temperature = 1 + 20 / (1 + math.exp(-1.0))
+    assert temperature == pytest.approx(15.62, abs=0.01)
+    tools.agree(method, on(kd, temperature), *pair, state=state, batch=Batch(None, epoch=3.0))
+
+
+@pytest.mark.parametrize(("epoch", "factor"), [(0.0, 0.0), (5.0, 0.5), (10.0, 1.0), (40.0, 1.0)])
+def test_ctkd_reverses_the_gradient_of_its_temperature(tools, pair, epoch, factor):
+    method = tools.make("ctkd")
+    state = method.state(Shapes(4, 8))
+    with tf.GradientTape() as tape:
+        loss = method.loss(Batch(None, epoch=epoch), *map(tools.outputs, pair), state)
+        mean = tf.reduce_mean(loss)
+    found = tape.gradient(mean, state.theta.value)
+    s, t = (z["logits"].astype("float64") for z in pair)
+
+    def scalar(theta):
+        return kd(s, t, 1 + 20 / (1 + np.exp(-theta[0]))).mean()
+
+    numbers = tools.numeric_gradient(scalar, [1.0])
+    np.testing.assert_allclose(found, -factor * numbers[0], rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_dist(tools, pair, temperature):
+    tools.agree(tools.make("dist", temperature=temperature), on(dist, temperature), *pair)
+
+
+def test_dist_falls_when_models_agree_more(tools, pair):
+    # The sign: a correlation itself instead of 1 - correlation would rise.
+    student, teacher = map(tools.outputs, pair)
+    nearer = Outputs(0.5 * (student.logits + teacher.logits))
+    method = tools.make("dist")
+    far, near = (np.mean(method.loss(Batch(None), s, teacher)) for s in (student, nearer))
+    assert 0 <= near < far
+
+
+def test_tf_kd_needs_no_teacher(tools, rng):
+    method = tools.make("tf_kd", temperature=2.0, correct_probability=0.9)
+    logits = rng.normal(size=(3, 4)).astype("float32")
+    y = tools.one_hot([1, 0, 3], 4)
+    virtual = np.where(y > 0, 0.9, 0.1 / 3)
+    loss = method.loss(Batch(y), Outputs(tf.constant(logits)), None)
+    expected = kd(logits.astype("float64"), np.log(virtual), 2.0)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    assert method.needs_teacher is False
+
+
+def test_none_adds_nothing(tools):
+    method = tools.make("none")
+    np.testing.assert_array_equal(method.loss(Batch(None), Outputs(tf.ones((3, 2))), None), [0] * 3)
+    assert (method.needs, method.needs_teacher, method.state(Shapes(2, 3))) == (set(), False, None)
+
+
+EQUAL_IS_ZERO = ["kd", "kd_standardised", "logits_mse", "dkd", "mlkd", "dist", "ctkd"]
+SHIFT_FREE = ["kd", "kd_standardised", "hard", "dkd", "nkd", "wsld", "mlkd", "dist", "ctkd"]
+ALL = [*SHIFT_FREE, "logits_mse", "tf_kd"]
+
+
+def run(tools, name, student, teacher, labels):
+    method = tools.make(name)
+    state = method.state(Shapes(int(student.shape[-1]), len(student)))
+    return method.loss(Batch(labels), Outputs(student), Outputs(teacher), state)
+
+
+@pytest.mark.parametrize("name", EQUAL_IS_ZERO)
+def test_a_student_equal_to_its_teacher_has_no_loss(tools, pair, name):
+    z = tf.constant(pair[0]["logits"])
+    loss = run(tools, name, z, z, tools.one_hot(LABELS, 4))
+    np.testing.assert_allclose(loss, np.zeros(5), atol=2e-4 if name == "dkd" else 2e-5)
+
+
+@pytest.mark.parametrize("name", SHIFT_FREE)
+def test_an_offset_of_the_logits_changes_nothing(tools, pair, name):
+    s, t = (tf.constant(z["logits"]) for z in pair)
+    y = tools.one_hot(LABELS, 4)
+    plain, moved = run(tools, name, s, t, y), run(tools, name, s + 5.0, t - 20.0, y)
+    np.testing.assert_allclose(plain, moved, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("case", ["one image", "half precision", "huge", "constant"])
+def test_value_and_gradient_stay_finite(tools, rng, name, case):
+    count = 1 if case == "one image" else 4
+    scale = {"huge": 1e4, "constant": 0.0}.get(case, 3.0)
+    dtype = "float16" if case != "one image" else "float32"
+    s, t = (tf.cast(scale * rng.normal(size=(count, 4)), dtype) for _ in range(2))
+    with tf.GradientTape() as tape:
+        tape.watch(s)
+        loss = run(tools, name, s, t, tools.one_hot([0, 3, 1, 1][:count], 4))
+    assert loss.dtype == tf.float32
+    assert np.isfinite(loss).all()
+    assert np.isfinite(tape.gradient(loss, s)).all()
+
+
+@pytest.mark.parametrize("name", ["dkd", "nkd"])
+def test_two_classes_leave_nothing_among_the_others(tools, name):
+    with pytest.raises(
+        ConfigError, match=r"^distillation\.name: .*needs 3 classes, and there are 2"
+    ):
+        tools.make(name).checked(Shapes(2, 10))
+    tools.make(name).checked(Shapes(3, 10))
+
+
+@pytest.mark.parametrize("name", ["kd", "hard", "wsld", "mlkd", "ctkd", "dist", "tf_kd"])
+def test_two_classes_are_enough(tools, rng, name):
+    tools.make(name).checked(Shapes(2, 10))
+    s, t = (tf.constant(rng.normal(size=(3, 2)), "float32") for _ in range(2))
+    assert np.isfinite(run(tools, name, s, t, tools.one_hot([0, 1, 1], 2))).all()
+
+
+@pytest.mark.parametrize("name", ["hard", "dkd", "nkd", "wsld", "mlkd", "ctkd", "dist", "tf_kd"])
+def test_independent_classes_are_refused_by_softmax_methods(tools, name):
+    with pytest.raises(ConfigError, match="needs exclusive classes"):
+        tools.make(name).checked(Shapes(4, 10, multi_label=True))
+
+
+def test_independent_classes_suit_kd(tools):
+    tools.make("kd").checked(Shapes(1, 10, multi_label=True))
+
+
+def test_no_gradient_reaches_the_teacher(tools, pair):
+    student, teacher = (tf.constant(z["logits"]) for z in pair)
+    with tf.GradientTape() as tape:
+        tape.watch(teacher)
+        loss = run(tools, "kd", student, teacher, None)
+    assert tape.gradient(loss, teacher) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "epoch", "progress", "factor"),
+    [
+        ({"warmup_epochs": 4.0}, 1.0, 0.1, 0.25),
+        ({"warmup_epochs": 4.0}, 9.0, 0.1, 1.0),
+        ({"decay": "linear"}, 9.0, 0.25, 0.75),
+        ({"decay": "cosine"}, 9.0, 0.5, 0.5),
+        ({"decay": "cosine", "warmup_epochs": 2.0, "soft_weight": 3.0}, 1.0, 0.5, 0.75),
+    ],
+)
+def test_schedule_of_the_term(tools, pair, values, epoch, progress, factor):
+    student, teacher = map(tools.outputs, pair)
+    batch = Batch(None, epoch=tf.constant(epoch), progress=tf.constant(progress))
+    plain = tools.make("kd").loss(batch, student, teacher)
+    loss = tools.make("kd", **values).loss(batch, student, teacher)
+    np.testing.assert_allclose(loss, factor * plain.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("kd", "temperature", 0.0),
+        ("kd", "soft_weight", -1.0),
+        ("kd", "warmup_epochs", -1.0),
+        ("kd", "hard_weight", math.inf),
+        ("hard", "label_smoothing", 1.0),
+        ("dkd", "nontarget_weight", -1.0),
+        ("nkd", "temperature", -1.0),
+        ("wsld", "temperature", 0.0),
+        ("mlkd", "temperatures", []),
+        ("mlkd", "confidence_quantile", 0.0),
+        ("ctkd", "temperature_range", 0.0),
+        ("dist", "inter_weight", -1.0),
+        ("tf_kd", "correct_probability", 1.0),
+        ("at", "power", 0.0),
+        ("fsp", "stages", [-1]),
+        ("rkd", "angle_weight", -1.0),
+        ("cc", "embedding_size", 0),
+        ("vid", "variance", 1e-6),
+        ("review_kd", "middle_channels", 0),
+        ("srrl", "stages", [0, 1]),
+        ("simkd", "factor", 0),
+        ("crd", "negatives", 0),
+        ("crd", "momentum", 1.0),
+    ],
+)
+def test_a_value_out_of_range_names_its_place(tools, name, field, value):
+    with pytest.raises(ConfigError, match=rf"^distillation\.{field}: got "):
+        tools.make(name, **{field: value})
+
+
+def _logits(student, teacher):
+    return [Outputs(tf.constant([z], "float32")) for z in (student, teacher)]

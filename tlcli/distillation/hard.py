@@ -1,0 +1,35 @@
+"""Take the teacher's most probable class as label (DeiT; Touvron et al. 2021, arXiv:2012.12877)."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tlcli.distillation import Batch, Outputs
+from tlcli.distillation._common import Method, weighted_cross_entropy
+from tlcli.errors import require
+from tlcli.lazy import Tensor, ops
+
+
+@dataclass(frozen=True)
+class Distillation(Method):
+    """Cross-entropy of the student with the teacher's decision.
+
+    Attributes:
+        label_smoothing: Share of the target that is spread over all classes, in [0, 1).
+    """
+
+    label_smoothing: float
+
+    multi_label_ok: ClassVar[bool] = False
+    min_classes: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        share = self.label_smoothing
+        require(0 <= share < 1, "distillation.label_smoothing", share, "Give 0 to below 1.")
+
+    def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
+        """Cross-entropy in nats, float32 (batch,)."""
+        classes = student.logits.shape[-1]
+        decision = ops.one_hot(ops.argmax(teacher.logits, axis=-1), classes, dtype="float32")
+        share = self.label_smoothing
+        return weighted_cross_entropy((1 - share) * decision + share / classes, student.logits)

@@ -1,0 +1,51 @@
+"""Normalised distillation (Yang et al., ICCV 2023, arXiv:2303.13005).
+
+Soft labels take the expectation over the label, as in `dkd`; one-hot labels give the published
+term.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tlcli.distillation import Batch, Outputs
+from tlcli.distillation._common import Method
+from tlcli.distillation._logits import log_complement, mean_outside
+from tlcli.errors import require
+from tlcli.lazy import Tensor, ops
+
+
+@dataclass(frozen=True)
+class Distillation(Method):
+    """Teacher-weighted cross-entropy of the target plus cross-entropy among the other classes.
+
+    Attributes:
+        temperature: Divisor of both models' logits among the other classes (the paper's lambda);
+            the target's term is at temperature 1.
+        target_weight: Factor of the target's term.
+        nontarget_weight: Factor of the others' term, times temperature² (the paper's gamma).
+    """
+
+    temperature: float
+    target_weight: float
+    nontarget_weight: float
+
+    multi_label_ok: ClassVar[bool] = False
+    min_classes: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        above = self.temperature > 0
+        require(above, "distillation.temperature", self.temperature, "Give a number above 0.")
+        for field in ("target_weight", "nontarget_weight"):
+            value = getattr(self, field)
+            require(value >= 0, f"distillation.{field}", value, "Give a number of at least 0.")
+
+    def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
+        """Cross-entropies in nats, float32 (batch,)."""
+        target = -ops.softmax(teacher.logits) * ops.log_softmax(student.logits)
+        log_p = ops.log_softmax(teacher.logits / self.temperature)
+        log_q = ops.log_softmax(student.logits / self.temperature)
+        others = log_complement(log_q) - mean_outside(log_p, log_q)
+        factor = self.nontarget_weight * self.temperature**2
+        labels = ops.cast(batch.labels, "float32")
+        return ops.sum(labels * (self.target_weight * target + factor * others), axis=-1)

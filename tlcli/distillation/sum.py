@@ -1,0 +1,144 @@
+"""Several methods at once: the sum of their terms."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tlcli.distillation import Batch, Outputs, Shapes
+from tlcli.distillation._common import Method
+from tlcli.errors import ConfigError, require
+from tlcli.lazy import Tensor
+
+
+@dataclass(frozen=True)
+class Distillation(Method):
+    """Σ weight · term of each method, in its own weights and schedule.
+
+    Attributes:
+        methods: List of names, or of mappings {name: METHOD, weight: FACTOR, OPTION: VALUE, …}; or
+            one mapping {METHOD: {weight: FACTOR, OPTION: VALUE, …}, …}. `weight` is 1 when left
+            out; options left out have the values of the method's YAML. `hard_weight` belongs to
+            the sum alone.
+    """
+
+    methods: tuple[Any, ...] | dict[str, Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        remedy = "Give a list, as [kd,at]."
+        require(len(self.methods) > 0, "distillation.methods", self.methods, remedy)
+        require(self.parts, "distillation.methods", self.methods, remedy)
+
+    @functools.cached_property
+    def parts(self) -> tuple[tuple[float, Any], ...]:
+        """Factor and method object of each part."""
+        return tuple(_part(f"distillation.methods[{i}]", entry)
+                     for i, entry in enumerate(_entries(self.methods)))  # fmt: skip
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Signals that any of the methods needs beyond logits."""
+        return frozenset().union(*(method.needs for _, method in self.parts))
+
+    @property
+    def needs_teacher(self) -> bool:  # type: ignore[override]
+        """Whether any of the methods needs a teacher."""
+        return any(method.needs_teacher for _, method in self.parts)
+
+    @property
+    def replaces_head(self) -> bool:
+        """Whether any of the methods replaces the student's head."""
+        return any(method.replaces_head for _, method in self.parts)
+
+    @property
+    def multi_label_ok(self) -> bool:  # type: ignore[override]
+        """Whether all of the methods take independent classes."""
+        return all(method.multi_label_ok for _, method in self.parts)
+
+    def checked(self, shapes: Shapes) -> None:
+        """Refuse what any of the methods refuses.
+
+        Raises:
+            ConfigError: See the methods.
+        """
+        for _, method in self.parts:
+            method.checked(shapes)
+
+    def state(self, shapes: Shapes) -> Any:
+        """The states of the methods in one layer, or None when no method has any."""
+        states = [method.state(shapes) for _, method in self.parts]
+        if not any(state is not None for state in states):
+            return None
+        from tlcli.distillation._states import Modules
+
+        return Modules(states)
+
+    def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
+        """Weighted sum of the methods' terms, float32 (batch,)."""
+        total = 0.0
+        for index, (weight, method) in enumerate(self.parts):
+            part = None if state is None else state.part(index)
+            total += weight * method.loss(batch, student, teacher, part)
+        return total
+
+    def update(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> None:
+        """Move the memories of every method."""
+        for index, (_, method) in enumerate(self.parts):
+            method.update(batch, student, teacher, None if state is None else state.part(index))
+
+
+def _entries(methods: Any) -> list[Any]:
+    """The methods as a list of names or mappings with a name."""
+    if not isinstance(methods, Mapping):
+        return list(methods)
+    entries = []
+    for name, options in methods.items():
+        place = f"distillation.methods.{name}"
+        good = options is None or isinstance(options, Mapping)
+        require(good, place, options, "Give its options as a mapping, or {}.")
+        entries.append({"name": name, **(options or {})})
+    return entries
+
+
+def _part(where: str, entry: Any) -> tuple[float, Any]:
+    """Factor and checked method of one entry, options over its YAML's.
+
+    Raises:
+        ConfigError: Unknown method or option, wrong type or range.
+    """
+    given = {"name": entry} if isinstance(entry, str) else entry
+    named = isinstance(given, Mapping) and isinstance(given.get("name"), str)
+    require(named, where, entry, "Give a method's name, or {name: METHOD, …}.")
+    given = dict(given)
+    weight = given.pop("weight", 1.0)
+    is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight >= 0
+    require(is_number, f"{where}.weight", weight, "Give a number of at least 0.")
+    if given["name"] == "sum" or "hard_weight" in given:
+        key = "name" if given["name"] == "sum" else "hard_weight"
+        raise ConfigError(f"{where}.{key}", "belongs to the sum itself", "Leave it out here.")
+    return float(weight), _built(where, given)
+
+
+def _built(where: str, given: dict[str, Any]) -> Any:
+    """The method object; errors name the place in the list."""
+    from tlcli import options
+
+    name = given.pop("name")
+    folder = options.config_root() / "distillation"
+    known = {path.stem: path for path in folder.glob("*.yaml")} | {
+        path.stem: path
+        for root in options.plugin_config_dirs()
+        for path in (root / "distillation").glob("*.yaml")
+    }
+    if name not in known:
+        remedy = options.nearest(name, known.keys() - {"sum", "none"})
+        raise ConfigError(f"{where}.name", f"no distillation is called {name!r}", remedy)
+    from omegaconf import OmegaConf
+
+    defaults: Any = OmegaConf.to_container(OmegaConf.load(known[name]))
+    try:
+        return options.build("distillation", {**defaults, **given})
+    except ConfigError as error:
+        place = where + error.where.removeprefix("distillation")
+        raise type(error)(place, error.problem, error.remedy) from None
