@@ -11,6 +11,8 @@ from tlcli.optimizer._base import Base, require_above_zero, require_decay_rate
 class Optimizer(Base):
     """Adam's direction, with each variable's update as long as its weights.
 
+    Weight decay is decoupled, so it stands outside that length, unlike in the paper.
+
     Attributes:
         beta_1: Decay of the mean of gradients, from 0, below 1.
         beta_2: Decay of the mean of squared gradients, from 0, below 1.
