@@ -74,11 +74,16 @@ def gradient(method, batch, student, teacher, state, key):
     return tape.gradient(mean, watched)
 
 
-def numeric_gradient(function, value, step=1e-5):
-    """Central differences of a scalar function of one array."""
+def numeric_gradient(function, value, step=1e-5, most=40):
+    """Central differences of a scalar function of one array, NaN where left out.
+
+    Args:
+        most: Elements that are differentiated, spread at random over the array.
+    """
     value = np.array(value, "float64")
-    result = np.zeros_like(value)
-    for place in np.ndindex(value.shape):
+    result = np.full_like(value, np.nan)
+    places = np.random.default_rng(0).permutation(list(np.ndindex(value.shape)))
+    for place in map(tuple, places[:most]):
         kept = value[place]
         value[place] = kept + step
         above = function(value)
@@ -128,9 +133,11 @@ def agree(method, oracle, student, teacher, key="logits", batch=None, state=None
             return np.mean(oracle(signals, theirs))
 
         numbers = numeric_gradient(scalar, exact[key][index] if many else exact[key])
-        scale = np.abs(numbers).max()
+        known = ~np.isnan(numbers)
+        scale = np.abs(numbers[known]).max()
         assert scale > 0
-        np.testing.assert_allclose(one, numbers, rtol=1e-3, atol=1e-3 * scale)
+        found_there = one.numpy()[known]
+        np.testing.assert_allclose(found_there, numbers[known], rtol=1e-3, atol=1e-3 * scale)
 
 
 class Tools:

@@ -29,23 +29,25 @@ def standardise(z):
     return (z - z.mean(-1, keepdims=True)) / (1e-7 + z.std(-1, ddof=1, keepdims=True))
 
 
-def kd(s, t, T):
-    return T**2 * kl(softmax(t / T), softmax(s / T))
+def kd(s, t, temperature):
+    return temperature**2 * kl(softmax(t / temperature), softmax(s / temperature))
 
 
-def dkd_of(s, t, y, T, a, b):
+def dkd_of(s, t, y, temperature, a, b):
     """Published term of one image with target y."""
-    p, q = softmax(t / T), softmax(s / T)
+    p, q = softmax(t / temperature), softmax(s / temperature)
     target = p[y] * np.log(p[y] / q[y]) + (1 - p[y]) * np.log((1 - p[y]) / (1 - q[y]))
     others = np.arange(len(s)) != y
-    return T**2 * (a * target + b * kl(softmax(t[others] / T), softmax(s[others] / T)))
+    return temperature**2 * (
+        a * target + b * kl(softmax(t[others] / temperature), softmax(s[others] / temperature))
+    )
 
 
-def nkd_of(s, t, y, T, a, b):
+def nkd_of(s, t, y, temperature, a, b):
     others = np.arange(len(s)) != y
     target = -softmax(t)[y] * log_softmax(s)[y]
-    rest = -np.sum(softmax(t[others] / T) * log_softmax(s[others] / T))
-    return a * target + b * T**2 * rest
+    rest = -np.sum(softmax(t[others] / temperature) * log_softmax(s[others] / temperature))
+    return a * target + b * temperature**2 * rest
 
 
 def by_label(function, labels, *values):
@@ -61,11 +63,11 @@ def by_label(function, labels, *values):
     return oracle
 
 
-def wsld(s, t, labels, T):
-    weight = 1 - np.exp(
-        -(-(labels * log_softmax(s)).sum(-1)) / (-(labels * log_softmax(t)).sum(-1) + 1e-7)
-    )
-    return weight, T**2 * -(softmax(t / T) * log_softmax(s / T)).sum(-1)
+def wsld(s, t, labels, temperature):
+    ours, theirs = (-(labels * log_softmax(z)).sum(-1) for z in (s, t))
+    weight = 1 - np.exp(-ours / (theirs + 1e-7))
+    soft = -(softmax(t / temperature) * log_softmax(s / temperature)).sum(-1)
+    return weight, temperature**2 * soft
 
 
 def pearson(a, b):
@@ -73,18 +75,18 @@ def pearson(a, b):
     return a @ b / (np.sqrt(a @ a) * np.sqrt(b @ b) + 1e-8)
 
 
-def dist(s, t, T):
-    p, q = softmax(t / T), softmax(s / T)
+def dist(s, t, temperature):
+    p, q = softmax(t / temperature), softmax(s / temperature)
     rows = np.array([1 - pearson(a, b) for a, b in zip(q, p, strict=True)])
     columns = 1 - np.mean([pearson(a, b) for a, b in zip(q.T, p.T, strict=True)])
-    return T**2 * (rows + columns)
+    return temperature**2 * (rows + columns)
 
 
 def mlkd(s, t, temperatures):
     total = 0
-    for T in temperatures:
-        p, q = softmax(t / T), softmax(s / T)
-        total = total + kd(s, t, T)
+    for temperature in temperatures:
+        p, q = softmax(t / temperature), softmax(s / temperature)
+        total = total + kd(s, t, temperature)
         total = total + ((q @ q.T - p @ p.T) ** 2).sum(-1)
         total = total + ((q.T @ q - p.T @ p) ** 2).sum() / s.shape[1]
     return total
@@ -224,8 +226,7 @@ def test_nkd(tools, pair, rng, labels):
 def test_others_are_exact_when_both_models_are_sure_of_the_target(tools, name):
     # exp(-80) of mass is left to the others, far below what 1 - p can hold in float32.
     s, t = np.array([80.0, 1.0, 0.0, -1.0]), np.array([90.0, 0.0, 2.0, 1.0])
-    values = dict(temperature=1.0, target_weight=0.0, nontarget_weight=1.0)
-    method = tools.make(name, **values)
+    method = tools.make(name, temperature=1.0, target_weight=0.0, nontarget_weight=1.0)
     loss = method.loss(Batch(tools.one_hot([0], 4)), *_logits(s, t))
     p, q = softmax(t[1:]), softmax(s[1:])
     expected = kl(p, q) if name == "dkd" else -(p * np.log(q)).sum()
@@ -254,8 +255,10 @@ def test_mlkd(tools, pair):
 
 
 def test_mlkd_leaves_out_single_confident_images(tools, pair):
-    only = dict(batch_weight=0.0, class_weight=0.0, temperatures=[2.0], confidence_quantile=0.5)
-    loss = tools.make("mlkd", **only).loss(Batch(None), *map(tools.outputs, pair))
+    only = {"batch_weight": 0.0, "class_weight": 0.0, "temperatures": [2.0]}
+    loss = tools.make("mlkd", confidence_quantile=0.5, **only).loss(
+        Batch(None), *map(tools.outputs, pair)
+    )
     s, t = (z["logits"].astype("float64") for z in pair)
     sure = softmax(t).max(-1)
     expected = np.where(sure <= np.median(sure), kd(s, t, 2.0), 0.0)

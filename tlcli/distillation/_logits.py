@@ -60,7 +60,7 @@ def _is_top(log_p: Tensor) -> Tensor:
 
 
 def _without_top(log_p: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
-    """p over the second largest, with 0 at the top, (batch, classes); log of that divisor."""
+    """The shares over the second largest, 0 at the top, (batch, classes); log of that divisor."""
     lowest = ops.min(log_p, axis=-1, keepdims=True)
     second = ops.stop_gradient(ops.max(ops.where(top, lowest, log_p), axis=-1, keepdims=True))
     return ops.where(top, 0.0, ops.exp(ops.where(top, 0.0, log_p - second))), second

@@ -16,8 +16,8 @@ class Distillation(FeatureMethod):
 
     From the deepest (the pooled embedding) to the shallowest: 1x1 convolution, fusion with the
     deeper result by two learned attention maps, 3x3 convolution. Maps change size by repeating
-    pixels. The distance is the mean square at full size and averaged to 4, 2 and 1 pixels a side, with
-    factors 1, 1/2, 1/4, 1/8 over their sum; sizes that a map does not exceed are left out.
+    pixels. The distance is the mean square at full size and averaged to 4, 2 and 1 pixels a side,
+    with factors 1, 1/2, 1/4, 1/8 over their sum; sizes that a map does not exceed are left out.
 
     Attributes:
         tap: Maps before or after the stage's activation; the paper takes those before.
