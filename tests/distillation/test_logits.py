@@ -266,6 +266,18 @@ def test_mlkd_leaves_out_single_confident_images(tools, pair):
     np.testing.assert_allclose(loss, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_mlkd_leaves_out_single_confident_classes(tools, pair):
+    only = {"batch_weight": 0.0, "instance_weight": 0.0, "temperatures": [2.0]}
+    method = tools.make("mlkd", confidence_quantile=0.5, **only)
+    loss = method.loss(Batch(None), *map(tools.outputs, pair))
+    s, t = (z["logits"].astype("float64") for z in pair)
+    sure = softmax(t).sum(0)
+    p, q = softmax(t / 2), softmax(s / 2)
+    kept = ((q.T @ q - p.T @ p) ** 2)[sure <= np.median(sure)]
+    assert len(kept) == 2
+    np.testing.assert_allclose(loss, [kept.sum() / 4] * 5, rtol=1e-5)
+
+
 def test_ctkd_is_kd_at_its_learned_temperature(tools, pair):
     method = tools.make("ctkd")
     state = method.state(Shapes(4, 8))
