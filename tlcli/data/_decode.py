@@ -1,0 +1,180 @@
+"""Decode pictures inside tf.data: TensorFlow's ops where they are right, Pillow for the rest.
+
+Alpha is dropped, not blended: the colours stored below a transparent pixel are used.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tlcli.data._header import BY_JPEG, BY_PILLOW, REMEDY, inspect
+from tlcli.errors import DataError
+from tlcli.lazy import Tensor, np, tf
+
+
+def _by_jpeg(data: Tensor) -> Tensor:
+    # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
+    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _by_png(data: Tensor) -> Tensor:
+    return tf.io.decode_png(data, channels=3)
+
+
+def _by_webp(data: Tensor) -> Tensor:
+    return tf.io.decode_webp(data, channels=3)[0]
+
+
+def _by_pillow(data: Tensor) -> Tensor:
+    image = tf.numpy_function(pillow_rgb, [data], tf.uint8, stateful=False)
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+_DECODERS = (_by_jpeg, _by_png, _by_webp, _by_pillow)
+
+
+def pillow_rgb(data: bytes) -> Any:
+    """First frame of an encoded image by Pillow, uint8 (height, width, 3), as stored."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def decode(data: Tensor, decoder: Tensor) -> Tensor:
+    """Picture as stored, uint8 (height, width, 3).
+
+    Args:
+        data: Encoded image, string scalar.
+        decoder: One of the BY_ numbers; a Python int fixes the choice in the graph.
+    """
+    if isinstance(decoder, int):
+        return _DECODERS[decoder](data)
+    branches = [lambda by=by: by(data) for by in _DECODERS]
+    return tf.switch_case(tf.cast(decoder, tf.int32), branches)
+
+
+def upright(image: Tensor, orientation: Tensor) -> Tensor:
+    """Picture as it is to be seen: EXIF orientation (1 to 8) applied, uint8 (height, width, 3)."""
+    orientation = tf.cast(orientation, tf.int32)
+
+    def is_one_of(*values: int) -> Tensor:
+        return tf.reduce_any(tf.equal(orientation, values))
+
+    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
+    image = tf.cond(is_one_of(2, 3, 6, 7), lambda: image[:, ::-1], lambda: image)
+    return tf.cond(is_one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
+
+
+class EncodedImages:
+    """Pictures that are decoded one by one.
+
+    Attributes:
+        array: None: pictures differ in size.
+    """
+
+    array = None
+
+    def __init__(
+        self,
+        read: Callable[[Tensor], Tensor],
+        ids: Sequence[str],
+        decoders: Any,
+        orientations: Any,
+    ) -> None:
+        """Keep what is needed to decode a sample.
+
+        Args:
+            read: Encoded image (string scalar) of a row (int64 scalar), inside tf.data.
+            ids: Names of the samples for messages.
+            decoders: BY_ numbers, uint8 (samples,).
+            orientations: EXIF orientations, uint8 (samples,).
+        """
+        self._read, self._ids = read, ids
+        self._decoders, self._orientations = decoders, orientations
+
+    def image(self, index: Tensor) -> Tensor:
+        """Picture of one sample, uint8 (height, width, 3) RGB, upright; see ImageSource."""
+        kinds = np.unique(self._decoders)
+        fixed = len(kinds) == 1
+        decoder = int(kinds[0]) if fixed else tf.gather(self._decoders, index)
+        image = decode(self._read(index), decoder)
+        if (self._orientations != 1).any():
+            image = upright(image, tf.gather(self._orientations, index))
+        return tf.ensure_shape(image, (None, None, 3))
+
+    def first_broken(self, rows: Sequence[int]) -> DataError | None:
+        """Decode rows again to find the one that stopped a tf.data pipeline; None if all decode.
+
+        TensorFlow's decoding errors do not say which file they mean.
+        """
+
+        def problem(row: int) -> DataError | None:
+            try:
+                self.image(tf.constant(row, tf.int64))
+            except tf.errors.OpError as error:
+                return DataError(self._ids[row], _plain(error), REMEDY)
+            return None
+
+        with ThreadPoolExecutor(4) as pool:
+            return next(filter(None, pool.map(problem, map(int, rows))), None)
+
+
+def file_images(paths: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedImages:
+    """Image source over whole files.
+
+    Args:
+        paths: Files, in the order of the manifest.
+        ids: Their ids.
+        scan: Its `decoders` and `orientations`, uint8 (samples,).
+    """
+    # A host tensor made once: inside a graph it is captured, not copied into the graph.
+    holder: list[Tensor] = []
+
+    def read(index: Tensor) -> Tensor:
+        if not holder:
+            with tf.init_scope(), tf.device("/CPU:0"):
+                holder.append(tf.constant(np.array(paths, object)))
+        return tf.io.read_file(tf.gather(holder[0], index))
+
+    return EncodedImages(read, ids, scan.decoders, scan.orientations)
+
+
+def decode_file(path: str | Path, max_pixels: int) -> Any:
+    """Picture of one file exactly as training sees it, NumPy uint8 (height, width, 3), upright.
+
+    Args:
+        path: JPEG, PNG, BMP, GIF or WebP, whatever its extension.
+        max_pixels: Width times height above which it is refused.
+
+    Raises:
+        DataError: The file cannot be read as an image.
+    """
+    header = inspect(path, max_pixels)
+    data = Path(path).read_bytes()
+    try:
+        image = decode(tf.constant(data), header.decoder)
+    except tf.errors.OpError as error:
+        raise DataError(str(path), _plain(error), REMEDY) from error
+    return upright(image, header.orientation).numpy()
+
+
+def _plain(error: Any) -> str:
+    """First line of a TensorFlow error without the names of its ops."""
+    text = str(error.message).split("\n", 1)[0]
+    return "cannot be decoded: " + text.rsplit("}} ", 1)[-1].split(" [Op:", 1)[0]
+
+
+__all__ = [
+    "BY_JPEG",
+    "BY_PILLOW",
+    "EncodedImages",
+    "decode",
+    "decode_file",
+    "file_images",
+    "inspect",
+    "pillow_rgb",
+    "upright",
+]

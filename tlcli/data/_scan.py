@@ -1,0 +1,215 @@
+"""Look at every file once: header, completeness, size; kept in a cache so a restart is quick."""
+
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from tlcli.data._header import BY_PILLOW, Header, Unreadable, read_header, without_size_warnings
+from tlcli.lazy import np
+
+_VERSION = 1
+_CHUNK = 256
+_COLUMNS = ("sizes", "mtimes", "decoders", "orientations", "widths", "heights", "checksums")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files in the order of the manifest.
+
+    Attributes:
+        root: Folder that relative paths start from.
+        names: Paths below the root, or absolute.
+        sizes: Bytes, int64 (files,); -1 where there is no such file.
+        mtimes: Nanoseconds, int64 (files,).
+    """
+
+    root: str
+    names: Sequence[str]
+    sizes: Any
+    mtimes: Any
+
+    def paths(self) -> list[str]:
+        """The files as they can be opened."""
+        return [os.path.join(self.root, name) for name in self.names]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the headers say, one entry a file.
+
+    Attributes:
+        sizes: Bytes, int64 (files,).
+        mtimes: Nanoseconds, int64 (files,).
+        decoders: BY_ numbers, uint8 (files,).
+        orientations: EXIF orientation, uint8 (files,).
+        widths: Pixels, upright, int32 (files,).
+        heights: Pixels, upright, int32 (files,).
+        checksums: CRC-32 of head and tail, uint32 (files,).
+        problems: Row to the reason why a file is unreadable.
+    """
+
+    sizes: Any
+    mtimes: Any
+    decoders: Any
+    orientations: Any
+    widths: Any
+    heights: Any
+    checksums: Any
+    problems: dict[int, str]
+
+    def keep(self, rows: Any) -> "Scan":
+        """The rows given, int64 (rows,), which must be readable."""
+        columns = (getattr(self, name)[rows] for name in _COLUMNS)
+        return Scan(*columns, problems={})
+
+
+def stat_files(root: str, names: Sequence[str]) -> Listing:
+    """Listing of named files."""
+    sizes, mtimes = np.full(len(names), -1, np.int64), np.zeros(len(names), np.int64)
+    for row, name in enumerate(names):
+        try:
+            entry = os.stat(os.path.join(root, name))
+        except OSError:
+            continue
+        sizes[row], mtimes[row] = entry.st_size, entry.st_mtime_ns
+    return Listing(root, names, sizes, mtimes)
+
+
+def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
+    """Header of each file; files of the same path, size and time are taken from the cache.
+
+    Args:
+        listing: The files.
+        max_pixels: Width times height above which a picture counts as unreadable.
+        cache_dir: Folder for the cache, made if missing.
+    """
+    key = f"{_VERSION}\0{max_pixels}\0{os.path.realpath(listing.root)}"
+    path = cache_dir / f"scan-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    names = "\0".join(listing.names).encode()
+    cached = _load(path)
+    if cached is not None and cached[0] == names and _unchanged(cached[1], listing):
+        return cached[1]
+    scan = _blank(listing)
+    fresh = _reuse(scan, cached, listing) if cached else np.ones(len(listing.names), bool)
+    rows = np.flatnonzero(fresh)
+    if len(rows) > 10_000:
+        log.info("reading the headers of %s files, once", f"{len(rows):,}")
+    _fill(scan, rows, listing, max_pixels)
+    _save(path, names, scan)
+    return scan
+
+
+def _unchanged(scan: Scan, listing: Listing) -> bool:
+    return np.array_equal(scan.sizes, listing.sizes) and np.array_equal(scan.mtimes, listing.mtimes)
+
+
+def _blank(listing: Listing) -> Scan:
+    count = len(listing.names)
+    return Scan(
+        sizes=listing.sizes,
+        mtimes=listing.mtimes,
+        decoders=np.full(count, BY_PILLOW, np.uint8),
+        orientations=np.ones(count, np.uint8),
+        widths=np.zeros(count, np.int32),
+        heights=np.zeros(count, np.int32),
+        checksums=np.zeros(count, np.uint32),
+        problems={},
+    )
+
+
+def _reuse(scan: Scan, cached: tuple[bytes, Scan], listing: Listing) -> Any:
+    """Copy what is known into a scan; returns the rows that are not, bool (files,)."""
+    old_names, old = cached
+    known = {name: row for row, name in enumerate(old_names.decode().split("\0"))}
+    source = np.array([known.get(name, -1) for name in listing.names], np.int64)
+    same = (source >= 0) & (old.sizes[source] == listing.sizes)
+    same &= old.mtimes[source] == listing.mtimes
+    for name in _COLUMNS:
+        getattr(scan, name)[same] = getattr(old, name)[source[same]]
+    targets = {int(source[row]): int(row) for row in np.flatnonzero(same)}
+    scan.problems.update({targets[r]: why for r, why in old.problems.items() if r in targets})
+    return ~same
+
+
+def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
+    """Read the headers of some rows into a scan, in threads."""
+    paths = [os.path.join(listing.root, listing.names[row]) for row in rows]
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    workers = min(32, 4 * (os.cpu_count() or 1))
+    with without_size_warnings(), ThreadPoolExecutor(workers) as pool:
+        found = [h for part in pool.map(_headers, chunks, repeat(max_pixels)) for h in part]
+    for row, header in zip(rows.tolist(), found, strict=True):
+        if isinstance(header, str):
+            scan.problems[row] = header
+            continue
+        scan.decoders[row], scan.orientations[row] = header.decoder, header.orientation
+        scan.widths[row], scan.heights[row] = header.width, header.height
+        scan.checksums[row] = header.checksum
+
+
+def _headers(paths: Iterable[str], max_pixels: int) -> list[Header | str]:
+    """Header of each file, or why there is none."""
+    found: list[Header | str] = []
+    for path in paths:
+        try:
+            found.append(read_header(path, max_pixels))
+        except Unreadable as problem:
+            found.append(str(problem))
+    return found
+
+
+def _load(path: Path) -> tuple[bytes, Scan] | None:
+    """Names and scan from a cache file; None if there is none that can be used."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in _COLUMNS}
+            names, problems = file["names"].tobytes(), json.loads(file["problems"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return names, Scan(**columns, problems={int(row): why for row, why in problems.items()})
+
+
+def _save(path: Path, names: bytes, scan: Scan) -> None:
+    """Write a cache file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {name: getattr(scan, name) for name in _COLUMNS}
+    problems = np.frombuffer(json.dumps(scan.problems).encode(), np.uint8)
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        np.savez(file, names=np.frombuffer(names, np.uint8), problems=problems, **columns)
+    os.replace(temporary, path)
+
+
+def same_files(paths: Sequence[str], scan: Scan) -> list[list[int]]:
+    """Groups of rows whose files hold the same bytes, each group and the list sorted.
+
+    Files of one size and one checksum of their ends are compared by SHA-256.
+    """
+    keys = (scan.sizes.astype(np.uint64) << np.uint64(32)) ^ scan.checksums.astype(np.uint64)
+    order = np.argsort(keys, kind="stable")
+    cuts = np.flatnonzero(np.diff(keys[order])) + 1
+    groups: dict[bytes, list[int]] = {}
+    lengths = np.diff(np.concatenate([[0], cuts, [len(order)]]))
+    starts = np.concatenate([[0], cuts])
+    for at in np.flatnonzero(lengths > 1):
+        for row in order[starts[at] : starts[at] + lengths[at]].tolist():
+            groups.setdefault(_digest(paths[row]), []).append(row)
+    return sorted(sorted(rows) for rows in groups.values() if len(rows) > 1)
+
+
+def _digest(path: str) -> bytes:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()

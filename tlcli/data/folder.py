@@ -1,0 +1,181 @@
+"""Pictures in one folder a class, with or without folders for the splits above them."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tlcli.data import SPLIT_NAMES, TRAIN, Manifest
+from tlcli.data._manifest import SPLIT_WORDS, Files, Reading, file_manifest, some_names
+from tlcli.data._scan import Listing
+from tlcli.data._split import check_fractions
+from tlcli.errors import ConfigError, DataError, require
+from tlcli.lazy import np
+
+LAYOUT = "Expected PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with validation and test beside."
+_NO_IMAGES = frozenset(
+    ".txt .csv .tsv .json .jsonl .md .rst .xml .yaml .yml .html .htm .py .ipynb .log .ini .db "
+    ".npy .npz .h5 .hdf5 .zip .tar .gz .tgz .bz2 .xz .7z .pdf .mp4 .avi .mov .mkv .mp3 .wav "
+    ".tfrecord .parquet .pkl".split()
+)
+_Found = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A folder of class folders; it is only read.
+
+    Attributes:
+        path: The folder; `~` is the home folder.
+        validation_fraction: Share of train for validation when no such folder is there.
+        test_fraction: Share of train for test when neither validation nor test is there.
+        on_error: What to do about files that are no readable image: leave out, or stop.
+        max_pixels: Width times height above which a picture counts as unreadable.
+    """
+
+    path: str
+    validation_fraction: float
+    test_fraction: float
+    on_error: Literal["skip", "fail"]
+    max_pixels: int
+
+    def __post_init__(self) -> None:
+        check_fractions(self.validation_fraction, self.test_fraction)
+        require(self.max_pixels > 0, "data.max_pixels", self.max_pixels, "Give a number above 0.")
+
+    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+        """List, scan and split the folder.
+
+        Args:
+            seed: Decides what is carved from train.
+            cache_dir: Where the scan is kept.
+
+        Raises:
+            ConfigError: There is no such folder.
+            DataError: No classes, too few images, or unreadable files under "fail".
+        """
+        root = Path(self.path).expanduser()
+        if not root.is_dir():
+            problem = "is a file" if root.exists() else "there is no such folder"
+            raise ConfigError("data.path", f"{root}: {problem}", "Give a folder of class folders.")
+        files = _list_folder(root)
+        fractions = (self.validation_fraction, self.test_fraction)
+        reading = Reading(fractions, self.max_pixels, self.on_error)
+        return file_manifest(files, reading, seed, cache_dir)
+
+
+def _list_folder(root: Path) -> Files:
+    """All candidates below the root with their class and split, sorted by name."""
+    top = _folders(root)
+    split_of = {name: SPLIT_WORDS[name.lower()] for name in top if name.lower() in SPLIT_WORDS}
+    if TRAIN not in split_of.values():
+        if top and len(split_of) == len(top):
+            raise DataError(str(root), f"has {some_names(top)} but no 'train'", LAYOUT)
+        split_of = {}
+    _check_twice(root, split_of)
+    ignored: Counter[str] = Counter()
+    depth = 1 if split_of else 0
+    found: list[_Found] = []
+    for name, size, mtime in _walk(str(root), ignored):
+        parts = name.split("/")
+        if split_of and parts[0] not in split_of:
+            ignored[f"in {parts[0]}, which is no split" if len(parts) > 1 else "outside"] += 1
+        elif len(parts) < depth + 2:
+            ignored["outside class folders"] += 1
+        else:
+            found.append((name, size, mtime))
+    if not found:
+        raise DataError(str(root), _nothing(ignored), LAYOUT)
+    return _files(root, sorted(found), split_of, ignored)
+
+
+def _nothing(ignored: Counter[str]) -> str:
+    loose = ignored["outside class folders"] + ignored["outside"]
+    return f"has {loose} images but no class folders" if loose else "has no classes with images"
+
+
+def _check_twice(root: Path, split_of: dict[str, int]) -> None:
+    for split in range(3):
+        names = [name for name, number in split_of.items() if number == split]
+        if len(names) > 1:
+            raise DataError(
+                str(root),
+                f"has {some_names(names)}, all for {SPLIT_NAMES[split]}",
+                "Keep one of them.",
+            )
+
+
+def _files(
+    root: Path, found: list[_Found], split_of: dict[str, int], ignored: Counter[str]
+) -> Files:
+    depth = 1 if split_of else 0
+    names = [name for name, _, _ in found]
+    of_file = [name.split("/", depth + 1)[depth] for name in names]
+    class_names = tuple(sorted(set(of_file)))
+    index = {name: row for row, name in enumerate(class_names)}
+    listing = Listing(
+        str(root),
+        names,
+        np.array([size for _, size, _ in found], np.int64),
+        np.array([mtime for _, _, mtime in found], np.int64),
+    )
+    splits = [split_of[name.split("/", 1)[0]] if depth else TRAIN for name in names]
+    return Files(
+        where=str(root),
+        listing=listing,
+        labels=np.array([index[name] for name in of_file], np.int32),
+        splits=np.array(splits, np.int8),
+        class_names=class_names,
+        notes=tuple(f"{count} files left out: {why}" for why, count in sorted(ignored.items())),
+    )
+
+
+def _folders(root: Path) -> list[str]:
+    """Names of the folders in a folder, hidden ones aside, sorted."""
+    with os.scandir(root) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not _hidden(e.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _walk(root: str, ignored: Counter[str]) -> Iterator[_Found]:
+    """Path below the root, bytes and time (ns) of each candidate; links to folders are followed."""
+    stack, visited = [""], set()
+    while stack:
+        below = stack.pop()
+        folder = os.path.join(root, below)
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            ignored["in folders that were seen before, by a link"] += 1
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _hidden(entry.name):
+                    continue
+                name = f"{below}{entry.name}"
+                if entry.is_dir():
+                    stack.append(f"{name}/")
+                elif os.path.splitext(name)[1].lower() in _NO_IMAGES:
+                    ignored["not pictures by their extension"] += 1
+                elif not _is_utf8(name):
+                    ignored["with a name that is not UTF-8"] += 1
+                else:
+                    yield name, *_status(entry)
+
+
+def _status(entry: "os.DirEntry[str]") -> tuple[int, int]:
+    """Bytes and time (ns) of a file; -1 and 0 of a broken link."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return -1, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _is_utf8(name: str) -> bool:
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
