@@ -138,7 +138,7 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         return _checked_union(value, typing.get_args(hint), where)
     if origin is typing.Literal:
         choices = typing.get_args(hint)
-        if value not in choices or isinstance(value, bool) != any(value is c for c in choices):
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
             raise ConfigError(where, f"got {value!r}", nearest(str(value), map(str, choices)))
         return value
     if origin in (tuple, list):

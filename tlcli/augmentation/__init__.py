@@ -6,9 +6,16 @@ epoch; `none` has exactly 1) and
     def apply(self, image, seed, size) -> image
 
         image: uint8 (height, width, 3), as decoded, before any resizing.
-        seed: int32 (2,), already folded from (run seed, view, sample id); use only tf.random.stateless_*.
+        seed: int32 (2,), `_seeds.sample_seed(run seed, view, sample id)`; all draws come from
+            tf.random.stateless_* on seeds split from it.
         size: pixels of a side of the result.
-        returns: uint8 or float32 0-255 (size, size, 3).
+        returns: uint8 (size, size, 3).
 
-and `mix: Mix | None` for batch-level mixing (mixup, cutmix).
+and `mix: Mix | None` for batch-level mixing (mixup, cutmix). `none` has no `apply`: a sample's only
+view is what `resize.Resize` makes of it for validation. Where `mix` is not None the images of a
+batch are mixed by
+
+    def apply(self, images, labels, seed, epoch, first_position=0, valid=None) -> images, labels
+
+whose seed is `_seeds.batch_seed(run seed, step)`; see `_mix.Mix`.
 """

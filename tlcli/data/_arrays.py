@@ -3,7 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
+
+# Up to here several memory-mapped uint8 parts are read into one array.
+JOIN_BYTES = 2**30
+_SAMPLE = 256
+_RANGES = {"0-1": (0.0, 1.0), "0-255": (0.0, 255.0), "-1-1": (-1.0, 1.0)}
 
 
 class ArrayImages:
@@ -55,3 +61,70 @@ def _colour(index: Tensor, pick: Callable[[Any], Any], shape: Sequence[int]) -> 
     image = tf.numpy_function(pick, [index], tf.uint8, stateful=False)
     image = tf.ensure_shape(image, tuple(shape))
     return tf.repeat(image, 3, axis=-1) if shape[-1] == 1 else image
+
+
+def array_source(place: str, parts: Sequence[Any], value_range: str) -> tuple[Any, list[str]]:
+    """Image source over the parts, and notes on how values are read."""
+    if parts[0].dtype == np.uint8:
+        if value_range in ("0-1", "-1-1"):
+            raise ConfigError(
+                "data.value_range",
+                f"got {value_range!r} for pictures of type uint8",
+                "Give auto or 0-255.",
+            )
+        if len(parts) == 1:
+            return ArrayImages(parts[0]), []
+        if sum(part.nbytes for part in parts) <= JOIN_BYTES:
+            return ArrayImages(np.concatenate(parts)), []
+        return PartImages(parts, lambda picture: picture), []
+    low, high, note = _range(place, parts, value_range)
+
+    def to_uint8(picture: Any) -> Any:
+        return convert(picture, low, high, place)
+
+    return PartImages(parts, to_uint8), note
+
+
+def convert(picture: Any, low: float, high: float, place: str) -> Any:
+    """Numbers from low (black) to high (white) as uint8, rounded.
+
+    Raises:
+        DataError: A number outside, by more than a thousandth of the range, or not finite.
+    """
+    scaled = (picture.astype(np.float32) - low) / (high - low)
+    if not ((scaled >= -1e-3) & (scaled <= 1 + 1e-3)).all():
+        raise DataError(
+            place,
+            f"has a picture with values from {picture.min()} to {picture.max()}, outside "
+            f"{low:g} to {high:g}",
+            "Correct the array, or set data.value_range.",
+        )
+    return np.round(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+
+
+def _range(place: str, parts: Sequence[Any], wanted: str) -> tuple[float, float, list[str]]:
+    """Black and white of number arrays, judged by a sample spread over each part.
+
+    Raises:
+        DataError: The sample does not fit the range, or none of them.
+    """
+    if parts[0].dtype.kind not in "fiub":
+        raise DataError(place, f"has pictures of type {parts[0].dtype}", "Save uint8.")
+    samples = [
+        part[np.unique(np.linspace(0, len(part) - 1, _SAMPLE).astype(int))] for part in parts
+    ]
+    low = min(float(sample.min()) for sample in samples)
+    high = max(float(sample.max()) for sample in samples)
+    choices = _RANGES if wanted == "auto" else {wanted: _RANGES[wanted]}
+    if parts[0].dtype.kind != "f" and wanted == "auto":
+        choices = {"0-255": _RANGES["0-255"]}
+    for name in sorted(choices, key=("0-1", "-1-1", "0-255").index):
+        black, white = choices[name]
+        if black <= low and high <= white:
+            seen = f"values from {low:g} to {high:g} in a sample"
+            return black, white, [f"pictures are {parts[0].dtype}, {seen}: read as {name}"]
+    raise DataError(
+        place,
+        f"has values from {low:g} to {high:g}, outside {' and '.join(choices)}",
+        "Scale the pictures to one of 0-1, -1-1 and 0-255.",
+    )

@@ -33,7 +33,7 @@ _STRANGERS = (
 )
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """Why a file is no usable image, in words that follow its name."""
 
 
@@ -43,8 +43,8 @@ class Header:
 
     Attributes:
         format: JPEG, PNG, BMP, GIF or WEBP, by content.
-        decoder: BY_JPEG, BY_PNG, BY_WEBP for TensorFlow's; BY_PILLOW for what those get wrong: CMYK,
-            BMP, GIF, and WebP with alpha or animation.
+        decoder: BY_JPEG, BY_PNG, BY_WEBP for TensorFlow's; BY_PILLOW for what those get wrong or
+            refuse: CMYK, BMP, GIF, and WebP with alpha or animation.
         width: Pixels, upright.
         height: Pixels, upright.
         orientation: EXIF orientation, 1 to 8.
@@ -74,7 +74,7 @@ def inspect(source: str | Path | bytes, max_pixels: int, name: str | None = None
     try:
         with without_size_warnings():
             return read_header(source, max_pixels)
-    except Unreadable as problem:
+    except UnreadableError as problem:
         raise DataError(label, str(problem), REMEDY) from problem
 
 
@@ -82,7 +82,7 @@ def read_header(source: str | Path | bytes, max_pixels: int) -> Header:
     """As `inspect`, for many files: called inside `without_size_warnings()`.
 
     Raises:
-        Unreadable: Why the file cannot be used.
+        UnreadableError: Why the file cannot be used.
     """
     if isinstance(source, bytes):
         return _read(io.BytesIO(source), len(source), max_pixels)
@@ -91,9 +91,9 @@ def read_header(source: str | Path | bytes, max_pixels: int) -> Header:
             size = file.seek(0, io.SEEK_END)
             return _read(file, size, max_pixels)
     except FileNotFoundError:
-        raise Unreadable("there is no such file") from None
+        raise UnreadableError("there is no such file") from None
     except (IsADirectoryError, PermissionError) as error:
-        raise Unreadable(f"cannot be opened: {error.strerror}") from error
+        raise UnreadableError(f"cannot be opened: {error.strerror}") from error
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def _read(file: BinaryIO, size: int, max_pixels: int) -> Header:
     from PIL import Image, UnidentifiedImageError
 
     if size == 0:
-        raise Unreadable("the file is empty")
+        raise UnreadableError("the file is empty")
     file.seek(0)
     head = file.read(HEAD_BYTES)
     file.seek(max(0, size - TAIL_BYTES))
@@ -120,14 +120,14 @@ def _read(file: BinaryIO, size: int, max_pixels: int) -> Header:
     try:
         picture = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
-        raise Unreadable(_stranger(head)) from None
+        raise UnreadableError(_stranger(head)) from None
     except Image.DecompressionBombError:
-        raise Unreadable(f"has more pixels than the limit of {max_pixels:,}") from None
+        raise UnreadableError(f"has more pixels than the limit of {max_pixels:,}") from None
     except (OSError, ValueError, EOFError, struct.error) as error:
-        raise Unreadable(f"its header is broken: {error}") from error
+        raise UnreadableError(f"its header is broken: {error}") from error
     width, height = picture.size
     if width * height > max_pixels:
-        raise Unreadable(f"has {width}x{height} pixels, more than the limit of {max_pixels:,}")
+        raise UnreadableError(f"has {width}x{height} pixels, more than the limit of {max_pixels:,}")
     kind = "JPEG" if picture.format == "MPO" else str(picture.format)
     decoder = _decoder(kind, picture)
     has_exif = _check_whole(kind, decoder, picture, file, tail)
@@ -167,7 +167,7 @@ def _check_whole(kind: str, decoder: int, picture: Any, file: BinaryIO, tail: by
     try:
         picture.load()
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
-        raise Unreadable(f"cannot be decoded: {error}") from error
+        raise UnreadableError(f"cannot be decoded: {error}") from error
     return False
 
 
@@ -178,14 +178,14 @@ def _walk_png(file: BinaryIO) -> bool:
     while True:
         start = file.read(8)
         if len(start) < 8:
-            raise Unreadable("cannot be decoded: the PNG is truncated")
+            raise UnreadableError("cannot be decoded: the PNG is truncated")
         length, name = int.from_bytes(start[:4], "big"), start[4:]
         body = file.read(length + 4)
         if len(body) < length + 4:
-            raise Unreadable("cannot be decoded: the PNG is truncated")
+            raise UnreadableError("cannot be decoded: the PNG is truncated")
         sum_given = int.from_bytes(body[-4:], "big")
         if name[:1].isupper() and zlib.crc32(body[:-4], zlib.crc32(name)) != sum_given:
-            raise Unreadable("cannot be decoded: a checksum of the PNG is wrong")
+            raise UnreadableError("cannot be decoded: a checksum of the PNG is wrong")
         if name == b"IEND":
             return has_exif
         has_exif = has_exif or name == b"eXIf"

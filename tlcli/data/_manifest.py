@@ -1,14 +1,14 @@
 """What all sources share: carve missing splits, check classes, describe sizes, fingerprint."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data._decode import file_images
-from tlcli.data._scan import Listing, Scan, same_files, scan_files
+from tlcli.data._scan import Listing, same_files, scan_files
 from tlcli.data._split import split_labels
 from tlcli.errors import DataError
 from tlcli.lazy import np
@@ -24,24 +24,28 @@ SPLIT_WORDS = {
 
 
 @dataclass(frozen=True)
-class Files:
-    """Image files with labels, before they are looked at.
+class Samples:
+    """What is known of samples before missing splits are carved.
 
     Attributes:
         where: What the user named: place in messages.
-        listing: The files; their names are the ids.
-        labels: int32 (files,) or multi-hot uint8 (files, classes).
-        splits: int8 (files,), all TRAIN where nothing is said.
+        ids: str (samples,).
+        labels: int32 (samples,) or multi-hot uint8 (samples, classes).
+        splits: int8 (samples,), all TRAIN where nothing is said.
         class_names: In index order.
         notes: Facts for the report.
     """
 
     where: str
-    listing: Listing
+    ids: Any
     labels: Any
     splits: Any
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def keep(self, rows: Any) -> "Samples":
+        """The rows given, int64 (rows,)."""
+        return replace(self, ids=self.ids[rows], labels=self.labels[rows], splits=self.splits[rows])
 
 
 @dataclass(frozen=True)
@@ -59,73 +63,77 @@ class Reading:
     on_error: str
 
 
-def file_manifest(files: Files, reading: Reading, seed: int, cache_dir: Path) -> Manifest:
+def file_manifest(
+    samples: Samples, listing: Listing, reading: Reading, seed: int, cache_dir: Path
+) -> Manifest:
     """Scan the files, leave out or refuse unreadable ones, complete the splits.
 
     Raises:
         DataError: Unreadable files under "fail", classes that do not fit, too few images.
     """
-    check_classes(files.where, files.labels, files.splits, files.class_names)
-    scan = scan_files(files.listing, reading.max_pixels, cache_dir)
-    skipped = [(str(files.listing.names[row]), why) for row, why in sorted(scan.problems.items())]
-    if skipped:
-        _judge_skipped(files, skipped, reading.on_error)
-        files, scan = _readable(files, scan)
-        check_classes(files.where, files.labels, files.splits, files.class_names)
-    splits, notes = complete_splits(files, reading.fractions, seed)
-    ids = np.array(files.listing.names, object)
-    paths = files.listing.paths()
-    duplicates, conflicts = _duplicates(ids, same_files(paths, scan), splits, files.labels)
-    facts = (scan.sizes, scan.checksums)
+    check_classes(samples)
+    scan = scan_files(listing, reading.max_pixels, cache_dir)
+    samples, rows, skipped = leave_out(samples, scan.problems, reading.on_error)
+    scan, paths = scan.keep(rows), listing.paths()
+    paths = [paths[row] for row in rows.tolist()]
+    samples = settle(samples, reading.fractions, seed)
+    duplicates, conflicts = _duplicates(samples, same_files(paths, scan))
     return Manifest(
-        ids=ids,
-        labels=files.labels,
-        splits=splits,
-        class_names=files.class_names,
-        images=file_images(paths, ids, scan),
-        root=files.listing.root,
-        fingerprint=fingerprint(ids, files.labels, splits, files.class_names, facts),
+        ids=samples.ids,
+        labels=samples.labels,
+        splits=samples.splits,
+        class_names=samples.class_names,
+        images=file_images(paths, samples.ids, scan),
+        root=listing.root,
+        fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={
             "skipped": skipped,
             "duplicates": duplicates,
             "sizes": describe_sizes(scan.widths, scan.heights),
-            "notes": [*files.notes, *notes, *conflicts],
+            "notes": [*samples.notes, *conflicts],
         },
     )
 
 
-def _judge_skipped(files: Files, skipped: Sequence[tuple[str, str]], on_error: str) -> None:
-    """Refuse unreadable files if that is asked for, or if nothing else is there."""
-    name, why = skipped[0]
-    if len(skipped) == len(files.labels):
+def leave_out(
+    samples: Samples, problems: Mapping[int, str], on_error: str
+) -> tuple[Samples, Any, list[tuple[str, str]]]:
+    """Samples without the unreadable ones.
+
+    Args:
+        samples: All of them.
+        problems: Row to the reason why it cannot be read.
+        on_error: "skip" or "fail".
+
+    Returns:
+        The others; their rows, int64; and (id, reason) of each that was left out.
+
+    Raises:
+        DataError: Some are unreadable under "fail", or all are.
+    """
+    skipped = [(str(samples.ids[row]), why) for row, why in sorted(problems.items())]
+    rows = np.setdiff1d(np.arange(len(samples.ids)), np.array(list(problems), np.int64))
+    if skipped and on_error == "fail":
+        name, why = skipped[0]
+        more = f" ({len(skipped)} such files)" if len(skipped) > 1 else ""
+        raise DataError(name, f"{why}{more}", "Replace or remove it, or set data.on_error=skip.")
+    if skipped and not len(rows):
         raise DataError(
-            files.where,
-            f"none of the {len(skipped)} files can be read; {name} {_verb(why)}",
+            samples.where,
+            f"none of the {len(skipped)} files can be read; {skipped[0][0]}: {skipped[0][1]}",
             "Give JPEG, PNG, BMP, GIF or WebP images.",
         )
-    if on_error == "fail":
-        more = f" ({len(skipped)} such files)" if len(skipped) > 1 else ""
-        raise DataError(
-            f"{files.listing.root}/{name}",
-            f"{why}{more}",
-            "Replace or remove it, or set data.on_error=skip.",
-        )
+    return samples.keep(rows), rows, skipped
 
 
-def _verb(why: str) -> str:
-    """A reason as the end of a sentence that starts with a file's name."""
-    return why if why.split()[0] in ("is", "has", "cannot") else f"is unreadable: {why}"
+def settle(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:
+    """Samples with checked classes and all splits.
 
-
-def _readable(files: Files, scan: Scan) -> tuple[Files, Scan]:
-    """Both without the files that cannot be read."""
-    keep = np.setdiff1d(np.arange(len(files.labels)), np.array(list(scan.problems), np.int64))
-    listing = files.listing
-    listing = Listing(
-        listing.root, [listing.names[r] for r in keep], listing.sizes[keep], listing.mtimes[keep]
-    )
-    files = replace(files, listing=listing, labels=files.labels[keep], splits=files.splits[keep])
-    return files, scan.keep(keep)
+    Raises:
+        DataError: Classes that do not fit, or too few samples.
+    """
+    check_classes(samples)
+    return _complete_splits(samples, fractions, seed)
 
 
 def class_counts(labels: Any, num_classes: int) -> Any:
@@ -135,29 +143,29 @@ def class_counts(labels: Any, num_classes: int) -> Any:
     return np.bincount(labels[labels >= 0], minlength=num_classes)
 
 
-def check_classes(where: str, labels: Any, splits: Any, class_names: Sequence[str]) -> None:
+def check_classes(samples: Samples) -> None:
     """Refuse classes without a training image and data sets with one class.
 
     Raises:
         DataError: Naming the classes of both sides.
     """
-    least = 1 if labels.ndim == 2 else 2
-    if len(class_names) < least:
-        found = f"only the class {class_names[0]!r}" if class_names else "no classes"
-        raise DataError(where, f"has {found}", f"Give images of {least} or more classes.")
-    counts = [class_counts(labels[splits == s], len(class_names)) for s in range(3)]
+    names, least = samples.class_names, 1 if samples.labels.ndim == 2 else 2
+    if len(names) < least:
+        found = f"only the class {names[0]!r}" if names else "no classes"
+        raise DataError(samples.where, f"has {found}", f"Give images of {least} or more classes.")
+    counts = [class_counts(samples.labels[samples.splits == s], len(names)) for s in range(3)]
     untrained = np.flatnonzero(counts[TRAIN] == 0)
     if not len(untrained):
         return
-    trained = some_names([class_names[c] for c in np.flatnonzero(counts[TRAIN])])
     sides = [
-        f"{SPLIT_NAMES[s]} has {some_names(names)}"
-        for s in (VALIDATION, TEST)
-        if (names := [class_names[c] for c in untrained if counts[s][c]])
-    ] or [f"there is no image of {some_names([class_names[c] for c in untrained])}"]
+        f"{SPLIT_NAMES[split]} has {some_names(elsewhere)}"
+        for split in (VALIDATION, TEST)
+        if (elsewhere := [names[c] for c in untrained if counts[split][c]])
+    ] or [f"not {some_names([names[c] for c in untrained])}"]
+    trained = some_names([names[c] for c in np.flatnonzero(counts[TRAIN])]) or "no classes"
     raise DataError(
-        where,
-        f"train has {trained or 'no classes'}, but {' and '.join(sides)} as well",
+        samples.where,
+        f"train has {trained}, but {' and '.join(sides)}",
         "Give every class images to train on, under one spelling, or remove the class.",
     )
 
@@ -168,68 +176,64 @@ def some_names(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(map(repr, names[:most])) + more
 
 
-def complete_splits(
-    files: Files, fractions: tuple[float, float], seed: int
-) -> tuple[Any, list[str]]:
-    """Splits with the missing ones carved from train; and notes on what was done.
+def _complete_splits(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:
+    """Samples with the missing splits carved from train, and notes on that.
 
     Validation is carved when it is not given; test only when neither is.
-
-    Raises:
-        DataError: A class has too few images.
     """
-    has_validation, has_test = ((files.splits == s).any() for s in (VALIDATION, TEST))
-    shares = (
-        0.0 if has_validation else fractions[0],
-        0.0 if has_validation or has_test else fractions[1],
-    )
-    notes = []
+    has_validation, has_test = (bool((samples.splits == s).any()) for s in (VALIDATION, TEST))
+    validation = 0.0 if has_validation else fractions[0]
+    test = 0.0 if has_validation or has_test else fractions[1]
+    notes = list(samples.notes)
     if has_validation and not has_test:
         notes.append("there is no test split; validation is given, so test stays empty")
-    if not any(shares):
-        return files.splits, notes
-    train = np.flatnonzero(files.splits == TRAIN)
-    labels = files.labels[train]
-    _check_enough(files, class_counts(labels, len(files.class_names)), shares)
-    splits = files.splits.copy()
-    splits[train] = split_labels(labels, shares, seed)
-    for split, share in ((VALIDATION, shares[0]), (TEST, shares[1])):
+    if not validation and not test:
+        return replace(samples, notes=tuple(notes))
+    train = np.flatnonzero(samples.splits == TRAIN)
+    _check_enough(samples, validation, test)
+    splits = samples.splits.copy()
+    splits[train] = split_labels(samples.labels[train], (validation, test), seed)
+    for split, share in ((VALIDATION, validation), (TEST, test)):
         if share:
             count = int((splits == split).sum())
             notes.append(f"{SPLIT_NAMES[split]}: {count} images taken from train by the seed")
-    return splits, notes
+    return replace(samples, splits=splits, notes=tuple(notes))
 
 
-def _check_enough(files: Files, counts: Any, shares: tuple[float, float]) -> None:
-    needed = 1 + sum(share > 0 for share in shares)
-    if files.labels.ndim == 2:
+def _check_enough(samples: Samples, validation: float, test: float) -> None:
+    """Refuse a class with fewer training images than splits are made of them."""
+    if samples.labels.ndim == 2:
         return
-    for row in np.flatnonzero(counts < needed):
-        zero = " and ".join(
-            f"data.{name}_fraction=0" for name, s in zip(SPLIT_NAMES[1:], shares, strict=True) if s
-        )
+    train = samples.labels[samples.splits == TRAIN]
+    counts = class_counts(train, len(samples.class_names))
+    needed = 1 + (validation > 0) + (test > 0)
+    few = np.flatnonzero(counts < needed)
+    if len(few):
+        count, name = counts[few[0]], samples.class_names[few[0]]
+        zeros = {"data.validation_fraction=0": validation, "data.test_fraction=0": test}
         raise DataError(
-            files.where,
-            f"class {files.class_names[row]!r} has {counts[row]} image"
-            f"{'s' if counts[row] != 1 else ''}, too few for {needed} splits",
-            f"Give it {needed} or more, or set {zero}.",
+            samples.where,
+            f"class {name!r} has {count} image{'s' if count != 1 else ''} to train on, "
+            f"too few for {needed} splits",
+            f"Give it {needed} or more, or set {' and '.join(k for k, v in zeros.items() if v)}.",
         )
 
 
 def _duplicates(
-    ids: Any, groups: Sequence[Sequence[int]], splits: Any, labels: Any
+    samples: Samples, groups: Sequence[Sequence[int]]
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Pairs of equal files in different splits; and a note on equal files of different classes."""
+    ids, labels, splits = samples.ids, samples.labels, samples.splits
     pairs, conflicts = [], []
     for rows in groups:
         first = rows[0]
         pairs += [(ids[first], ids[row]) for row in rows[1:] if splits[row] != splits[first]]
         if (labels[rows] != labels[first]).any():
             conflicts.append(" = ".join(ids[row] for row in rows))
-    notes = []
-    if conflicts:
-        notes.append(f"{len(conflicts)} pictures stand under different labels, as {conflicts[0]}")
-    return pairs, notes
+    if not conflicts:
+        return pairs, []
+    note = f"{len(conflicts)} pictures stand under different labels, as {conflicts[0]}"
+    return pairs, [note]
 
 
 def describe_sizes(widths: Any, heights: Any) -> str:
@@ -244,22 +248,18 @@ def describe_sizes(widths: Any, heights: Any) -> str:
     )
 
 
-def fingerprint(
-    ids: Any, labels: Any, splits: Any, class_names: Sequence[str], facts: Sequence[Any]
-) -> str:
-    """SHA-256 in hex over what defines a data set.
+def fingerprint(samples: Samples, facts: Sequence[Any]) -> str:
+    """SHA-256 in hex over ids, class names, labels, splits and content.
 
     Args:
-        ids: str (samples,).
-        labels: (samples,) or (samples, classes).
-        splits: int8 (samples,).
-        class_names: In index order.
-        facts: Arrays that stand for the content: sizes and checksums, or pixels.
+        samples: With all splits.
+        facts: Arrays that stand for the content: sizes and checksums, or pixels. Not times, so
+            that a copy of the data counts as the same.
     """
     digest = hashlib.sha256()
-    for names in (ids, class_names):
+    for names in (samples.ids, samples.class_names):
         digest.update(b"%d\0" % len(names) + "\0".join(names).encode() + b"\0")
-    for array in (labels, splits, *facts):
+    for array in (samples.labels, samples.splits, *facts):
         array = np.ascontiguousarray(array)
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(array.tobytes())

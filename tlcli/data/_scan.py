@@ -12,7 +12,13 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from tlcli.data._header import BY_PILLOW, Header, Unreadable, read_header, without_size_warnings
+from tlcli.data._header import (
+    BY_PILLOW,
+    Header,
+    UnreadableError,
+    read_header,
+    without_size_warnings,
+)
 from tlcli.lazy import np
 
 _VERSION = 1
@@ -69,8 +75,8 @@ class Scan:
 
     def keep(self, rows: Any) -> "Scan":
         """The rows given, int64 (rows,), which must be readable."""
-        columns = (getattr(self, name)[rows] for name in _COLUMNS)
-        return Scan(*columns, problems={})
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return Scan(**columns, problems={})
 
 
 def stat_files(root: str, names: Sequence[str]) -> Listing:
@@ -110,7 +116,8 @@ def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
 
 
 def _unchanged(scan: Scan, listing: Listing) -> bool:
-    return np.array_equal(scan.sizes, listing.sizes) and np.array_equal(scan.mtimes, listing.mtimes)
+    same_sizes = np.array_equal(scan.sizes, listing.sizes)
+    return bool(same_sizes and np.array_equal(scan.mtimes, listing.mtimes))
 
 
 def _blank(listing: Listing) -> Scan:
@@ -158,14 +165,15 @@ def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
 
 
 def _headers(paths: Iterable[str], max_pixels: int) -> list[Header | str]:
-    """Header of each file, or why there is none."""
-    found: list[Header | str] = []
-    for path in paths:
-        try:
-            found.append(read_header(path, max_pixels))
-        except Unreadable as problem:
-            found.append(str(problem))
-    return found
+    return [header_or_problem(path, max_pixels) for path in paths]
+
+
+def header_or_problem(source: str | bytes, max_pixels: int) -> Header | str:
+    """Header of a file or of encoded bytes, or why there is none."""
+    try:
+        return read_header(source, max_pixels)
+    except UnreadableError as problem:
+        return str(problem)
 
 
 def _load(path: Path) -> tuple[bytes, Scan] | None:

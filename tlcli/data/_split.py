@@ -1,4 +1,4 @@
-"""Stratified, seeded splits; multi-label by Sechidis et al. 2011 (ECML, iterative stratification)."""
+"""Stratified, seeded splits; of several labels by Sechidis et al. 2011, ECML PKDD."""
 
 from typing import Any
 

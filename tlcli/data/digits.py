@@ -6,7 +6,7 @@ from typing import Any
 
 from tlcli.data import TRAIN, Manifest
 from tlcli.data._arrays import ArrayImages
-from tlcli.data._manifest import fingerprint
+from tlcli.data._manifest import Samples, fingerprint
 from tlcli.data._split import check_fractions, split_labels
 from tlcli.errors import require
 from tlcli.lazy import np
@@ -63,6 +63,7 @@ class Data:
         ids = np.array([f"digits/{row:04d}" for row in rows], object)
         labels, splits = index[digits[rows]], splits[rows]
         names = tuple(map(str, self.classes))
+        samples = Samples("data", ids, labels, splits, names)
         return Manifest(
             ids=ids,
             labels=labels,
@@ -70,7 +71,7 @@ class Data:
             class_names=names,
             images=ArrayImages(array),
             root="UCI optical digits",
-            fingerprint=fingerprint(ids, labels, splits, names, [array]),
+            fingerprint=fingerprint(samples, [array]),
             report={"skipped": [], "duplicates": [], "sizes": "all 8x8", "notes": []},
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tlcli.data import SPLIT_NAMES, TRAIN, Manifest
-from tlcli.data._manifest import SPLIT_WORDS, Files, Reading, file_manifest, some_names
+from tlcli.data._manifest import SPLIT_WORDS, Reading, Samples, file_manifest, some_names
 from tlcli.data._scan import Listing
 from tlcli.data._split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
@@ -16,9 +16,12 @@ from tlcli.lazy import np
 
 LAYOUT = "Expected PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with validation and test beside."
 _NO_IMAGES = frozenset(
-    ".txt .csv .tsv .json .jsonl .md .rst .xml .yaml .yml .html .htm .py .ipynb .log .ini .db "
-    ".npy .npz .h5 .hdf5 .zip .tar .gz .tgz .bz2 .xz .7z .pdf .mp4 .avi .mov .mkv .mp3 .wav "
-    ".tfrecord .parquet .pkl".split()
+    (
+        *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".rst", ".xml", ".yaml", ".yml"),
+        *(".html", ".htm", ".py", ".ipynb", ".log", ".ini", ".db", ".npy", ".npz", ".h5"),
+        *(".hdf5", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".pdf", ".mp4"),
+        *(".avi", ".mov", ".mkv", ".mp3", ".wav", ".tfrecord", ".parquet", ".pkl"),
+    )
 )
 _Found = tuple[str, int, int]
 
@@ -60,13 +63,13 @@ class Data:
         if not root.is_dir():
             problem = "is a file" if root.exists() else "there is no such folder"
             raise ConfigError("data.path", f"{root}: {problem}", "Give a folder of class folders.")
-        files = _list_folder(root)
+        samples, listing = _list_folder(root)
         fractions = (self.validation_fraction, self.test_fraction)
         reading = Reading(fractions, self.max_pixels, self.on_error)
-        return file_manifest(files, reading, seed, cache_dir)
+        return file_manifest(samples, listing, reading, seed, cache_dir)
 
 
-def _list_folder(root: Path) -> Files:
+def _list_folder(root: Path) -> tuple[Samples, Listing]:
     """All candidates below the root with their class and split, sorted by name."""
     top = _folders(root)
     split_of = {name: SPLIT_WORDS[name.lower()] for name in top if name.lower() in SPLIT_WORDS}
@@ -88,7 +91,8 @@ def _list_folder(root: Path) -> Files:
             found.append((name, size, mtime))
     if not found:
         raise DataError(str(root), _nothing(ignored), LAYOUT)
-    return _files(root, sorted(found), split_of, ignored)
+    notes = tuple(f"{count} files left out: {why}" for why, count in sorted(ignored.items()))
+    return _samples(root, sorted(found), split_of, notes)
 
 
 def _nothing(ignored: Counter[str]) -> str:
@@ -107,29 +111,25 @@ def _check_twice(root: Path, split_of: dict[str, int]) -> None:
             )
 
 
-def _files(
-    root: Path, found: list[_Found], split_of: dict[str, int], ignored: Counter[str]
-) -> Files:
+def _samples(
+    root: Path, found: list[_Found], split_of: dict[str, int], notes: tuple[str, ...]
+) -> tuple[Samples, Listing]:
+    """Classes and splits of the files found, from their paths."""
     depth = 1 if split_of else 0
-    names = [name for name, _, _ in found]
+    names, sizes, mtimes = map(list, zip(*found, strict=True))
     of_file = [name.split("/", depth + 1)[depth] for name in names]
     class_names = tuple(sorted(set(of_file)))
     index = {name: row for row, name in enumerate(class_names)}
-    listing = Listing(
-        str(root),
-        names,
-        np.array([size for _, size, _ in found], np.int64),
-        np.array([mtime for _, _, mtime in found], np.int64),
-    )
     splits = [split_of[name.split("/", 1)[0]] if depth else TRAIN for name in names]
-    return Files(
+    samples = Samples(
         where=str(root),
-        listing=listing,
+        ids=np.array(names, object),
         labels=np.array([index[name] for name in of_file], np.int32),
         splits=np.array(splits, np.int8),
         class_names=class_names,
-        notes=tuple(f"{count} files left out: {why}" for why, count in sorted(ignored.items())),
+        notes=notes,
     )
+    return samples, Listing(str(root), names, np.array(sizes, np.int64), np.array(mtimes, np.int64))
 
 
 def _folders(root: Path) -> list[str]:

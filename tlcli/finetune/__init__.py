@@ -1,1 +1,73 @@
-"""Options of the finetune group."""
+"""Fine-tuning strategies as lists of phases.
+
+Each option has
+
+    def phases(self, blocks: Sequence[Block], epochs: float) -> tuple[Phase, ...]
+        blocks: the model's blocks, stem first, head last (its name is "head").
+        epochs: what the user gave; the phases share it.
+
+and may have `lora_rank: int` (low-rank updates instead of the weights) and `mixing: tuple[float, ...]`
+(factors of the fine-tuned weights to choose from on validation, as WiSE-FT does).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of the model that is treated alike.
+
+    Attributes:
+        name: As the plan prints it.
+        layers: Names of its layers.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of the training.
+
+    Attributes:
+        name: As the plan prints it.
+        epochs: Its length.
+        rates: Multiplier of the phase's learning rate by layer name; a layer that is not named is
+            frozen.
+        rate: Multiplier of the optimizer's learning rate.
+        only: "all" weights of those layers, or "bias_norm": biases and normalisation alone.
+        start_penalty: Factor of half the squared distance of the backbone's weights from where the
+            phase began.
+        head_penalty: Factor of half the squared weights of the head.
+    """
+
+    name: str
+    epochs: float
+    rates: Mapping[str, float] = field(default_factory=dict)
+    rate: float = 1.0
+    only: str = "all"
+    start_penalty: float = 0.0
+    head_penalty: float = 0.0
+
+
+def rates_by_block(
+    blocks: Sequence[Block], multiplier: Callable[[int, Block], float]
+) -> dict[str, float]:
+    """Multiplier of each layer from that of its block; blocks at 0 are left out."""
+    found = {}
+    for index, block in enumerate(blocks):
+        rate = multiplier(index, block)
+        found |= {layer: rate for layer in block.layers if rate > 0}
+    return found
+
+
+def head_only(blocks: Sequence[Block]) -> dict[str, float]:
+    """Rates that train the head and freeze the backbone."""
+    return rates_by_block(blocks, lambda _, block: float(block.name == "head"))
+
+
+def every_block(blocks: Sequence[Block]) -> dict[str, float]:
+    """Rates that train everything alike."""
+    return rates_by_block(blocks, lambda _, block: 1.0)

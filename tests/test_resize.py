@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tlcli.errors import ConfigError
+from tlcli.resize import PAD_VALUE, Resize
+
+SIZES = [(90, 120), (120, 90), (37, 53), (64, 64), (20, 31), (200, 33)]
+
+
+def picture(height, width, seed=0):
+    """Smooth shapes, an edge and some noise, as photographs have them."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:height, 0:width]
+    waves = [np.sin(rows / (5 + c)) + np.cos(columns / (7 - c)) for c in range(3)]
+    image = 127 + 45 * np.stack(waves, -1) + rng.normal(0, 12, (height, width, 3))
+    image[rows * width > columns * height] *= 0.5
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def pil_box(image, box, size):
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=box)
+    return np.asarray(resized).astype(float)
+
+
+def resized(image, mode, size=32, crop_fraction=0.875, antialias=True):
+    policy = Resize(size=size, mode=mode, crop_fraction=crop_fraction, antialias=antialias)
+    result = policy.apply(tf.constant(image))
+    assert result.dtype == tf.uint8
+    assert result.shape == (size, size, 3)
+    return result.numpy().astype(float)
+
+
+@pytest.mark.parametrize("sides", SIZES)
+@pytest.mark.parametrize("crop_fraction", [1.0, 0.875])
+def test_crop_agrees_with_pillow_to_a_grey_level(sides, crop_fraction):
+    image = picture(*sides)
+    height, width = sides
+    # 32 pixels of a short side of 32 / 0.875 = 36.6, so of 37.
+    side = min(sides) * (1.0 if crop_fraction == 1 else 32 / 37)
+    left, top = (width - side) / 2, (height - side) / 2
+    expected = pil_box(image, (left, top, left + side, top + side), (32, 32))
+    difference = np.abs(resized(image, "crop", crop_fraction=crop_fraction) - expected)
+    assert difference.mean() < 0.3
+    assert difference.max() <= 2
+
+
+def test_crop_is_near_to_resizing_first_and_cutting_then():
+    image = picture(90, 120)
+    small = Image.fromarray(image).resize((round(120 * 37 / 90), 37), Image.Resampling.BILINEAR)
+    left, top = round((small.width - 32) / 2), round((37 - 32) / 2)
+    expected = np.asarray(small.crop((left, top, left + 32, top + 32))).astype(float)
+    # The two differ by the half pixel that whole pixels cost the second way.
+    shifted = np.abs(resized(image, "crop") - expected).mean()
+    assert shifted < np.abs(resized(image, "squash") - expected).mean() / 2
+
+
+@pytest.mark.parametrize("sides", SIZES)
+def test_squash_agrees_with_pillow(sides):
+    image = picture(*sides)
+    expected = pil_box(image, None, (32, 32))
+    difference = np.abs(resized(image, "squash") - expected)
+    assert difference.mean() < 0.3
+    assert difference.max() <= 2
+
+
+@pytest.mark.parametrize(("sides", "kept"), [((90, 120), (24, 32)), ((200, 33), (32, 5))])
+def test_pad_keeps_the_aspect_and_fills_with_grey(sides, kept):
+    image = picture(*sides)
+    canvas = np.full((32, 32, 3), float(PAD_VALUE))
+    top, left = (32 - kept[0]) // 2, (32 - kept[1]) // 2
+    inner = pil_box(image, None, kept[::-1])
+    canvas[top : top + kept[0], left : left + kept[1]] = inner
+    difference = np.abs(resized(image, "pad") - canvas)
+    assert difference.mean() < 0.3
+    assert difference.max() <= 2
+
+
+def test_an_image_of_the_right_size_is_not_changed():
+    image = picture(32, 32)
+    for mode in ("crop", "squash", "pad"):
+        np.testing.assert_array_equal(resized(image, mode, crop_fraction=1.0), image)
+
+
+def test_enlarging_needs_no_antialiasing():
+    image = picture(8, 8)
+    with_it = resized(image, "squash", antialias=True)
+    np.testing.assert_array_equal(resized(image, "squash", antialias=False), with_it)
+    assert np.abs(with_it - pil_box(image, None, (32, 32))).max() <= 1
+
+
+def test_without_antialiasing_stripes_alias():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.ptp(resized(stripes, "squash", size=9)) < 60
+    assert np.ptp(resized(stripes, "squash", size=9, antialias=False)) > 100
+
+
+def test_one_pixel_fills_the_square():
+    image = np.array([[[10, 20, 30]]], np.uint8)
+    for mode in ("crop", "squash", "pad"):
+        assert np.unique(resized(image, mode).reshape(-1, 3), axis=0).tolist() == [[10, 20, 30]]
+
+
+def test_it_works_on_images_of_unknown_sizes_in_a_dataset():
+    images = [picture(*sides) for sides in SIZES]
+    policy = Resize(size=16, mode="crop", crop_fraction=0.9, antialias=True)
+    spec = tf.TensorSpec([None, None, 3], tf.uint8)
+    dataset = tf.data.Dataset.from_generator(lambda: iter(images), output_signature=spec)
+    for image, result in zip(images, dataset.map(policy.apply), strict=True):
+        np.testing.assert_array_equal(result, policy.apply(tf.constant(image)))
+
+
+def test_the_checkpoint_gives_back_the_same_policy():
+    policy = Resize(size=16, mode="pad", crop_fraction=0.9, antialias=False)
+    assert Resize.from_dict(policy.as_dict()) == policy
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"size": 0}, "image_size"),
+        ({"crop_fraction": 0.0}, "crop_fraction"),
+        ({"crop_fraction": 1.1}, "crop_fraction"),
+        ({"mode": "stretch"}, "resize"),
+        ({"antialias": "yes"}, "resize"),
+        ({"colour": 1}, "resize"),
+    ],
+)
+def test_a_wrong_policy_is_refused(changed, where):
+    good = {"size": 8, "mode": "crop", "crop_fraction": 1.0, "antialias": True}
+    with pytest.raises(ConfigError, match=f"^{where}"):
+        Resize.from_dict(good | changed)

@@ -1,0 +1,240 @@
+"""Runs on disk: what a finished one holds, how it is read back, and the state to resume from.
+
+A checkpoint is data: JSON and weights. Reading one builds the model from the options it names and
+fills in weights whose names, shapes and types are checked first.
+"""
+
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli import __version__, files, options, weights
+from tlcli.errors import DataError
+from tlcli.resize import Resize
+
+FORMAT = 1
+WEIGHTS = "model.weights.h5"
+KEPT_STATES = 2
+
+
+@dataclass
+class Checkpoint:
+    """A finished run, ready to classify.
+
+    Attributes:
+        path: The run folder.
+        config: Its configuration, plain values.
+        metadata: Its metadata.json.
+        model: uint8 images to float32 logits.
+        class_names: In index order.
+        resize: How pictures become squares.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    model: Any
+    class_names: tuple[str, ...]
+    resize: Resize
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a picture may have several classes."""
+        return bool(self.metadata["multi_label"])
+
+    @property
+    def temperature(self) -> float:
+        """Divisor of the logits, fitted on validation; 1 when it was not."""
+        return float(self.metadata.get("temperature") or 1.0)
+
+    @property
+    def thresholds(self) -> Any:
+        """Per-class thresholds of a multi-label model."""
+        return np.asarray(self.metadata.get("thresholds") or 0.5)
+
+
+def write_run(path: Path, model: Any, config: Mapping[str, Any], metadata: dict[str, Any]) -> None:
+    """Write a finished run; the weights come last, so their presence says it is whole."""
+    files.write_json(path / "config.json", config)
+    temporary = path / f".new.{WEIGHTS}"
+    weights.save_weights(model, temporary)
+    metadata = {
+        "format": FORMAT, "tlcli": __version__, **metadata,
+        "sha256": {WEIGHTS: files.sha256(temporary)},
+    }  # fmt: skip
+    files.write_json(path / "metadata.json", metadata)
+    temporary.replace(path / WEIGHTS)
+    files.sync_folder(path)
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a folder holds a whole run."""
+    return (path / WEIGHTS).is_file()
+
+
+def read_run(given: str | Path) -> Checkpoint:
+    """Read a finished run.
+
+    Raises:
+        DataError: No run, an unfinished one, damaged files, or options that are not installed.
+    """
+    path = Path(given).expanduser()
+    config, metadata = read_facts(path)
+    if metadata.get("format") != FORMAT:
+        raise DataError(
+            str(path / "metadata.json"), f"has format {metadata.get('format')!r}",
+            f"This tl reads format {FORMAT}; update it.",
+        )  # fmt: skip
+    expected = (metadata.get("sha256") or {}).get(WEIGHTS)
+    if files.sha256(path / WEIGHTS) != expected:
+        raise DataError(
+            str(path / WEIGHTS), "is not the file that was written", "Restore or train again."
+        )
+    try:
+        resize = Resize.from_dict(metadata["resize"])
+        names = tuple(str(n) for n in metadata["class_names"])
+        config["backbone"], config["head"], bool(metadata["multi_label"])
+    except (KeyError, TypeError) as error:
+        raise DataError(str(path), f"lacks {error}", "Restore or train again.") from None
+    model = rebuild(config, metadata, len(names), resize)
+    weights.load_exact(model, path / WEIGHTS)
+    return Checkpoint(path, config, metadata, model, names, resize)
+
+
+def rebuild(
+    config: Mapping[str, Any], metadata: Mapping[str, Any], classes: int, resize: Resize
+) -> Any:
+    """The untrained model that a run's configuration describes."""
+    import keras
+
+    from tlcli.model import build_student
+
+    keras.config.set_dtype_policy("float32")
+    head = options.build("head", config["head"])
+    backbone = options.build("backbone", config["backbone"])
+    return build_student(backbone, head, classes, resize).model
+
+
+def read_facts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """config.json and metadata.json of a finished run.
+
+    Raises:
+        DataError: There is no such run, or it did not finish.
+    """
+    if not path.is_dir():
+        raise DataError(str(path), "is no run folder", "Give the folder of a finished run.")
+    if not is_finished(path):
+        remedy = "Go on with it: tl train resume=" + str(path) + "."
+        if not (path / "state").is_dir():
+            remedy = "Train it again."
+        raise DataError(str(path), f"has no {WEIGHTS}, so the run did not finish", remedy)
+    return read_json(path / "config.json"), read_json(path / "metadata.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a run.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(str(path), "is missing", "Restore or train again.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(str(path), f"cannot be read ({error})", "Restore or train again.") from None
+    if not isinstance(content, dict):
+        raise DataError(str(path), "is no JSON object", "Restore or train again.")
+    return content
+
+
+# ---- state for resuming ---------------------------------------------------------------------------
+
+
+def save_state(folder: Path, number: int, arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> int:
+    """Write one state and drop all but the last two; gives its size in bytes.
+
+    Args:
+        folder: `state` in the run folder.
+        number: Steps done in all; names the files.
+        arrays: Arrays by name.
+        facts: Everything else, as JSON.
+
+    Raises:
+        TlError: It cannot be written; earlier states stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / f"{number:010d}.npz"
+    buffer = io.BytesIO()
+    np.savez(buffer, **{f"a{i}": a for i, a in enumerate(arrays.values())})  # type: ignore[arg-type]
+    content = buffer.getvalue()
+    files.write(data, lambda file: files.void(file.write(content)))
+    files.write_json(
+        data.with_suffix(".json"),
+        {"sha256": files.sha256(data), "names": list(arrays), "facts": facts},
+    )
+    for old in sorted(folder.glob("*.json"))[:-KEPT_STATES]:
+        old.unlink()
+        old.with_suffix(".npz").unlink(missing_ok=True)
+    return len(content)
+
+
+@dataclass
+class State:
+    """What a training goes on from.
+
+    Attributes:
+        arrays: By name.
+        facts: The rest.
+        skipped: Files that were torn or damaged, for the log.
+    """
+
+    arrays: dict[str, Any]
+    facts: dict[str, Any]
+    skipped: list[str]
+
+
+def load_state(folder: Path) -> State | None:
+    """The newest whole state, or None when there is none."""
+    skipped = []
+    for path in sorted(folder.glob("*.json"), reverse=True):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            data = path.with_suffix(".npz")
+            if files.sha256(data) != content["sha256"]:
+                raise ValueError("its hash differs")
+            with np.load(data, allow_pickle=False) as file:
+                arrays = {name: file[f"a{i}"] for i, name in enumerate(content["names"])}
+            return State(arrays, content["facts"], skipped)
+        except (OSError, ValueError, KeyError) as error:
+            skipped.append(f"{path.with_suffix('.npz')} ({error})")
+    return State({}, {}, skipped) if skipped else None
+
+
+def put(variables: Mapping[str, Any], arrays: Mapping[str, Any], where: Path) -> None:
+    """Set variables from a state.
+
+    Raises:
+        DataError: A name, shape or type differs: the state belongs to another model.
+    """
+    for name, variable in variables.items():
+        array = arrays.get(name)
+        shape = tuple(int(s) for s in variable.shape)
+        if array is None or array.shape != shape:
+            found = "nothing" if array is None else f"shape {array.shape}"
+            raise DataError(
+                str(where), f"has {found} for {name}, which needs {shape}",
+                "The state belongs to another configuration; train anew in another run_dir.",
+            )  # fmt: skip
+        variable.assign(array)
+
+
+def finite(value: float) -> bool:
+    """Whether a figure is a number."""
+    return math.isfinite(value)

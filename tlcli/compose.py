@@ -1,0 +1,303 @@
+"""From the words of a command line to a composed configuration, by Hydra."""
+
+import glob as globbing
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from tlcli.errors import ConfigError, TlError
+from tlcli.options import GROUPS, config_root, names, nearest, plugin_config_dirs
+from tlcli.recipe import Recipe, read_recipe
+
+PATH_KEYS = {
+    "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
+    "output", "runs", "file", "preset",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line, taken apart.
+
+    Attributes:
+        word: The command.
+        overrides: Hydra overrides, groups first.
+        flags: Hydra's own flags with their values; empty for an ordinary run.
+        config_dir: Folder of the user's own options, or None.
+        words: The words as typed, for error messages.
+    """
+
+    word: str
+    overrides: tuple[str, ...]
+    flags: tuple[str, ...]
+    config_dir: Path | None
+
+
+def read(word: str, words: list[str]) -> Request:
+    """Take a command line apart; recipes become overrides that the command line goes before.
+
+    Raises:
+        ConfigError: A word that means nothing, an unknown option, a recipe that is refused.
+    """
+    flags, rest = _flags(words)
+    config_dir = _config_dir(flags)
+    images: list[str] = []
+    if word == "predict":
+        images, rest = _images(rest)
+    recipe: Recipe | None = None
+    typed: dict[str, str] = {}
+    for item in rest:
+        key, equals, value = item.partition("=")
+        if not equals and not item.startswith("~"):
+            raise ConfigError(item, "is not key=value", f"See tl {word} --help.")
+        if key == "config":
+            recipe = read_recipe(value)
+        else:
+            typed[key] = value
+    overrides = _merged(recipe, typed, config_dir)
+    if images:
+        overrides.append(f"images={literal(images)}")
+    extra = [f"hydra.searchpath=[{','.join(_quoted(f'file://{d}') for d in dirs)}]"
+             for dirs in [_search_dirs(config_dir)] if dirs]  # fmt: skip
+    return Request(word, tuple(overrides + extra), tuple(flags), config_dir)
+
+
+def plain(request: Request) -> dict[str, Any]:
+    """The composed configuration of a request, as plain values.
+
+    Raises:
+        ConfigError: Hydra refused it.
+    """
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_root())):
+            config = compose(request.word, list(request.overrides))
+        return _plain(OmegaConf.to_container(config, resolve=True))
+    except Exception as error:
+        if not type(error).__module__.startswith(("hydra", "omegaconf")):
+            raise
+        raise _told(error, request) from None
+
+
+def through_hydra(request: Request, job: Callable[[dict[str, Any]], int]) -> int:
+    """Run under Hydra's own entry point: sweeps, --cfg, --info, shell completion."""
+    import hydra
+    from omegaconf import DictConfig, OmegaConf
+
+    multirun = bool({"-m", "--multirun"} & set(request.flags))
+    if multirun:
+        _validate_sweep(request)
+
+    def task(config: DictConfig) -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+
+        values = _plain(OmegaConf.to_container(config, resolve=True))
+        if multirun and "run_dir" in values and values["run_dir"] is None:
+            values["run_dir"] = HydraConfig.get().runtime.output_dir
+        return _sweep_result(job(values), values)
+
+    quiet = ["hydra.output_subdir=null", "hydra.run.dir=.", "hydra.sweep.subdir=${hydra.job.num}"]
+    quiet += ["hydra/job_logging=none", "hydra/hydra_logging=default"]
+    if multirun and not any(o.startswith("hydra.sweep.dir=") for o in request.overrides):
+        quiet.append("hydra.sweep.dir=runs/sweep/${now:%Y-%m-%d_%H-%M-%S}")
+    sys.argv = ["tl", *request.flags, *request.overrides, *quiet]
+    hydra.main(version_base="1.3", config_path=str(config_root()), config_name=request.word)(task)()
+    return 0
+
+
+def _sweep_result(code: int, values: Mapping[str, Any]) -> float | None:
+    """What a sweeper optimises: the run's validation figure.
+
+    Raises:
+        TlError: The job failed.
+    """
+    if code:
+        raise TlError(f"the job ended with {code}")
+    metrics = Path(str(values.get("run_dir"))) / "metrics.json"
+    if not metrics.is_file():
+        return None
+    import json
+
+    figures = json.loads(metrics.read_text(encoding="utf-8"))
+    return float(figures.get("validation", figures.get("test", {})).get("accuracy", 0.0))
+
+
+def _validate_sweep(request: Request) -> None:
+    """Compose and check every combination before the first job starts."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from tlcli.cli import check
+
+    parsed = OverridesParser.create().parse_overrides(list(request.overrides))
+    choices: list[list[str]] = []
+    for item in parsed:
+        key = item.get_key_element()
+        if item.is_sweep_override() and item.is_discrete_sweep():
+            choices.append([f"{key}={v}" for v in item.sweep_string_iterator()])
+        elif not item.is_sweep_override():
+            choices.append([str(item.input_line)])
+    for number, combination in enumerate(product(*choices)):
+        if number >= 1000:
+            return
+        one = Request(request.word, combination, (), request.config_dir)
+        try:
+            check(request.word, plain(one))
+        except ConfigError as error:
+            shown = " ".join(c.lstrip("+") for c in combination if not c.startswith("hydra"))
+            raise ConfigError(
+                error.where, f"{error.problem} (in the job {shown})", error.remedy
+            ) from None
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    return {k: v for k, v in config.items() if k != "hydra"}
+
+
+def _flags(words: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the other words."""
+    from tlcli.cli import FLAGS_WITH_VALUE, HYDRA_FLAGS
+
+    flags: list[str] = []
+    rest: list[str] = []
+    index = 0
+    while index < len(words):
+        item = words[index]
+        name, equals, _ = item.partition("=")
+        if item == "--":
+            return flags, rest + words[index:]
+        if name in HYDRA_FLAGS:
+            flags.append(item)
+            takes = name in FLAGS_WITH_VALUE and not equals
+            if takes and index + 1 < len(words) and "=" not in words[index + 1]:
+                index += 1
+                flags.append(words[index])
+        elif item.startswith("--"):
+            raise ConfigError(item, "is no flag of tl", nearest(item, HYDRA_FLAGS | {"--help"}))
+        else:
+            rest.append(item)
+        index += 1
+    return flags, rest
+
+
+def _config_dir(flags: list[str]) -> Path | None:
+    """Take `--config-dir DIR` out of the flags."""
+    for index, item in enumerate(flags):
+        name, equals, value = item.partition("=")
+        if name in ("--config-dir", "-cd"):
+            given = value if equals else "".join(flags[index + 1 : index + 2])
+            folder = Path(given).expanduser().resolve()
+            if not given or not folder.is_dir():
+                raise ConfigError("--config-dir", f"{given!r} is no folder", "Give a folder.")
+            del flags[index : index + (1 if equals else 2)]
+            return folder
+    return None
+
+
+def _search_dirs(config_dir: Path | None) -> list[Path]:
+    own = Path("~/.config/tl").expanduser()
+    found = [d for d in (config_dir,) if d] + ([own] if own.is_dir() else [])
+    return found + plugin_config_dirs()
+
+
+def _images(words: list[str]) -> tuple[list[str], list[str]]:
+    """The pictures among predict's words: all after `--`, what has no `=`, and files that have one."""
+    images: list[str] = []
+    rest: list[str] = []
+    for index, item in enumerate(words):
+        if item == "--":
+            return images + words[index + 1 :], rest
+        is_image = "=" not in item or Path(item).is_file() or bool(globbing.glob(item))
+        (images if is_image else rest).append(item)
+    return images, rest
+
+
+def _merged(recipe: Recipe | None, typed: dict[str, str], config_dir: Path | None) -> list[str]:
+    """Overrides in Hydra's grammar; a group chosen on the command line drops the recipe's own."""
+    groups: dict[str, str] = {}
+    values: dict[str, str] = {}
+    if recipe:
+        groups |= {g: o for g, o in recipe.groups.items() if g not in typed}
+        values |= {k: literal(v) for k, v in recipe.values.items()
+                   if k.split(".")[0] not in typed and k not in typed}  # fmt: skip
+        if "experiment" not in typed:
+            values["experiment"] = literal(recipe.name)
+    for key, value in typed.items():
+        if key.lstrip("+~").startswith("hydra") or key.startswith("~"):
+            values[key] = value
+        elif key in GROUPS and value not in ("null",) and not value.startswith("{"):
+            if key == "distillation" and value.startswith("["):
+                groups[key], values["distillation.methods"] = "sum", value
+            else:
+                groups[key] = value
+        else:
+            values[key.lstrip("+")] = _value(key, value)
+    for group, option in groups.items():
+        _known_option(group, option, config_dir)
+    # "++" lets a misspelt key through to our own check, which names the nearest one.
+    own = [f"{k if k.lstrip('+~').startswith('hydra') or k[0] == '~' else '++' + k}={v}"
+           for k, v in values.items()]  # fmt: skip
+    return [f"{g}={o}" for g, o in groups.items()] + [
+        o.removesuffix("=") if o.startswith("~") else o for o in own
+    ]
+
+
+def _known_option(group: str, option: str, config_dir: Path | None) -> None:
+    """Refuse an option that no YAML of the group has."""
+    known = set(names(group))
+    for folder in _search_dirs(config_dir):
+        known |= {p.stem for p in (folder / group).glob("*.yaml")}
+    for one in option.split(","):
+        if one.strip() not in known and not one.startswith(("choice(", "glob(")):
+            raise ConfigError(group, f"there is no option {one!r}", nearest(one, known))
+
+
+def _value(key: str, value: str) -> str:
+    """Quote what Hydra's grammar would not read as it is: paths above all."""
+    if key.split(".")[-1] in PATH_KEYS and value not in ("null", "???"):
+        if re.fullmatch(r"[\w./~,-]+", value) or value[:1] in "'\"[":
+            return value
+        return _quoted(value)
+    return value if value else "''"
+
+
+def _quoted(text: str) -> str:
+    # Hydra reads \' and, only before a quote, \\.
+    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)
+    tail = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{escaped[len(escaped) - tail:]}'"
+
+
+def literal(value: Any) -> str:
+    """A plain value in Hydra's override grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{_quoted(str(k))}:{literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(literal, value)) + "]"
+    return _quoted(str(value))
+
+
+def _told(error: Exception, request: Request) -> ConfigError:
+    """Hydra's complaint in our own form."""
+    text = " ".join(str(error).split())
+    lines = str(error).strip().splitlines()
+    match = re.search(r"Could not override '([^']+)'", text)
+    if match:
+        key = match[1]
+        return ConfigError(key, f"tl {request.word} has no such key", f"See tl {request.word} --help.")
+    match = re.search(r"full_key: ([\w.]+)", text)
+    where = match[1] if match else "configuration"
+    cause = f" ({lines[-1].strip()})" if len(lines) > 1 and not match else ""
+    first = lines[0].rstrip(".") if lines else type(error).__name__
+    return ConfigError(where, first + cause, f"See tl {request.word} --help.")

@@ -1,0 +1,167 @@
+"""`tl eval`: measure a checkpoint on its own test images, or on other data by class name."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlcli import console, files, fold, metrics, options, tta
+from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.errors import ConfigError, DataError
+from tlcli.pipeline import Views, worker_count
+from tlcli.settings import Eval, cache_folder
+
+
+def run(config: Mapping[str, Any]) -> int:
+    """Measure as configured and print the figures; returns the exit code."""
+    from tlcli import checkpoint
+
+    console.start_log(None)
+    own = {k: v for k, v in config.items() if k not in options.GROUPS}
+    settings: Eval = options.build_dataclass(Eval, own, "")
+    found = checkpoint.read_run(settings.checkpoint)
+    manifest = data_of(found, config.get("data"))
+    rows = rows_of(manifest, settings.split)
+    views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
+    scores, _, _ = score(
+        found.model, views, rows, settings.batch_size, temperature=found.temperature,
+        thresholds=found.thresholds, kind=settings.tta,
+    )  # fmt: skip
+    figures = scores.result()
+    content = json.dumps(figures, indent=2) + "\n"
+    if settings.output:
+        files.write_text(Path(settings.output).expanduser(), content)
+    if settings.format == "json":
+        sys.stdout.write(content)
+        return 0
+    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {manifest.root}\n")
+    sys.stdout.write(f"{'figures':<10} {console.figures_line(figures)}\n")
+    sys.stdout.write(f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n")
+    return 0
+
+
+def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
+    """The run's own data, or other data whose labels are the checkpoint's classes by name.
+
+    Raises:
+        DataError: The run's data changed, or the classes do not match.
+    """
+    values = dict(found.config["data"])
+    same_option = not given or given.get("name", values["name"]) == values["name"]
+    values = {**values, **(given or {})} if same_option else dict(given or {})
+    seed = int(found.config["seed"])
+    manifest: Manifest = options.build("data", values).manifest(seed, cache_folder(
+        found.config.get("cache_dir")))  # fmt: skip
+    if not given and manifest.fingerprint != found.metadata["data_fingerprint"]:
+        raise DataError(
+            manifest.root, "is not the data this run was trained on: files changed since",
+            "Restore it, or point at data on purpose: data.path=PATH.",
+        )  # fmt: skip
+    return by_name(manifest, found.class_names)
+
+
+def by_name(manifest: Manifest, names: tuple[str, ...]) -> Manifest:
+    """The manifest with its labels in the order of the checkpoint's classes.
+
+    Raises:
+        DataError: It has a class that the checkpoint does not know.
+    """
+    from dataclasses import replace
+
+    if manifest.class_names == names:
+        return manifest
+    unknown = sorted(set(manifest.class_names) - set(names))
+    if unknown:
+        raise DataError(
+            manifest.root,
+            f"has classes the checkpoint does not know: {', '.join(unknown[:8])} "
+            f"(it knows {', '.join(names[:8])}{', …' if len(names) > 8 else ''})",
+            "Rename or leave out these classes.",
+        )
+    places = np.array([names.index(n) for n in manifest.class_names])
+    if manifest.multi_label:
+        labels = np.zeros((len(manifest.ids), len(names)), np.uint8)
+        labels[:, places] = manifest.labels
+    else:
+        labels = np.where(manifest.labels >= 0, places[manifest.labels], -1).astype(np.int32)
+    return replace(manifest, labels=labels, class_names=names)
+
+
+def rows_of(manifest: Manifest, split: str) -> Any:
+    """Rows to measure; a folder without a test part is measured whole by `split=all`.
+
+    Raises:
+        ConfigError: The split is empty.
+    """
+    numbers = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+    every = np.arange(len(manifest.ids))
+    rows = every if split == "all" else manifest.rows(numbers[split])
+    labels = manifest.labels[rows]
+    rows = rows if labels.ndim == 2 else rows[labels >= 0]
+    if not len(rows):
+        sizes = ", ".join(f"{len(manifest.rows(i))} {n}" for i, n in enumerate(SPLIT_NAMES))
+        raise ConfigError("split", f"{split} has no labelled image ({sizes})", "Give split=all.")
+    return rows
+
+
+def classifier(model: Any, kind: str = "none") -> Any:
+    """A function from uint8 images to logits float32 (batch, classes), as fast as is exact.
+
+    With test-time augmentation the logits are logarithms of the mean probabilities.
+    """
+    inference = fold.folded(model) or model
+
+    @tf.function(reduce_retracing=True)
+    def logits(images: Any) -> Any:
+        return tf.cast(inference(images, training=False), tf.float32)
+
+    def augmented(images: Any) -> Any:
+        shown = [logits(tf.cast(v, tf.uint8)) for v in tta.views(images, kind)]
+        return tf.math.log(tta.mean_probabilities([tf.nn.softmax(z) for z in shown]) + 1e-30)
+
+    return logits if kind == "none" else augmented
+
+
+def score(
+    model: Any, views: Views, rows: Any, batch_size: int = 128, temperature: float = 1.0,
+    thresholds: Any = 0.5, kind: str = "none", keep: bool = False,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Score a model on some rows, each image once.
+
+    Args:
+        model: uint8 images to logits.
+        views: Evaluation views.
+        rows: Manifest rows.
+        batch_size: Images at a time; it does not change the figures' meaning.
+        temperature: Divisor of the logits.
+        thresholds: Of a multi-label model.
+        kind: Test-time augmentation.
+        keep: Whether logits and labels are returned too.
+
+    Returns:
+        The counter, and the logits and labels in order or None.
+    """
+    from tlcli.phase import new_scores
+
+    manifest = views.manifest
+    call = classifier(model, kind)
+    scores, kept, start = new_scores(manifest, thresholds), [], 0
+    labels = manifest.labels[rows]
+    for images in views.batches(rows, np.zeros(len(rows)), batch_size):
+        logits = np.asarray(call(images))
+        part = labels[start : start + len(logits)]
+        scores.update(logits / temperature, part)
+        kept += [logits] if keep else []
+        start += len(logits)
+    return (scores, np.concatenate(kept), labels) if keep else (scores, None, None)
+
+
+def probabilities(logits: Any, multi_label: bool, temperature: float = 1.0) -> Any:
+    """Probabilities of logits, float64 (batch, classes)."""
+    if multi_label:
+        return metrics.sigmoid(logits)
+    return metrics.softmax(logits / temperature)

@@ -1,0 +1,344 @@
+"""The training loop: the only place that knows strategy.run, gradients, clipping and averages.
+
+One step is: loss of this replica's images over the global batch; gradients, in pieces when a batch
+is accumulated; sum over replicas; unscale, check, clip; update; move averages. Batches come from
+tables in memory (frozen computation done once) or from a stream of tf.data.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlcli import gradients, graph
+from tlcli.augmentation._seeds import batch_seed
+from tlcli.distillation import Batch, Outputs
+from tlcli.order import Order
+
+
+@dataclass
+class Parts:
+    """What a phase trains, and how.
+
+    Attributes:
+        suffix: Model from the cut tensors to [logits, embedding, *taps].
+        variables: Trained Keras variables.
+        averaged: All variables that change, batch statistics included (for moving averages).
+        optimizer: Built, with rates (see `optimizer._rates`).
+        loss: Prepared loss of labels.
+        method: Distillation method.
+        method_state: Its connectors and memories, or None.
+        teacher: Callable(batch dict) -> Outputs, or None.
+        option: The optimizer option (clipping, SAM).
+        penalties: Pairs (variable, start value or None, factor).
+        order: Which images a step sees.
+        epochs: Of the phase.
+        total_steps: Of the phase.
+        accumulation_steps: Pieces of a batch.
+        loss_scale: Variable, or None.
+        skip_bad: Whether a step with gradients that are not finite changes nothing.
+        jit: Whether loss and gradients are compiled by XLA.
+        seed: Of the run.
+        multi_label: Whether classes are independent.
+    """
+
+    suffix: Any
+    variables: list[Any]
+    averaged: list[Any]
+    optimizer: Any
+    loss: Any
+    method: Any
+    method_state: Any
+    teacher: Any
+    option: Any
+    penalties: list[tuple[Any, Any, float]]
+    order: Order
+    epochs: float
+    total_steps: int
+    accumulation_steps: int
+    loss_scale: Any
+    skip_bad: bool
+    jit: bool
+    seed: int
+    multi_label: bool
+    ema: list[Any] = field(default_factory=list)
+
+
+class Loop:
+    """Runs steps of one phase."""
+
+    def __init__(self, strategy: Any, parts: Parts) -> None:
+        self.strategy, self.parts = strategy, parts
+        self.replicas = strategy.num_replicas_in_sync
+        self._gradients = (
+            tf.function(self._loss_and_gradients, jit_compile=True)
+            if parts.jit
+            else self._loss_and_gradients
+        )
+
+    # ---- one step -----------------------------------------------------------------------------
+
+    def _losses(self, batch: dict[str, Any]) -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
+        """This replica's part of the loss, of its label term, of the accuracy; what memories see."""
+        parts = self.parts
+        found = parts.suffix(graph.single(batch["inputs"]), training=True)
+        logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
+        labels, weights = tf.cast(batch["labels"], tf.float32), batch["weights"]
+        size = tf.cast(parts.order.batch_size, tf.float32)
+        hard = parts.loss.loss(labels, logits)
+        student = Outputs(logits, embedding, tuple(taps))
+        teacher = parts.teacher(batch) if parts.teacher is not None else None
+        per_image = parts.method.hard_weight * hard
+        facts = self._facts(batch)
+        extra = parts.method.loss(facts, student, teacher, parts.method_state)
+        per_image += extra
+        loss = tf.reduce_sum(per_image * weights) / size
+        right = tf.cast(
+            tf.equal(tf.argmax(logits, -1), tf.argmax(labels, -1)), tf.float32
+        )
+        shown = [tf.reduce_sum(value * weights) / size for value in (hard, right)]
+        return loss, *shown, (facts, student, teacher)
+
+    def _facts(self, batch: dict[str, Any]) -> Batch:
+        parts = self.parts
+        step = tf.cast(batch["step"], tf.float32)
+        return Batch(
+            labels=tf.cast(batch["labels"], tf.float32),
+            indices=batch["rows"],
+            progress=step / parts.total_steps,
+            epoch=step * (parts.epochs / parts.total_steps),
+            seed=batch_seed(parts.seed, batch["step"]),
+            multi_label=parts.multi_label,
+        )
+
+    def _penalty(self) -> Any:
+        """Penalties on weights, counted once over all replicas."""
+        total = tf.zeros(())
+        for variable, start, factor in self.parts.penalties:
+            value = tf.cast(variable.value, tf.float32)
+            distance = value if start is None else value - start
+            total += 0.5 * factor * tf.reduce_sum(tf.square(distance))
+        own = [tf.cast(extra, tf.float32) for extra in self.parts.suffix.losses]
+        return (total + (tf.add_n(own) if own else 0.0)) / self.replicas
+
+    def _loss_and_gradients(self, batch: dict[str, Any]) -> tuple[Any, Any]:
+        pieces = self.parts.accumulation_steps
+        figures, grads = tf.zeros((3,)), None
+        for piece in range(pieces):
+            part = batch if pieces == 1 else _piece(batch, piece, pieces)
+            with tf.GradientTape() as tape:
+                loss, hard, right, seen = self._losses(part)
+                total = loss + self._penalty() / pieces
+                scaled = total if self.parts.loss_scale is None else total * batch["scale"]
+            found = tape.gradient(
+                scaled, [v.value for v in self.parts.variables],
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )  # fmt: skip
+            if self.parts.method_state is not None:
+                self.parts.method.update(*seen, self.parts.method_state)
+            figures += tf.stack([total, hard, right])
+            grads = found if grads is None else [a + b for a, b in zip(grads, found, strict=True)]
+        return figures, grads
+
+    def _reduced(self, batch: dict[str, Any]) -> tuple[Any, list[Any]]:
+        """Figures of this replica, and gradients summed over replicas and unscaled."""
+        scale = self.parts.loss_scale
+        if scale is not None:
+            batch = {**batch, "scale": tf.identity(scale)}
+        figures, grads = self._gradients(batch)
+        if self.replicas > 1:
+            context = tf.distribute.get_replica_context()
+            grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        if scale is not None:
+            grads = [g / tf.cast(batch["scale"], g.dtype) for g in grads]
+        return figures, grads
+
+    def _step(self, batch: dict[str, Any]) -> Any:
+        """One update; gives [loss, label loss, accuracy] of this replica's share, float32 (3,)."""
+        figures, grads = self._reduced(batch)
+        if self.parts.option.sam is not None:
+            grads = self._sharpness_aware(batch, grads)
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in grads])
+        grads = self._clipped(grads)
+        changed = [*self.parts.variables, *self.parts.optimizer.variables]
+        before = [tf.identity(v.value) for v in changed] if self.parts.skip_bad else []
+        self.parts.optimizer.apply(grads, self.parts.variables)
+        if self.parts.skip_bad:
+            self._keep(changed, before, finite)
+        if self.parts.loss_scale is not None:
+            self._rescale(finite)
+        self._move_average()
+        return figures
+
+    def _clipped(self, grads: list[Any]) -> list[Any]:
+        option = self.parts.option
+        if option.clip_value is not None:
+            grads = gradients.clip_by_value(grads, option.clip_value)
+        if option.agc is not None:
+            values = [v.value for v in self.parts.variables]
+            grads = gradients.adaptive_clip(grads, values, option.agc)
+        if option.clip_norm is not None:
+            grads = gradients.clip_by_global_norm(grads, option.clip_norm)
+        return grads
+
+    def _sharpness_aware(self, batch: dict[str, Any], grads: list[Any]) -> list[Any]:
+        """Gradients at the worst point nearby (Foret et al. 2021, arXiv:2010.01412)."""
+        norm = gradients.global_norm(grads)
+        factor = self.parts.option.sam / (norm + 1e-12)
+        offsets = [g * tf.cast(factor, g.dtype) for g in grads]
+        values = [v.value for v in self.parts.variables]
+        _update(values, offsets, lambda v, o: v.assign_add(o))
+        _, found = self._reduced(batch)
+        _update(values, offsets, lambda v, o: v.assign_sub(o))
+        return found
+
+    def _keep(self, changed: list[Any], before: list[Any], finite: Any) -> None:
+        """Undo an update that came from gradients which were not finite."""
+        now = [v.value for v in changed]
+        kept = [tf.where(finite, tf.identity(v), old) for v, old in zip(now, before, strict=True)]
+        _update(now, kept, lambda v, value: v.assign(value))
+
+    def _rescale(self, finite: Any) -> None:
+        """Halve the loss scale after an overflow, grow it slowly otherwise (2x in 2,000 steps)."""
+        scale = self.parts.loss_scale
+        grown = tf.minimum(scale * 2.0 ** (1 / 2000), 2.0**24)
+        _update([scale], [tf.where(finite, grown, tf.maximum(scale / 2, 1.0))],
+                lambda v, value: v.assign(value))  # fmt: skip
+
+    def _move_average(self) -> None:
+        decay = self.parts.option.ema
+        if decay is None:
+            return
+        # Short runs would otherwise average their random start (as in TensorFlow's own average).
+        steps = tf.cast(self.parts.optimizer.iterations.value, tf.float32)
+        rate = tf.minimum(decay, (1 + steps) / (10 + steps))
+        values = [tf.identity(v.value) for v in self.parts.averaged]
+        _update(self.parts.ema, values, lambda e, v: e.assign(rate * e + (1 - rate) * tf.cast(v, e.dtype)))
+
+    # ---- many steps ---------------------------------------------------------------------------
+
+    def from_tables(self, tables: list[Any], labels: Any, samples: int, extra: Any = None) -> Any:
+        """A function (rows, views, weights, first step) -> float32 (steps, 3) over tables in memory.
+
+        Args:
+            tables: Cut tensors, arrays (views * samples, ...).
+            labels: float32 (samples, classes).
+            samples: Rows of one view.
+            extra: Further tables by name for the teacher, (views * samples, ...).
+        """
+        held = [tf.constant(t) for t in tables]
+        held_labels = tf.constant(labels)
+        held_extra = {name: tf.constant(t) for name, t in (extra or {}).items()}
+
+        def one(rows: Any, views: Any, weights: Any, step: Any) -> Any:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            rows, views, weights = rows[replica], views[replica], weights[replica]
+            places = rows + views * samples
+            batch = {
+                "inputs": [tf.gather(t, places) for t in held],
+                "labels": tf.gather(held_labels, rows),
+                "rows": rows, "views": views, "weights": weights, "step": step,
+                **{name: tf.gather(t, places) for name, t in held_extra.items()},
+            }  # fmt: skip
+            return self._step(batch)
+
+        shape = (None, self.replicas, self.parts.order.local_size)
+        signature = [tf.TensorSpec(shape, kind) for kind in (tf.int64, tf.int64, tf.float32)]
+
+        @tf.function(input_signature=[*signature, tf.TensorSpec((), tf.int64)])
+        def run(rows: Any, views: Any, weights: Any, first: Any) -> Any:
+            count = tf.shape(rows)[0]
+            figures = tf.TensorArray(tf.float32, count, element_shape=(3,))
+            for index in tf.range(count):
+                step = first + tf.cast(index, tf.int64)
+                each = self.strategy.run(one, (rows[index], views[index], weights[index], step))
+                total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+                figures = figures.write(index, total)
+            return figures.stack()
+
+        return run
+
+    def from_stream(self) -> Any:
+        """A function (iterator, steps) -> float32 (steps, 3) over a distributed dataset."""
+
+        def one(batch: Any) -> Any:
+            batch = dict(batch)
+            batch["inputs"] = [batch["images"]]
+            return self._step(batch)
+
+        @tf.function(reduce_retracing=True)
+        def run(iterator: Any, count: Any) -> Any:
+            figures = tf.TensorArray(tf.float32, count, element_shape=(3,))
+            for index in tf.range(count):
+                each = self.strategy.run(one, (next(iterator),))
+                total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+                figures = figures.write(index, total)
+            return figures.stack()
+
+        return run
+
+
+def _piece(batch: dict[str, Any], index: int, pieces: int) -> dict[str, Any]:
+    """One part of a batch for accumulation; scalars stay."""
+
+    def cut(tensor: Any) -> Any:
+        if tensor.shape.rank == 0:
+            return tensor
+        size = tensor.shape[0]
+        return tensor[index * size // pieces : (index + 1) * size // pieces]
+
+    return {k: tf.nest.map_structure(cut, v) for k, v in batch.items()}
+
+
+def _update(variables: list[Any], values: list[Any], function: Any) -> None:
+    """Assign to variables from inside a replica, the same on all of them."""
+
+    def apply(strategy: Any, new: list[Any]) -> None:
+        for variable, value in zip(variables, new, strict=True):
+            strategy.extended.update(variable, function, args=(value,), group=False)
+
+    context = tf.distribute.get_replica_context()
+    if context.strategy.num_replicas_in_sync == 1 and not context.strategy.extended._use_merge_call():
+        apply(context.strategy, values)
+    else:
+        context.merge_call(apply, args=(values,))
+
+
+def make_variable(value: Any, name: str, trainable: bool = False) -> Any:
+    """A variable that all replicas hold alike; create it in the strategy's scope."""
+    return tf.Variable(
+        np.asarray(value), trainable=trainable, name=name,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )  # fmt: skip
+
+
+def set_trainable(model: Any, rates: Any, only: str, batch_norm: str) -> dict[str, float]:
+    """Mark what a phase trains; gives the rate of each trained variable by path.
+
+    Args:
+        model: The student.
+        rates: Multiplier by layer name; others are frozen.
+        only: "all", or "bias_norm" for biases and normalisation alone.
+        batch_norm: "frozen" keeps the backbone's statistics and factors; "train" moves them.
+    """
+    from tlcli.model import is_batch_norm, is_head, leaf_layers
+
+    found: dict[str, float] = {}
+    owners: dict[str, float] = {}
+    for layer in model.layers:
+        rate = rates.get(layer.name, 0.0)
+        for leaf in [layer, *(leaf_layers(layer) if hasattr(layer, "_flatten_layers") else [])]:
+            inner = rates.get(leaf.name, rate)
+            frozen_norm = is_batch_norm(leaf) and batch_norm != "train" and not is_head(layer)
+            owners[leaf.name] = inner
+            leaf.trainable = bool(inner) and not frozen_norm
+    for layer in model.layers:
+        for variable in layer.trainable_variables:
+            name = variable.path.split("/")[-1]
+            norm_or_bias = name in ("bias", "gamma", "beta")
+            if only == "all" or norm_or_bias or is_head(layer):
+                found[variable.path] = rates.get(layer.name, 0.0) or owners.get(layer.name, 0.0)
+    return found
+
+

@@ -1,0 +1,80 @@
+"""The student: preprocessing, backbone, pooling and head as one Keras functional model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from tlcli import graph
+from tlcli.resize import Resize
+
+Layer = Any
+
+
+@dataclass
+class Student:
+    """A classifier and the names that other parts know it by.
+
+    Attributes:
+        model: uint8 (batch, side, side, 3) RGB to float32 logits (batch, classes).
+        extended: The same input to [logits, embedding, *taps].
+        taps: Names of the tapped layers, shallow to deep.
+        resize: How pictures become squares.
+    """
+
+    model: Any
+    extended: Any
+    taps: tuple[str, ...]
+    resize: Resize
+
+
+def build_student(
+    backbone: Any, head: Any, num_classes: int, resize: Resize, taps: tuple[str, ...] | None = ()
+) -> Student:
+    """The untrained student; the same options always give the same graph and names.
+
+    Args:
+        backbone: A backbone option.
+        head: A head option.
+        num_classes: Logits.
+        resize: Its size is the side of the input.
+        taps: Layers whose outputs are wanted; None takes one a resolution.
+    """
+    side = resize.size
+    inputs = keras.Input((side, side, 3), dtype="uint8", name="images")
+    # Pixels stay float32 under mixed precision: bfloat16 has eight bits of them.
+    pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
+    body = backbone.build(pixels)
+    features = graph.rerun(body, pixels)
+    embedding, logits = head.build(features, num_classes)
+    model = keras.Model(inputs, logits, name="student")
+    names = tuple(graph.stages(model)) if taps is None else taps
+    tapped = graph.taps(model, names) if names else []
+    extended = keras.Model(inputs, [logits, embedding, *tapped], name="student_extended")
+    return Student(model, extended, names, resize)
+
+
+def is_head(layer: Layer) -> bool:
+    """Whether a layer belongs to the head."""
+    return bool(layer.name.startswith("head_"))
+
+
+def is_batch_norm(layer: Layer) -> bool:
+    """Whether a layer normalises by statistics of the batch."""
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def leaf_layers(model: Any) -> list[Layer]:
+    """Layers that hold their own weights or none, composites opened."""
+    return list(model._flatten_layers(include_self=False))
+
+
+def count(variables: Any) -> int:
+    """Numbers in a list of variables."""
+    total = 0
+    for variable in variables:
+        size = 1
+        for side in variable.shape:
+            size *= int(side)
+        total += size
+    return total

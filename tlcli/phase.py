@@ -1,0 +1,510 @@
+"""One phase of the training: what it trains, where its batches come from, and its epochs."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tlcli import cache, fold, fused_batch_norm, graph, metrics
+from tlcli.data import TRAIN, VALIDATION, Manifest
+from tlcli.errors import TlError
+from tlcli.finetune import Phase
+from tlcli.loop import Loop, Parts, make_variable, set_trainable
+from tlcli.model import Student, is_batch_norm, is_head
+from tlcli.optimizer._rates import TableSchedule, evaluation_weights, with_rates
+from tlcli.order import Order
+from tlcli.pipeline import Views, label_table
+from tlcli.settings import TrainJob
+
+log = logging.getLogger(__name__)
+STEPS_PER_CALL = 64
+EVALUATION_BATCH = 128
+
+
+@dataclass
+class Run:
+    """What all phases of a training share.
+
+    Attributes:
+        job: The checked configuration.
+        strategy: tf.distribute strategy.
+        manifest: The data.
+        student: The model.
+        train_views, plain_views: Augmented views; evaluation views.
+        tables: Cache of frozen outputs.
+        batch_norm: "frozen", "train" or "adapt", decided.
+        teacher: Built teacher, or None (see tlcli.teach).
+        method, method_state: Distillation method and its connectors.
+    """
+
+    job: TrainJob
+    strategy: Any
+    manifest: Manifest
+    student: Student
+    train_views: Views
+    plain_views: Views
+    tables: cache.Tables
+    batch_norm: str
+    teacher: Any = None
+    method: Any = None
+    method_state: Any = None
+    fused: bool = False
+
+
+@dataclass
+class Epoch:
+    """Figures of one epoch, a row of metrics.csv."""
+
+    phase: int
+    epoch: int
+    step: int
+    loss: float
+    train_accuracy: float
+    validation: dict[str, float]
+    learning_rate: float
+    images_per_second: float
+    seconds: float
+    best: bool
+
+
+@dataclass
+class Progress:
+    """Where a training stands; everything a resume needs that is not an array.
+
+    Attributes:
+        phase: Index of the phase.
+        step: Steps done in it.
+        epoch: Epochs done in it.
+        sums: Sum of the figures since the last validation, and steps.
+        best: Best validation figure so far over all phases, or None.
+        best_epoch: [phase, epoch] of it.
+        waited: Validations without a better one, in this phase.
+        plateau: State of a plateau schedule.
+        rows: Rows of metrics.csv so far.
+        averaged: Equal averages taken (SWA).
+    """
+
+    phase: int = 0
+    step: int = 0
+    epoch: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0])
+    best: float | None = None
+    best_epoch: list[int] = field(default_factory=list)
+    waited: int = 0
+    plateau: dict[str, Any] | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    averaged: int = 0
+
+
+class PhaseTrainer:
+    """Trains one phase of a run."""
+
+    def __init__(self, run: Run, phase: Phase, index: int, first_epoch: int) -> None:
+        self.run, self.phase, self.index = run, phase, index
+        job, manifest = run.job, run.manifest
+        self.rows = manifest.rows(TRAIN)
+        self.labels = label_table(manifest, self.rows)
+        self.order = make_order(run, self.rows, first_epoch)
+        self.total_steps = self.order.total_steps(phase.epochs)
+        with run.strategy.scope():
+            self._build()
+        self.monitor = monitored(job, manifest)
+        self.feed = self._feed()
+        self._validate = self._validation()
+
+    # ---- building -----------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        run, phase = self.run, self.phase
+        job, student = run.job, run.student
+        rates = set_trainable(student.model, phase.rates, phase.only, run.batch_norm)
+        if run.fused:
+            fused_batch_norm.use_fused(student.model)
+        self.split = frozen_split(student)
+        variables = [v for v in student.model.trainable_variables if v.path in rates]
+        if not variables:
+            raise TlError(f"phase {phase.name!r} trains nothing. Choose layers with weights.")
+        state = run.method_state
+        connectors = list(state.trainable_variables) if state is not None else []
+        self.variables = [*variables, *connectors]
+        multipliers = [rates[v.path] for v in variables] + [1.0] * len(connectors)
+        self.optimizer = self._optimizer(multipliers)
+        self.averaged = [*variables, *_moving_statistics(student.model)]
+        option = job.optimizer
+        self.ema = [make_variable(v.numpy(), f"ema_{i}") for i, v in enumerate(self.averaged)] if (
+            option.ema is not None) else []  # fmt: skip
+        self.swa: list[Any] = []
+        half = keras.config.dtype_policy().name == "mixed_float16"
+        self.loss_scale = make_variable(np.float32(2.0**15), "loss_scale") if half else None
+        counts = _class_counts(run.manifest, self.rows)
+        needs_memory = "indices" in job.distillation.needs
+        self.loop = Loop(
+            run.strategy,
+            Parts(
+                suffix=self.split.suffix, variables=self.variables, averaged=self.averaged,
+                optimizer=self.optimizer, loss=job.loss.prepared(counts, run.manifest.class_names),
+                method=run.method, method_state=state, teacher=run.teacher and run.teacher.outputs,
+                option=option, penalties=self._penalties(variables), order=self.order,
+                epochs=phase.epochs, total_steps=self.total_steps,
+                accumulation_steps=job.settings.accumulation_steps, loss_scale=self.loss_scale,
+                skip_bad=half or job.settings.on_nan == "skip",
+                jit=_jit(job) and not needs_memory, seed=job.settings.seed,
+                multi_label=run.manifest.multi_label, ema=self.ema,
+            ),
+        )  # fmt: skip
+
+    def _optimizer(self, multipliers: list[float]) -> Any:
+        job, total = self.run.job, self.total_steps
+        batch, per_epoch = self.order.batch_size, self.order.steps_per_epoch
+        option, schedule = job.optimizer, job.schedule
+        base = option.scaled_rate(batch) * self.phase.rate
+        values = base * schedule.values(total, per_epoch, batch)
+        self.rate_table = values
+        is_plateau = hasattr(schedule, "initial_state")
+        self.plateau_factor = make_variable(np.float32(1), "plateau") if is_plateau else None
+        decayed = [
+            float(option.decay_norms_and_biases or len(v.shape) > 1) for v in self.variables
+        ]
+        return with_rates(
+            option.build(TableSchedule(values, self.plateau_factor)), self.variables, multipliers,
+            decayed, option.weight_decay_values(total), schedule.momentum(total, per_epoch, batch),
+        )  # fmt: skip
+
+    def _penalties(self, variables: list[Any]) -> list[tuple[Any, Any, float]]:
+        phase = self.phase
+        head = {v.path for layer in self.run.student.model.layers if is_head(layer)
+                for v in layer.trainable_variables}  # fmt: skip
+        found = []
+        for variable in variables:
+            factor = phase.head_penalty if variable.path in head else phase.start_penalty
+            if factor:
+                start = None if variable.path in head else tf.constant(variable.numpy())
+                found.append((variable, start, factor))
+        return found
+
+    # ---- feeding ------------------------------------------------------------------------------
+
+    def _feed(self) -> Callable[[int, int], Any]:
+        """A function (first step, last step) -> figures (steps, 3)."""
+        run = self.run
+        count = run.train_views.finite
+        mode = run.job.settings.cache
+        teacher_ok = run.teacher is None or run.teacher.tabular
+        fits = count is not None and _fits(run, self.split.prefix, len(self.rows) * count)
+        if count is None or mode in ("off", False) or not fits or not teacher_ok:
+            return self._stream_feed()
+        arrays = run.tables.outputs(
+            self.split.prefix, run.train_views, self.rows, count, EVALUATION_BATCH
+        )
+        extra = run.teacher.table(run, self.rows, count) if run.teacher is not None else None
+        self.source = "cached"
+        steps = self.loop.from_tables(arrays, self.labels, len(self.rows), extra)
+
+        def feed(first: int, last: int) -> Any:
+            rows, epochs, weights = self.order.block(first, last)
+            views = np.asarray(run.train_views.number(epochs), np.int64)
+            return steps(rows, views, weights.astype(np.float32), np.int64(first)).numpy()
+
+        return feed
+
+    def _stream_feed(self) -> Callable[[int, int], Any]:
+        run = self.run
+        self.source = "streamed"
+        if self.split.prefix is not None:
+            # The frozen part runs in the step; its layers are constant, so the result is the same.
+            self.loop.parts.suffix = _joined(self.split)
+        steps = self.loop.from_stream()
+        state: dict[str, Any] = {"next": -1, "iterator": None}
+
+        def dataset(context: Any, start: int) -> Any:
+            local = run.strategy.num_replicas_in_sync // context.num_input_pipelines
+            first = context.input_pipeline_id * local
+            return run.train_views.stream(
+                self.rows, self.labels, self.order, range(start, self.total_steps),
+                range(first, first + local),
+            )  # fmt: skip
+
+        def feed(first: int, last: int) -> Any:
+            if state["next"] != first:
+                made = run.strategy.distribute_datasets_from_function(
+                    lambda context: dataset(context, first)
+                )
+                state["iterator"] = iter(made)
+            state["next"] = last
+            return steps(state["iterator"], tf.constant(last - first)).numpy()
+
+        return feed
+
+    # ---- validation ---------------------------------------------------------------------------
+
+    def _validation(self) -> Callable[[], dict[str, float]]:
+        run = self.run
+        rows = run.manifest.rows(VALIDATION)
+        rows = rows[_labelled(run.manifest, rows)]
+        evaluate = split_evaluator(run, self.split, rows)
+        return lambda: evaluate().result() if len(rows) else {}
+
+    def validate(self) -> dict[str, float]:
+        """Validation figures of the averaged weights, or of the weights themselves."""
+        with self.evaluation_weights():
+            return self._validate()
+
+    def evaluation_weights(self) -> "_Swapped":
+        """A context in which the model holds the weights that are evaluated and kept."""
+        if self.ema:
+            return _Swapped(self.averaged, [e.numpy() for e in self.ema])
+        if self.swa:
+            return _Swapped(self.averaged, self.swa)
+        free = evaluation_weights(self.optimizer)
+        if free is not None:
+            return _Swapped(self.variables, [np.asarray(w) for w in free])
+        return _Swapped([], [])
+
+    # ---- state --------------------------------------------------------------------------------
+
+    def state_variables(self) -> dict[str, Any]:
+        """Every variable that the rest of the phase depends on, by name."""
+        run = self.run
+        groups = {
+            "model": run.student.model.variables,
+            "optimizer": self.optimizer.variables,
+            "method": run.method_state.variables if run.method_state is not None else [],
+            "ema": self.ema,
+            "scale": [self.loss_scale] if self.loss_scale is not None else [],
+        }
+        return {f"{g}/{i}": v for g, vs in groups.items() for i, v in enumerate(vs)}
+
+    def update_swa(self, progress: Progress) -> None:
+        """Take the weights into their equal average, once an epoch after its start."""
+        start = self.run.job.optimizer.swa
+        if start is None or progress.step < start * self.total_steps:
+            return
+        progress.averaged += 1
+        values = [np.asarray(v.numpy(), np.float32) for v in self.averaged]
+        if not self.swa:
+            self.swa = values
+        else:
+            self.swa = [a + (v - a) / progress.averaged for a, v in zip(self.swa, values, strict=True)]
+
+    # ---- epochs -------------------------------------------------------------------------------
+
+    def epoch_end(self, epoch: int) -> int:
+        """Step after which an epoch (counted from 0) is over."""
+        return min(self.total_steps, max(1, math.ceil((epoch + 1) * self.order.steps_per_epoch)))
+
+    def epochs(self, progress: Progress, between: Callable[[int], None]) -> Iterator[Epoch]:
+        """Train from where progress stands; yields after each validation.
+
+        Args:
+            progress: Moved along.
+            between: Called with the steps done after each call into the graph; may raise.
+        """
+        started, images = time.monotonic(), 0
+        while progress.step < self.total_steps:
+            end = self.epoch_end(progress.epoch)
+            while progress.step < end:
+                last = min(end, progress.step + STEPS_PER_CALL)
+                if self.source == "streamed":
+                    last = min(last, progress.step + 8)
+                figures = self.feed(progress.step, last)
+                self._check_finite(figures, progress.step)
+                images += (last - progress.step) * self.order.batch_size
+                sums = np.asarray(progress.sums)
+                for row in figures:  # one by one, so that a resume adds in the same order
+                    sums += [*row, 1]
+                progress.sums = sums.tolist()
+                progress.step = last
+                between(last)
+            progress.epoch += 1
+            self.update_swa(progress)
+            every = self.run.job.settings.validate_every
+            if progress.epoch % every == 0 or progress.step >= self.total_steps:
+                yield self._epoch(progress, images, time.monotonic() - started)
+                started, images = time.monotonic(), 0
+
+    def _epoch(self, progress: Progress, images: int, seconds: float) -> Epoch:
+        loss, _, accuracy, steps = progress.sums
+        progress.sums = [0.0] * 4
+        figures = self.validate()
+        rate = float(self.rate_table[min(progress.step, self.total_steps) - 1])
+        factor = float(self.plateau_factor.numpy()) if self.plateau_factor is not None else 1.0
+        return Epoch(
+            self.index, progress.epoch, progress.step, loss / steps, accuracy / steps, figures,
+            rate * factor, images / max(seconds, 1e-9), seconds, False,
+        )  # fmt: skip
+
+    def plateau(self, progress: Progress, figures: dict[str, float]) -> None:
+        """Let a plateau schedule see a validation figure."""
+        if self.plateau_factor is None or not figures:
+            return
+        schedule = self.run.job.schedule
+        state = progress.plateau or schedule.initial_state()
+        value = figures[self.monitor]
+        progress.plateau = schedule.update(state, value if self.monitor == "loss" else -value)
+        self.plateau_factor.assign(np.float32(progress.plateau["factor"]))
+
+    def _check_finite(self, figures: Any, first: int) -> None:
+        if self.loop.parts.skip_bad or np.isfinite(figures).all():
+            return
+        step = first + int(np.argmin(np.isfinite(figures).all(-1)))
+        shown = [str(self.run.manifest.ids[self.rows[r]]) for r in self.order.slice(step).rows[:4]]
+        raise TlError(
+            f"the loss is not finite at step {step} of phase {self.index + 1}, images "
+            f"{', '.join(shown)}, … Lower optimizer.learning_rate, set optimizer.clip_norm=1, or "
+            "on_nan=skip. The last saved state is whole."
+        )
+
+
+class _Swapped:
+    """Other values in some variables for a while."""
+
+    def __init__(self, variables: list[Any], values: list[Any]) -> None:
+        self.variables, self.values = variables, values
+
+    def __enter__(self) -> None:
+        self.kept = [v.numpy() for v in self.variables]
+        for variable, value in zip(self.variables, self.values, strict=True):
+            variable.assign(value)
+
+    def __exit__(self, *reason: object) -> None:
+        for variable, value in zip(self.variables, self.kept, strict=True):
+            variable.assign(value)
+
+
+def make_order(run: Run, rows: Any, first_epoch: int) -> Order:
+    """The sequence of training images of a phase."""
+    settings = run.job.settings
+    pools = None
+    if settings.sampler == "balanced":
+        labels = run.manifest.labels[rows]
+        pools = tuple(np.flatnonzero(labels == c) for c in range(len(run.manifest.class_names)))
+        pools = tuple(pool for pool in pools if len(pool))
+    return Order(
+        len(rows), int(settings.batch_size), settings.seed,
+        run.strategy.num_replicas_in_sync, first_epoch, pools,
+    )  # fmt: skip
+
+
+def monitored(job: TrainJob, manifest: Manifest) -> str:
+    """The validation figure that chooses the best epoch."""
+    if job.settings.monitor != "auto":
+        return job.settings.monitor
+    return "mean_average_precision" if manifest.multi_label else "accuracy"
+
+
+def new_scores(manifest: Manifest, thresholds: Any = 0.5) -> Any:
+    """An empty counter of the right kind."""
+    classes = len(manifest.class_names)
+    if manifest.multi_label:
+        return metrics.MultiLabelScores(classes, thresholds)
+    return metrics.Scores(classes)
+
+
+def split_evaluator(run: Run, split: graph.Split, rows: Any) -> Callable[[], Any]:
+    """A function that scores the student on some rows; frozen outputs are computed once."""
+    labels = run.manifest.labels[rows]
+    prefix, suffix = split.prefix, split.suffix
+    logits_only = keras.Model(suffix.inputs, suffix.outputs[0])
+    inference = fold.folded(logits_only) if _has_batch_norm(logits_only) else None
+    model = logits_only if inference is None else inference
+    call = tf.function(lambda *inputs: model(graph.single(list(inputs)), training=False),
+                       reduce_retracing=True)  # fmt: skip
+    cached = run.job.settings.cache not in ("off", False) and _fits(run, prefix, len(rows))
+    arrays = run.tables.outputs(prefix, run.plain_views, rows, 1, EVALUATION_BATCH) if (
+        cached and len(rows)) else None  # fmt: skip
+    front = None
+    if arrays is None and prefix is not None:
+        frozen = fold.folded(prefix) or prefix
+        front = tf.function(lambda images: frozen(images, training=False), reduce_retracing=True)
+
+    def inputs() -> Iterator[list[Any]]:
+        if arrays is not None:
+            for start in range(0, len(rows), EVALUATION_BATCH):
+                yield [tf.constant(a[start : start + EVALUATION_BATCH]) for a in arrays]
+            return
+        for images in run.plain_views.batches(rows, np.zeros(len(rows)), EVALUATION_BATCH):
+            yield [images] if front is None else tf.nest.flatten(front(images))
+
+    def evaluate() -> Any:
+        if inference is not None:
+            fold.refresh(inference, logits_only)
+        scores, start = new_scores(run.manifest), 0
+        for tensors in inputs():
+            logits = np.asarray(tf.cast(call(*tensors), tf.float32))
+            scores.update(logits, labels[start : start + len(logits)])
+            start += len(logits)
+        return scores
+
+    return evaluate
+
+
+def _joined(split: graph.Split) -> Any:
+    """Prefix in inference mode, then suffix, as one callable model-like object."""
+    frozen = fold.folded(split.prefix) or split.prefix
+
+    class Joined:
+        losses = split.suffix.losses
+
+        def __call__(self, images: Any, training: bool) -> Any:
+            cut = tf.nest.flatten(frozen(images, training=False))
+            return split.suffix(graph.single(cut), training=training)
+
+    return Joined()
+
+
+def frozen_split(student: Student) -> graph.Split:
+    """The student cut where its constant part ends; a part without weights is not worth a cache."""
+    split = graph.split(student.extended, _is_frozen)
+    if split.prefix is not None and not split.prefix.variables:
+        return graph.Split(None, student.extended, ())
+    return split
+
+
+def _is_frozen(layer: Any) -> bool:
+    if layer.trainable_variables:
+        return False
+    random = any("seed" in v.path for v in layer.non_trainable_variables)
+    return not (is_head(layer) and (random or "dropout" in layer.name))
+
+
+def _has_batch_norm(model: Any) -> bool:
+    return any(is_batch_norm(layer) for layer in model._flatten_layers())
+
+
+def _moving_statistics(model: Any) -> list[Any]:
+    return [
+        variable
+        for layer in model._flatten_layers()
+        if is_batch_norm(layer) and layer.trainable
+        for variable in layer.non_trainable_variables
+    ]
+
+
+def _class_counts(manifest: Manifest, rows: Any) -> Any:
+    return label_table(manifest, rows).sum(0).round().astype(np.int64)
+
+
+def _labelled(manifest: Manifest, rows: Any) -> Any:
+    labels = manifest.labels[rows]
+    return np.ones(len(rows), bool) if labels.ndim == 2 else labels >= 0
+
+
+def _fits(run: Run, prefix: Any, samples: int) -> bool:
+    needed = (
+        cache.images_bytes(run.plain_views, samples)
+        if prefix is None
+        else cache.table_bytes(prefix, samples)
+    )
+    return needed <= run.job.settings.cache_memory * cache.free_memory()
+
+
+def _jit(job: TrainJob) -> bool:
+    if job.settings.jit != "auto":
+        return bool(job.settings.jit)
+    return bool(tf.config.list_logical_devices("GPU"))

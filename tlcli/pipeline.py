@@ -1,0 +1,156 @@
+"""From a manifest to tensors: views of samples, streamed by tf.data or gathered from tables."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlcli.augmentation._seeds import batch_seed, sample_seed
+from tlcli.data import Manifest
+from tlcli.order import Order
+from tlcli.resize import Resize
+
+
+def worker_count(given: int | str) -> int:
+    """Decoding threads: as given, or one for each core this process may use."""
+    return len(os.sched_getaffinity(0)) if given == "auto" else int(given)
+
+
+def sample_uids(ids: Sequence[str]) -> Any:
+    """A 64-bit number of each sample id, which depends on nothing but the id, int64 (samples,)."""
+    digests = (hashlib.blake2b(str(i).encode(), digest_size=8).digest() for i in ids)
+    return np.frombuffer(b"".join(digests), np.int64)
+
+
+class Views:
+    """Views of a manifest's samples as the student sees them.
+
+    Attributes:
+        manifest: Where samples come from.
+        resize: The evaluation view; also the size of random views.
+        augmentation: Draws random views, or None for the evaluation view alone.
+        seed: Of the run.
+        workers: Threads that decode.
+    """
+
+    def __init__(
+        self, manifest: Manifest, resize: Resize, augmentation: Any, seed: int, workers: int
+    ) -> None:
+        self.manifest, self.resize, self.seed, self.workers = manifest, resize, seed, workers
+        self.augmentation = augmentation if hasattr(augmentation, "apply") else None
+        self._uids = sample_uids(manifest.ids) if self.augmentation is not None else None
+
+    @property
+    def finite(self) -> int | None:
+        """Views per sample, or None when each epoch has a new one or images are mixed."""
+        if self.augmentation is None:
+            return 1
+        if self.augmentation.mix is not None:
+            return None
+        views: int | None = self.augmentation.views
+        return views
+
+    def number(self, epochs: Any) -> Any:
+        """The view shown in an epoch."""
+        views = 1 if self.augmentation is None else self.augmentation.views
+        return epochs if views is None else epochs % views
+
+    def image(self, row: Any, view: Any) -> Any:
+        """One view, uint8 (side, side, 3), inside tf.data."""
+        image = self.manifest.images.image(row)
+        side = self.resize.size
+        if self.augmentation is None:
+            out = self.resize.apply(image)
+        else:
+            seed = sample_seed(self.seed, view, tf.gather(tf.constant(self._uids), row))
+            out = self.augmentation.apply(image, seed, side)
+        return tf.ensure_shape(out, (side, side, 3))
+
+    def batches(self, rows: Any, views: Any, batch_size: int) -> Iterator[Any]:
+        """Images of rows and views in order, uint8 (batch, side, side, 3); the last may be short."""
+        pairs = tf.data.Dataset.from_tensor_slices(
+            (np.asarray(rows, np.int64), np.asarray(views, np.int64))
+        )
+        images = pairs.map(self.image, num_parallel_calls=self.workers, deterministic=True)
+        return iter(_plain(images.batch(batch_size).prefetch(2)))
+
+    def stream(self, rows: Any, labels: Any, order: Order, span: range, replicas: range) -> Any:
+        """Training batches of some steps, for some replicas, as one dataset.
+
+        Args:
+            rows: Manifest rows of the training split, int64 (samples,).
+            labels: float32 table (samples, classes) or class indices (samples,) with `classes`.
+            order: Which images a step sees.
+            span: Steps.
+            replicas: The replicas fed from here; each step gives one element for each of them.
+
+        Returns:
+            Elements {images, labels, rows, weights, step}.
+        """
+        local, count = order.local_size, len(replicas)
+        rows = np.asarray(rows, np.int64)
+
+        def plan(element: Any) -> Any:
+            step = span.start + int(element) // count
+            part = order.slice(step, replicas[int(element) % count])
+            return part.rows, part.epochs, part.weights
+
+        def planned(element: Any) -> Any:
+            chosen, epochs, weights = tf.numpy_function(
+                plan, [element], [tf.int64, tf.int64, tf.float32]
+            )
+            return tuple(tf.ensure_shape(t, (local,)) for t in (chosen, epochs, weights))
+
+        def one(chosen: Any, epoch: Any, weight: Any) -> Any:
+            row = tf.gather(tf.constant(rows), chosen)
+            return {
+                "images": self.image(row, self.number(epoch)),
+                "labels": tf.gather(tf.constant(labels), chosen),
+                "rows": chosen,
+                "views": self.number(epoch),
+                "weights": weight,
+            }
+
+        def finish(element: Any, batch: Any) -> Any:
+            step = span.start + element // count
+            batch["step"] = step
+            first = tf.gather(tf.constant(list(replicas), tf.int64), element % count) * local
+            return self._mixed(batch, step, order, first)
+
+        elements = tf.data.Dataset.range(len(span) * count)
+        samples = elements.map(planned, deterministic=True).unbatch()
+        batches = samples.map(one, num_parallel_calls=self.workers, deterministic=True)
+        batches = tf.data.Dataset.zip((elements, batches.batch(local, drop_remainder=True)))
+        return _plain(batches.map(finish, num_parallel_calls=2, deterministic=True).prefetch(4))
+
+    def _mixed(self, batch: Any, step: Any, order: Order, first: Any) -> Any:
+        mix = None if self.augmentation is None else self.augmentation.mix
+        if mix is not None:
+            epoch = tf.cast(step, tf.float32) / order.steps_per_epoch
+            batch["images"], batch["labels"] = mix.apply(
+                batch["images"], tf.cast(batch["labels"], tf.float32),
+                batch_seed(self.seed, step), epoch, first, batch["weights"] > 0,
+            )  # fmt: skip
+        return batch
+
+
+def _plain(dataset: Any) -> Any:
+    options = tf.data.Options()
+    # With autotune on, releasing an iterator may block for seconds.
+    options.autotune.enabled = False
+    options.deterministic = True
+    return dataset.with_options(options)
+
+
+def label_table(manifest: Manifest, rows: Any) -> Any:
+    """Labels of some rows, float32 (rows, classes): one-hot or multi-hot; unlabelled rows are 0."""
+    labels = manifest.labels[rows]
+    if manifest.multi_label:
+        return labels.astype(np.float32)
+    table = np.zeros((len(rows), len(manifest.class_names)), np.float32)
+    known = np.flatnonzero(labels >= 0)
+    table[known, labels[known]] = 1
+    return table

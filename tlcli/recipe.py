@@ -1,0 +1,141 @@
+"""Recipes: YAML files that pick options and set keys, read without trusting them.
+
+Hydra never sees such a file: it may choose options of known groups and give plain values, nothing
+else. Both ways of writing a choice are read:
+
+    backbone: vgg16                 defaults:
+    data: {option: npy, path: d}      - override /backbone: vgg16
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlcli.errors import ConfigError
+from tlcli.options import GROUPS, config_root, nearest
+
+MAX_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a file asks for.
+
+    Attributes:
+        name: Its stem.
+        groups: Chosen option of each group that it chooses.
+        values: Dotted key to plain value.
+    """
+
+    name: str
+    groups: Mapping[str, str]
+    values: Mapping[str, Any]
+
+
+def read_recipe(given: str) -> Recipe:
+    """A shipped recipe by name, or a YAML file of the user's.
+
+    Raises:
+        ConfigError: No such recipe, or a file that is refused.
+    """
+    shipped = {p.stem: p for p in (config_root() / "experiment").glob("*.yaml")}
+    if given in shipped:
+        return parse(shipped[given])
+    path = Path(given).expanduser()
+    if path.is_file():
+        return parse(path)
+    if path.suffix in (".yaml", ".yml") or "/" in given:
+        raise ConfigError("config", f"there is no file {given}", "Give a YAML file or a recipe.")
+    raise ConfigError("config", f"there is no recipe {given!r}", nearest(given, shipped))
+
+
+def parse(path: Path) -> Recipe:
+    """Read one file through the gate.
+
+    Raises:
+        ConfigError: Too large, no plain YAML mapping, or asking for what no recipe may.
+    """
+    import yaml
+
+    if path.stat().st_size > MAX_BYTES:
+        raise ConfigError(str(path), f"is larger than {MAX_BYTES} bytes", "A recipe is short.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if isinstance(token, (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)):
+                kind = type(token).__name__.removesuffix("Token").lower()
+                raise ConfigError(
+                    f"{path}:{token.start_mark.line + 1}", f"uses a YAML {kind}",
+                    "Write plain values only.",
+                )  # fmt: skip
+        content = yaml.safe_load(text)
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), "is not UTF-8 text", "Save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = f"is no YAML: {getattr(error, 'problem', None) or 'unreadable'}"
+        raise ConfigError(place, problem, "Mend the file.") from None
+    if content is None:
+        content = {}
+    if not isinstance(content, Mapping):
+        raise ConfigError(str(path), "is no mapping of keys to values", "Write `key: value` lines.")
+    return _recipe(path, content)
+
+
+def _recipe(path: Path, content: Mapping[Any, Any]) -> Recipe:
+    groups: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for entry in content.get("defaults") or []:
+        group, option = _default(path, entry)
+        if group:
+            groups[group] = option
+    for key, value in content.items():
+        if key == "defaults":
+            continue
+        _gate(path, str(key), key, value)
+        if key in GROUPS and isinstance(value, str):
+            groups[key] = value
+        elif key in GROUPS and isinstance(value, Mapping):
+            rest = dict(value)
+            if "option" in rest:
+                groups[key] = str(rest.pop("option"))
+            values |= {f"{key}.{k}": v for k, v in rest.items()}
+        elif key == "distillation" and isinstance(value, list):
+            groups[key], values["distillation.methods"] = "sum", value
+        else:
+            values[str(key)] = value
+    return Recipe(path.stem, groups, values)
+
+
+def _default(path: Path, entry: Any) -> tuple[str, str]:
+    """Group and option of one line of a defaults list; empty for `_self_`."""
+    remedy = f"Write `- override /GROUP: OPTION` with a group of {', '.join(GROUPS)}."
+    if entry == "_self_":
+        return "", ""
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise ConfigError(f"{path}: defaults", f"got {entry!r}", remedy)
+    (key, option), = entry.items()
+    group = str(key).removeprefix("override ").strip().removeprefix("/")
+    plain = isinstance(option, str) and re.fullmatch(r"[\w-]+", option)
+    if group not in GROUPS or not plain:
+        raise ConfigError(f"{path}: defaults", f"got {key}: {option}", remedy)
+    return group, option
+
+
+def _gate(path: Path, where: str, key: Any, value: Any) -> None:
+    """Refuse what could make the program do more than read values."""
+    if str(key).startswith("_") or not re.fullmatch(r"[\w. +-]+", str(key)):
+        raise ConfigError(f"{path}: {where}", "is no name of a key", "Keys begin with a letter.")
+    if str(key).split(".")[0].split("/")[0] == "hydra":
+        raise ConfigError(f"{path}: {where}", "sets Hydra itself", "Give it on the command line.")
+    if isinstance(value, str) and "${" in value:
+        raise ConfigError(f"{path}: {where}", f"has an interpolation {value!r}", "Write the value.")
+    if isinstance(value, Mapping):
+        for inner, content in value.items():
+            _gate(path, f"{where}.{inner}", inner, content)
+    if isinstance(value, (list, tuple)):
+        for content in value:
+            _gate(path, where, "item", content)

@@ -1,0 +1,140 @@
+"""How a picture of any size becomes square, in validation, evaluation, prediction and export."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from tlcli.errors import require
+from tlcli.lazy import Tensor, tf
+from tlcli.options import build_dataclass
+
+PAD_VALUE = 128  # mid-grey; near zero once a backbone has normalised its input
+
+
+@dataclasses.dataclass(frozen=True)
+class Resize:
+    """Makes one image square by bilinear interpolation; kept in the checkpoint.
+
+    Attributes:
+        size: Pixels of a side of the result, 1 or more.
+        mode: crop keeps the aspect and cuts the middle out, squash changes the aspect, pad keeps
+            the whole image and adds mid-grey bars.
+        crop_fraction: Part of the short side that crop keeps, in (0, 1]; the others ignore it.
+        antialias: Widen the kernel when shrinking, as PIL does.
+    """
+
+    size: int
+    mode: Literal["crop", "squash", "pad"]
+    crop_fraction: float
+    antialias: bool
+
+    def __post_init__(self) -> None:
+        require(self.size >= 1, "image_size", self.size, "Give a whole number above 0.")
+        require(self.mode in MODES, "resize", self.mode, "Choose one of crop, pad, squash.")
+        require(
+            0 < self.crop_fraction <= 1,
+            "crop_fraction",
+            self.crop_fraction,
+            "Give a number above 0, at most 1.",
+        )
+
+    def apply(self, image: Tensor) -> Tensor:
+        """The square image.
+
+        Args:
+            image: uint8 (height, width, 3), any size of 1 or more.
+
+        Returns:
+            uint8 (size, size, 3), rounded to the nearest level.
+        """
+        square = MODES[self.mode](self, image)
+        return tf.ensure_shape(to_uint8(square), (self.size, self.size, 3))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields as JSON can hold them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Resize":
+        """The policy that `as_dict` wrote.
+
+        Raises:
+            ConfigError: Unknown or missing key, wrong type or range.
+        """
+        policy: Resize = build_dataclass(cls, values, "resize")
+        return policy
+
+
+def _crop(policy: Resize, image: Tensor) -> Tensor:
+    """The centre square: as resizing the short side to size / crop_fraction, then cutting."""
+    height, width = image_sides(image)
+    side = tf.minimum(height, width) * (policy.size / round(policy.size / policy.crop_fraction))
+    box = ((height - side) / 2, (width - side) / 2, side, side)
+    return resize_box(image, box, (policy.size, policy.size), policy.antialias)
+
+
+def _squash(policy: Resize, image: Tensor) -> Tensor:
+    box = (0.0, 0.0, *image_sides(image))
+    return resize_box(image, box, (policy.size, policy.size), policy.antialias)
+
+
+def _pad(policy: Resize, image: Tensor) -> Tensor:
+    """The long side takes all the pixels; an odd pixel of padding goes below or to the right."""
+    sides = tf.stack(image_sides(image))
+    kept = tf.cast(tf.round(sides * (policy.size / tf.reduce_max(sides))), tf.int32)
+    kept = tf.clip_by_value(kept, 1, policy.size)
+    small = resize_box(image, (0.0, 0.0, sides[0], sides[1]), kept, policy.antialias)
+    before = (policy.size - kept) // 2
+    bars = tf.stack([before, policy.size - kept - before], axis=1)
+    return tf.pad(small, tf.pad(bars, [[0, 1], [0, 0]]), constant_values=float(PAD_VALUE))
+
+
+MODES = {"crop": _crop, "squash": _squash, "pad": _pad}
+
+
+def image_sides(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Height and width of an image (height, width, channels), float32 scalars."""
+    shape = tf.cast(tf.shape(image), tf.float32)
+    return shape[0], shape[1]
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """The nearest of the 256 levels, uint8; what lies outside 0-255 is clipped."""
+    return tf.cast(tf.clip_by_value(image, 0.0, 255.0) + 0.5, tf.uint8)
+
+
+def resize_box(
+    image: Tensor, box: tuple[Any, Any, Any, Any], sides: Any, antialias: bool
+) -> Tensor:
+    """One part of an image, resized in one step.
+
+    Args:
+        image: uint8 or float32 (height, width, channels).
+        box: Top, left, height and width of the part in pixels; fractions are allowed. The kernel
+            may read pixels beside the box, as if all of the image were resized and then cut.
+        sides: Height and width of the result.
+        antialias: Widen the kernel when shrinking.
+
+    Returns:
+        float32 (*sides, channels), not rounded.
+    """
+    box = tf.stack([tf.cast(edge, tf.float32) for edge in box])
+    sides = tf.convert_to_tensor(sides)
+    # Only the rows and columns that the kernel reaches are handed on: the op's first pass would
+    # otherwise work on the full width.
+    reach = tf.maximum(box[2:] / tf.cast(sides, tf.float32), 1.0) + 1.0
+    whole = tf.shape(image)[:2]
+    first = tf.maximum(tf.cast(tf.floor(box[:2] - reach), tf.int32), 0)
+    last = tf.minimum(tf.cast(tf.math.ceil(box[:2] + box[2:] + reach), tf.int32), whole)
+    part = image[first[0] : last[0], first[1] : last[1]]
+    scale = tf.cast(sides, tf.float32) / box[2:]
+    shift = (tf.cast(first, tf.float32) - box[:2]) * scale
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=part[tf.newaxis],
+        size=sides,
+        scale=scale,
+        translation=shift,
+        kernel_type="triangle",
+        antialias=antialias,
+    )
+    return resized[0]

@@ -1,0 +1,208 @@
+"""Everything of a command's configuration that is not an option of a group, checked without TensorFlow."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tlcli import options
+from tlcli.errors import ConfigError, require
+
+Tta = Literal["none", "flip", "five_crop", "ten_crop"]
+
+
+@dataclass(frozen=True)
+class Every:
+    """How often something is done; `off` when all are None.
+
+    Attributes:
+        steps, epochs, seconds: The distance; exactly one is set, or none.
+    """
+
+    steps: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Every":
+        """From `100steps`, `1epochs`, `10min`, `30s`, `2h` or `off`.
+
+        Raises:
+            ConfigError: Another text.
+        """
+        if text == "off":
+            return cls()
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(steps?|epochs?|s|min|h)", text)
+        remedy = "Write 100steps, 1epochs, 10min or off."
+        require(match and float(match[1]) > 0, where, text, remedy)
+        assert match is not None
+        number, unit = float(match[1]), match[2]
+        if unit.startswith("step"):
+            return cls(steps=max(1, int(number)))
+        if unit.startswith("epoch"):
+            return cls(epochs=number)
+        return cls(seconds=number * {"s": 1, "min": 60, "h": 3600}[unit])
+
+
+@dataclass(frozen=True)
+class Train:
+    """Top-level keys of `tl train`; the comments in train.yaml give ranges and meanings."""
+
+    epochs: float
+    batch_size: int | Literal["auto"]
+    accumulation_steps: int
+    image_size: int | None
+    resize: Literal["crop", "squash", "pad"]
+    crop_fraction: float
+    seed: int
+    sampler: Literal["uniform", "balanced"]
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+    jit: bool | Literal["auto"]
+    deterministic: bool
+    monitor: Literal[
+        "auto", "loss", "accuracy", "macro_f1", "balanced_accuracy", "mean_average_precision"
+    ]
+    early_stopping: int | None
+    validate_every: int
+    cache: Literal["auto", "off", "ram", "disk"] | bool
+    cache_dir: str | None
+    cache_memory: float
+    calibrate: bool
+    abstain_below: float | None
+    save_every: str
+    on_nan: Literal["stop", "skip"]
+    control: bool
+    plan_only: bool
+    workers: int | Literal["auto"]
+    resume: str | None
+    run_dir: str | None
+    experiment: str | None
+
+    def __post_init__(self) -> None:
+        above = "Give a number above 0."
+        require(self.epochs > 0, "epochs", self.epochs, above)
+        if self.batch_size != "auto":
+            require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+        require(
+            self.accumulation_steps >= 1,
+            "accumulation_steps", self.accumulation_steps, "Give 1 or more.",
+        )  # fmt: skip
+        size = self.image_size
+        require(size is None or 8 <= size <= 4096, "image_size", size, "Give pixels from 8 to 4096.")
+        fraction = self.crop_fraction
+        require(0 < fraction <= 1, "crop_fraction", fraction, "Give a number in (0, 1].")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "Give a number from 0 to 2147483647.")
+        stop = self.early_stopping
+        require(stop is None or stop >= 1, "early_stopping", stop, "Give 1 or more, or null.")
+        require(self.validate_every >= 1, "validate_every", self.validate_every, "Give 1 or more.")
+        memory = self.cache_memory
+        require(0 < memory < 1, "cache_memory", memory, "Give a number in (0, 1).")
+        least = self.abstain_below
+        require(least is None or 0 < least < 1, "abstain_below", least, "Give a number in (0, 1).")
+        if self.workers != "auto":
+            require(self.workers >= 1, "workers", self.workers, "Give 1 or more, or auto.")
+        Every.parse(self.save_every, "save_every")
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where caches lie."""
+        return cache_folder(self.cache_dir)
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Keys of `tl eval`."""
+
+    checkpoint: str
+    split: Literal["train", "validation", "test", "all"]
+    batch_size: int
+    tta: Tta
+    format: Literal["table", "json"]
+    output: str | None
+    workers: int | Literal["auto"]
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Keys of `tl predict`."""
+
+    checkpoint: str | None
+    images: tuple[str, ...]
+    format: Literal["table", "json", "jsonl", "csv"]
+    top: int
+    batch_size: int
+    image_size: int | None
+    tta: Tta
+    runs: str
+    workers: int | Literal["auto"]
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+        require(self.top >= 1, "top", self.top, "Give 1 or more.")
+        if not self.images:
+            raise ConfigError("images", "no value", "Give one picture at least: tl predict a.jpg.")
+
+
+def cache_folder(given: str | None) -> Path:
+    """The folder for caches: as given, else the user's own."""
+    import os
+
+    if given:
+        return Path(given).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "tl"
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """A checked training: settings, one option object a group, and the plain values they came from."""
+
+    settings: Train
+    data: Any
+    augmentation: Any
+    backbone: Any
+    head: Any
+    finetune: Any
+    loss: Any
+    distillation: Any
+    teacher: Any
+    optimizer: Any
+    schedule: Any
+    hardware: Any
+    config: Mapping[str, Any]
+
+
+def train_job(config: Mapping[str, Any]) -> TrainJob:
+    """Check a composed training configuration.
+
+    Raises:
+        ConfigError: The first mistake found.
+    """
+    own = {k: v for k, v in config.items() if k not in options.GROUPS}
+    settings = options.build_dataclass(Train, own, "")
+    built = {group: options.build(group, config.get(group) or {}) for group in options.GROUPS}
+    job = TrainJob(settings=settings, config=config, **built)
+    _check_together(job)
+    return job
+
+
+def _check_together(job: TrainJob) -> None:
+    """Refuse options that contradict each other."""
+    needs_teacher = getattr(job.distillation, "needs_teacher", False)
+    has_teacher = getattr(job.teacher, "is_teacher", False)
+    if needs_teacher and not has_teacher:
+        raise ConfigError(
+            "teacher", f"distillation={job.config['distillation']['name']} learns from a teacher, "
+            "and there is none", "Give teacher=run teacher.path=RUN, or distillation=none."
+        )  # fmt: skip
+    if has_teacher and not needs_teacher:
+        raise ConfigError(
+            "distillation", "there is a teacher that nothing learns from",
+            "Give distillation=kd, or teacher=none.",
+        )  # fmt: skip
+    if job.settings.control and not has_teacher:
+        raise ConfigError("control", "there is no teacher to compare with", "Give control=false.")

@@ -1,0 +1,268 @@
+"""From a checked configuration to everything a training needs, and the plan that describes it."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tlcli import cache, graph, model
+from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.errors import ConfigError, DataError
+from tlcli.finetune import Block, Phase
+from tlcli.phase import Run, frozen_split, make_order, monitored
+from tlcli.pipeline import Views, worker_count
+from tlcli.resize import Resize
+from tlcli.settings import TrainJob
+
+log = logging.getLogger(__name__)
+
+
+def prepare(job: TrainJob) -> Run:
+    """Devices, data, model and teacher of a training.
+
+    Raises:
+        ConfigError: Options that do not fit each other or the data.
+        DataError: Data or weights that cannot be used.
+    """
+    settings = job.settings
+    strategy = start_devices(job)
+    manifest = job.data.manifest(settings.seed, settings.cache_folder)
+    check_data(job, manifest)
+    side = settings.image_size or job.backbone.default_image_size
+    resize = Resize(side, settings.resize, settings.crop_fraction, True)
+    workers = worker_count(settings.workers)
+    with strategy.scope():
+        taps: tuple[str, ...] | None = None if _needs_features(job) else ()
+        classes = len(manifest.class_names)
+        student = model.build_student(job.backbone, job.head, classes, resize, taps)
+        report = job.backbone.load(student.model)
+    folder = settings.cache_folder / "tables" if settings.cache in ("auto", "disk", True) else None
+    run = Run(
+        job=job, strategy=strategy, manifest=manifest, student=student,
+        train_views=Views(manifest, resize, job.augmentation, settings.seed, workers),
+        plain_views=Views(manifest, resize, None, settings.seed, workers),
+        tables=cache.Tables(folder), batch_norm=_batch_norm(job, report),
+        fused=strategy.num_replicas_in_sync == 1,
+    )  # fmt: skip
+    run.weights_report = report  # type: ignore[attr-defined]
+    if strategy.num_replicas_in_sync > 1:
+        synchronise_norms(student.model)
+    fit_head(run)
+    attach_method(run)
+    return run
+
+
+def start_devices(job: TrainJob) -> Any:
+    """Seeds, precision and the strategy."""
+    settings = job.settings
+    strategy = job.hardware.strategy()
+    keras.utils.set_random_seed(settings.seed)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    gpu = bool(tf.config.list_logical_devices("GPU"))
+    chosen = settings.precision
+    if chosen == "auto":
+        chosen = "mixed_bfloat16" if gpu else "float32"
+    keras.config.set_dtype_policy(chosen)
+    return strategy
+
+
+def check_data(job: TrainJob, manifest: Manifest) -> None:
+    """Refuse data that cannot train a classifier, or that an option does not fit.
+
+    Raises:
+        DataError: Too few classes or images.
+        ConfigError: Contradictions.
+    """
+    names = manifest.class_names
+    if len(names) < 2:
+        raise DataError("data", f"has one class, {names}", "A classifier needs two or more.")
+    if not len(manifest.rows(TRAIN)):
+        raise DataError("data", "has no training images", "Give some, or smaller fractions.")
+    validation = len(manifest.rows(VALIDATION))
+    if not validation and hasattr(job.schedule, "initial_state"):
+        raise ConfigError(
+            "schedule", "plateau watches validation, and there is no validation image",
+            "Give data.validation_fraction above 0, or another schedule.",
+        )  # fmt: skip
+    if not validation and job.settings.early_stopping:
+        raise ConfigError(
+            "early_stopping", "there is no validation image",
+            "Give data.validation_fraction above 0, or early_stopping=null.",
+        )  # fmt: skip
+    wanted = job.loss.multi_label
+    if wanted is not None and wanted != manifest.multi_label:
+        kinds = {True: "several labels an image", False: "one label an image"}
+        raise ConfigError(
+            "loss", f"is for {kinds[wanted]}, and the data has {kinds[manifest.multi_label]}",
+            "Give loss=bce or asymmetric." if manifest.multi_label else "Give loss=cross_entropy.",
+        )  # fmt: skip
+    mix = job.augmentation.mix
+    if mix is not None and mix.cutmix_alpha and manifest.multi_label:
+        raise ConfigError(
+            "augmentation.cutmix", "a cut box may hold none of several labels",
+            "Give augmentation.cutmix=0; mixup is right for several labels.",
+        )  # fmt: skip
+    if job.settings.sampler == "balanced" and manifest.multi_label:
+        raise ConfigError("sampler", "several labels an image have no one class", "Give uniform.")
+
+
+def _needs_features(job: TrainJob) -> bool:
+    return bool({"features", "preactivations"} & set(job.distillation.needs))
+
+
+def _batch_norm(job: TrainJob, report: Any) -> str:
+    """What happens to the backbone's batch normalisation; random weights must be normalised."""
+    wanted = getattr(job.backbone, "batch_norm", "frozen")
+    return "train" if report.source == "random" else str(wanted)
+
+
+def synchronise_norms(student: Any) -> None:
+    """Let batch statistics be those of the global batch on several replicas."""
+    for layer in student._flatten_layers():
+        if model.is_batch_norm(layer):
+            layer.synchronized = True
+
+
+def fit_head(run: Run) -> None:
+    """Show training embeddings to a head that must see data first (kernel's bandwidth)."""
+    if not hasattr(run.job.head, "fit"):
+        return
+    rows = run.manifest.rows(TRAIN)
+    generator = np.random.default_rng(run.job.settings.seed)
+    rows = np.sort(generator.permutation(rows)[:1000])
+    embed = keras.Model(run.student.extended.inputs, run.student.extended.outputs[1])
+    embeddings = cache.compute(embed, run.plain_views, rows, 1, 64)[0]
+    run.job.head.fit(run.student.model, embeddings)
+
+
+def attach_method(run: Run) -> None:
+    """Build the teacher and the method's connectors."""
+    run.method = run.job.distillation
+    if getattr(run.job.teacher, "is_teacher", False) or run.method.needs_teacher:
+        from tlcli import teach
+
+        teach.attach(run)
+
+
+def phases(run: Run) -> tuple[Phase, ...]:
+    """The phases of the run's strategy; those without length are left out."""
+    found = run.job.finetune.phases(block_names(run.student.model), run.job.settings.epochs)
+    return tuple(phase for phase in found if phase.epochs > 0)
+
+
+def block_names(student: Any) -> list[Block]:
+    """The student's blocks in plain names, stem first, head last."""
+    found = []
+    for block in graph.blocks(student):
+        layers = tuple(getattr(layer, "name", layer) for layer in block.layers)
+        found.append(Block(block.name, layers))
+    return found
+
+
+def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
+    """What will happen, in at most fifteen lines."""
+    from tlcli.loop import set_trainable
+
+    job, manifest, settings = run.job, run.manifest, run.job.settings
+    counts = [len(manifest.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
+    shown = ", ".join(f"{n} {s}" for n, s in zip(counts, SPLIT_NAMES, strict=True))
+    lines = [f"data       {manifest.root}: {len(manifest.class_names)} classes, {shown}"]
+    lines.append(f"           {class_counts(manifest)}; {scan_notes(manifest)}")
+    report = run.weights_report  # type: ignore[attr-defined]
+    lines.append(
+        f"backbone   {job.config['backbone'].get('constructor') or job.config['backbone']['name']}"
+        f" at {run.student.resize.size} px, weights {report.source}: {len(report.loaded)} layers "
+        f"loaded, {len(report.missing)} missing, {len(report.skipped)} skipped"
+    )
+    lines.append(
+        f"head       {job.config['head']['name']}; batch norm {run.batch_norm}; "
+        f"{keras.config.dtype_policy().name}; monitor {monitored(job, manifest)}"
+    )
+    batch = int(settings.batch_size)
+    first = 0.0
+    for index, phase in enumerate(chosen[:6]):
+        rates = set_trainable(run.student.model, phase.rates, phase.only, run.batch_norm)
+        total = model.count(run.student.model.variables)
+        trained = model.count(v for v in run.student.model.trainable_variables if v.path in rates)
+        order = make_order(run, manifest.rows(TRAIN), 0)
+        rate = job.optimizer.scaled_rate(batch) * phase.rate
+        span = sorted({rate * m for m in rates.values()})
+        rate_text = f"{span[0]:.2g}" + (f"…{span[-1]:.2g}" if len(span) > 1 else "")
+        split = frozen_split(run.student)
+        views = run.train_views.finite
+        cut = "features cached" if split.prefix is not None and views and settings.cache not in (
+            "off", False) else "no frozen part to cache" if split.prefix is None else "online"  # fmt: skip
+        lines.append(
+            f"phase {index + 1}    {phase.name}: {trained:,} of {total:,} parameters, "
+            f"{order.total_steps(phase.epochs)} steps ({phase.epochs:.3g} epochs), "
+            f"rate {rate_text}, {cut}"
+        )
+        first += phase.epochs
+    replicas = run.strategy.num_replicas_in_sync
+    lines.append(
+        f"step       {job.config['optimizer']['name']}, {job.config['schedule']['name']}, batch "
+        f"{batch}" + (f" ({-(-batch // replicas)} on each of {replicas} devices)" if replicas > 1
+                      else "") + f", augmentation {augmentation_text(run)}"
+    )  # fmt: skip
+    if run.teacher is not None:
+        lines += run.teacher.plan_lines()
+    lines.append(f"run        {run_dir}, seed {settings.seed}, pid {os.getpid()}")
+    return lines[:15]
+
+
+def augmentation_text(run: Run) -> str:
+    """Augmentation and number of views in words."""
+    name = run.job.config["augmentation"]["name"]
+    views = run.train_views.finite
+    return f"{name} ({views} view{'s' if views != 1 else ''} an image)" if views else str(name)
+
+
+def class_counts(manifest: Manifest) -> str:
+    """Images a class in the training split, least to most."""
+    from tlcli.pipeline import label_table
+
+    counts = label_table(manifest, manifest.rows(TRAIN)).sum(0).astype(int)
+    if len(counts) <= 6:
+        pairs = zip(manifest.class_names, counts, strict=True)
+        return "train " + ", ".join(f"{n} {c}" for n, c in pairs)
+    low, high = int(counts.argmin()), int(counts.argmax())
+    return (
+        f"train images a class {counts[low]} ({manifest.class_names[low]}) to {counts[high]} "
+        f"({manifest.class_names[high]}), median {int(np.median(counts))}"
+    )
+
+
+def scan_notes(manifest: Manifest) -> str:
+    """What the scan found that a person should know."""
+    report: Mapping[str, Any] = manifest.report
+    skipped, same = report.get("skipped") or [], report.get("duplicates") or []
+    notes = [str(report["sizes"])] if report.get("sizes") else []
+    if skipped:
+        first = ", ".join(f"{i} ({r})" for i, r in skipped[:2])
+        notes.append(f"{len(skipped)} unreadable, skipped: {first}")
+    if same:
+        first = ", ".join(f"{a} = {b}" for a, b in same[:2])
+        notes.append(f"{len(same)} the same across splits: {first}")
+    notes += [str(note) for note in (report.get("notes") or [])[:2]]
+    return "; ".join(notes) or "nothing unusual"
+
+
+def draw_schedule(run: Run, chosen: tuple[Phase, ...]) -> str:
+    """The learning rate of each phase as a line of bars."""
+    bars, text = "▁▂▃▄▅▆▇█", []
+    order = make_order(run, run.manifest.rows(TRAIN), 0)
+    for phase in chosen:
+        total = order.total_steps(phase.epochs)
+        values = run.job.schedule.values(total, order.steps_per_epoch, order.batch_size)
+        base = run.job.optimizer.scaled_rate(order.batch_size) * phase.rate
+        shown = np.interp(np.linspace(0, total - 1, 60), np.arange(total), values)
+        top = max(float(values.max()), 1e-12)
+        line = "".join(bars[min(7, int(v / top * 7.999))] for v in shown)
+        text.append(f"{phase.name:>18} {line} {base * values[0]:.2g} … {base * top:.2g}")
+    return "\n".join(text)
