@@ -6,6 +6,6 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 # On CPUs without AVX-512, TensorFlow leaves oneDNN off, and convolutions run at half the speed.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __version__ = "0.1.0"

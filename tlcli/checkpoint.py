@@ -154,10 +154,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-# ---- state for resuming ---------------------------------------------------------------------------
+# ---- state for resuming --------------------------------------------------------------------
 
 
-def save_state(folder: Path, number: int, arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> int:
+def save_state(
+    folder: Path, number: int, arrays: Mapping[str, Any], facts: Mapping[str, Any]
+) -> int:
     """Write one state and drop all but the last two; gives its size in bytes.
 
     Args:
@@ -172,7 +174,7 @@ def save_state(folder: Path, number: int, arrays: Mapping[str, Any], facts: Mapp
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / f"{number:010d}.npz"
     buffer = io.BytesIO()
-    np.savez(buffer, **{f"a{i}": a for i, a in enumerate(arrays.values())})  # type: ignore[arg-type]
+    np.savez(buffer, **{f"a{i}": a for i, a in enumerate(arrays.values())})
     content = buffer.getvalue()
     files.write(data, lambda file: files.void(file.write(content)))
     files.write_json(
@@ -202,7 +204,7 @@ class State:
 
 def load_state(folder: Path) -> State | None:
     """The newest whole state, or None when there is none."""
-    skipped = []
+    skipped: list[str] = []
     for path in sorted(folder.glob("*.json"), reverse=True):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

@@ -206,7 +206,7 @@ def _search_dirs(config_dir: Path | None) -> list[Path]:
 
 
 def _images(words: list[str]) -> tuple[list[str], list[str]]:
-    """The pictures among predict's words: all after `--`, what has no `=`, and files that have one."""
+    """Predict's pictures: all after `--`, what has no `=`, and files that have one."""
     images: list[str] = []
     rest: list[str] = []
     for index, item in enumerate(words):
@@ -270,7 +270,7 @@ def _quoted(text: str) -> str:
     # Hydra reads \' and, only before a quote, \\.
     escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)
     tail = len(escaped) - len(escaped.rstrip("\\"))
-    return f"'{escaped}{escaped[len(escaped) - tail:]}'"
+    return f"'{escaped}{escaped[len(escaped) - tail :]}'"
 
 
 def literal(value: Any) -> str:
@@ -295,7 +295,9 @@ def _told(error: Exception, request: Request) -> ConfigError:
     match = re.search(r"Could not override '([^']+)'", text)
     if match:
         key = match[1]
-        return ConfigError(key, f"tl {request.word} has no such key", f"See tl {request.word} --help.")
+        return ConfigError(
+            key, f"tl {request.word} has no such key", f"See tl {request.word} --help."
+        )
     match = re.search(r"full_key: ([\w.]+)", text)
     where = match[1] if match else "configuration"
     cause = f" ({lines[-1].strip()})" if len(lines) > 1 and not match else ""

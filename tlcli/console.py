@@ -58,7 +58,7 @@ def epoch_row(row: Mapping[str, Any], left: float) -> str:
 
 def duration(seconds: float) -> str:
     """12s, 3m05, 2h10."""
-    seconds = int(round(seconds))
+    seconds = round(seconds)
     if seconds < 60:
         return f"{seconds}s"
     if seconds < 3600:

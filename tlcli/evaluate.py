@@ -40,7 +40,9 @@ def run(config: Mapping[str, Any]) -> int:
         return 0
     sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {manifest.root}\n")
     sys.stdout.write(f"{'figures':<10} {console.figures_line(figures)}\n")
-    sys.stdout.write(f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n")
+    sys.stdout.write(
+        f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n"
+    )
     return 0
 
 
@@ -108,7 +110,7 @@ def rows_of(manifest: Manifest, split: str) -> Any:
     return rows
 
 
-def classifier(model: Any, kind: str = "none") -> Any:
+def classifier(model: Any, kind: tta.Kind = "none") -> Any:
     """A function from uint8 images to logits float32 (batch, classes), as fast as is exact.
 
     With test-time augmentation the logits are logarithms of the mean probabilities.
@@ -126,9 +128,9 @@ def classifier(model: Any, kind: str = "none") -> Any:
     return logits if kind == "none" else augmented
 
 
-def score(
+def score(  # noqa: PLR0913
     model: Any, views: Views, rows: Any, batch_size: int = 128, temperature: float = 1.0,
-    thresholds: Any = 0.5, kind: str = "none", keep: bool = False,
+    thresholds: Any = 0.5, kind: tta.Kind = "none", keep: bool = False,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Score a model on some rows, each image once.
 

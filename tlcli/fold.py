@@ -5,9 +5,9 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-import keras  # noqa: TID253 - imported only after the configuration was checked
+import keras
 import numpy as np
-import tensorflow as tf  # noqa: TID253 - imported only after the configuration was checked
+import tensorflow as tf
 
 from tlcli import graph
 from tlcli.fused_batch_norm import FusedBatchNormalization

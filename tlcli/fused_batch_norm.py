@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import keras  # noqa: TID253 - imported only after the configuration was checked
-import tensorflow as tf  # noqa: TID253 - imported only after the configuration was checked
+import keras
+import tensorflow as tf
 
 Tensor = Any
 Model = Any

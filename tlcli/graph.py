@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import keras  # noqa: TID253 - imported only after the configuration was checked
-from keras.src.models.functional import Functional  # noqa: TID253 - not exported by Keras
+import keras
+from keras.src.models.functional import Functional
 
 from tlcli.errors import ConfigError
 from tlcli.options import nearest

@@ -80,7 +80,7 @@ class Loop:
     # ---- one step -----------------------------------------------------------------------------
 
     def _losses(self, batch: dict[str, Any]) -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
-        """This replica's part of the loss, of its label term, of the accuracy; what memories see."""
+        """Part of the loss, of its label term, of the accuracy; and what memories see."""
         parts = self.parts
         found = parts.suffix(graph.single(batch["inputs"]), training=True)
         logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
@@ -94,9 +94,7 @@ class Loop:
         extra = parts.method.loss(facts, student, teacher, parts.method_state)
         per_image += extra
         loss = tf.reduce_sum(per_image * weights) / size
-        right = tf.cast(
-            tf.equal(tf.argmax(logits, -1), tf.argmax(labels, -1)), tf.float32
-        )
+        right = tf.cast(tf.equal(tf.argmax(logits, -1), tf.argmax(labels, -1)), tf.float32)
         shown = [tf.reduce_sum(value * weights) / size for value in (hard, right)]
         return loss, *shown, (facts, student, teacher)
 
@@ -214,12 +212,16 @@ class Loop:
         steps = tf.cast(self.parts.optimizer.iterations.value, tf.float32)
         rate = tf.minimum(decay, (1 + steps) / (10 + steps))
         values = [tf.identity(v.value) for v in self.parts.averaged]
-        _update(self.parts.ema, values, lambda e, v: e.assign(rate * e + (1 - rate) * tf.cast(v, e.dtype)))
+        _update(
+            self.parts.ema,
+            values,
+            lambda e, v: e.assign(rate * e + (1 - rate) * tf.cast(v, e.dtype)),
+        )
 
     # ---- many steps ---------------------------------------------------------------------------
 
     def from_tables(self, tables: list[Any], labels: Any, samples: int, extra: Any = None) -> Any:
-        """A function (rows, views, weights, first step) -> float32 (steps, 3) over tables in memory.
+        """A function (rows, views, weights, first step) -> float32 (steps, 3) over tables.
 
         Args:
             tables: Cut tensors, arrays (views * samples, ...).
@@ -299,7 +301,10 @@ def _update(variables: list[Any], values: list[Any], function: Any) -> None:
             strategy.extended.update(variable, function, args=(value,), group=False)
 
     context = tf.distribute.get_replica_context()
-    if context.strategy.num_replicas_in_sync == 1 and not context.strategy.extended._use_merge_call():
+    if (
+        context.strategy.num_replicas_in_sync == 1
+        and not context.strategy.extended._use_merge_call()
+    ):
         apply(context.strategy, values)
     else:
         context.merge_call(apply, args=(values,))
@@ -340,5 +345,3 @@ def set_trainable(model: Any, rates: Any, only: str, batch_norm: str) -> dict[st
             if only == "all" or norm_or_bias or is_head(layer):
                 found[variable.path] = rates.get(layer.name, 0.0) or owners.get(layer.name, 0.0)
     return found
-
-

@@ -84,9 +84,7 @@ def option_class(group: str, name: str) -> type:
     extra = plugins(group)
     if name in extra:
         return typing.cast("type", extra[name].load())
-    raise ConfigError(
-        where, f"no {group} is called {name!r}", nearest(str(name), [*known, *extra])
-    )
+    raise ConfigError(where, f"no {group} is called {name!r}", nearest(str(name), [*known, *extra]))
 
 
 def build(group: str, values: Mapping[str, Any]) -> Any:

@@ -1,8 +1,8 @@
-"""Which images a step sees: a pure function of (seed, step), so that any step can be resumed at.
+"""Which images a step sees: a pure function of (seed, step), so any step can be resumed at.
 
-Training reads one endless sequence: the permutation of epoch 0, then of epoch 1, and so on, cut into
-batches. Every batch is full, every image is seen once an epoch, and nothing is dropped or padded; an
-epoch is therefore samples / batch_size steps, which need not be whole.
+Training reads one endless sequence: the permutation of epoch 0, then of epoch 1, and so on, cut
+into batches. Every batch is full, every image is seen once an epoch, nothing is dropped or padded;
+an epoch is therefore samples / batch_size steps, which need not be whole.
 """
 
 import functools

@@ -41,6 +41,8 @@ class Run:
         batch_norm: "frozen", "train" or "adapt", decided.
         teacher: Built teacher, or None (see tlcli.teach).
         method, method_state: Distillation method and its connectors.
+        fused: Whether batch normalisation runs as one operation.
+        weights_report: What the backbone's weights file gave.
     """
 
     job: TrainJob
@@ -55,6 +57,7 @@ class Run:
     method: Any = None
     method_state: Any = None
     fused: bool = False
+    weights_report: Any = None
 
 
 @dataclass
@@ -168,9 +171,7 @@ class PhaseTrainer:
         self.rate_table = values
         is_plateau = hasattr(schedule, "initial_state")
         self.plateau_factor = make_variable(np.float32(1), "plateau") if is_plateau else None
-        decayed = [
-            float(option.decay_norms_and_biases or len(v.shape) > 1) for v in self.variables
-        ]
+        decayed = [float(option.decay_norms_and_biases or len(v.shape) > 1) for v in self.variables]
         return with_rates(
             option.build(TableSchedule(values, self.plateau_factor)), self.variables, multipliers,
             decayed, option.weight_decay_values(total), schedule.momentum(total, per_epoch, batch),
@@ -247,7 +248,7 @@ class PhaseTrainer:
         run = self.run
         rows = run.manifest.rows(VALIDATION)
         rows = rows[_labelled(run.manifest, rows)]
-        evaluate = split_evaluator(run, self.split, rows)
+        evaluate = SplitEvaluator(run, self.split, rows)
         return lambda: evaluate().result() if len(rows) else {}
 
     def validate(self) -> dict[str, float]:
@@ -290,7 +291,9 @@ class PhaseTrainer:
         if not self.swa:
             self.swa = values
         else:
-            self.swa = [a + (v - a) / progress.averaged for a, v in zip(self.swa, values, strict=True)]
+            self.swa = [
+                a + (v - a) / progress.averaged for a, v in zip(self.swa, values, strict=True)
+            ]
 
     # ---- epochs -------------------------------------------------------------------------------
 
@@ -406,42 +409,49 @@ def new_scores(manifest: Manifest, thresholds: Any = 0.5) -> Any:
     return metrics.Scores(classes)
 
 
-def split_evaluator(run: Run, split: graph.Split, rows: Any) -> Callable[[], Any]:
-    """A function that scores the student on some rows; frozen outputs are computed once."""
-    labels = run.manifest.labels[rows]
-    prefix, suffix = split.prefix, split.suffix
-    logits_only = keras.Model(suffix.inputs, suffix.outputs[0])
-    inference = fold.folded(logits_only) if _has_batch_norm(logits_only) else None
-    model = logits_only if inference is None else inference
-    call = tf.function(lambda *inputs: model(graph.single(list(inputs)), training=False),
-                       reduce_retracing=True)  # fmt: skip
-    cached = run.job.settings.cache not in ("off", False) and _fits(run, prefix, len(rows))
-    arrays = run.tables.outputs(prefix, run.plain_views, rows, 1, EVALUATION_BATCH) if (
-        cached and len(rows)) else None  # fmt: skip
-    front = None
-    if arrays is None and prefix is not None:
-        frozen = fold.folded(prefix) or prefix
-        front = tf.function(lambda images: frozen(images, training=False), reduce_retracing=True)
+class SplitEvaluator:
+    """Scores the student on some rows, again and again; frozen outputs are computed once."""
 
-    def inputs() -> Iterator[list[Any]]:
-        if arrays is not None:
-            for start in range(0, len(rows), EVALUATION_BATCH):
-                yield [tf.constant(a[start : start + EVALUATION_BATCH]) for a in arrays]
-            return
-        for images in run.plain_views.batches(rows, np.zeros(len(rows)), EVALUATION_BATCH):
-            yield [images] if front is None else tf.nest.flatten(front(images))
+    def __init__(self, run: Run, split: graph.Split, rows: Any) -> None:
+        self.run, self.rows = run, rows
+        self.labels = run.manifest.labels[rows]
+        self.model = keras.Model(split.suffix.inputs, split.suffix.outputs[0])
+        self.inference = fold.folded(self.model) if _has_batch_norm(self.model) else None
+        model = self.inference or self.model
+        self.call = tf.function(
+            lambda *inputs: model(graph.single(list(inputs)), training=False),
+            reduce_retracing=True,
+        )
+        self.front = self.arrays = None
+        prefix = split.prefix
+        caches = run.job.settings.cache not in ("off", False) and _fits(run, prefix, len(rows))
+        if caches and len(rows):
+            self.arrays = run.tables.outputs(prefix, run.plain_views, rows, 1, EVALUATION_BATCH)
+        elif prefix is not None:
+            frozen = fold.folded(prefix) or prefix
+            self.front = tf.function(
+                lambda images: frozen(images, training=False), reduce_retracing=True
+            )
 
-    def evaluate() -> Any:
-        if inference is not None:
-            fold.refresh(inference, logits_only)
-        scores, start = new_scores(run.manifest), 0
-        for tensors in inputs():
-            logits = np.asarray(tf.cast(call(*tensors), tf.float32))
-            scores.update(logits, labels[start : start + len(logits)])
+    def __call__(self) -> Any:
+        """The scores of the weights as they are now."""
+        if self.inference is not None:
+            fold.refresh(self.inference, self.model)
+        scores, start = new_scores(self.run.manifest), 0
+        for tensors in self._inputs():
+            logits = np.asarray(tf.cast(self.call(*tensors), tf.float32))
+            scores.update(logits, self.labels[start : start + len(logits)])
             start += len(logits)
         return scores
 
-    return evaluate
+    def _inputs(self) -> Iterator[list[Any]]:
+        size = EVALUATION_BATCH
+        if self.arrays is not None:
+            for start in range(0, len(self.rows), size):
+                yield [tf.constant(a[start : start + size]) for a in self.arrays]
+            return
+        for images in self.run.plain_views.batches(self.rows, np.zeros(len(self.rows)), size):
+            yield [images] if self.front is None else tf.nest.flatten(self.front(images))
 
 
 def _joined(split: graph.Split) -> Any:

@@ -70,7 +70,7 @@ class Views:
         return tf.ensure_shape(out, (side, side, 3))
 
     def batches(self, rows: Any, views: Any, batch_size: int) -> Iterator[Any]:
-        """Images of rows and views in order, uint8 (batch, side, side, 3); the last may be short."""
+        """Images of rows and views in order, uint8 (batch, side, side, 3); the last is short."""
         pairs = tf.data.Dataset.from_tensor_slices(
             (np.asarray(rows, np.int64), np.asarray(views, np.int64))
         )

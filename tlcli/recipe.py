@@ -96,18 +96,26 @@ def _recipe(path: Path, content: Mapping[Any, Any]) -> Recipe:
         if key == "defaults":
             continue
         _gate(path, str(key), key, value)
-        if key in GROUPS and isinstance(value, str):
-            groups[key] = value
-        elif key in GROUPS and isinstance(value, Mapping):
-            rest = dict(value)
-            if "option" in rest:
-                groups[key] = str(rest.pop("option"))
-            values |= {f"{key}.{k}": v for k, v in rest.items()}
-        elif key == "distillation" and isinstance(value, list):
-            groups[key], values["distillation.methods"] = "sum", value
+        if key in GROUPS:
+            _group(key, value, groups, values)
         else:
             values[str(key)] = value
     return Recipe(path.stem, groups, values)
+
+
+def _group(key: str, value: Any, groups: dict[str, str], values: dict[str, Any]) -> None:
+    """Enter what a recipe says of one group: an option's name, or keys, or a list of methods."""
+    if isinstance(value, str):
+        groups[key] = value
+    elif isinstance(value, Mapping):
+        rest = dict(value)
+        if "option" in rest:
+            groups[key] = str(rest.pop("option"))
+        values |= {f"{key}.{k}": v for k, v in rest.items()}
+    elif key == "distillation" and isinstance(value, list):
+        groups[key], values["distillation.methods"] = "sum", value
+    else:
+        values[key] = value
 
 
 def _default(path: Path, entry: Any) -> tuple[str, str]:
@@ -117,7 +125,7 @@ def _default(path: Path, entry: Any) -> tuple[str, str]:
         return "", ""
     if not isinstance(entry, Mapping) or len(entry) != 1:
         raise ConfigError(f"{path}: defaults", f"got {entry!r}", remedy)
-    (key, option), = entry.items()
+    ((key, option),) = entry.items()
     group = str(key).removeprefix("override ").strip().removeprefix("/")
     plain = isinstance(option, str) and re.fullmatch(r"[\w-]+", option)
     if group not in GROUPS or not plain:

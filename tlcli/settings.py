@@ -1,4 +1,4 @@
-"""Everything of a command's configuration that is not an option of a group, checked without TensorFlow."""
+"""What a command's configuration says outside the option groups, checked without TensorFlow."""
 
 import re
 from collections.abc import Mapping
@@ -89,7 +89,9 @@ class Train:
             "accumulation_steps", self.accumulation_steps, "Give 1 or more.",
         )  # fmt: skip
         size = self.image_size
-        require(size is None or 8 <= size <= 4096, "image_size", size, "Give pixels from 8 to 4096.")
+        require(
+            size is None or 8 <= size <= 4096, "image_size", size, "Give pixels from 8 to 4096."
+        )
         fraction = self.crop_fraction
         require(0 < fraction <= 1, "crop_fraction", fraction, "Give a number in (0, 1].")
         require(0 <= self.seed < 2**31, "seed", self.seed, "Give a number from 0 to 2147483647.")
@@ -159,7 +161,7 @@ def cache_folder(given: str | None) -> Path:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """A checked training: settings, one option object a group, and the plain values they came from."""
+    """A checked training: settings, an option object a group, the plain values they came from."""
 
     settings: Train
     data: Any

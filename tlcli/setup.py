@@ -1,7 +1,6 @@
 """From a checked configuration to everything a training needs, and the plan that describes it."""
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,9 +46,8 @@ def prepare(job: TrainJob) -> Run:
         train_views=Views(manifest, resize, job.augmentation, settings.seed, workers),
         plain_views=Views(manifest, resize, None, settings.seed, workers),
         tables=cache.Tables(folder), batch_norm=_batch_norm(job, report),
-        fused=strategy.num_replicas_in_sync == 1,
+        fused=strategy.num_replicas_in_sync == 1, weights_report=report,
     )  # fmt: skip
-    run.weights_report = report  # type: ignore[attr-defined]
     if strategy.num_replicas_in_sync > 1:
         synchronise_norms(student.model)
     fit_head(run)
@@ -160,60 +158,72 @@ def block_names(student: Any) -> list[Block]:
     """The student's blocks in plain names, stem first, head last."""
     found = []
     for block in graph.blocks(student):
-        layers = tuple(getattr(layer, "name", layer) for layer in block.layers)
+        layers = tuple(str(getattr(layer, "name", layer)) for layer in block.layers)
         found.append(Block(block.name, layers))
     return found
 
 
 def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
     """What will happen, in at most fifteen lines."""
-    from tlcli.loop import set_trainable
-
     job, manifest, settings = run.job, run.manifest, run.job.settings
     counts = [len(manifest.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
     shown = ", ".join(f"{n} {s}" for n, s in zip(counts, SPLIT_NAMES, strict=True))
-    lines = [f"data       {manifest.root}: {len(manifest.class_names)} classes, {shown}"]
-    lines.append(f"           {class_counts(manifest)}; {scan_notes(manifest)}")
-    report = run.weights_report  # type: ignore[attr-defined]
+    names = {group: values.get("name") for group, values in job.config.items()
+             if isinstance(values, Mapping)}  # fmt: skip
+    lines = [
+        f"data       {manifest.root}: {len(manifest.class_names)} classes, {shown}",
+        f"           {class_counts(manifest)}; {scan_notes(manifest)}",
+        backbone_line(run),
+        f"head       {names['head']}; batch norm {run.batch_norm}; "
+        f"{keras.config.dtype_policy().name}; best epoch by {monitored(job, manifest)}",
+        *(phase_line(run, index, phase) for index, phase in enumerate(chosen[:6])),
+    ]
+    if len(chosen) > 6:
+        lines.append(f"           … {len(chosen) - 6} more phases")
+    batch, replicas = int(settings.batch_size), run.strategy.num_replicas_in_sync
+    share = f" ({-(-batch // replicas)} on each of {replicas} devices)" if replicas > 1 else ""
     lines.append(
-        f"backbone   {job.config['backbone'].get('constructor') or job.config['backbone']['name']}"
-        f" at {run.student.resize.size} px, weights {report.source}: {len(report.loaded)} layers "
-        f"loaded, {len(report.missing)} missing, {len(report.skipped)} skipped"
+        f"step       {names['optimizer']}, {names['schedule']}, batch {batch}{share}, "
+        f"loss {names['loss']}, augmentation {augmentation_text(run)}"
     )
-    lines.append(
-        f"head       {job.config['head']['name']}; batch norm {run.batch_norm}; "
-        f"{keras.config.dtype_policy().name}; monitor {monitored(job, manifest)}"
-    )
-    batch = int(settings.batch_size)
-    first = 0.0
-    for index, phase in enumerate(chosen[:6]):
-        rates = set_trainable(run.student.model, phase.rates, phase.only, run.batch_norm)
-        total = model.count(run.student.model.variables)
-        trained = model.count(v for v in run.student.model.trainable_variables if v.path in rates)
-        order = make_order(run, manifest.rows(TRAIN), 0)
-        rate = job.optimizer.scaled_rate(batch) * phase.rate
-        span = sorted({rate * m for m in rates.values()})
-        rate_text = f"{span[0]:.2g}" + (f"…{span[-1]:.2g}" if len(span) > 1 else "")
-        split = frozen_split(run.student)
-        views = run.train_views.finite
-        cut = "features cached" if split.prefix is not None and views and settings.cache not in (
-            "off", False) else "no frozen part to cache" if split.prefix is None else "online"  # fmt: skip
-        lines.append(
-            f"phase {index + 1}    {phase.name}: {trained:,} of {total:,} parameters, "
-            f"{order.total_steps(phase.epochs)} steps ({phase.epochs:.3g} epochs), "
-            f"rate {rate_text}, {cut}"
-        )
-        first += phase.epochs
-    replicas = run.strategy.num_replicas_in_sync
-    lines.append(
-        f"step       {job.config['optimizer']['name']}, {job.config['schedule']['name']}, batch "
-        f"{batch}" + (f" ({-(-batch // replicas)} on each of {replicas} devices)" if replicas > 1
-                      else "") + f", augmentation {augmentation_text(run)}"
-    )  # fmt: skip
     if run.teacher is not None:
         lines += run.teacher.plan_lines()
-    lines.append(f"run        {run_dir}, seed {settings.seed}, pid {os.getpid()}")
-    return lines[:15]
+    return [*lines, f"run        {run_dir}, seed {settings.seed}"]
+
+
+def backbone_line(run: Run) -> str:
+    """The network and what its weights file gave."""
+    values, report = run.job.config["backbone"], run.weights_report
+    missing = [name for name in report.missing if not name.startswith("head_")]
+    absent = f": {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}" if missing else ""
+    return (
+        f"backbone   {values.get('constructor') or values['name']} at "
+        f"{run.student.resize.size} px, "
+        f"weights {report.source}: {len(report.loaded)} layers loaded, {len(missing)} "
+        f"missing{absent}, {len(report.skipped)} of the file unused"
+    )
+
+
+def phase_line(run: Run, index: int, phase: Phase) -> str:
+    """What a phase trains, how long, how fast, and what is computed once for it."""
+    from tlcli.loop import set_trainable
+
+    job = run.job
+    rates = set_trainable(run.student.model, phase.rates, phase.only, run.batch_norm)
+    total = model.count(run.student.model.variables)
+    trained = model.count(v for v in run.student.model.trainable_variables if v.path in rates)
+    order = make_order(run, run.manifest.rows(TRAIN), 0)
+    rate = job.optimizer.scaled_rate(order.batch_size) * phase.rate
+    span = sorted({rate * multiplier for multiplier in rates.values()}) or [0.0]
+    rate_text = f"{span[0]:.2g}" + (f"…{span[-1]:.2g}" if len(span) > 1 else "")
+    frozen = frozen_split(run.student).prefix is not None
+    repeats = run.train_views.finite is not None and job.settings.cache not in ("off", False)
+    cut = "frozen part cached" if frozen and repeats else "frozen part each step"
+    return (
+        f"phase {index + 1}    {phase.name}: {trained:,} of {total:,} numbers, "
+        f"{order.total_steps(phase.epochs)} steps ({phase.epochs:.3g} epochs), "
+        f"rate {rate_text}{', ' + cut if frozen else ''}"
+    )
 
 
 def augmentation_text(run: Run) -> str:

@@ -26,7 +26,7 @@ FREE_KEYS = (
 )  # fmt: skip
 
 
-class Stopped(TlError):
+class Stopped(TlError):  # noqa: N818 - it is no error
     """A person or the system asked the training to stop; its state is saved."""
 
     exit_code = 130
@@ -74,9 +74,12 @@ def find_run_dir(job: TrainJob) -> Path:
         return path
     path = Path(settings.run_dir).expanduser()
     ours = (path / "config.json").is_file()
-    if path.is_dir() and any(path.iterdir()) and not ours and list(path.iterdir()) != [
-        path / "main.log"
-    ]:
+    if (
+        path.is_dir()
+        and any(path.iterdir())
+        and not ours
+        and list(path.iterdir()) != [path / "main.log"]
+    ):
         raise ConfigError("run_dir", f"{path} holds other files", "Give an empty or a new folder.")
     return path
 
@@ -245,12 +248,12 @@ class Trainer:
 
     def _one_phase(self) -> None:
         trainer, progress = self.trainer, self.progress
-        bar = console.Bar(trainer.total_steps)
+        self.bar = console.Bar(trainer.total_steps)
         done = time.monotonic()
         try:
-            for epoch in trainer.epochs(progress, lambda step: self._between(step, bar)):
+            for epoch in trainer.epochs(progress, lambda step: self._between(step)):
                 row = self._judge(epoch)
-                bar.close()
+                self.bar.close()
                 passed = time.monotonic() - done
                 rest = trainer.phase.epochs - progress.epoch
                 console.say(console.epoch_row(row, max(0.0, passed * rest)))
@@ -260,9 +263,9 @@ class Trainer:
                 if limit is not None and progress.waited >= limit:
                     console.say(f"no better for {limit} validations; phase {row['phase'] + 1} ends")
                     return
-                bar = console.Bar(trainer.total_steps)
+                self.bar = console.Bar(trainer.total_steps)
         finally:
-            bar.close()
+            self.bar.close()
 
     def _judge(self, epoch: Any) -> dict[str, Any]:
         """Keep the weights if the epoch is the best so far; gives its row."""
@@ -271,7 +274,9 @@ class Trainer:
         progress, trainer = self.progress, self.trainer
         figures, metric = epoch.validation, trainer.monitor
         if figures and metric not in figures:
-            raise ConfigError("monitor", f"validation has no {metric}", f"Choose of {', '.join(figures)}.")
+            raise ConfigError(
+                "monitor", f"validation has no {metric}", f"Choose of {', '.join(figures)}."
+            )
         improved = bool(figures) and better(metric, figures[metric], progress.best)
         if improved:
             progress.best = figures[metric]
@@ -287,8 +292,8 @@ class Trainer:
         progress.rows.append(row)
         return row
 
-    def _between(self, step: int, bar: Any) -> None:
-        bar.move(step)
+    def _between(self, step: int) -> None:
+        self.bar.move(step)
         if self.signal:
             self.save()
             again = f"tl train resume={self.run_dir}"
@@ -367,5 +372,3 @@ def finish(trainer: Trainer, seconds: float) -> dict[str, Any]:
     for line in result.closing_lines(trainer, metrics):
         console.say(line)
     return metrics
-
-

@@ -437,12 +437,12 @@ def _renumbered(stored: dict[str, Arrays]) -> dict[str, Arrays]:
     """Count automatic names (`conv2d_95`, `conv2d_96`, …) from the file's first of their kind."""
     first: dict[str, int] = {}
     parsed = {name: AUTOMATIC_NAME.match(name) for name in stored}
-    for match in filter(None, parsed.values()):
+    for match in [m for m in parsed.values() if m]:
         number = int(match[2] or 0)
         first[match[1]] = min(number, first.get(match[1], number))
     renamed = {}
-    for name, match in parsed.items():
-        number = int(match[2] or 0) - first[match[1]] if match else 0
-        base = match[1] if match else name
+    for name, found in parsed.items():
+        number = int(found[2] or 0) - first[found[1]] if found else 0
+        base = found[1] if found else name
         renamed[f"{base}_{number}" if number else base] = stored[name]
     return renamed

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras  # noqa: TID253
-from keras import ops  # noqa: TID253
+import keras
+from keras import ops
 
 MEAN_BGR = (103.939, 116.779, 123.68)
 MEAN_RGB = (0.485, 0.456, 0.406)

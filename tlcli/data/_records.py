@@ -145,9 +145,11 @@ def masked_crc(data: bytes) -> int:
 
 def _example(place: str, record: bytes) -> tuple[bytes, int, str]:
     """Encoded picture, label and class text of a serialized tf.train.Example."""
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
     try:
         example = tf.train.Example.FromString(record)
-    except ValueError as error:  # DecodeError, a subclass.
+    except DecodeError as error:
         raise DataError(place, "is no tf.train.Example", _REMEDY) from error
     feature = example.features.feature
     keys = sorted(feature)  # Before any is asked for: asking adds a missing one.

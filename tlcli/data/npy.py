@@ -149,7 +149,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 def _blocks(path: Path, arrays: Mapping[str, Any]) -> list[tuple[int, str, Any, Any]]:
     """Split, name, pictures and labels of each split that is there."""
-    blocks = []
+    blocks: list[tuple[int, str, Any, Any]] = []
     for split, pairs in _KEYS.items():
         for data, labels in pairs:
             if (data in arrays) != (labels in arrays):

@@ -2,7 +2,7 @@
 
 # mypy: disallow-subclassing-any=False
 
-import keras  # noqa: TID253
+import keras
 
 from tlcli.distillation._maps import resized
 from tlcli.distillation._states import Block

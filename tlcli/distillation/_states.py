@@ -4,9 +4,9 @@
 
 from typing import Any
 
-import keras  # noqa: TID253
-import tensorflow as tf  # noqa: TID253
-from keras import ops  # noqa: TID253
+import keras
+import tensorflow as tf
+from keras import ops
 
 from tlcli.lazy import Tensor
 

@@ -6,8 +6,8 @@ Each option has
         blocks: the model's blocks, stem first, head last (its name is "head").
         epochs: what the user gave; the phases share it.
 
-and may have `lora_rank: int` (low-rank updates instead of the weights) and `mixing: tuple[float, ...]`
-(factors of the fine-tuned weights to choose from on validation, as WiSE-FT does).
+and may have `mixing: tuple[float, ...]` (factors of the fine-tuned weights to choose from on
+validation, as WiSE-FT does).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +56,7 @@ def rates_by_block(
     blocks: Sequence[Block], multiplier: Callable[[int, Block], float]
 ) -> dict[str, float]:
     """Multiplier of each layer from that of its block; blocks at 0 are left out."""
-    found = {}
+    found: dict[str, float] = {}
     for index, block in enumerate(blocks):
         rate = multiplier(index, block)
         found |= {layer: rate for layer in block.layers if rate > 0}

@@ -30,7 +30,9 @@ class Finetune:
 
     def __post_init__(self) -> None:
         require(0 < self.decay <= 1, "finetune.decay", self.decay, "Give a number in (0, 1].")
-        require(self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0.")
+        require(
+            self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0."
+        )
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
         require(self.head_rate > 0, "finetune.head_rate", self.head_rate, "Give a number above 0.")
         part = self.probe_fraction
@@ -46,4 +48,8 @@ class Finetune:
         probe = epochs * self.probe_fraction
         rates = rates_by_block(blocks, multiplier)
         tuned = Phase("fine-tune by depth", epochs - probe, rates, self.rate)
-        return (Phase("linear probe", probe, head_only(blocks), self.probe_rate), tuned) if probe else (tuned,)
+        return (
+            (Phase("linear probe", probe, head_only(blocks), self.probe_rate), tuned)
+            if probe
+            else (tuned,)
+        )

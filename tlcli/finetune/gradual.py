@@ -25,7 +25,9 @@ class Finetune:
 
     def __post_init__(self) -> None:
         require(self.stages >= 1, "finetune.stages", self.stages, "Give 1 or more.")
-        require(self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0.")
+        require(
+            self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0."
+        )
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
         require(0 < self.decay <= 1, "finetune.decay", self.decay, "Give a number in (0, 1].")
 

@@ -29,7 +29,9 @@ class Finetune:
         for name in ("start_penalty", "head_penalty"):
             given = getattr(self, name)
             require(given >= 0, f"finetune.{name}", given, "Give 0 or more.")
-        require(self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0.")
+        require(
+            self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0."
+        )
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
         part = self.probe_fraction
         require(0 <= part < 1, "finetune.probe_fraction", part, "Give a number in [0, 1).")
@@ -41,4 +43,8 @@ class Finetune:
             "fine-tune near the start", epochs - probe, every_block(blocks), self.rate,
             start_penalty=self.start_penalty, head_penalty=self.head_penalty,
         )  # fmt: skip
-        return (Phase("linear probe", probe, head_only(blocks), self.probe_rate), tuned) if probe else (tuned,)
+        return (
+            (Phase("linear probe", probe, head_only(blocks), self.probe_rate), tuned)
+            if probe
+            else (tuned,)
+        )

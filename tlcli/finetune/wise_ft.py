@@ -28,7 +28,9 @@ class Finetune:
         require(fits, "finetune.mixing", list(self.mixing), "Give numbers from 0 to 1.")
         part = self.probe_fraction
         require(0 < part < 1, "finetune.probe_fraction", part, "Give a number in (0, 1).")
-        require(self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0.")
+        require(
+            self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0."
+        )
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
 
     def phases(self, blocks: Sequence[Block], epochs: float) -> tuple[Phase, ...]:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import keras  # noqa: TID253
+import keras
 import numpy as np
-from keras import ops  # noqa: TID253
+from keras import ops
 
 
 class GeM(keras.layers.Layer):  # type: ignore[misc]

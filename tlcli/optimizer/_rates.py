@@ -6,10 +6,10 @@ The gradients it is given are already averaged over replicas. Call it inside `st
 from collections.abc import Sequence
 from typing import Any
 
-import keras  # noqa: TID253 - a helper that is imported inside functions only
+import keras
 import numpy as np
-import tensorflow as tf  # noqa: TID253
-from keras import ops  # noqa: TID253
+import tensorflow as tf
+from keras import ops
 
 # Adafactor and Adagrad have no momentum; that of schedule-free AdamW must not change, and
 # RMSprop's is compared with 0 in Python.

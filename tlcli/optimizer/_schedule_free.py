@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras  # noqa: TID253 - a helper that is imported inside functions only
-from keras import ops  # noqa: TID253
+import keras
+from keras import ops
 
 
 class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):  # type: ignore[misc]

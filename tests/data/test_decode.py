@@ -1,0 +1,199 @@
+import io
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from tlcli.data._decode import EncodedImages, decode_file, file_images, inspect, upright
+from tlcli.data._header import BY_PILLOW
+from tlcli.data._scan import scan_files, stat_files
+from tlcli.errors import DataError
+
+LIMIT = 1_000_000
+
+
+def by_pillow(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def odd_images(encode, pixels):
+    with_alpha = np.dstack([pixels, np.where(pixels[..., :1] > 99, 255, 0)]).astype(np.uint8)
+    turned = Image.fromarray(pixels[::-1])
+    return {
+        "jpeg": encode(pixels, "JPEG", quality=90),
+        "jpeg_progressive": encode(pixels, "JPEG", progressive=True),
+        "jpeg_grey": encode(pixels, "JPEG", "L"),
+        "jpeg_cmyk": encode(pixels, "JPEG", "CMYK"),
+        "mpo": encode(pixels, "MPO", save_all=True, append_images=[turned]),
+        "png": encode(pixels, "PNG"),
+        "png_palette": encode(pixels, "PNG", "P"),
+        "png_palette_transparent": encode(pixels, "PNG", "P", transparency=0),
+        "png_two_colours": encode(pixels, "PNG", "1"),
+        "png_grey_alpha": encode(with_alpha, "PNG", "LA"),
+        "png_alpha": encode(with_alpha, "PNG"),
+        "png_animated": encode(pixels, "PNG", save_all=True, append_images=[turned]),
+        "bmp": encode(pixels, "BMP"),
+        "bmp_palette": encode(pixels, "BMP", "P"),
+        "bmp_two_colours": encode(pixels, "BMP", "1"),
+        "gif": encode(pixels, "GIF"),
+        "gif_animated": encode(pixels, "GIF", save_all=True, append_images=[turned]),
+        "webp": encode(pixels, "WEBP"),
+        "webp_alpha": encode(with_alpha, "WEBP", lossless=True),
+        "webp_animated": encode(
+            pixels, "WEBP", lossless=True, save_all=True, append_images=[turned]
+        ),
+    }
+
+
+def without_adobe_marker(data):
+    """A CMYK JPEG as some scanners write it; TensorFlow gets it wrong by the whole range."""
+    at = data.index(b"\xff\xee")
+    length = struct.unpack(">H", data[at + 2 : at + 4])[0]
+    return data[:at] + data[at + 2 + length :]
+
+
+def test_odd_images_decode_as_in_pillow_inside_tf_data(tmp_path, pixels, encode):
+    images = odd_images(encode, pixels)
+    images["jpeg_cmyk_plain"] = without_adobe_marker(images["jpeg_cmyk"])
+    for name, data in images.items():
+        (tmp_path / name).write_bytes(data)
+    scan = scan_files(stat_files(str(tmp_path), list(images)), LIMIT, tmp_path / "cache")
+    assert scan.problems == {}
+    source = file_images([str(tmp_path / name) for name in images], list(images), scan)
+    decoded = list(tf.data.Dataset.range(len(images)).map(source.image))
+    for (name, data), image in zip(images.items(), decoded, strict=True):
+        expected = by_pillow(data)
+        assert image.dtype == tf.uint8
+        # Lossy WebP has no one right decoding; the rest is exact.
+        assert np.abs(image.numpy().astype(int) - expected).max() <= (name == "webp"), name
+        np.testing.assert_array_equal(decode_file(tmp_path / name, LIMIT), image)
+
+
+def test_16_bit_png_keeps_its_brightness(tmp_path):
+    deep = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    image = decode_file(tmp_path / "deep.png", LIMIT)
+    np.testing.assert_array_equal(image, np.repeat((deep >> 8)[..., None], 3, axis=-1))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_as_in_pillow(tmp_path, pixels, encode, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo"
+    path.write_bytes(encode(pixels, kind, exif=exif))
+    with Image.open(path) as picture:
+        expected = np.asarray(ImageOps.exif_transpose(picture).convert("RGB")).astype(int)
+    image = decode_file(path, LIMIT)
+    assert image.shape == expected.shape
+    assert np.abs(image - expected).max() <= (kind == "WEBP")
+    header = inspect(path, LIMIT)
+    assert (header.height, header.width) == expected.shape[:2]
+
+
+def test_orientation_is_applied_per_sample_in_one_graph(tmp_path, pixels, encode):
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        (tmp_path / str(orientation)).write_bytes(encode(pixels, "PNG", exif=exif))
+    names = [str(number) for number in range(1, 9)]
+    scan = scan_files(stat_files(str(tmp_path), names), LIMIT, tmp_path / "cache")
+    source = file_images([str(tmp_path / name) for name in names], names, scan)
+    for row, image in enumerate(tf.data.Dataset.range(8).map(source.image)):
+        np.testing.assert_array_equal(image, upright(pixels, row + 1))
+
+
+def test_a_broken_exif_block_counts_as_upright(encode, pixels):
+    data = encode(pixels, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert inspect(data, LIMIT).orientation == 1
+
+
+def test_format_is_judged_by_content(encode, pixels, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encode(pixels, "PNG"))
+    assert inspect(tmp_path / "a.jpg", LIMIT).format == "PNG"
+    assert inspect(str(tmp_path / "a.jpg"), LIMIT).width == 32
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "the file is empty"),
+        (b"not a picture\n", "is a text, not an image"),
+        (b"<svg xmlns='x'></svg>", "is an SVG, XML or HTML text"),
+        (b"II*\0" + bytes(50), "is a TIFF image"),
+        (b"\0\0\0\x18ftypheic" + bytes(50), "is a HEIC image"),
+        (b"\x89PNG\r\n\x1a\n", "is not an image that is read, or its header is broken"),
+    ],
+)
+def test_what_is_no_image_is_named(tmp_path, data, problem):
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(DataError, match=rf"a\.jpg: {problem}.*Replace or remove"):
+        inspect(tmp_path / "a.jpg", LIMIT)
+    with pytest.raises(DataError, match=problem):
+        decode_file(tmp_path / "a.jpg", LIMIT)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "WEBP"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_truncated_files_are_found_by_the_header_check(encode, smooth, kind, share):
+    data = encode(smooth(1, 160, 200), kind)
+    with pytest.raises(DataError, match=r"photo: (cannot be decoded|.*header is broken)"):
+        inspect(data[: int(len(data) * share)], LIMIT, name="photo")
+
+
+def test_a_damaged_png_is_found(encode, pixels):
+    data = bytearray(encode(pixels, "PNG"))
+    data[data.index(b"IDAT") + 9] ^= 255
+    with pytest.raises(DataError, match="a checksum of the PNG is wrong"):
+        inspect(bytes(data), LIMIT)
+
+
+def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path, encode, pixels):
+    data = encode(pixels, "JPEG")
+    (tmp_path / "a").write_bytes(data + bytes(5000))
+    np.testing.assert_array_equal(decode_file(tmp_path / "a", LIMIT), by_pillow(data))
+
+
+def test_pictures_above_the_limit_are_refused_before_decoding(encode, pixels):
+    assert inspect(encode(pixels), 24 * 32).width == 32
+    with pytest.raises(DataError, match="has 32x24 pixels, more than the limit of 767"):
+        inspect(encode(pixels), 24 * 32 - 1)
+
+
+def test_a_small_png_that_claims_to_be_huge_is_refused_quickly(encode, pixels):
+    data = bytearray(encode(pixels))
+    data[16:24] = struct.pack(">II", 100_000, 100_000)
+    with pytest.raises(DataError, match="more pixels than the limit"):
+        inspect(bytes(data), LIMIT)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.png: there is no such file"):
+        inspect(tmp_path / "none.png", LIMIT)
+
+
+def test_the_broken_one_is_found_after_a_decoding_error(encode, pixels):
+    # Checksums right, but the compressed stream is not: only decoding shows it.
+    good = encode(pixels, "JPEG")
+    data = tf.constant([good, good, good[: len(good) // 2]])
+    source = EncodedImages(
+        lambda index: tf.gather(data, index), ["a", "b", "c"], np.zeros(3, int), np.ones(3, int)
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(tf.data.Dataset.range(3).map(source.image))
+    assert source.first_broken([0, 1]) is None
+    assert str(source.first_broken([0, 1, 2])).startswith("c: cannot be decoded: ")
+
+
+def test_pillow_decodes_only_what_tensorflow_gets_wrong(encode, pixels):
+    decoders = {
+        name: inspect(data, LIMIT).decoder for name, data in odd_images(encode, pixels).items()
+    }
+    slow = {name for name, decoder in decoders.items() if decoder == BY_PILLOW}
+    assert slow == {
+        *("jpeg_cmyk", "bmp", "bmp_palette", "bmp_two_colours", "gif", "gif_animated"),
+        *("webp_alpha", "webp_animated"),
+    }
