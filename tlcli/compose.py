@@ -225,8 +225,8 @@ def _merged(recipe: Recipe | None, typed: dict[str, str], config_dir: Path | Non
         groups |= {g: o for g, o in recipe.groups.items() if g not in typed}
         values |= {k: literal(v) for k, v in recipe.values.items()
                    if k.split(".")[0] not in typed and k not in typed}  # fmt: skip
-        if "experiment" not in typed:
-            values["experiment"] = literal(recipe.name)
+        if "name" not in typed:
+            values["name"] = literal(recipe.name)
     for key, value in typed.items():
         if key.lstrip("+~").startswith("hydra") or key.startswith("~"):
             values[key] = value

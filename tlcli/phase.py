@@ -428,7 +428,7 @@ class SplitEvaluator:
         if caches and len(rows):
             self.arrays = run.tables.outputs(prefix, run.plain_views, rows, 1, EVALUATION_BATCH)
         elif prefix is not None:
-            frozen = fold.folded(prefix) or prefix
+            frozen: Any = fold.folded(prefix) or prefix
             self.front = tf.function(
                 lambda images: frozen(images, training=False), reduce_retracing=True
             )

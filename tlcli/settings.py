@@ -77,7 +77,7 @@ class Train:
     workers: int | Literal["auto"]
     resume: str | None
     run_dir: str | None
-    experiment: str | None
+    name: str | None
 
     def __post_init__(self) -> None:
         above = "Give a number above 0."

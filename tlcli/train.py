@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 # Keys that may differ between a state and the training that goes on from it.
 FREE_KEYS = (
     "resume", "run_dir", "save_every", "workers", "cache", "cache_dir", "cache_memory",
-    "plan_only", "experiment", "calibrate", "abstain_below", "control",
+    "plan_only", "name", "calibrate", "abstain_below", "control",
 )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def find_run_dir(job: TrainJob) -> Path:
         return path
     if settings.run_dir is None:
         stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        base = Path("runs") / (settings.experiment or "train")
+        base = Path("runs") / (settings.name or "train")
         path, number = base / stamp, 1
         while path.exists():
             number += 1
@@ -88,7 +88,7 @@ def _resumed_job(job: TrainJob, run_dir: Path) -> TrainJob:
     """The job that a run was started with, with what may be changed taken from the new one."""
     stored = checkpoint.read_json(run_dir / "config.json")
     changed = {k: job.config[k] for k in FREE_KEYS if k in job.config and k not in (
-        "run_dir", "experiment")}  # fmt: skip
+        "run_dir", "name")}  # fmt: skip
     return train_job({**stored, **changed})
 
 

@@ -28,6 +28,8 @@ def _by_webp(data: Tensor) -> Tensor:
 
 
 def _by_pillow(data: Tensor) -> Tensor:
+    if tf.executing_eagerly():  # There numpy_function would cut NUL bytes off the end.
+        return tf.constant(pillow_rgb(data.numpy()))
     image = tf.numpy_function(pillow_rgb, [data], tf.uint8, stateful=False)
     return tf.ensure_shape(image, (None, None, 3))
 
