@@ -87,6 +87,8 @@ def dispatch(argv: list[str]) -> int:
     if argv[0] in ("-V", "--version"):
         return _say(f"tl {__version__}\n")
     word, words = argv[0], argv[1:]
+    if word in ("-sc", "--shell-completion"):
+        return complete(argv)
     if word not in COMMANDS:
         from tlcli.options import nearest
 
@@ -104,6 +106,26 @@ def dispatch(argv: list[str]) -> int:
     config = compose.plain(request)
     check(word, config)
     return execute(word, config)
+
+
+def complete(argv: list[str]) -> int:
+    """Answer a shell that completes a line: command words ourselves, the rest by Hydra.
+
+    `eval "$(tl -sc install=bash)"` sets it up.
+    """
+    from tlcli import compose
+
+    line = os.environ.get("COMP_LINE", "")
+    typed = line.split()
+    word = typed[1] if len(typed) > 1 else ""
+    if "query" not in " ".join(argv):
+        return compose.through_hydra(compose.read("train", argv), lambda _: 0)
+    if word not in COMMANDS or (len(typed) == 2 and not line.endswith(" ")):
+        return _say("\n".join(c for c in COMMANDS if c.startswith(word)) + "\n")
+    if not COMMANDS[word].config:
+        return 0
+    os.environ["COMP_LINE"] = line.replace(f"{typed[0]} {word}", typed[0], 1)
+    return compose.through_hydra(compose.read(word, argv), lambda _: 0)
 
 
 def check(word: str, config: dict[str, Any]) -> Any:
@@ -147,6 +169,8 @@ def import_tensorflow() -> None:
     try:
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices("GPU")
+        # Its warnings (of retracing above all) are for those who write graphs.
+        tensorflow.get_logger().setLevel("ERROR")
     finally:
         os.dup2(kept, 2)
         os.close(kept)

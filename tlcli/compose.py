@@ -174,7 +174,8 @@ def _flags(words: list[str]) -> tuple[list[str], list[str]]:
         if name in HYDRA_FLAGS:
             flags.append(item)
             takes = name in FLAGS_WITH_VALUE and not equals
-            if takes and index + 1 < len(words) and "=" not in words[index + 1]:
+            given = words[index + 1 : index + 2]
+            if takes and given and ("=" not in given[0] or name in ("-sc", "--shell-completion")):
                 index += 1
                 flags.append(words[index])
         elif item.startswith("--"):

@@ -1,5 +1,6 @@
 """`tl predict`: name what pictures show, by a run or by a backbone's own ImageNet head."""
 
+import contextlib
 import csv
 import glob
 import json
@@ -51,7 +52,8 @@ def run(config: Mapping[str, Any]) -> int:
     paths = list(expand(settings.images))
     if not paths:
         raise ConfigError("images", "none was found", "Give files, folders or globs.")
-    namer = namer_of(settings, config.get("backbone"))
+    with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
+        namer = namer_of(settings, config.get("backbone"))
     failed = 0
     writer = WRITERS[settings.format](sys.stdout)
     for row in rows(namer, paths, settings):

@@ -1,5 +1,6 @@
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ def odd_images(encode, pixels):
         "png_alpha": encode(with_alpha, "PNG"),
         "png_animated": encode(pixels, "PNG", save_all=True, append_images=[turned]),
         "bmp": encode(pixels, "BMP"),
+        "bmp_ends_in_zeros": encode(np.zeros_like(pixels), "BMP"),
         "bmp_palette": encode(pixels, "BMP", "P"),
         "bmp_two_colours": encode(pixels, "BMP", "1"),
         "gif": encode(pixels, "GIF"),
@@ -166,6 +168,7 @@ def test_pictures_above_the_limit_are_refused_before_decoding(encode, pixels):
 def test_a_small_png_that_claims_to_be_huge_is_refused_quickly(encode, pixels):
     data = bytearray(encode(pixels))
     data[16:24] = struct.pack(">II", 100_000, 100_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     with pytest.raises(DataError, match="more pixels than the limit"):
         inspect(bytes(data), LIMIT)
 
@@ -194,6 +197,14 @@ def test_pillow_decodes_only_what_tensorflow_gets_wrong(encode, pixels):
     }
     slow = {name for name, decoder in decoders.items() if decoder == BY_PILLOW}
     assert slow == {
-        *("jpeg_cmyk", "bmp", "bmp_palette", "bmp_two_colours", "gif", "gif_animated"),
+        *(
+            "jpeg_cmyk",
+            "bmp",
+            "bmp_ends_in_zeros",
+            "bmp_palette",
+            "bmp_two_colours",
+            "gif",
+            "gif_animated",
+        ),
         *("webp_alpha", "webp_animated"),
     }

@@ -101,7 +101,7 @@ class Backbone:
         return Affine(scale, offset, name="preprocess")(images)
 
     def _refused(self, error: Exception) -> ConfigError:
-        reason = " ".join(str(error).split())[:200].rstrip(".")
+        reason = " ".join(str(error).split()).partition(". ")[0][:200]
         local = Path(self.preset).expanduser()
         remedy = (
             "Give a folder written by save_to_preset"

@@ -72,14 +72,14 @@ def inspect(source: str | Path | bytes, max_pixels: int, name: str | None = None
     """
     label = name or ("image" if isinstance(source, bytes) else str(source))
     try:
-        with without_size_warnings():
+        with quiet_pillow():
             return read_header(source, max_pixels)
     except UnreadableError as problem:
         raise DataError(label, str(problem), REMEDY) from problem
 
 
 def read_header(source: str | Path | bytes, max_pixels: int) -> Header:
-    """As `inspect`, for many files: called inside `without_size_warnings()`.
+    """As `inspect`, for many files: called inside `quiet_pillow()`.
 
     Raises:
         UnreadableError: Why the file cannot be used.
@@ -97,12 +97,13 @@ def read_header(source: str | Path | bytes, max_pixels: int) -> Header:
 
 
 @contextmanager
-def without_size_warnings() -> Iterator[None]:
-    """Context in which Pillow is silent on large pictures, which are judged by max_pixels here."""
+def quiet_pillow() -> Iterator[None]:
+    """Context in which Pillow is silent on large pictures, judged here, and on broken EXIF."""
     from PIL import Image
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
         yield
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tlcli.data._header import BY_PILLOW, without_size_warnings
+from tlcli.data._header import BY_PILLOW, quiet_pillow
 from tlcli.data._scan import header_or_problem
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
@@ -67,7 +67,7 @@ def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> lis
     Raises:
         DataError: A shard that is no whole, uncompressed TFRecord file of such examples.
     """
-    with without_size_warnings(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+    with quiet_pillow(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
         return list(pool.map(lambda path: _index(path, max_pixels, cache_dir), paths))
 
 

@@ -16,8 +16,8 @@ from tlcli.data._header import (
     BY_PILLOW,
     Header,
     UnreadableError,
+    quiet_pillow,
     read_header,
-    without_size_warnings,
 )
 from tlcli.lazy import np
 
@@ -153,7 +153,7 @@ def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
     paths = [os.path.join(listing.root, listing.names[row]) for row in rows]
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     workers = min(32, 4 * (os.cpu_count() or 1))
-    with without_size_warnings(), ThreadPoolExecutor(workers) as pool:
+    with quiet_pillow(), ThreadPoolExecutor(workers) as pool:
         found = [h for part in pool.map(_headers, chunks, repeat(max_pixels)) for h in part]
     for row, header in zip(rows.tolist(), found, strict=True):
         if isinstance(header, str):

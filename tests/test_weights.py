@@ -1,0 +1,284 @@
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from tlcli.errors import ConfigError, DataError
+from tlcli.weights import copy_by_name, load_by_name, load_exact, save_weights
+
+
+def network(width=4, dense="top"):
+    images = keras.Input((8, 8, 3), name="images")
+    features = keras.layers.Conv2D(width, 3, name="conv")(images)
+    features = keras.layers.BatchNormalization(name="bn")(features)
+    tokens = keras.layers.Reshape((-1, width), name="tokens")(features)
+    tokens = keras.layers.MultiHeadAttention(2, 2, name="attention")(tokens, tokens)
+    tokens = keras.layers.Dropout(0.5, name="drop")(tokens)
+    block = keras.Sequential([keras.layers.Dense(5, name="inner")], name="block")
+    pooled = keras.layers.GlobalAveragePooling1D(name="pool")(block(tokens))
+    return keras.Model(images, keras.layers.Dense(2, name=dense)(pooled))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = network()
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0, 1, w.shape).astype("float32") for w in model.weights])
+    path = tmp_path / "model.weights.h5"
+    save_weights(model, path)
+    return model, path
+
+
+def same(one, other):
+    return all(
+        np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True)
+    )
+
+
+def edit(path, change):
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+
+def test_exact_gives_back_every_weight_and_leaves_no_other_file(saved, tmp_path):
+    model, path = saved
+    other = network()
+    load_exact(other, path)
+    assert same(model, other)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.weights.h5"]
+
+
+def test_keras_reads_what_we_write(saved):
+    model, path = saved
+    other = network()
+    other.load_weights(path)
+    assert same(model, other)
+
+
+def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
+    model, path = saved
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(type(model), "save_weights", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_weights(model, path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("other", "problem"),
+    [
+        (lambda: network(width=6), "is float32"),
+        (lambda: network(dense="other"), "belongs to layer 'top', not 'other'"),
+        (
+            lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]),
+            "has an unknown layers/",
+        ),
+    ],
+)
+def test_exact_refuses_another_model_and_leaves_it_alone(saved, other, problem):
+    model = other()
+    before = model.get_weights()
+    with pytest.raises(DataError, match=problem):
+        load_exact(model, saved[1])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_exact_refuses_an_extra_weight(saved):
+    edit(saved[1], lambda file: file.create_dataset("layers/extra/vars/0", data=[1.0]))
+    with pytest.raises(DataError, match="has an unknown layers/extra/vars/0"):
+        load_exact(network(), saved[1])
+
+
+def test_exact_refuses_another_dtype(saved):
+    def change(file):
+        values = file["layers/conv2d/vars/1"][()]
+        del file["layers/conv2d/vars/1"]
+        file["layers/conv2d/vars/1"] = values.astype("float64")
+
+    edit(saved[1], change)
+    with pytest.raises(DataError, match=r"vars/1 is float64 \(4,\) but conv/bias is float32"):
+        load_exact(network(), saved[1])
+
+
+def huge_contiguous(file):
+    space = h5py.h5s.create_simple((10**9, 4))
+    h5py.h5d.create(file["layers"].id, b"bomb", h5py.h5t.IEEE_F32LE, space)
+
+
+def huge_compressed(file):
+    file.create_dataset("layers/bomb", (10**6, 10**4), "f4", chunks=(100, 100), compression="gzip")
+
+
+def external_link(file):
+    file["layers/conv2d/vars"].move("0", "old")
+    file["layers/conv2d/vars/0"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def soft_link(file):
+    file["layers/other"] = h5py.SoftLink("/layers/conv2d")
+
+
+def virtual(file):
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "data", (4,))
+    del file["layers/conv2d/vars/1"]
+    file.create_virtual_dataset("layers/conv2d/vars/1", layout)
+
+
+def external_storage(file):
+    del file["layers/conv2d/vars/1"]
+    file.create_dataset("layers/conv2d/vars/1", (4,), "f4", external="/etc/hostname")
+
+
+def cycle(file):
+    file["layers/conv2d/again"] = file["layers"]
+
+
+def text(file):
+    file["layers/note"] = "hello"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (huge_contiguous, "declares 16000000000 bytes and stores 0"),
+        (huge_compressed, "declares 40000000000 bytes and stores 0"),
+        (external_link, r"is a link \(ExternalLink\)"),
+        (soft_link, r"is a link \(SoftLink\)"),
+        (virtual, "keeps its data in other files"),
+        (external_storage, "keeps its data in other files"),
+        (cycle, "is linked twice"),
+        (text, "holds no numbers"),
+    ],
+)
+@pytest.mark.parametrize("load", [load_exact, load_by_name])
+def test_unsafe_content_is_refused(saved, change, problem, load):
+    edit(saved[1], change)
+    with pytest.raises(DataError, match=problem):
+        load(network(), saved[1])
+
+
+@pytest.mark.parametrize("load", [load_exact, load_by_name])
+def test_a_broken_file_is_one_line(saved, load):
+    path = saved[1]
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=r"model\.weights\.h5: not a whole HDF5 file .*truncated"):
+        load(network(), path)
+    path.write_text("weights")
+    with pytest.raises(DataError, match="not a whole HDF5 file"):
+        load(network(), path)
+    path.unlink()
+    with pytest.raises(ConfigError, match="no file"):
+        load(network(), path)
+
+
+def test_a_missing_file_names_the_place_in_the_config(tmp_path):
+    with pytest.raises(ConfigError, match=r"^backbone\.weights: no file .*/none\.h5\. Give"):
+        load_by_name(network(), tmp_path / "none.h5")
+
+
+def test_by_name_takes_what_fits(saved):
+    model, path = saved
+    images = keras.Input((8, 8, 3), name="images")
+    features = keras.layers.Conv2D(7, 1, name="other")(images)
+    features = keras.layers.Conv2D(4, 3, name="bn")(features)
+    same_conv = keras.layers.Conv2D(4, 3, name="conv")(images)
+    part = keras.Model(images, [features, same_conv])
+    report = load_by_name(part, path)
+    assert report.loaded == ("conv",)
+    assert sorted(report.missing) == ["bn", "other"]
+    assert sorted(report.skipped) == ["attention", "block", "top"]
+    assert np.array_equal(part.get_layer("conv").kernel, model.get_layer("conv").kernel)
+
+
+def test_by_name_reads_nested_layers_and_attention(saved):
+    model, path = saved
+    other = network(dense="other")
+    report = load_by_name(other, path)
+    assert report.missing == ("other",)
+    assert set(report.loaded) == {"conv", "bn", "attention", "block"}
+    for name in report.loaded:
+        for a, b in zip(model.get_layer(name).weights, other.get_layer(name).weights, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_nothing_in_common_is_refused(saved):
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="far")])
+    with pytest.raises(ConfigError, match=r"^backbone\.weights: no layer of .* fits the model"):
+        load_by_name(other, saved[1])
+
+
+def write_legacy(path, layers, root="model_weights"):
+    """The layout of the published files: (layer name, arrays) in order."""
+    with h5py.File(path, "w") as file:
+        group = file.create_group(root) if root else file
+        group.attrs["layer_names"] = [name.encode() for name, _ in layers]
+        for name, arrays in layers:
+            keys = [f"{name}/w{i}:0" for i in range(len(arrays))]
+            group.create_group(name).attrs["weight_names"] = [key.encode() for key in keys]
+            for key, values in zip(keys, arrays, strict=True):
+                group[name][key] = values
+
+
+def convolutions(names, width=3):
+    images = keras.Input((8, 8, 3), name="images")
+    features = images
+    for name in names:
+        features = keras.layers.Conv2D(width, 1, name=name)(features)
+    return keras.Model(images, features)
+
+
+@pytest.mark.parametrize("root", ["", "model_weights"])
+def test_published_files_whose_layers_all_fit_are_read_in_order(tmp_path, root):
+    # The names are shifted by one: by name, the second layer's arrays would go to the first.
+    arrays = [[np.full((1, 1, 3, 3), i, "f4"), np.full(3, i, "f4")] for i in (1, 2)]
+    write_legacy(
+        tmp_path / "old.h5",
+        [("input", []), ("conv2d_1", arrays[0]), ("conv2d_2", arrays[1])],
+        root,
+    )
+    model = convolutions(["conv2d", "conv2d_1"])
+    report = load_by_name(model, tmp_path / "old.h5")
+    assert report.loaded == ("conv2d", "conv2d_1")
+    assert [float(layer.bias[0]) for layer in model.layers[1:]] == [1, 2]
+
+
+def test_automatic_names_of_a_part_are_counted_from_the_first(tmp_path):
+    arrays = [[np.full((1, 1, 3, 3), i, "f4"), np.full(3, i, "f4")] for i in (1, 2)]
+    write_legacy(tmp_path / "old.h5", [("conv2d_95", arrays[0]), ("conv2d_96", arrays[1])])
+    model = convolutions(["conv2d", "conv2d_1", "conv2d_2"])
+    report = load_by_name(model, tmp_path / "old.h5")
+    assert (report.loaded, report.missing) == (("conv2d", "conv2d_1"), ("conv2d_2",))
+    assert [float(layer.bias[0]) for layer in model.layers[1:3]] == [1, 2]
+
+
+def test_a_bomb_in_a_published_file_is_refused(tmp_path):
+    arrays = [np.zeros((1, 1, 3, 3), "f4"), np.zeros(3, "f4")]
+    write_legacy(tmp_path / "old.h5", [("conv", arrays)])
+    with h5py.File(tmp_path / "old.h5", "r+") as file:
+        group = file["model_weights/conv/conv"]
+        del group["w1:0"]
+        group["w1:0"] = h5py.ExternalLink("/etc/passwd", "/")
+    with pytest.raises(DataError, match=r"conv/w1:0 is a link \(ExternalLink\)"):
+        load_by_name(convolutions(["conv"]), tmp_path / "old.h5")
+
+
+def test_a_normalization_layer_computes_with_what_it_was_given(tmp_path):
+    def normalizer():
+        images = keras.Input((2, 2, 3), name="images")
+        return keras.Model(images, keras.layers.Normalization(axis=-1, name="norm")(images))
+
+    source, exact, named, copied = (normalizer() for _ in range(4))
+    source.get_layer("norm").adapt(np.random.default_rng(0).uniform(0, 9, (9, 2, 2, 3)))
+    save_weights(source, tmp_path / "a.weights.h5")
+    load_exact(exact, tmp_path / "a.weights.h5")
+    load_by_name(named, tmp_path / "a.weights.h5")
+    copy_by_name(source, copied, "a")
+    images = np.ones((1, 2, 2, 3), "f4")
+    for model in (exact, named, copied):
+        np.testing.assert_allclose(model(images), source(images), rtol=1e-6)
