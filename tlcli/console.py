@@ -95,14 +95,15 @@ class Bar:
             self._progress = None
 
 
-def figures_line(figures: Mapping[str, float]) -> str:
-    """Metrics in one line."""
+def figures_line(figures: Mapping[str, float], classes: int) -> str:
+    """Metrics in one line; top-5 only of more than five classes."""
     names = {
         "accuracy": "top-1", "top5_accuracy": "top-5", "macro_f1": "macro-F1",
         "balanced_accuracy": "balanced accuracy", "mean_average_precision": "mAP", "ece": "ECE",
         "loss": "loss",
     }  # fmt: skip
-    return "  ".join(f"{names[k]} {figures[k]:.4f}" for k in names if k in figures)
+    shown = {k for k in figures if k != "top5_accuracy" or classes > 5}
+    return "  ".join(f"{names[k]} {figures[k]:.4f}" for k in names if k in shown)
 
 
 def worst_classes(per_class: Any, names: Sequence[str], count: int = 3) -> str:

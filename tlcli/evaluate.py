@@ -39,7 +39,7 @@ def run(config: Mapping[str, Any]) -> int:
         sys.stdout.write(content)
         return 0
     sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {manifest.root}\n")
-    sys.stdout.write(f"{'figures':<10} {console.figures_line(figures)}\n")
+    sys.stdout.write(f"{'figures':<10} {console.figures_line(figures, len(found.class_names))}\n")
     sys.stdout.write(
         f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n"
     )

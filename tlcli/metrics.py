@@ -87,17 +87,15 @@ class Scores:
         f1 = 2 * right / np.maximum(real + guessed, 1)
         recall = right / np.maximum(real, 1)
         gap = np.abs(self.bins[:, 1] - self.bins[:, 2]).sum() / total
-        figures = {
+        return {
             "loss": self.loss / total,
             "accuracy": self.top1 / total,
+            "top5_accuracy": self.top5 / total,
             "macro_f1": float(f1[present | (guessed > 0)].mean()) if total else 0.0,
             "balanced_accuracy": float(recall[present].mean()) if present.any() else 0.0,
             "ece": float(gap),
             "samples": self.samples,
         }
-        if self.classes > 5:
-            figures["top5_accuracy"] = self.top5 / total
-        return figures
 
     def per_class(self) -> Any:
         """Recall of each class, float (classes,), nan where it has no sample."""

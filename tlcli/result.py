@@ -120,13 +120,14 @@ def _mix(variables: Any, start: Any, end: Any, factor: float) -> None:
 def closing_lines(trainer: Any, found: Mapping[str, Any]) -> list[str]:
     """Figures, weak classes, the run folder and what to type next."""
     run, run_dir = trainer.shared, trainer.run_dir
+    classes = len(run.manifest.class_names)
     lines = []
     if "test" in found:
-        lines.append(f"test       {console.figures_line(found['test'])}")
+        lines.append(f"test       {console.figures_line(found['test'], classes)}")
         worst = console.worst_classes(trainer.test_scores.per_class(), run.manifest.class_names)
         lines.append(f"worst      {worst}")
     elif "validation" in found:
-        lines.append(f"validation {console.figures_line(found['validation'])}")
+        lines.append(f"validation {console.figures_line(found['validation'], classes)}")
     metadata = checkpoint.read_json(run_dir / "metadata.json")
     if "temperature" in metadata:
         lines.append(

@@ -50,7 +50,7 @@ class Train:
     """Top-level keys of `tl train`; the comments in train.yaml give ranges and meanings."""
 
     epochs: float
-    batch_size: int | Literal["auto"]
+    batch_size: int
     accumulation_steps: int
     image_size: int | None
     resize: Literal["crop", "squash", "pad"]
@@ -82,8 +82,7 @@ class Train:
     def __post_init__(self) -> None:
         above = "Give a number above 0."
         require(self.epochs > 0, "epochs", self.epochs, above)
-        if self.batch_size != "auto":
-            require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
         require(
             self.accumulation_steps >= 1,
             "accumulation_steps", self.accumulation_steps, "Give 1 or more.",

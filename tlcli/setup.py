@@ -50,6 +50,8 @@ def prepare(job: TrainJob) -> Run:
     )  # fmt: skip
     if strategy.num_replicas_in_sync > 1:
         synchronise_norms(student.model)
+    if run.batch_norm == "adapt":
+        adapt_norms(run)
     fit_head(run)
     attach_method(run)
     return run
@@ -125,6 +127,26 @@ def synchronise_norms(student: Any) -> None:
     for layer in student._flatten_layers():
         if model.is_batch_norm(layer):
             layer.synchronized = True
+
+
+def adapt_norms(run: Run, batches: int = 64) -> None:
+    """Replace the statistics of batch normalisation by those of the training images.
+
+    The averages are taken equally over batches of 32 (AdaBN, Li et al. 2016, arXiv:1603.04779);
+    the weights stay.
+    """
+    norms = [layer for layer in run.student.model._flatten_layers() if model.is_batch_norm(layer)]
+    momenta = [layer.momentum for layer in norms]
+    rows = np.random.default_rng(run.job.settings.seed).permutation(run.manifest.rows(TRAIN))
+    rows = rows[: 32 * batches]
+    for layer in norms:
+        layer.trainable = True
+    for index, images in enumerate(run.plain_views.batches(rows, np.zeros(len(rows)), 32)):
+        for layer in norms:
+            layer.momentum = index / (index + 1)
+        run.student.model(images, training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def fit_head(run: Run) -> None:

@@ -107,25 +107,6 @@ def test_preprocessing_stays_float32_under_mixed_precision():
     assert model.output.dtype == "bfloat16"
 
 
-def test_efficientnet_is_keras_own_graph_of_imagenet_weights(tmp_path):
-    ours = option("efficientnet_b0").build(pictures())
-    randomize(ours)
-    # Keras builds the graph of its weights only with a file to read: give it ours.
-    images = keras.Input((64, 64, 3))
-    theirs = keras.applications.EfficientNetB0(include_top=False, weights=None, input_tensor=images)
-    theirs.set_weights(ours.get_weights())
-    theirs.get_layer("normalization").finalize_state()
-    stem = ours.get_layer("stem_conv_pad").input
-    scale = 1 / np.sqrt([0.229, 0.224, 0.225])
-    inputs = random_images()
-    normalized = keras.Model(theirs.inputs, theirs.get_layer(index=2).output)(inputs)
-    got = keras.Model(ours.inputs, stem)(inputs)
-    np.testing.assert_allclose(got, np.asarray(normalized) * scale, rtol=1e-5, atol=1e-5)
-    tail = keras.Model(theirs.get_layer("stem_conv_pad").input, theirs.output)
-    expected = np.asarray(tail(np.asarray(normalized) * scale))
-    np.testing.assert_allclose(ours(inputs), expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
-
-
 def test_efficientnet_by_keras_with_weights_gives_the_same_output(tmp_path, monkeypatch):
     ours = option("efficientnet_b0").build(pictures())
     randomize(ours)
