@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
 # The test suite in its own environment; arguments go to pytest.
-source "$(dirname "$0")/environment.sh" dev
+extras=dev
+source "$(dirname "$0")/environment.sh"
 exec .venv/bin/python -m pytest "$@"

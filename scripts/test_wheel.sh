@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Build the wheel from the source archive, install it in an empty environment, run the three commands.
-source "$(dirname "$0")/environment.sh" dev
+extras=dev
+source "$(dirname "$0")/environment.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 .venv/bin/python -m build --outdir "$work" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }

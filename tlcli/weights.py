@@ -8,12 +8,10 @@ one group a layer, listed in the attributes `layer_names` and `weight_names`, at
 before its data is read: a few kilobytes of HDF5 can declare many gigabytes.
 """
 
-import contextlib
-import math
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,18 @@ import h5py
 
 from tlcli.backbone import LoadReport
 from tlcli.errors import ConfigError, DataError
+from tlcli.hdf5 import (
+    datasets,
+    descend,
+    dtype_name,
+    has_names,
+    names_of,
+    opened,
+    read,
+    require_stored,
+    text,
+)
 
-MAX_DEPTH = 32
-BFLOAT16 = "bfloat16"
 AUTOMATIC_NAME = re.compile(
     r"^(conv2d|depthwise_conv2d|separable_conv2d|dense|batch_normalization|layer_normalization"
     r"|normalization)(?:_(\d+))?$"
@@ -66,14 +73,14 @@ def load_exact(model: Any, path: Path | str) -> None:
     """
     path = Path(path)
     variables, names = _layout(model)
-    with _opened(path, str(path)) as file:
-        stored = _keras3_datasets(file, path)
+    with opened(path, str(path)) as file:
+        stored = datasets(file, path)
         _require_same_keys(variables, stored, path)
         for key, variable in variables.items():
             _require_same_array(variable, stored[key], key, path)
         _require_same_names(names, file, path)
         for key, variable in variables.items():
-            variable.assign(_read(stored[key]))
+            variable.assign(read(stored[key]))
     _finalize(model)
 
 
@@ -93,7 +100,7 @@ def load_by_name(model: Any, path: Path | str, where: str = "backbone.weights") 
         DataError: Not HDF5, cut short, or unsafe content.
     """
     path = Path(path)
-    with _opened(path, where) as file:
+    with opened(path, where) as file:
         legacy = _legacy_root(file)
         if legacy is not None:
             expected, stored = _legacy_pair(model, legacy, path)
@@ -108,7 +115,7 @@ def load_by_name(model: Any, path: Path | str, where: str = "backbone.weights") 
             )
         for name in fitting:
             for key, variable in expected[name].items():
-                variable.assign(_read(stored[name][key]))
+                variable.assign(read(stored[name][key]))
     _finalize(model)
     return LoadReport(
         source=str(path),
@@ -148,22 +155,6 @@ def _umask() -> int:
     current = os.umask(0o077)
     os.umask(current)
     return current
-
-
-@contextlib.contextmanager
-def _opened(path: Path, where: str) -> Iterator[Any]:
-    """The open HDF5 file; what HDF5 raises on a broken file becomes a DataError."""
-    if not path.is_file():
-        kind = DataError if where == str(path) else ConfigError
-        raise kind(where, f"no file {path}", "Give the path of a weights file.")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(
-            str(path), f"not a whole HDF5 file ({reason})", "Fetch or write it again."
-        ) from error
 
 
 def _layout(model: Any) -> tuple[Arrays, dict[str, str]]:
@@ -217,66 +208,6 @@ def _finalize(model: Any) -> None:
             layer.finalize_state()
 
 
-def _keras3_datasets(file: Any, path: Path) -> Arrays:
-    """All data sets of a `.weights.h5` file by their key, none of them read."""
-    found: Arrays = {}
-    _walk(file, "", {_address(file)}, found, path)
-    _require_stored(found, path)
-    return found
-
-
-def _walk(group: Any, prefix: str, seen: set[int], found: Arrays, path: Path) -> None:
-    if prefix.count("/") > MAX_DEPTH:
-        raise _unsafe(path, prefix, "is nested too deep")
-    for name in group:
-        key = f"{prefix}/{name}" if prefix else name
-        child = _child(group, name, key, path)
-        if isinstance(child, h5py.Dataset):
-            found[key] = child
-        elif _address(child) in seen:
-            raise _unsafe(path, key, "is linked twice")
-        else:
-            seen.add(_address(child))
-            _walk(child, key, seen, found, path)
-
-
-def _child(group: Any, name: str, key: str, path: Path) -> Any:
-    """A member of a group that lies in the file itself, in plain storage."""
-    link = group.get(name, getlink=True)
-    if link is None or not isinstance(link, h5py.HardLink):
-        raise _unsafe(path, key, f"is a link ({type(link).__name__})")
-    child = group[name]
-    if isinstance(child, h5py.Dataset):
-        if child.is_virtual or child.external:
-            raise _unsafe(path, key, "keeps its data in other files")
-        if child.shape is None or child.dtype.kind not in "fiubV":
-            raise _unsafe(path, key, f"holds no numbers ({child.dtype})")
-    elif not isinstance(child, h5py.Group):
-        raise _unsafe(path, key, f"is a {type(child).__name__}")
-    return child
-
-
-def _address(item: Any) -> int:
-    return int(h5py.h5o.get_info(item.id).addr)
-
-
-def _unsafe(path: Path, key: str, problem: str) -> DataError:
-    return DataError(str(path), f"{key} {problem}", "Weights must lie in the file as plain arrays.")
-
-
-def _require_stored(datasets: Arrays, path: Path) -> None:
-    """What the file declares must be there: in each data set, and in the file as a whole."""
-    total = 0
-    for key, dataset in datasets.items():
-        stored = dataset.id.get_storage_size()
-        declared = math.prod(dataset.shape) * dataset.dtype.itemsize
-        if stored < declared and (dataset.chunks is None or stored == 0):
-            raise _unsafe(path, key, f"declares {declared} bytes and stores {stored}")
-        total += stored
-    if total > path.stat().st_size:
-        raise _unsafe(path, "the file", f"declares {total} bytes, more than its size")
-
-
 def _require_same_keys(variables: Arrays, stored: Arrays, path: Path) -> None:
     for problem, keys in (
         ("lacks", variables.keys() - stored.keys()),
@@ -291,7 +222,7 @@ def _require_same_keys(variables: Arrays, stored: Arrays, path: Path) -> None:
 
 
 def _require_same_array(variable: Any, dataset: Any, key: str, path: Path) -> None:
-    declared = f"{_dtype(dataset)} {tuple(dataset.shape)}"
+    declared = f"{dtype_name(dataset)} {tuple(dataset.shape)}"
     expected = f"{variable.dtype} {tuple(variable.shape)}"
     if declared != expected:
         raise DataError(
@@ -317,33 +248,15 @@ def _stored_names(file: Any, places: Iterable[str]) -> dict[str, str]:
     names = {}
     for place in places:
         group = file.get(f"{place}/vars")
-        names[place] = _text(group.attrs.get("name", place)) if group is not None else place
+        names[place] = text(group.attrs.get("name", place)) if group is not None else place
     return names
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _dtype(dataset: Any) -> str:
-    """The dtype as Keras calls it; HDF5 has no bfloat16, so Keras marks it."""
-    return _text(dataset.attrs.get("dtype", dataset.dtype.name))
-
-
-def _read(dataset: Any) -> Any:
-    values = dataset[()]
-    if _dtype(dataset) == BFLOAT16:
-        import ml_dtypes
-
-        return values.view(ml_dtypes.bfloat16)
-    return values
 
 
 def _fits(variables: Arrays, datasets: Arrays) -> bool:
     """Whether the data sets are the variables' arrays, up to the precision of floats."""
     return variables.keys() == datasets.keys() and all(
         tuple(variable.shape) == tuple(datasets[key].shape)
-        and _is_float(str(variable.dtype)) == _is_float(_dtype(datasets[key]))
+        and _is_float(str(variable.dtype)) == _is_float(dtype_name(datasets[key]))
         for key, variable in variables.items()
     )
 
@@ -355,7 +268,7 @@ def _is_float(dtype: str) -> bool:
 def _keras3_pair(model: Any, file: Any, path: Path) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
     """Arrays by layer name and place inside the layer: the model's, and the file's."""
     variables, names = _layout(model)
-    datasets = _keras3_datasets(file, path)
+    datasets = datasets(file, path)
     places = {_top_level(key) for key in datasets}
     return _by_layer(variables, names), _by_layer(datasets, _stored_names(file, places))
 
@@ -372,39 +285,25 @@ def _by_layer(arrays: Arrays, names: dict[str, str]) -> dict[str, Arrays]:
 
 def _legacy_root(file: Any) -> Any:
     """The group with `layer_names`, or None when the file has another layout."""
-    if _has_names(file, "layer_names"):
+    if has_names(file, "layer_names"):
         return file
     link = file.get("model_weights", getlink=True)
-    if isinstance(link, h5py.HardLink) and _has_names(file["model_weights"], "layer_names"):
+    if isinstance(link, h5py.HardLink) and has_names(file["model_weights"], "layer_names"):
         return file["model_weights"]
     return None
-
-
-def _has_names(group: Any, attribute: str) -> bool:
-    return attribute in group.attrs or f"{attribute}0" in group.attrs
-
-
-def _names(group: Any, attribute: str) -> list[str]:
-    """A list of names; Keras splits a long one over numbered attributes."""
-    if attribute in group.attrs:
-        return [_text(name) for name in group.attrs[attribute]]
-    names: list[str] = []
-    for number in range(len(group.attrs)):
-        names += [_text(name) for name in group.attrs.get(f"{attribute}{number}", ())]
-    return names
 
 
 def _legacy_pair(model: Any, root: Any, path: Path) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
     """Arrays by layer name and number: the model's, and a published file's."""
     expected = {layer.name: _numbered(_ordered(layer)) for layer in model.layers if layer.weights}
     stored = {}
-    for name in _names(root, "layer_names"):
-        group = _descend(root, name, path)
-        keys = _names(group, "weight_names")
+    for name in names_of(root, "layer_names"):
+        group = descend(root, name, path)
+        keys = names_of(group, "weight_names")
         if keys:
-            stored[name] = _numbered([_descend(group, key, path) for key in keys])
+            stored[name] = _numbered([descend(group, key, path) for key in keys])
     flat = {f"{name}/{n}": d for name, arrays in stored.items() for n, d in arrays.items()}
-    _require_stored(flat, path)
+    require_stored(flat, path)
     if _fit_in_order(expected, stored):
         return expected, dict(zip(expected, stored.values(), strict=True))
     return expected, _renumbered(stored)
@@ -416,14 +315,6 @@ def _ordered(layer: Any) -> list[Any]:
 
 def _numbered(arrays: Iterable[Any]) -> Arrays:
     return {str(number): array for number, array in enumerate(arrays)}
-
-
-def _descend(group: Any, name: str, path: Path) -> Any:
-    for part in name.split("/"):
-        if not isinstance(group, h5py.Group) or part not in group:
-            raise DataError(str(path), f"lacks {name}", "Fetch or write it again.")
-        group = _child(group, part, name, path)
-    return group
 
 
 def _fit_in_order(expected: dict[str, Arrays], stored: dict[str, Arrays]) -> bool:
