@@ -282,3 +282,17 @@ def test_a_normalization_layer_computes_with_what_it_was_given(tmp_path):
     images = np.ones((1, 2, 2, 3), "f4")
     for model in (exact, named, copied):
         np.testing.assert_allclose(model(images), source(images), rtol=1e-6)
+
+
+def test_bfloat16_comes_back_bit_for_bit(tmp_path):
+    def model():
+        images = keras.Input((3,), name="images")
+        return keras.Model(images, keras.layers.Dense(2, dtype="bfloat16", name="dense")(images))
+
+    source, exact, named = model(), model(), model()
+    save_weights(source, tmp_path / "a.weights.h5")
+    load_exact(exact, tmp_path / "a.weights.h5")
+    assert load_by_name(named, tmp_path / "a.weights.h5").loaded == ("dense",)
+    assert str(exact.weights[0].dtype) == "bfloat16"
+    assert same(source, exact)
+    assert same(source, named)

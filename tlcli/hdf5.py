@@ -34,7 +34,7 @@ def opened(path: Path, where: str) -> Iterator[Any]:
         ) from error
 
 
-def datasets(file: Any, path: Path) -> dict[str, Any]:
+def all_datasets(file: Any, path: Path) -> dict[str, Any]:
     """All data sets of a `.weights.h5` file by their key, none of them read."""
     found: dict[str, Any] = {}
     _walk(file, "", {_address(file)}, found, path)
@@ -43,6 +43,11 @@ def datasets(file: Any, path: Path) -> dict[str, Any]:
 
 
 def descend(group: Any, name: str, path: Path) -> Any:
+    """The member of a group at "a/b/c".
+
+    Raises:
+        DataError: There is none, or a link or foreign storage lies on the way.
+    """
     for part in name.split("/"):
         if not isinstance(group, h5py.Group) or part not in group:
             raise DataError(str(path), f"lacks {name}", "Fetch or write it again.")
@@ -51,6 +56,7 @@ def descend(group: Any, name: str, path: Path) -> Any:
 
 
 def has_names(group: Any, attribute: str) -> bool:
+    """Whether a group carries a list of names, whole or in parts."""
     return attribute in group.attrs or f"{attribute}0" in group.attrs
 
 
@@ -65,6 +71,7 @@ def names_of(group: Any, attribute: str) -> list[str]:
 
 
 def read(dataset: Any) -> Any:
+    """The numbers of a data set as a NumPy array."""
     values = dataset[()]
     if dtype_name(dataset) == BFLOAT16:
         import ml_dtypes
@@ -75,10 +82,13 @@ def read(dataset: Any) -> Any:
 
 def dtype_name(dataset: Any) -> str:
     """The dtype as Keras calls it; HDF5 has no bfloat16, so Keras marks it."""
-    return text(dataset.attrs.get("dtype", dataset.dtype.name))
+    if dataset.dtype.itemsize == 2 and text(dataset.attrs.get("dtype", "")) == BFLOAT16:
+        return BFLOAT16
+    return str(dataset.dtype.name)
 
 
 def text(value: Any) -> str:
+    """A string attribute, which HDF5 gives as bytes or str."""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 

@@ -20,7 +20,7 @@ import h5py
 from tlcli.backbone import LoadReport
 from tlcli.errors import ConfigError, DataError
 from tlcli.hdf5 import (
-    datasets,
+    all_datasets,
     descend,
     dtype_name,
     has_names,
@@ -74,7 +74,7 @@ def load_exact(model: Any, path: Path | str) -> None:
     path = Path(path)
     variables, names = _layout(model)
     with opened(path, str(path)) as file:
-        stored = datasets(file, path)
+        stored = all_datasets(file, path)
         _require_same_keys(variables, stored, path)
         for key, variable in variables.items():
             _require_same_array(variable, stored[key], key, path)
@@ -268,7 +268,7 @@ def _is_float(dtype: str) -> bool:
 def _keras3_pair(model: Any, file: Any, path: Path) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
     """Arrays by layer name and place inside the layer: the model's, and the file's."""
     variables, names = _layout(model)
-    datasets = datasets(file, path)
+    datasets = all_datasets(file, path)
     places = {_top_level(key) for key in datasets}
     return _by_layer(variables, names), _by_layer(datasets, _stored_names(file, places))
 
