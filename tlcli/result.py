@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import checkpoint, console, files, fused_batch_norm, graph, metrics
+from tlcli import checkpoint, console, files, fused_batch_norm, graph, metrics, teach
 from tlcli.data import TEST, VALIDATION
 from tlcli.evaluate import score
 
@@ -48,6 +48,7 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
         "best_epoch": trainer.progress.best_epoch,
         "mixing": mixing,
         "teacher": run.teacher.reference() if run.teacher is not None else None,
+        "fidelity": teach.fidelity(run, model, teach.measured_rows(run)) or None,
         "parameters": graph.parameters(model),
         "seconds": round(seconds, 1),
         "metrics": found,
@@ -134,6 +135,8 @@ def closing_lines(trainer: Any, found: Mapping[str, Any]) -> list[str]:
             f"calibrated temperature {metadata['temperature']:.3f}: validation ECE "
             f"{metadata['validation_ece_before']:.4f} -> {metadata['validation_ece_after']:.4f}"
         )
+    if metadata.get("fidelity"):
+        lines.append(teach.fidelity_line(metadata["fidelity"]))
     given = quoted(str(run_dir))
     lines += [
         f"run        {run_dir}",

@@ -41,15 +41,39 @@ def run(config: Mapping[str, Any]) -> int:
     console.start_log(None)
     job = train_job(config)
     run_dir = find_run_dir(job)
-    if checkpoint.is_finished(run_dir):
+    if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
         if job.settings.resume or job.settings.run_dir:
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
         raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
     if job.settings.resume:
         job = _resumed_job(job, run_dir)
-    train(job, run_dir)
+    distilled = (
+        checkpoint.read_json(run_dir / "metrics.json")
+        if checkpoint.is_finished(run_dir)
+        else train(job, run_dir)
+    )
+    if job.settings.control and not job.settings.plan_only:
+        _train_control(job, run_dir, distilled)
     return 0
+
+
+def _control_is_due(job: TrainJob, run_dir: Path) -> bool:
+    """Whether a finished run still lacks its control."""
+    again = bool(job.settings.resume or job.settings.run_dir)
+    stored = checkpoint.read_json(run_dir / "config.json")
+    return again and bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
+
+
+def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -> None:
+    """Train the same student without its teacher, and show both figures."""
+    from tlcli import teach
+
+    folder = run_dir / "control"
+    console.say("control    the same student without its teacher")
+    found = train(train_job(teach.control_config(job.config, folder)), folder)
+    for line in teach.control_lines(distilled, found):
+        console.say(line)
 
 
 def find_run_dir(job: TrainJob) -> Path:
@@ -88,7 +112,7 @@ def _resumed_job(job: TrainJob, run_dir: Path) -> TrainJob:
     """The job that a run was started with, with what may be changed taken from the new one."""
     stored = checkpoint.read_json(run_dir / "config.json")
     changed = {k: job.config[k] for k in FREE_KEYS if k in job.config and k not in (
-        "run_dir", "name")}  # fmt: skip
+        "run_dir", "name", "control")}  # fmt: skip
     return train_job({**stored, **changed})
 
 
@@ -248,6 +272,8 @@ class Trainer:
 
     def _one_phase(self) -> None:
         trainer, progress = self.trainer, self.progress
+        self.saved_steps = progress.step
+        trainer.steps_per_call = min(trainer.steps_per_call, self.every.steps or 64)
         self.bar = console.Bar(trainer.total_steps)
         done = time.monotonic()
         try:
@@ -341,7 +367,6 @@ class Trainer:
             import numpy as np
 
             trainer.plateau_factor.assign(np.float32(self.progress.plateau["factor"]))
-        self.saved_steps = self.progress.step
 
     def _write_rows(self) -> None:
         text = io.StringIO()

@@ -1,1 +1,41 @@
-"""Options of the teacher group."""
+"""Teachers: trained classifiers, or their stored logits, that a student learns from.
+
+Each option has
+
+    is_teacher: bool            class variable; False for `none` alone
+    minimum_accuracy: float | None
+        field; validation accuracy below which the training is refused; null asks for more than
+        chance
+    cache: "auto" | "off"       field; whether the teacher's outputs may be computed once
+
+    def build(self, target: Target) -> built teacher (see `_network.NetworkTeacher`)
+        Reads the teacher, brings its classes into the student's order, freezes it. A built teacher
+        gives `outputs(batch)` in the step, `compute(views, rows, count)` for tables,
+        `logits(views, rows)` for figures, `reference()` for metadata, `label` for the plan.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a teacher has to fit.
+
+    Attributes:
+        manifest: The student's data.
+        side: Pixels of a side of the images that the student sees.
+        rows: Manifest rows of the training split, int64 (samples,).
+        views: The student's training views.
+        needs: Signals that the method wants beyond logits.
+        tables: Cache of frozen outputs.
+        memory: Bytes that tables may take.
+    """
+
+    manifest: Any
+    side: int
+    rows: Any
+    views: Any
+    needs: frozenset[str]
+    tables: Any
+    memory: float

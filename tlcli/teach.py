@@ -1,0 +1,315 @@
+"""Distillation end to end: the teacher of a run, what its method builds, and what came of it."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlcli import cache, graph, metrics, options
+from tlcli.data import TEST, TRAIN, VALIDATION
+from tlcli.distillation import Batch, Outputs, Shapes
+from tlcli.errors import ConfigError
+from tlcli.phase import Run, new_scores
+from tlcli.teacher import Target
+
+# A teacher this many times better than chance has learnt something.
+ABOVE_CHANCE = 1.2
+
+
+class Attached:
+    """A run's teacher.
+
+    Attributes:
+        built: What the teacher option made.
+        accuracy: Accuracy (mean average precision where classes are independent) and on what.
+        tabular: Whether its outputs may be computed once.
+    """
+
+    def __init__(self, built: Any, adapters: Any, method: str, classes: str) -> None:
+        self.built, self.adapters, self.method, self.classes = built, adapters, method, classes
+        self.tabular: bool = built.tabular
+        self.accuracy: tuple[float, str] = (0.0, "")
+
+    def outputs(self, batch: dict[str, Any]) -> Outputs:
+        """Signals of a batch inside a step."""
+        found: Outputs = self.built.outputs(batch)
+        return found
+
+    def table(self, run: Run, rows: Any, count: int) -> dict[str, Any]:
+        """Signals of `count` views of each row by name, arrays (count * rows, ...)."""
+        found: dict[str, Any] = self.built.compute(run.train_views, rows, count)
+        return found
+
+    def plan_lines(self) -> list[str]:
+        """The teacher and the method, for the plan."""
+        value, where = self.accuracy
+        numbers = sum(int(np.prod(v.shape)) for v in self.adapters)
+        seen = ", ".join(name.removeprefix("teacher_") for name in self.built.names)
+        return [
+            f"teacher    {self.built.label}: {where} {value:.4f}; {self.classes}",
+            f"           {self.method} on {seen}; adapters {numbers:,} numbers",
+        ]
+
+    def reference(self) -> dict[str, Any]:
+        """Where the teacher came from and how good it is, for metadata.json."""
+        found: dict[str, Any] = self.built.reference()
+        return {**found, "figure": self.accuracy[1], "value": self.accuracy[0]}
+
+
+class BothMaps:
+    """A method whose student gives its maps after and before activation in one list.
+
+    Attributes:
+        method: The method.
+        stages: How many of the maps are after activation; they come first.
+        hard_weight: The method's.
+    """
+
+    def __init__(self, method: Any, stages: int) -> None:
+        self.method, self.stages, self.hard_weight = method, stages, method.hard_weight
+
+    def _sorted(self, student: Outputs) -> Outputs:
+        maps = student.features
+        return dataclasses.replace(
+            student, features=maps[: self.stages], preactivations=maps[self.stages :]
+        )
+
+    def loss(self, batch: Batch, student: Outputs, teacher: Any, state: Any = None) -> Any:
+        """The method's loss, float32 (batch,)."""
+        return self.method.loss(batch, self._sorted(student), teacher, state)
+
+    def update(self, batch: Batch, student: Outputs, teacher: Any, state: Any = None) -> None:
+        """Move the method's memories."""
+        self.method.update(batch, self._sorted(student), teacher, state)
+
+
+def attach(run: Run) -> None:
+    """Build the run's teacher and its method's connectors, and look whether the teacher knows.
+
+    Raises:
+        ConfigError: Teacher, method, student and data do not fit, or the teacher guesses.
+        DataError: A teacher that cannot be read.
+    """
+    method, job = run.method, run.job
+    if method.replaces_head:
+        raise ConfigError(
+            "distillation.name", "it puts the teacher's head on the student, which a checkpoint "
+            "of a backbone and a head cannot hold", "Choose srrl or fitnet.",
+        )  # fmt: skip
+    with run.strategy.scope():
+        built = job.teacher.build(target_of(run)) if job.teacher.is_teacher else None
+        stages = len(run.student.taps)
+        if "preactivations" in method.needs:
+            add_preactivations(run)
+        shapes = shapes_of(run, built, stages)
+        method.checked(shapes)
+        run.method_state = method.state(shapes)
+        if "preactivations" in method.needs:
+            run.method = BothMaps(method, stages)
+    if built is None:
+        return
+    adapters = run.method_state.trainable_variables if run.method_state is not None else []
+    classes = f"{len(run.manifest.class_names)} classes by name"
+    run.teacher = Attached(built, adapters, job.config["distillation"]["name"], classes)
+    check_teacher(run)
+
+
+def target_of(run: Run) -> Target:
+    """What the run's teacher has to fit."""
+    return Target(
+        manifest=run.manifest, side=run.student.resize.size, rows=run.manifest.rows(TRAIN),
+        views=run.train_views, needs=run.method.needs, tables=run.tables,
+        memory=run.job.settings.cache_memory * cache.free_memory(),
+    )  # fmt: skip
+
+
+def add_preactivations(run: Run) -> None:
+    """Let the student's extended model also give its maps before their activations."""
+    from tlcli.teacher._network import tapped
+
+    student = run.student
+    found, _, _ = tapped(student.model, run.method.needs, "student")
+    outputs = [*student.extended.outputs[:2], *found]
+    student.extended = keras.Model(student.extended.inputs, outputs, name="student_extended")
+
+
+def shapes_of(run: Run, built: Any, stages: int) -> Shapes:
+    """Sizes of both models and facts of the training images.
+
+    Args:
+        run: With its student.
+        built: The teacher, or None.
+        stages: Number of the student's maps after activation.
+    """
+    rows, manifest = run.manifest.rows(TRAIN), run.manifest
+    maps: list[Any]
+    _, embedding, *maps = (tuple(map(int, t.shape[1:])) for t in run.student.extended.outputs)
+    theirs: dict[str, Any] = {} if built is None else built.shapes
+    features = tuple(s for name, s in theirs.items() if name.startswith("teacher_feature"))
+    pooled = theirs.get("teacher_embedding", (0,))
+    return Shapes(
+        classes=len(manifest.class_names), samples=len(rows), student_embedding=embedding[0],
+        teacher_embedding=pooled[0], student_features=tuple(maps[:stages]),
+        teacher_features=features,
+        labels=None if manifest.multi_label else manifest.labels[rows].astype(np.int32),
+        multi_label=manifest.multi_label, teacher_norms=() if built is None else built.norms,
+    )  # fmt: skip
+
+
+def check_teacher(run: Run) -> None:
+    """Measure the teacher on the student's own pipeline.
+
+    Raises:
+        ConfigError: It is hardly better than chance, or below `teacher.minimum_accuracy`.
+    """
+    attached, manifest = run.teacher, run.manifest
+    name, rows, logits = known_logits(run, attached.built)
+    if logits is None:
+        attached.accuracy = (float("nan"), "accuracy unknown, no labelled image;")
+        return
+    scores = new_scores(manifest)
+    scores.update(logits, manifest.labels[rows])
+    figure = "mean_average_precision" if manifest.multi_label else "accuracy"
+    value = float(scores.result()[figure])
+    attached.accuracy = (value, f"{name} {figure.replace('_', ' ')}")
+    chance = (
+        float(manifest.labels[rows].mean())
+        if manifest.multi_label
+        else 1 / len(manifest.class_names)
+    )
+    least = run.job.teacher.minimum_accuracy
+    if value <= ABOVE_CHANCE * chance if least is None else value < least:
+        wanted = f"chance is {chance:.4f}" if least is None else f"{least} was asked for"
+        raise ConfigError(
+            "teacher", f"{attached.built.label} has {attached.accuracy[1]} {value:.4f} on these "
+            f"images, and {wanted}", "Check its classes and preprocessing, or train it longer.",
+        )  # fmt: skip
+
+
+def known_logits(run: Run, built: Any) -> tuple[str, Any, Any]:
+    """Name and labelled rows of the first split that the teacher can judge, and its logits."""
+    for split, name in ((VALIDATION, "validation"), (TRAIN, "training")):
+        rows = labelled(run.manifest, run.manifest.rows(split))
+        logits = built.logits(run.plain_views, rows) if len(rows) else None
+        if logits is not None:
+            return name, rows, logits
+    return "", None, None
+
+
+def labelled(manifest: Any, rows: Any) -> Any:
+    """The rows that have a label."""
+    labels = manifest.labels[rows]
+    return rows if labels.ndim == 2 else rows[labels >= 0]
+
+
+# ---- what came of it ------------------------------------------------------------------------
+
+
+def fidelity(run: Run, model: Any, rows: Any) -> dict[str, Any]:
+    """How like its teacher a student is on some images, and what both cost.
+
+    Args:
+        run: With a teacher.
+        model: The trained student, uint8 images to logits.
+        rows: Manifest rows, labelled.
+
+    Returns:
+        `agreement` of decisions, `kl` from teacher to student in nats, `teacher_ece` and
+        `student_ece`, accuracies, parameters and FLOPs of both; figures without a source are left
+        out. Empty without a teacher.
+    """
+    if run.teacher is None:
+        return {}
+    built, manifest = run.teacher.built, run.manifest
+    costs = {
+        "student_parameters": graph.parameters(model), "student_flops": graph.flops(model),
+        "teacher_parameters": built.parameters, "teacher_flops": built.flops,
+    }  # fmt: skip
+    rows = labelled(manifest, rows)
+    theirs = built.logits(run.plain_views, rows) if len(rows) else None
+    if theirs is None:
+        return costs
+    ours = cache.compute(model, run.plain_views, rows, 1, 128)[0].astype(np.float32)
+    found: dict[str, Any] = {"images": len(rows)}
+    for name, logits in (("teacher", theirs), ("student", ours)):
+        scores = new_scores(manifest)
+        scores.update(logits, manifest.labels[rows])
+        figures = scores.result()
+        kept = ("accuracy", "mean_average_precision", "ece")
+        found |= {f"{name}_{k}": figures[k] for k in kept if k in figures}
+    return {**found, **likeness(theirs, ours, manifest.multi_label), **costs}
+
+
+def likeness(teacher: Any, student: Any, multi_label: bool) -> dict[str, float]:
+    """Agreement of decisions and mean divergence from the teacher, in nats.
+
+    Args:
+        teacher: Logits (images, classes).
+        student: The same of the student.
+        multi_label: Whether each class is a decision of its own; divergences are then summed.
+    """
+    if multi_label:
+        teacher, student = (np.stack([z, np.zeros_like(z)], -1) for z in (teacher, student))
+    p, q = metrics.softmax(teacher), metrics.softmax(student)
+    divergence = np.sum(p * (np.log(p + 1e-30) - np.log(q + 1e-30)), axis=-1)
+    agreement = float((teacher.argmax(-1) == student.argmax(-1)).mean())
+    per_image = divergence.sum(-1) if multi_label else divergence
+    return {"agreement": agreement, "kl": float(per_image.mean())}
+
+
+def fidelity_line(found: Mapping[str, Any]) -> str:
+    """One line of the result."""
+    cost = f"{found['student_parameters']:,} parameters"
+    if found.get("teacher_parameters"):
+        share = found["teacher_parameters"] / found["student_parameters"]
+        cost += f", the teacher {share:.2f} x as many"
+    if "agreement" not in found:
+        return f"fidelity   {cost}"
+    name = "accuracy" if "teacher_accuracy" in found else "mean_average_precision"
+    return (
+        f"fidelity   agrees with the teacher on {found['agreement']:.4f} of "
+        f"{found['images']} images, KL {found['kl']:.4f}; {name.replace('_', ' ')} "
+        f"{found[f'student_{name}']:.4f} of the teacher's {found[f'teacher_{name}']:.4f}; {cost}"
+    )
+
+
+# ---- control --------------------------------------------------------------------------------
+
+
+def control_config(config: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
+    """The same training without its teacher.
+
+    Args:
+        config: Of the distilled run.
+        run_dir: Where the control goes.
+    """
+    from omegaconf import OmegaConf
+
+    found = dict(config)
+    for group in ("distillation", "teacher"):
+        path = options.config_root() / group / "none.yaml"
+        found[group] = OmegaConf.to_container(OmegaConf.load(path))
+    return {**found, "control": False, "resume": None, "run_dir": str(run_dir)}
+
+
+def control_lines(distilled: Mapping[str, Any], control: Mapping[str, Any]) -> list[str]:
+    """Both students' figures side by side."""
+    split = "test" if "test" in distilled else "validation"
+    if split not in distilled:
+        return []
+    names = [n for n in ("accuracy", "mean_average_precision") if n in distilled[split]][:1]
+    return [
+        f"control    {split} {name.replace('_', ' ')} {control[split][name]:.4f} without the "
+        f"teacher, {distilled[split][name]:.4f} with it "
+        f"({distilled[split][name] - control[split][name]:+.4f})"
+        for name in names
+    ]
+
+
+def measured_rows(run: Run) -> Any:
+    """Test rows, or validation rows where there are none."""
+    rows = run.manifest.rows(TEST)
+    return rows if len(rows) else run.manifest.rows(VALIDATION)

@@ -1,0 +1,31 @@
+"""The classifier of an earlier run of `tl train`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tlcli.teacher import Target
+from tlcli.teacher._common import Base
+
+
+@dataclass(frozen=True)
+class Teacher(Base):
+    """A finished run; its classes are matched to the student's by name.
+
+    Attributes:
+        path: Its folder.
+    """
+
+    path: str
+
+    def build(self, target: Target) -> Any:
+        """The teacher; subsets and other orders of its classes are fine.
+
+        Raises:
+            ConfigError: A class of the student that it does not know.
+            DataError: No finished run.
+        """
+        from tlcli.teacher._network import NetworkTeacher, float32_policy, run_network
+
+        with float32_policy():
+            network = run_network(self.path, target, "teacher.path")
+            return NetworkTeacher(network, target, self.cache == "auto")
