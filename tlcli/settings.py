@@ -1,5 +1,6 @@
 """What a command's configuration says outside the option groups, checked without TensorFlow."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -186,6 +187,11 @@ def train_job(config: Mapping[str, Any]) -> TrainJob:
     own = {k: v for k, v in config.items() if k not in options.GROUPS}
     settings = options.build_dataclass(Train, own, "")
     built = {group: options.build(group, config.get(group) or {}) for group in options.GROUPS}
+    if hasattr(built["backbone"], "resolved"):
+        # A checkpoint must not need the earlier run to be rebuilt.
+        built["backbone"] = built["backbone"].resolved()
+        values = {**config["backbone"], **dataclasses.asdict(built["backbone"])}
+        config = {**config, "backbone": values}
     job = TrainJob(settings=settings, config=config, **built)
     _check_together(job)
     return job
