@@ -33,27 +33,24 @@ def resized(image, mode, size=32, crop_fraction=0.875, antialias=True):
 
 
 @pytest.mark.parametrize("sides", SIZES)
-@pytest.mark.parametrize("crop_fraction", [1.0, 0.875])
-def test_crop_agrees_with_pillow_to_a_grey_level(sides, crop_fraction):
+@pytest.mark.parametrize("crop_fraction", [1.0, 0.875, 0.6])
+def test_crop_equals_resizing_with_pillow_and_cutting(sides, crop_fraction):
     image = picture(*sides)
-    height, width = sides
-    # 32 pixels of a short side of 32 / 0.875 = 36.6, so of 37.
-    side = min(sides) * (1.0 if crop_fraction == 1 else 32 / 37)
-    left, top = (width - side) / 2, (height - side) / 2
-    expected = pil_box(image, (left, top, left + side, top + side), (32, 32))
+    short = round(32 / crop_fraction)
+    width, height = (side * short // min(sides) for side in sides[::-1])
+    whole = pil_box(image, None, (width, height))
+    top, left = round((height - 32) / 2), round((width - 32) / 2)
+    expected = whole[top : top + 32, left : left + 32]
+    # Pillow also rounds between its two passes.
     difference = np.abs(resized(image, "crop", crop_fraction=crop_fraction) - expected)
-    assert difference.mean() < 0.3
+    assert difference.mean() < 0.4
     assert difference.max() <= 2
 
 
-def test_crop_is_near_to_resizing_first_and_cutting_then():
-    image = picture(90, 120)
-    small = Image.fromarray(image).resize((round(120 * 37 / 90), 37), Image.Resampling.BILINEAR)
-    left, top = round((small.width - 32) / 2), round((37 - 32) / 2)
-    expected = np.asarray(small.crop((left, top, left + 32, top + 32))).astype(float)
-    # The two differ by the half pixel that whole pixels cost the second way.
-    shifted = np.abs(resized(image, "crop") - expected).mean()
-    assert shifted < np.abs(resized(image, "squash") - expected).mean() / 2
+def test_cutting_alone_does_not_blur():
+    image = picture(37, 54)
+    # 32 of 37 rows begin at round(2.5) = 2, 32 of 54 columns at 11.
+    np.testing.assert_array_equal(resized(image, "crop"), image[2:34, 11:43])
 
 
 @pytest.mark.parametrize("sides", SIZES)
@@ -61,7 +58,7 @@ def test_squash_agrees_with_pillow(sides):
     image = picture(*sides)
     expected = pil_box(image, None, (32, 32))
     difference = np.abs(resized(image, "squash") - expected)
-    assert difference.mean() < 0.3
+    assert difference.mean() < 0.4
     assert difference.max() <= 2
 
 
@@ -73,7 +70,7 @@ def test_pad_keeps_the_aspect_and_fills_with_grey(sides, kept):
     inner = pil_box(image, None, kept[::-1])
     canvas[top : top + kept[0], left : left + kept[1]] = inner
     difference = np.abs(resized(image, "pad") - canvas)
-    assert difference.mean() < 0.3
+    assert difference.mean() < 0.4
     assert difference.max() <= 2
 
 

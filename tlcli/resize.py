@@ -66,11 +66,18 @@ class Resize:
 
 
 def _crop(policy: Resize, image: Tensor) -> Tensor:
-    """The centre square: as resizing the short side to size / crop_fraction, then cutting."""
-    height, width = image_sides(image)
-    side = tf.minimum(height, width) * (policy.size / round(policy.size / policy.crop_fraction))
-    box = ((height - side) / 2, (width - side) / 2, side, side)
-    return resize_box(image, box, (policy.size, policy.size), policy.antialias)
+    """The centre square: as resizing the short side to size / crop_fraction, then cutting.
+
+    The cut lies between whole pixels of the resized image, so an image that needs no resizing is
+    not blurred.
+    """
+    sides = tf.shape(image)[:2]
+    short = round(policy.size / policy.crop_fraction)
+    resized = tf.cast(sides, tf.int64) * short // tf.cast(tf.reduce_min(sides), tf.int64)
+    first = tf.round(tf.cast(resized - policy.size, tf.float32) / 2)
+    step = tf.cast(sides, tf.float32) / tf.cast(resized, tf.float32)
+    box = tf.unstack(tf.concat([first * step, policy.size * step], axis=0))
+    return resize_box(image, tuple(box), (policy.size, policy.size), policy.antialias)
 
 
 def _squash(policy: Resize, image: Tensor) -> Tensor:

@@ -139,7 +139,8 @@ def test_a_pair_is_mixed_with_the_stated_probability():
 
 @pytest.mark.parametrize("parameter", [0.1, 0.4, 1.0])
 def test_weights_follow_the_beta_distribution(parameter):
-    draws = pair_draws(SEED, tf.constant(0), tf.constant(1000), (parameter, 1.0)).numpy()
+    graph = tf.function(pair_draws)
+    draws = graph(SEED, tf.constant(0), tf.constant(1000), (parameter, 1.0)).numpy()
     assert np.isfinite(draws).all()
     # Beta(a, a) has mean 1/2 and variance 1 / (4 (2a + 1)).
     assert draws[:, 4].mean() == pytest.approx(0.5, abs=0.06)

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -34,14 +35,22 @@ def pictures(count=6, seed=0):
     return tf.cast(tf.image.resize(small, (40, 52)), tf.uint8)
 
 
-def dataset(augmentation, images, view=0, size=24, first=0):
-    uids = tf.range(first, len(images), dtype=tf.int64)
+@functools.cache
+def viewer(augmentation, size):
+    signature = [tf.TensorSpec([None, None, 3], tf.uint8)] + 2 * [tf.TensorSpec([], tf.int64)]
 
-    def one(image, uid):
+    @tf.function(input_signature=signature)
+    def one(image, view, uid):
         return augmentation.apply(image, sample_seed(7, view, uid), size)
 
-    pairs = tf.data.Dataset.from_tensor_slices((images[first:], uids))
-    return pairs.map(one, num_parallel_calls=4, deterministic=True)
+    return one
+
+
+def dataset(augmentation, images, view=0, size=24, first=0):
+    uids = tf.range(first, len(images), dtype=tf.int64)
+    triples = (images[first:], tf.fill([len(images) - first], tf.constant(view, tf.int64)), uids)
+    one = viewer(augmentation, size)
+    return tf.data.Dataset.from_tensor_slices(triples).map(one, 4, deterministic=True)
 
 
 def pixels(data, batch=1):
@@ -83,8 +92,9 @@ def test_seed_view_and_id_are_not_exchangeable():
 
 def test_neighbouring_samples_draw_independently():
     uids = tf.range(2000, dtype=tf.int64)
-    seeds = tf.map_fn(lambda u: sample_seed(3, 0, u), uids, fn_output_signature=tf.int32)
-    draws = tf.map_fn(lambda s: unit(s, [2]), seeds, fn_output_signature=tf.float32).numpy()
+    data = tf.data.Dataset.from_tensor_slices(uids).map(lambda u: sample_seed(3, 0, u))
+    pairs = list(data.map(lambda s: (s, unit(s, [2]))).as_numpy_iterator())
+    seeds, draws = (np.stack(part) for part in zip(*pairs, strict=True))
     # The standard error of a correlation of 2000 pairs is 0.022.
     pairs = [(draws[:-1, 0], draws[1:, 0]), (draws[:, 0], draws[:, 1])]
     pairs += [(seeds[:-1, 0], seeds[1:, 0]), (seeds[:-1, 1], seeds[1:, 1])]
@@ -213,7 +223,7 @@ def test_randaugment_of_no_operations_is_light():
 
 def test_strong_randaugment_changes_more_than_weak():
     def change(magnitude):
-        # A grid of one image keeps the crop out of it.
+        # The crops are the same, so only the operations make a difference.
         settings = {"magnitude": magnitude, "magnitude_std": 0.0}
         views = pixels(dataset(option("randaugment", **settings), pictures(12)))
         light = pixels(dataset(option("randaugment", num_ops=0), pictures(12)))
