@@ -195,7 +195,7 @@ def test_other_mistakes_are_told_with_a_remedy(root, tmp_path, encode, pixels):
     with pytest.raises(DataError, match=r"train record 0: is no tf\.train\.Example"):
         records(root, tmp_path)
     write(root / "train", [example(encode(pixels), 0)], tf.io.TFRecordOptions("GZIP"))
-    with pytest.raises(DataError, match="train: is compressed. Write the shard again, without"):
+    with pytest.raises(DataError, match=r"train: is compressed\. Write the shard again, without"):
         records(root, tmp_path)
     (root / "train").rename(root / "part")
     with pytest.raises(DataError, match=r"the names of 'part' do not tell their split"):

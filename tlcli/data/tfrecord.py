@@ -71,8 +71,9 @@ class Data:
             DataError: A shard or label that cannot be used, or what holds for folders as well.
         """
         shards = _shards(self.path)
+        splits, notes = _splits(shards)
         indexes = index_shards(shards, self.max_pixels, cache_dir)
-        samples = self._samples(shards, indexes)
+        samples = self._samples(shards, indexes, splits)
         starts = np.cumsum([0] + [len(index.labels) for index in indexes])
         problems = {
             int(start) + row: why
@@ -94,23 +95,24 @@ class Data:
                 "skipped": skipped,
                 "duplicates": [],
                 "sizes": describe_sizes(table("widths"), table("heights")),
-                "notes": list(samples.notes),
+                "notes": [*notes, *samples.notes],
             },
         )
 
-    def _samples(self, shards: Sequence[Path], indexes: Sequence[Index]) -> Samples:
+    def _samples(
+        self, shards: Sequence[Path], indexes: Sequence[Index], splits: Sequence[int]
+    ) -> Samples:
         """Samples of all shards."""
         labels = np.concatenate([index.labels for index in indexes])
-        labels = np.where(labels < 0, -1, labels - self.label_offset).astype(np.int64)
-        if labels.min(initial=0) < -1:
+        if ((labels >= 0) & (labels < self.label_offset)).any():
             raise ConfigError(
                 "data.label_offset",
                 f"got {self.label_offset}, but there are labels below it",
                 "Give 0.",
             )
+        labels = np.where(labels < 0, -1, labels - self.label_offset)
         names = self.class_names or _labels_file(shards[0].parent) or _names(labels, indexes)
         (labels,), class_names = same_form(self.path, [labels.astype(np.int32)], names)
-        splits, notes = _splits(shards)
         counts = [len(index.labels) for index in indexes]
         ids = [
             f"{shard.name}/{row}"
@@ -123,7 +125,6 @@ class Data:
             labels=labels,
             splits=np.repeat(np.array(splits, np.int8), counts),
             class_names=class_names,
-            notes=notes,
         )
 
 
