@@ -117,8 +117,10 @@ def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
         if key not in fields:
             raise ConfigError(
                 f"{where}.{key}" if where else str(key),
-                f"{values.get('name', where or 'tl')} has no such option",
-                nearest(str(key), fields),
+                f"{values.get('name') or where} has no such option"
+                if where
+                else "there is no such key",
+                nearest(str(key), fields if where else {*fields, *GROUPS}),
             )
     checked = {}
     for key in fields:

@@ -1,7 +1,6 @@
 """One phase of the training: what it trains, where its batches come from, and its epochs."""
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -108,13 +107,27 @@ class Progress:
 class PhaseTrainer:
     """Trains one phase of a run."""
 
-    def __init__(self, run: Run, phase: Phase, index: int, first_epoch: int) -> None:
+    def __init__(
+        self, run: Run, phase: Phase, index: int, first_epoch: int, start: list[Any]
+    ) -> None:
+        """Build the phase.
+
+        Args:
+            run: The training.
+            phase: What to train.
+            index: Its number, from 0.
+            first_epoch: Number of its first epoch over all phases.
+            start: The model's variables when the phase began, which a resume may lie behind.
+        """
         self.run, self.phase, self.index = run, phase, index
+        paths = [v.path for v in run.student.model.variables]
+        self.start = dict(zip(paths, start, strict=True))
         job, manifest = run.job, run.manifest
         self.rows = manifest.rows(TRAIN)
         self.labels = label_table(manifest, self.rows)
         self.order = make_order(run, self.rows, first_epoch)
         self.total_steps = self.order.total_steps(phase.epochs)
+        self.steps_per_call = STEPS_PER_CALL
         with run.strategy.scope():
             self._build()
         self.monitor = monitored(job, manifest)
@@ -185,7 +198,9 @@ class PhaseTrainer:
         for variable in variables:
             factor = phase.head_penalty if variable.path in head else phase.start_penalty
             if factor:
-                start = None if variable.path in head else tf.constant(variable.numpy())
+                start = None
+                if variable.path not in head:
+                    start = make_variable(variable.numpy(), f"anchor_{len(found)}")
                 found.append((variable, start, factor))
         return found
 
@@ -278,6 +293,7 @@ class PhaseTrainer:
             "method": run.method_state.variables if run.method_state is not None else [],
             "ema": self.ema,
             "scale": [self.loss_scale] if self.loss_scale is not None else [],
+            "anchor": [s for _, s, _ in self.loop.parts.penalties if s is not None],
         }
         return {f"{g}/{i}": v for g, vs in groups.items() for i, v in enumerate(vs)}
 
@@ -298,8 +314,8 @@ class PhaseTrainer:
     # ---- epochs -------------------------------------------------------------------------------
 
     def epoch_end(self, epoch: int) -> int:
-        """Step after which an epoch (counted from 0) is over."""
-        return min(self.total_steps, max(1, math.ceil((epoch + 1) * self.order.steps_per_epoch)))
+        """Step after which an epoch (counted from 0) is over; 0 for epoch -1."""
+        return min(self.total_steps, -(-(epoch + 1) * self.order.samples // self.order.batch_size))
 
     def epochs(self, progress: Progress, between: Callable[[int], None]) -> Iterator[Epoch]:
         """Train from where progress stands; yields after each validation.
@@ -309,10 +325,11 @@ class PhaseTrainer:
             between: Called with the steps done after each call into the graph; may raise.
         """
         started, images = time.monotonic(), 0
-        while progress.step < self.total_steps:
+        # Asked of the epochs, not of the steps: a state may lie between last step and validation.
+        while self.epoch_end(progress.epoch - 1) < self.total_steps:
             end = self.epoch_end(progress.epoch)
             while progress.step < end:
-                last = min(end, progress.step + STEPS_PER_CALL)
+                last = min(end, progress.step + self.steps_per_call)
                 if self.source == "streamed":
                     last = min(last, progress.step + 8)
                 figures = self.feed(progress.step, last)
@@ -325,6 +342,8 @@ class PhaseTrainer:
                 progress.step = last
                 between(last)
             progress.epoch += 1
+            if not progress.sums[3]:
+                continue  # a batch larger than the data spans several epochs
             self.update_swa(progress)
             every = self.run.job.settings.validate_every
             if progress.epoch % every == 0 or progress.step >= self.total_steps:

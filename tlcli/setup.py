@@ -60,6 +60,7 @@ def prepare(job: TrainJob) -> Run:
 def start_devices(job: TrainJob) -> Any:
     """Seeds, precision and the strategy."""
     settings = job.settings
+    keras.utils.clear_session()
     strategy = job.hardware.strategy()
     keras.utils.set_random_seed(settings.seed)
     if settings.deterministic:

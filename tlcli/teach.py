@@ -145,7 +145,7 @@ def shapes_of(run: Run, built: Any, stages: int) -> Shapes:
         stages: Number of the student's maps after activation.
     """
     rows, manifest = run.manifest.rows(TRAIN), run.manifest
-    maps: list[Any]
+    maps: Any
     _, embedding, *maps = (tuple(map(int, t.shape[1:])) for t in run.student.extended.outputs)
     theirs: dict[str, Any] = {} if built is None else built.shapes
     features = tuple(s for name, s in theirs.items() if name.startswith("teacher_feature"))

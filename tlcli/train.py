@@ -98,12 +98,7 @@ def find_run_dir(job: TrainJob) -> Path:
         return path
     path = Path(settings.run_dir).expanduser()
     ours = (path / "config.json").is_file()
-    if (
-        path.is_dir()
-        and any(path.iterdir())
-        and not ours
-        and list(path.iterdir()) != [path / "main.log"]
-    ):
+    if path.is_dir() and any(path.iterdir()) and not ours:
         raise ConfigError("run_dir", f"{path} holds other files", "Give an empty or a new folder.")
     return path
 
@@ -257,9 +252,11 @@ class Trainer:
                 self.progress.phase = index
                 import math
 
-                if index == len(self.phases) - 1 and not self.start_weights:
+                if state is None:
                     self.start_weights = [v.numpy() for v in self.shared.student.model.variables]
-                self.trainer = PhaseTrainer(self.shared, phase, index, math.ceil(first))
+                self.trainer = PhaseTrainer(
+                    self.shared, phase, index, math.ceil(first), self.start_weights
+                )
                 if state is not None:
                     self._restore_phase(state)
                     state = None
@@ -273,7 +270,8 @@ class Trainer:
     def _one_phase(self) -> None:
         trainer, progress = self.trainer, self.progress
         self.saved_steps = progress.step
-        trainer.steps_per_call = min(trainer.steps_per_call, self.every.steps or 64)
+        if self.every.steps:
+            trainer.steps_per_call = min(trainer.steps_per_call, self.every.steps)
         self.bar = console.Bar(trainer.total_steps)
         done = time.monotonic()
         try:

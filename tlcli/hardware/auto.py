@@ -53,5 +53,7 @@ class Hardware:
             return tf.distribute.get_strategy()
         cpu = tf.config.list_physical_devices("CPU")[0]
         parts = [tf.config.LogicalDeviceConfiguration() for _ in range(self.logical_devices)]
-        tf.config.set_logical_device_configuration(cpu, parts)
+        # A second training of a sweep finds the parts of the first, which cannot be changed.
+        if len(tf.config.get_logical_device_configuration(cpu) or ()) != len(parts):
+            tf.config.set_logical_device_configuration(cpu, parts)
         return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(self.logical_devices)])

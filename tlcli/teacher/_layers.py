@@ -7,10 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 Tensor = Any
-Layer: Any = keras.layers.Layer
 
 
-class ResizeImages(Layer):
+class ResizeImages(keras.layers.Layer):  # type: ignore[misc]
     """Square images at another size, by antialiased bilinear interpolation, rounded to uint8.
 
     Resizing is linear along each axis, so both axes are products with a matrix: this compiles
@@ -40,7 +39,7 @@ class ResizeImages(Layer):
         return keras.KerasTensor(shape, dtype="uint8")
 
 
-class ChosenClasses(Layer):
+class ChosenClasses(keras.layers.Layer):  # type: ignore[misc]
     """Some columns of the logits, in the student's order.
 
     Args:
@@ -64,7 +63,7 @@ class ChosenClasses(Layer):
         return keras.KerasTensor((logits.shape[0], self.places.shape[0]), dtype=logits.dtype)
 
 
-class MeanLogits(Layer):
+class MeanLogits(keras.layers.Layer):  # type: ignore[misc]
     """Weighted mean of several models' logits.
 
     Args:
