@@ -107,21 +107,8 @@ class Progress:
 class PhaseTrainer:
     """Trains one phase of a run."""
 
-    def __init__(
-        self, run: Run, phase: Phase, index: int, first_epoch: int, start: list[Any]
-    ) -> None:
-        """Build the phase.
-
-        Args:
-            run: The training.
-            phase: What to train.
-            index: Its number, from 0.
-            first_epoch: Number of its first epoch over all phases.
-            start: The model's variables when the phase began, which a resume may lie behind.
-        """
+    def __init__(self, run: Run, phase: Phase, index: int, first_epoch: int) -> None:
         self.run, self.phase, self.index = run, phase, index
-        paths = [v.path for v in run.student.model.variables]
-        self.start = dict(zip(paths, start, strict=True))
         job, manifest = run.job, run.manifest
         self.rows = manifest.rows(TRAIN)
         self.labels = label_table(manifest, self.rows)

@@ -252,11 +252,9 @@ class Trainer:
                 self.progress.phase = index
                 import math
 
-                if state is None:
+                if index == len(self.phases) - 1 and not self.start_weights:
                     self.start_weights = [v.numpy() for v in self.shared.student.model.variables]
-                self.trainer = PhaseTrainer(
-                    self.shared, phase, index, math.ceil(first), self.start_weights
-                )
+                self.trainer = PhaseTrainer(self.shared, phase, index, math.ceil(first))
                 if state is not None:
                     self._restore_phase(state)
                     state = None
