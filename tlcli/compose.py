@@ -58,7 +58,8 @@ def read(word: str, words: list[str]) -> Request:
             recipe = read_recipe(value)
         else:
             typed[key] = value
-    overrides = _merged(recipe, typed, config_dir)
+    sweep = bool({"-m", "--multirun"} & set(flags))
+    overrides = _merged(recipe, typed, config_dir, sweep)
     if images:
         overrides.append(f"images={literal(images)}")
     extra = [f"hydra.searchpath=[{','.join(_quoted(f'file://{d}') for d in dirs)}]"
@@ -218,7 +219,9 @@ def _images(words: list[str]) -> tuple[list[str], list[str]]:
     return images, rest
 
 
-def _merged(recipe: Recipe | None, typed: dict[str, str], config_dir: Path | None) -> list[str]:
+def _merged(
+    recipe: Recipe | None, typed: dict[str, str], config_dir: Path | None, sweep: bool
+) -> list[str]:
     """Overrides in Hydra's grammar; a group chosen on the command line drops the recipe's own."""
     groups: dict[str, str] = {}
     values: dict[str, str] = {}
@@ -227,7 +230,7 @@ def _merged(recipe: Recipe | None, typed: dict[str, str], config_dir: Path | Non
         values |= {k: literal(v) for k, v in recipe.values.items()
                    if k.split(".")[0] not in typed and k not in typed}  # fmt: skip
         if "name" not in typed:
-            values["name"] = literal(recipe.name)
+            values.setdefault("name", literal(recipe.name))
     for key, value in typed.items():
         if key.lstrip("+~").startswith("hydra") or key.startswith("~"):
             values[key] = value
@@ -237,7 +240,7 @@ def _merged(recipe: Recipe | None, typed: dict[str, str], config_dir: Path | Non
             else:
                 groups[key] = value
         else:
-            values[key.lstrip("+")] = _value(key, value)
+            values[key.lstrip("+")] = _value(key, value, sweep)
     for group, option in groups.items():
         _known_option(group, option, config_dir)
     # "++" lets a misspelt key through to our own check, which names the nearest one.
@@ -258,13 +261,13 @@ def _known_option(group: str, option: str, config_dir: Path | None) -> None:
             raise ConfigError(group, f"there is no option {one!r}", nearest(one, known))
 
 
-def _value(key: str, value: str) -> str:
+def _value(key: str, value: str, sweep: bool) -> str:
     """Quote what Hydra's grammar would not read as it is: paths above all."""
-    if key.split(".")[-1] in PATH_KEYS and value not in ("null", "???"):
-        if re.fullmatch(r"[\w./~,-]+", value) or value[:1] in "'\"[":
-            return value
-        return _quoted(value)
-    return value if value else "''"
+    if key.split(".")[-1] not in PATH_KEYS or value in ("null", "???"):
+        return value if value else "''"
+    quoted_or_list = re.fullmatch(r"'[^']*'|\"[^\"]*\"|\[.*\]", value)
+    several = sweep and re.fullmatch(r"[\w./~-]*,[\w./~,-]*|(choice|glob)\(.*\)", value, re.ASCII)
+    return value if quoted_or_list or several else _quoted(value)
 
 
 def _quoted(text: str) -> str:
@@ -283,7 +286,7 @@ def literal(value: Any) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{_quoted(str(k))}:{literal(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{k}:{literal(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(literal, value)) + "]"
     return _quoted(str(value))

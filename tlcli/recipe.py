@@ -17,6 +17,7 @@ from tlcli.errors import ConfigError
 from tlcli.options import GROUPS, config_root, nearest
 
 MAX_BYTES = 65536
+MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,7 @@ def parse(path: Path) -> Recipe:
         raise ConfigError(str(path), f"is larger than {MAX_BYTES} bytes", "A recipe is short.")
     try:
         text = path.read_text(encoding="utf-8")
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):
-            if isinstance(token, (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)):
-                kind = type(token).__name__.removesuffix("Token").lower()
-                raise ConfigError(
-                    f"{path}:{token.start_mark.line + 1}", f"uses a YAML {kind}",
-                    "Write plain values only.",
-                )  # fmt: skip
+        _scan(path, text)
         content = yaml.safe_load(text)
     except UnicodeDecodeError:
         raise ConfigError(str(path), "is not UTF-8 text", "Save it as UTF-8.") from None
@@ -85,10 +80,29 @@ def parse(path: Path) -> Recipe:
     return _recipe(path, content)
 
 
+def _scan(path: Path, text: str) -> None:
+    """Refuse what a recipe has no use for before anything is built from it."""
+    import yaml
+
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        place, kind = f"{path}:{token.start_mark.line + 1}", type(token).__name__
+        depth += kind.endswith("StartToken") and "Document" not in kind and "Stream" not in kind
+        depth -= kind.endswith("EndToken") and "Document" not in kind and "Stream" not in kind
+        if depth > MAX_DEPTH:
+            raise ConfigError(place, "is nested too deep", f"Use {MAX_DEPTH} levels at most.")
+        if isinstance(token, (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)):
+            word = kind.removesuffix("Token").lower()
+            raise ConfigError(place, f"uses a YAML {word}", "Write plain values only.")
+
+
 def _recipe(path: Path, content: Mapping[Any, Any]) -> Recipe:
     groups: dict[str, str] = {}
     values: dict[str, Any] = {}
-    for entry in content.get("defaults") or []:
+    defaults = content.get("defaults") or []
+    if not isinstance(defaults, list):
+        raise ConfigError(f"{path}: defaults", f"got {defaults!r}", "Give a list of choices.")
+    for entry in defaults:
         group, option = _default(path, entry)
         if group:
             groups[group] = option

@@ -1,0 +1,95 @@
+"""Every shipped YAML builds, has the fields of its class, and needs no TensorFlow for it."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tlcli import options
+from tlcli.recipe import read_recipe
+
+ROOT = options.config_root()
+FILES = sorted(p for group in options.GROUPS for p in (ROOT / group).glob("*.yaml"))
+RECIPES = sorted(p.stem for p in (ROOT / "experiment").glob("*.yaml"))
+# What a person must give before an option can be built.
+NEEDED = {
+    "path": "given.npz", "runs": ["a", "b"], "methods": [{"name": "kd"}], "preset": "resnet_18",
+}  # fmt: skip
+
+
+def contents(path):
+    values = yaml.safe_load(path.read_text())
+    return {k: NEEDED.get(k, "given") if v == "???" else v for k, v in values.items()}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_option_builds_from_its_own_values(path):
+    values = contents(path)
+    assert next(iter(values)) == "name"
+    options.build(path.parent.name, values)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_keys_are_the_fields_of_the_class(path):
+    values = contents(path)
+    cls = options.option_class(path.parent.name, values.pop("name"))
+    assert sorted(values) == sorted(f.name for f in dataclasses.fields(cls))
+    assert not any(
+        f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
+        for f in dataclasses.fields(cls)
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_file_says_what_it_is_and_what_its_keys_mean(path):
+    first, *lines = path.read_text().splitlines()
+    assert first.startswith("# ")
+    for line in lines:
+        if ":" in line and not line.startswith((" ", "-", "#", "name:")):
+            assert "  #" in line, line
+
+
+def test_every_module_of_a_group_has_a_file():
+    for group in options.GROUPS:
+        folder = ROOT.parent / "tlcli" / group
+        modules = {p.stem for p in folder.glob("[!_]*.py")}
+        used = {yaml.safe_load(p.read_text())["name"] for p in (ROOT / group).glob("*.yaml")}
+        assert modules == used, group
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_composes_into_what_train_accepts(config, name):
+    from tlcli.settings import train_job
+
+    given = config("train", f"config={name}", "data=digits", "teacher=none", "distillation=none")
+    train_job(given)
+    assert given["name"] == name
+    assert set(read_recipe(name).groups) <= set(options.GROUPS)
+
+
+def test_commands_yaml_are_the_fields_of_their_settings(config):
+    from tlcli import settings
+
+    pairs = (("train", settings.Train), ("eval", settings.Eval), ("predict", settings.Predict))
+    for word, cls in pairs:
+        keys = set(yaml.safe_load((ROOT / f"{word}.yaml").read_text())) - {"defaults"}
+        assert keys == {f.name for f in dataclasses.fields(cls)}, word
+
+
+def test_building_every_option_leaves_tensorflow_unimported():
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT.parent)!r})
+import yaml
+from pathlib import Path
+from tlcli import cli, compose, options
+for path, values in {[(str(p), contents(p)) for p in FILES]!r}:
+    options.build(Path(path).parent.name, values)
+cli.check("train", compose.plain(compose.read("train", [])))
+loaded = [m for m in ("tensorflow", "keras", "numpy", "PIL") if m in sys.modules]
+assert not loaded, loaded
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
