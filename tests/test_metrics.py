@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+
+from tlcli import metrics
+
+
+def logits_of(probabilities):
+    return np.log(np.asarray(probabilities, float))
+
+
+def scores_of(probabilities, labels):
+    scores = metrics.Scores(np.shape(probabilities)[1])
+    scores.update(logits_of(probabilities), np.asarray(labels))
+    return scores
+
+
+def test_figures_by_hand():
+    # Guesses 0, 0, 1, 2 for labels 0, 1, 1, 1.
+    scores = scores_of(
+        [[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8]], [0, 1, 1, 1]
+    )
+    found = scores.result()
+    assert found["accuracy"] == 2 / 4
+    # F1: class 0 2*1/(1+2), class 1 2*1/(3+1), class 2 0/(0+1).
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert found["balanced_accuracy"] == pytest.approx((1 + 1 / 3) / 2)  # class 2 never occurs
+    assert found["loss"] == pytest.approx(-np.mean(np.log([0.8, 0.3, 0.7, 0.1])))
+    # Confidences 0.8, 0.6, 0.7, 0.8; those of 0.8 share a bin: |1.6 - 1| + |0.6 - 0| + |0.7 - 1|.
+    assert found["ece"] == pytest.approx((0.6 + 0.6 + 0.3) / 4)
+    assert found["top5_accuracy"] == 1
+    np.testing.assert_allclose(scores.per_class(), [1, 1 / 3, np.nan])
+
+
+def test_top_five_against_brute_force():
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(200, 12)), random.integers(0, 12, 200)
+    scores = metrics.Scores(12)
+    for start in range(0, 200, 64):
+        scores.update(logits[start : start + 64], labels[start : start + 64])
+    expected = np.mean([
+        (logits[i] > logits[i, labels[i]]).sum() < 5 for i in range(200)
+    ])  # fmt: skip
+    assert scores.result()["top5_accuracy"] == pytest.approx(expected)
+    assert scores.result()["samples"] == 200
+
+
+def test_equal_logits_count_for_the_lower_class():
+    assert scores_of([[0.5, 0.5]], [0]).result()["accuracy"] == 1
+    assert scores_of([[0.5, 0.5]], [1]).result()["accuracy"] == 0
+
+
+def test_large_logits_do_not_overflow():
+    logits = np.array([[3e4, -3e4]], np.float32)
+    np.testing.assert_allclose(metrics.cross_entropy(logits, np.array([1])), [6e4])
+    np.testing.assert_allclose(metrics.softmax(logits), [[1, 0]])
+    np.testing.assert_allclose(metrics.sigmoid(logits), [[1, 0]])
+    np.testing.assert_allclose(
+        metrics.binary_cross_entropy(logits, np.array([[0, 1]])), [6e4], rtol=1e-6
+    )
+
+
+def average_precision(scores, labels):
+    """The definition, sample by sample."""
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
+    hits, found = 0, []
+    for rank, index in enumerate(order, 1):
+        if labels[index]:
+            hits += 1
+            found.append(hits / rank)
+    return sum(found) / len(found)
+
+
+def test_mean_average_precision_against_its_definition():
+    random = np.random.default_rng(1)
+    scores, labels = random.normal(size=(60, 4)), random.random((60, 4)) < 0.3
+    labels[:, 3] = False  # a class that never occurs does not count
+    expected = np.mean([average_precision(scores[:, c], labels[:, c]) for c in range(3)])
+    assert metrics.mean_average_precision(scores, labels) == pytest.approx(expected)
+
+
+def test_mean_average_precision_by_hand():
+    # Hits at ranks 1 and 3: (1/1 + 2/3) / 2.
+    found = metrics.mean_average_precision(np.array([[3.0], [2], [1]]), np.array([[1], [0], [1]]))
+    assert found == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_multi_label_figures_by_hand():
+    scores = metrics.MultiLabelScores(2)
+    # Decisions (1,0), (1,1), (0,1) for labels (1,0), (0,1), (1,1).
+    scores.update(np.array([[2.0, -2], [1, 3]]), np.array([[1, 0], [0, 1]]))
+    scores.update(np.array([[-1.0, 1]]), np.array([[1, 1]]))
+    found = scores.result()
+    assert found["accuracy"] == pytest.approx(4 / 6)
+    assert found["subset_accuracy"] == pytest.approx(1 / 3)
+    # Class 0: one right of two guessed and two real; class 1: all right.
+    np.testing.assert_allclose(scores.per_class(), [0.5, 1])
+    assert found["macro_f1"] == pytest.approx(0.75)
+    # Class 0: true rate 1/2, true negatives 0; class 1: 1 and 1.
+    assert found["balanced_accuracy"] == pytest.approx((0.25 + 1) / 2)
+    assert found["samples"] == 3
+
+
+def test_the_temperature_of_logits_that_were_stretched_is_found():
+    random = np.random.default_rng(2)
+    logits = random.normal(size=(20000, 4)) * 2
+    drawn = random.random((20000, 1))
+    labels = (metrics.softmax(logits).cumsum(-1) < drawn).sum(-1).clip(0, 3)
+    assert metrics.fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+
+
+def test_the_temperature_is_the_best_of_a_grid():
+    random = np.random.default_rng(3)
+    logits, labels = random.normal(size=(50, 3)) * 4, random.integers(0, 3, 50)
+
+    def loss(temperature):
+        return metrics.cross_entropy(logits / temperature, labels).mean()
+
+    found = metrics.fit_temperature(logits, labels)
+    assert loss(found) <= min(map(loss, np.geomspace(0.06, 19, 400))) + 1e-9
+
+
+def test_thresholds_reach_the_best_f1_there_is():
+    random = np.random.default_rng(4)
+    labels = (random.random((40, 3)) < 0.4).astype(np.uint8)
+    labels[:, 2] = 0
+    logits = np.round(labels + random.normal(size=(40, 3)), 1)  # with ties
+
+    def f1(class_index, threshold):
+        guesses = metrics.sigmoid(logits[:, class_index]) >= threshold
+        real = labels[:, class_index] > 0
+        return 2 * (guesses & real).sum() / (guesses.sum() + real.sum())
+
+    found = metrics.fit_thresholds(logits, labels)
+    for index in range(2):
+        cuts = [0, *metrics.sigmoid(logits[:, index])]
+        assert f1(index, found[index]) == pytest.approx(max(f1(index, cut) for cut in cuts))
+    assert found[2] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("metric", "new", "old", "expected"),
+    [
+        ("accuracy", 0.6, 0.5, True), ("accuracy", 0.5, 0.5, False), ("loss", 0.4, 0.5, True),
+        ("loss", 0.6, 0.5, False), ("loss", float("nan"), None, False),
+        ("loss", float("nan"), 0.5, False), ("accuracy", 0.0, None, True),
+    ],
+)  # fmt: skip
+def test_better(metric, new, old, expected):
+    assert metrics.better(metric, new, old) is expected
