@@ -55,11 +55,11 @@ def test_class_folders_are_split_by_the_seed(root, tmp_path, make_classes):
 
 
 def test_pictures_belong_to_their_ids(root, tmp_path, smooth, encode):
-    for row, name in enumerate(["a/x", "b/y.png", "b/deep/down/z.jpeg"]):
+    for row, name in enumerate(["a/csv", "b/y.png", "b/deep/down/z.jpeg"]):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(encode(smooth(row), ["PNG", "WEBP", "BMP"][row], lossless=True))
     manifest = folder(root, tmp_path, validation_fraction=0.0, test_fraction=0.0)
-    assert manifest.ids.tolist() == ["a/x", "b/deep/down/z.jpeg", "b/y.png"]
+    assert manifest.ids.tolist() == ["a/csv", "b/deep/down/z.jpeg", "b/y.png"]
     images = list(tf.data.Dataset.range(3).map(manifest.images.image))
     for image, seed in zip(images, [0, 2, 1], strict=True):
         np.testing.assert_array_equal(image, smooth(seed))

@@ -160,7 +160,7 @@ def _walk(root: str, ignored: Counter[str]) -> Iterator[_Found]:
                 name = f"{below}{entry.name}"
                 if entry.is_dir():
                     stack.append(f"{name}/")
-                elif os.path.splitext(name)[1].lower() in _NO_IMAGES:
+                elif entry.name[entry.name.rfind(".") :].lower() in _NO_IMAGES:
                     ignored["not pictures by their extension"] += 1
                 elif not _is_utf8(name):
                     ignored["with a name that is not UTF-8"] += 1
