@@ -181,7 +181,7 @@ class PhaseTrainer:
         phase = self.phase
         head = {v.path for layer in self.run.student.model.layers if is_head(layer)
                 for v in layer.trainable_variables}  # fmt: skip
-        found = []
+        found: list[tuple[Any, Any, float]] = []
         for variable in variables:
             factor = phase.head_penalty if variable.path in head else phase.start_penalty
             if factor:
@@ -462,7 +462,7 @@ class SplitEvaluator:
 
 def _joined(split: graph.Split) -> Any:
     """Prefix in inference mode, then suffix, as one callable model-like object."""
-    frozen = fold.folded(split.prefix) or split.prefix
+    frozen: Any = fold.folded(split.prefix) or split.prefix
 
     class Joined:
         losses = split.suffix.losses
