@@ -23,7 +23,7 @@ def views(images: Tensor, kind: Kind) -> list[Tensor]:
     """
     found = _five_crops(images) if kind in ("five_crop", "ten_crop") else [images]
     if kind in ("flip", "ten_crop"):
-        found += [view[:, :, ::-1] for view in found]
+        found += [tf.reverse(view, [2]) for view in found]
     return found
 
 

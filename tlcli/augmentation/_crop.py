@@ -36,7 +36,8 @@ def random_flip(image: Tensor, seed: Tensor, probability: float) -> Tensor:
     """The image or, with the probability, its mirror image, left and right exchanged."""
     if probability == 0:
         return image
-    return tf.cond(unit(seed, []) < probability, lambda: image[:, ::-1], lambda: image)
+    # A slice with a negative step takes seven times as long as tf.reverse.
+    return tf.cond(unit(seed, []) < probability, lambda: tf.reverse(image, [1]), lambda: image)
 
 
 def random_erase(image: Tensor, seed: Tensor, probability: float) -> Tensor:

@@ -150,5 +150,7 @@ def cut_box(kept: Tensor, centre: Tensor, height: Tensor, width: Tensor) -> Tens
 
 
 def _blend(values: Tensor, own: Tensor, partner: Tensor) -> Tensor:
+    """Own share of each value, the rest from its partner; float32."""
+    others = tf.cast(tf.gather(values, partner), tf.float32)
     values = tf.cast(values, tf.float32)
-    return own * values + (1.0 - own) * tf.gather(values, partner)
+    return values + (1.0 - own) * (others - values)

@@ -25,8 +25,8 @@ def invert(image: Tensor) -> Tensor:
 def autocontrast(image: Tensor) -> Tensor:
     """Each channel stretched so that its darkest pixel is 0 and its brightest 255."""
     pixels = tf.cast(image, tf.float32)
-    low = tf.reduce_min(pixels, axis=(0, 1))
-    high = tf.reduce_max(pixels, axis=(0, 1))
+    low = tf.reduce_min(tf.reduce_min(pixels, axis=0), axis=0)
+    high = tf.reduce_max(tf.reduce_max(pixels, axis=0), axis=0)
     flat = high <= low
     scale = tf.where(flat, 1.0, 255.0 / tf.where(flat, 1.0, high - low))
     return _clipped(pixels * scale - tf.where(flat, 0.0, low) * scale)
@@ -39,7 +39,7 @@ def equalize(image: Tensor) -> Tensor:
     counts = tf.math.bincount(index, minlength=768, maxlength=768)
     counts = tf.reshape(counts, [3, 256])
     # A level of the result stands for an equal part of the pixels below the brightest level.
-    brightest = tf.reduce_max(levels, axis=(0, 1))
+    brightest = tf.reduce_max(tf.reduce_max(levels, axis=0), axis=0)
     below = tf.reduce_sum(counts, axis=1) - tf.gather(counts, brightest, batch_dims=1)
     step = (below // 255)[:, tf.newaxis]
     ranks = tf.cumsum(counts, axis=1, exclusive=True) + step // 2
@@ -49,8 +49,10 @@ def equalize(image: Tensor) -> Tensor:
 
 def solarize(image: Tensor, threshold: Any) -> Tensor:
     """Pixels at or above the threshold (0-256) inverted."""
-    below = tf.cast(image, tf.float32) < threshold
-    return tf.where(below, image, 255 - image)
+    # Flipping all bits is what 255 - value does, at a third of the cost of tf.where.
+    least = tf.cast(tf.math.ceil(threshold), tf.int32)
+    above = (image >= tf.cast(tf.minimum(least, 255), tf.uint8)) & (least <= 255)
+    return tf.bitwise.bitwise_xor(image, 255 * tf.cast(above, tf.uint8))
 
 
 def posterize(image: Tensor, bits: Any) -> Tensor:
@@ -80,9 +82,11 @@ def color(image: Tensor, factor: Any) -> Tensor:
 def sharpness(image: Tensor, factor: Any) -> Tensor:
     """Mixed with its smoothed version: 0 is blurred, 1 the image, above 1 sharper."""
     pixels = tf.cast(image, tf.float32)
-    nine = tf.nn.avg_pool2d(pixels[tf.newaxis], 3, 1, "VALID")[0]
+    # Sums of shifted images: TensorFlow's pooling of three channels is ten times slower.
+    three = pixels[:-2] + pixels[1:-1] + pixels[2:]
+    nine = three[:, :-2] + three[:, 1:-1] + three[:, 2:]
     centre = pixels[1:-1, 1:-1]
-    smooth = tf.floor((9.0 * nine + 4.0 * centre) / 13.0 + 0.5)
+    smooth = tf.floor((nine + 4.0 * centre) / 13.0 + 0.5)
     # The outermost pixels are not smoothed.
     change = tf.pad((1.0 - factor) * (smooth - centre), [[1, 1], [1, 1], [0, 0]])
     return _clipped(pixels + change)
@@ -135,8 +139,8 @@ def affine(image: Tensor, matrix: tuple[Any, Any, Any, Any, Any, Any]) -> Tensor
 
 def grey(image: Tensor) -> Tensor:
     """Luma of ITU-R 601, whole numbers as float32 (height, width, 1)."""
-    luma = tf.reduce_sum(tf.cast(image, tf.float32) * [0.299, 0.587, 0.114], -1, keepdims=True)
-    return tf.floor(luma + 0.5)
+    red, green, blue = tf.split(tf.cast(image, tf.float32), 3, axis=-1)
+    return tf.floor(0.299 * red + 0.587 * green + 0.114 * blue + 0.5)
 
 
 def _clipped(pixels: Tensor) -> Tensor:
