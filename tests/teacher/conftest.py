@@ -34,7 +34,9 @@ def fit(configure):
 def teacher(fit, tmp_path_factory):
     """A run that knows the digits 5 to 9 well."""
     folder = tmp_path_factory.mktemp("teachers") / "tiny"
-    return fit(folder, "epochs=8", f"cache_dir={folder.parent}/cache", "optimizer.learning_rate=0.003")
+    return fit(
+        folder, "epochs=8", f"cache_dir={folder.parent}/cache", "optimizer.learning_rate=0.003"
+    )
 
 
 @pytest.fixture(scope="session")

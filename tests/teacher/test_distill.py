@@ -1,0 +1,196 @@
+"""Distillation through the whole training: every method, every feed, and what is left on disk."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tlcli import checkpoint, compose, evaluate, options, setup, teach, train
+from tlcli.data import TEST, VALIDATION
+from tlcli.errors import ConfigError
+from tlcli.phase import PhaseTrainer
+from tlcli.settings import train_job
+
+QUICK = ("kd", "crd", "fitnet", "ofd", "srrl", "sum")
+METHODS = [
+    pytest.param(path.stem, marks=[] if path.stem in QUICK else [pytest.mark.slow])
+    for path in sorted((options.config_root() / "distillation").glob("*.yaml"))
+    if path.stem not in ("none", "simkd", "tf_kd")
+]
+
+
+@pytest.fixture(scope="module")
+def student(teacher, tmp_path_factory):
+    """A function of words that prepares a training of a random tiny student by the teacher."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def prepared(*words):
+        config = compose.plain(
+            compose.read(
+                "train",
+                [
+                    "hardware=cpu", "batch_size=16", "data.images_per_class=16", "epochs=1",
+                    "finetune=full", "backbone.weights=none", "distillation=kd", "teacher=run",
+                    f"teacher.path={teacher}", f"cache_dir={cache}", *words,
+                ],
+            )
+        )  # fmt: skip
+        return setup.prepare(train_job(config))
+
+    return prepared
+
+
+def weights_after(run, steps):
+    """Student's weights after some steps of the first phase, and the figures of these steps."""
+    trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+    figures = trainer.feed(0, steps)
+    return [v.numpy() for v in run.student.model.variables], figures, trainer
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_trains_a_student(student, method):
+    run = student(f"distillation={method}")
+    before = [v.numpy() for v in run.student.model.trainable_variables]
+    taught = [v.numpy() for v in run.teacher.built.model.variables]
+    _, figures, trainer = weights_after(run, 2)
+    assert np.isfinite(figures).all()
+    after = [v.numpy() for v in run.student.model.trainable_variables]
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+    for now, then in zip(run.teacher.built.model.variables, taught, strict=True):
+        np.testing.assert_array_equal(now.numpy(), then)
+    mine = {id(v) for v in trainer.variables}
+    assert not mine & {id(v) for v in run.teacher.built.model.variables}
+
+
+def test_simkd_is_refused_with_the_reason(student):
+    with pytest.raises(ConfigError, match="teacher's head"):
+        student("distillation=simkd")
+
+
+@pytest.mark.parametrize(
+    "method", ["kd", "fitnet", pytest.param("review_kd", marks=pytest.mark.slow)]
+)
+def test_online_and_cached_teachers_make_the_same_student(student, method):
+    words = [f"distillation={method}", "augmentation=light", "augmentation.views=2"]
+    cached, seen, first = weights_after(student(*words, "epochs=2"), 8)
+    online, shown, second = weights_after(student(*words, "epochs=2", "cache=off"), 8)
+    assert (first.source, second.source) == ("cached", "streamed")
+    np.testing.assert_allclose(shown, seen, atol=1e-6, rtol=1e-6)
+    for a, b in zip(cached, online, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_table_holds_what_the_teacher_says_of_the_images(student, teacher):
+    run = student("augmentation=light", "augmentation.views=2")
+    rows = run.manifest.rows(VALIDATION)[:5]
+    table = run.teacher.table(run, rows, 2)["teacher_logits"]
+    views = run.train_views.batches(np.tile(rows, 2), np.repeat([0, 1], 5), 10)
+    images = next(views)
+    found = checkpoint.read_run(teacher).model(images, training=False).numpy()
+    np.testing.assert_allclose(table, found, atol=1e-4)
+    step = run.teacher.outputs({"images": images}).logits
+    np.testing.assert_allclose(table, step, atol=1e-6)
+
+
+def test_evaluation_leaves_all_variables_as_they_are(student):
+    run = student("distillation=crd")
+    _, _, trainer = weights_after(run, 2)
+    everything = trainer.state_variables()
+    before = {name: v.numpy() for name, v in everything.items()}
+    trainer.validate()
+    teach.fidelity(run, run.student.model, run.manifest.rows(TEST))
+    teach.check_teacher(run)
+    for name, variable in everything.items():
+        np.testing.assert_array_equal(variable.numpy(), before[name], name)
+
+
+def test_a_teacher_that_guesses_is_refused(student, teacher):
+    with pytest.raises(ConfigError, match="was asked for"):
+        student("teacher.minimum_accuracy=1.0")
+    with pytest.raises(ConfigError, match="does not know 4"):
+        student("data.classes=[4,5]")
+
+
+def test_precision_is_as_configured_after_the_teacher_is_read(student):
+    run = student("precision=mixed_bfloat16")
+    try:
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert run.teacher.built.model.outputs[0].dtype == "float32"
+        assert np.isfinite(weights_after(run, 1)[1]).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_fidelity_of_equal_models_is_perfect(student, teacher):
+    run = student()
+    model = checkpoint.read_run(teacher).model
+    found = teach.fidelity(run, model, run.manifest.rows(TEST))
+    assert found["agreement"] == 1.0
+    assert abs(found["kl"]) < 1e-5
+    assert found["teacher_accuracy"] == found["student_accuracy"]
+    assert found["teacher_parameters"] == found["student_parameters"] > 60_000
+    assert found["teacher_flops"] == found["student_flops"] > 1_000_000
+
+
+def test_divergence_is_the_closed_form():
+    # p = (3/4, 1/4), q = (1/2, 1/2): KL = 3/4 ln(3/2) + 1/4 ln(1/2).
+    p, q = np.log([[3.0, 1.0]]), np.zeros((1, 2))
+    found = teach.likeness(p, q, multi_label=False)
+    assert found["kl"] == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5))
+    both = teach.likeness(np.array([[np.log(3.0), np.log(3.0)]]), q, multi_label=True)
+    assert both["kl"] == pytest.approx(2 * found["kl"])
+    one = teach.likeness(np.array([[1.0, -1.0]]), np.array([[-1.0, -1.0]]), multi_label=True)
+    assert one["agreement"] == 0.5
+
+
+def test_mixed_images_reach_the_teacher(student):
+    run = student("augmentation=light", "augmentation.mixup=1.0")
+    _, figures, trainer = weights_after(run, 2)
+    assert trainer.source == "streamed"
+    assert np.isfinite(figures).all()
+
+
+def test_control_is_the_same_training_without_a_teacher(fit, configure, teacher, tmp_path, capsys):
+    config = configure(
+        "hardware=cpu", "batch_size=64", "epochs=1", "distillation=kd", "teacher=run",
+        f"teacher.path={teacher}", "control=true", f"cache_dir={teacher.parent}/cache",
+    )  # fmt: skip
+    control = teach.control_config(config, tmp_path / "control")
+    changed = {k for k in config if config[k] != control[k]}
+    assert changed == {"distillation", "teacher", "control", "run_dir"}
+    assert train_job(control).settings.control is False
+
+
+def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsys):
+    from shutil import copytree, rmtree
+
+    lent = tmp_path / "lent"
+    copytree(teacher, lent)
+    run = tmp_path / "run"
+    code = train.run(
+        compose.plain(
+            compose.read(
+                "train",
+                [
+                    "hardware=cpu", "batch_size=64", "epochs=1", "distillation=kd", "teacher=run",
+                    f"teacher.path={lent}", f"run_dir={run}", "control=true",
+                    f"cache_dir={teacher.parent}/cache", "finetune=linear_probe",
+                ],
+            )
+        )
+    )  # fmt: skip
+    assert code == 0
+    told = capsys.readouterr()
+    assert "without the teacher" in told.out + told.err
+    rmtree(lent)
+    assert (
+        evaluate.run(compose.plain(compose.read("eval", [f"checkpoint={run}", "format=json"]))) == 0
+    )
+    figures = json.loads(capsys.readouterr().out)
+    facts = json.loads((run / "metadata.json").read_text())
+    assert figures["accuracy"] == facts["metrics"]["test"]["accuracy"]
+    assert facts["teacher"]["run"] == str(lent) and len(facts["teacher"]["sha256"]) == 64
+    assert 0 <= facts["fidelity"]["agreement"] <= 1
+    assert checkpoint.is_finished(run / "control")
+    assert checkpoint.read_run(run / "control").metadata["teacher"] is None
