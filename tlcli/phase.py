@@ -1,6 +1,7 @@
 """One phase of the training: what it trains, where its batches come from, and its epochs."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ from tlcli.settings import TrainJob
 log = logging.getLogger(__name__)
 STEPS_PER_CALL = 64
 EVALUATION_BATCH = 128
+NOT_FINITE = (
+    "Lower optimizer.learning_rate, set optimizer.clip_norm=1, or on_nan=skip. "
+    "The last saved state is whole."
+)
 
 
 @dataclass
@@ -240,7 +245,10 @@ class PhaseTrainer:
                 )
                 state["iterator"] = iter(made)
             state["next"] = last
-            return steps(state["iterator"], tf.constant(last - first)).numpy()
+            try:
+                return steps(state["iterator"], tf.constant(last - first)).numpy()
+            except tf.errors.InvalidArgumentError as error:
+                raise run.train_views.explained(error, self.rows) from error
 
         return feed
 
@@ -341,6 +349,11 @@ class PhaseTrainer:
         loss, _, accuracy, steps = progress.sums
         progress.sums = [0.0] * 4
         figures = self.validate()
+        if figures and not math.isfinite(figures["loss"]) and not self.loop.parts.skip_bad:
+            raise TlError(
+                f"validation after step {progress.step} of phase {self.index + 1} is not finite. "
+                f"{NOT_FINITE}"
+            )
         rate = float(self.rate_table[min(progress.step, self.total_steps) - 1])
         factor = float(self.plateau_factor.numpy()) if self.plateau_factor is not None else 1.0
         return Epoch(
@@ -365,8 +378,7 @@ class PhaseTrainer:
         shown = [str(self.run.manifest.ids[self.rows[r]]) for r in self.order.slice(step).rows[:4]]
         raise TlError(
             f"the loss is not finite at step {step} of phase {self.index + 1}, images "
-            f"{', '.join(shown)}, … Lower optimizer.learning_rate, set optimizer.clip_norm=1, or "
-            "on_nan=skip. The last saved state is whole."
+            f"{', '.join(shown)}, … {NOT_FINITE}"
         )
 
 

@@ -75,7 +75,15 @@ class Views:
             (np.asarray(rows, np.int64), np.asarray(views, np.int64))
         )
         images = pairs.map(self.image, num_parallel_calls=self.workers, deterministic=True)
-        return iter(_plain(images.batch(batch_size).prefetch(2)))
+        try:
+            yield from _plain(images.batch(batch_size).prefetch(2))
+        except tf.errors.InvalidArgumentError as error:
+            raise self.explained(error, rows) from error
+
+    def explained(self, error: Exception, rows: Any) -> Exception:
+        """The picture that could not be decoded, by name; TensorFlow's message has none."""
+        finder = getattr(self.manifest.images, "first_broken", None)
+        return (finder(rows) if finder else None) or error
 
     def stream(self, rows: Any, labels: Any, order: Order, span: range, replicas: range) -> Any:
         """Training batches of some steps, for some replicas, as one dataset.
