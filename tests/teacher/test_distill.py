@@ -190,7 +190,8 @@ def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsy
     figures = json.loads(capsys.readouterr().out)
     facts = json.loads((run / "metadata.json").read_text())
     assert figures["accuracy"] == facts["metrics"]["test"]["accuracy"]
-    assert facts["teacher"]["run"] == str(lent) and len(facts["teacher"]["sha256"]) == 64
+    assert facts["teacher"]["run"] == str(lent)
+    assert len(facts["teacher"]["sha256"]) == 64
     assert 0 <= facts["fidelity"]["agreement"] <= 1
     assert checkpoint.is_finished(run / "control")
     assert checkpoint.read_run(run / "control").metadata["teacher"] is None

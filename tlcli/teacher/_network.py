@@ -126,11 +126,11 @@ def _signals(network: Network, target: Target) -> tuple[Any, tuple[str, ...], tu
         found, kinds, norms = tapped(classifier, target.needs, "teacher")
         tensors += found
         names += [f"teacher_{kind}" for kind in kinds]
-    inner = keras.Model(network.images, tensors)
+    inner = keras.Model(network.images, tensors, name="teacher_network")
     images = keras.Input((target.side, target.side, 3), dtype="uint8", name="images")
     side = int(network.images.shape[1])
     shown = images if side == target.side else ResizeImages(target.side, side)(images)
-    made = keras.tree.flatten(graph.rerun(inner, shown))
+    made = keras.tree.flatten(inner(shown))
     if network.places != list(range(int(network.logits.shape[-1]))):
         made[0] = ChosenClasses(network.places)(made[0])
     model = keras.Model(images, made, name="teacher")

@@ -115,8 +115,8 @@ class Teacher(Base):
 
 def penultimate(model: Any) -> Any:
     """What the classifier's last dense layer sees, (batch, dim), or None where it is a map."""
-    found = None
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense) and len(layer.input.shape) == 2:
-            found = layer.input
-    return found
+    from tlcli import graph
+
+    dense = [c for c in graph.trace(model).calls if isinstance(c.layer, keras.layers.Dense)]
+    seen = dense[-1].inputs[0] if dense else None
+    return seen.tensor if seen is not None and len(seen.shape) == 2 else None
