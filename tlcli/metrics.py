@@ -72,7 +72,7 @@ class Scores:
         self.top5 += int((ranks[:, :5] == labels[:, None]).any(-1).sum())
         self.samples += len(labels)
         np.add.at(self.confusion, (labels, guesses), 1)
-        confidence = probabilities[np.arange(len(labels)), guesses]
+        confidence = np.nan_to_num(probabilities[np.arange(len(labels)), guesses])
         which = np.minimum((confidence * BINS).astype(int), BINS - 1)
         np.add.at(self.bins, (which, 0), 1)
         np.add.at(self.bins, (which, 1), confidence)
@@ -137,7 +137,7 @@ class MultiLabelScores:
         f1 = 2 * right / np.maximum(guesses.sum(0) + labels.sum(0), 1)
         true_rate = right / np.maximum(labels.sum(0), 1)
         false_rate = (guesses & (labels == 0)).sum(0) / np.maximum((labels == 0).sum(0), 1)
-        bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+        bins = np.minimum((np.nan_to_num(probabilities) * BINS).astype(int), BINS - 1)
         gap = sum(
             abs(float((probabilities - labels)[bins == index].sum())) for index in range(BINS)
         )

@@ -96,6 +96,11 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
             "early_stopping", "there is no validation image",
             "Give data.validation_fraction above 0, or early_stopping=null.",
         )  # fmt: skip
+    if monitored(job, manifest) == "mean_average_precision" and not manifest.multi_label:
+        raise ConfigError(
+            "monitor", "mean_average_precision is for several labels an image, and the data has one",
+            "Give accuracy, macro_f1, balanced_accuracy or loss.",
+        )  # fmt: skip
     wanted = job.loss.multi_label
     if wanted is not None and wanted != manifest.multi_label:
         kinds = {True: "several labels an image", False: "one label an image"}

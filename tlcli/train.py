@@ -295,11 +295,8 @@ class Trainer:
 
         progress, trainer = self.progress, self.trainer
         figures, metric = epoch.validation, trainer.monitor
-        if figures and metric not in figures:
-            raise ConfigError(
-                "monitor", f"validation has no {metric}", f"Choose of {', '.join(figures)}."
-            )
-        improved = bool(figures) and better(metric, figures[metric], progress.best)
+        sound = bool(figures) and checkpoint.finite(figures["loss"])
+        improved = sound and better(metric, figures[metric], progress.best)
         if improved:
             progress.best = figures[metric]
             progress.best_epoch = [epoch.phase, epoch.epoch]
@@ -376,6 +373,8 @@ class Trainer:
         files.write_text(self.run_dir / "metrics.csv", text.getvalue())
 
     def _use_best(self) -> None:
+        if not self.best:
+            raise TlError("no epoch had a finite validation loss. Lower optimizer.learning_rate.")
         for variable, value in zip(self.shared.student.model.variables, self.best, strict=True):
             variable.assign(value)
 
