@@ -38,7 +38,7 @@ def wait_for(condition, process, seconds=90):
         time.sleep(0.005)
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818
     pass
 
 

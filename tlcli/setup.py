@@ -96,11 +96,7 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
             "early_stopping", "there is no validation image",
             "Give data.validation_fraction above 0, or early_stopping=null.",
         )  # fmt: skip
-    if monitored(job, manifest) == "mean_average_precision" and not manifest.multi_label:
-        raise ConfigError(
-            "monitor", "mean_average_precision is for several labels an image, and the data has one",
-            "Give accuracy, macro_f1, balanced_accuracy or loss.",
-        )  # fmt: skip
+    check_monitor(job, manifest)
     wanted = job.loss.multi_label
     if wanted is not None and wanted != manifest.multi_label:
         kinds = {True: "several labels an image", False: "one label an image"}
@@ -116,6 +112,19 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
         )  # fmt: skip
     if job.settings.sampler == "balanced" and manifest.multi_label:
         raise ConfigError("sampler", "several labels an image have no one class", "Give uniform.")
+
+
+def check_monitor(job: TrainJob, manifest: Manifest) -> None:
+    """Refuse to choose the best epoch by a figure that the data cannot have.
+
+    Raises:
+        ConfigError: The figure is one of several labels an image.
+    """
+    if monitored(job, manifest) == "mean_average_precision" and not manifest.multi_label:
+        raise ConfigError(
+            "monitor", "mean_average_precision is for several labels an image, the data has one",
+            "Give accuracy, macro_f1, balanced_accuracy or loss.",
+        )  # fmt: skip
 
 
 def _needs_features(job: TrainJob) -> bool:

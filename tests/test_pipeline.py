@@ -1,0 +1,69 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from tlcli.pipeline import Views, label_table, sample_uids, worker_count
+
+
+def test_uids_depend_on_the_id_alone():
+    first, second = sample_uids(["a", "b", "c"]), sample_uids(["c", "a"])
+    assert first.dtype == np.int64
+    assert (first[2], first[0]) == tuple(second)
+    assert len(set(sample_uids(map(str, range(10000))))) == 10000
+    # blake2b-64 of "a", so that caches and resumed runs of other machines fit.
+    assert sample_uids(["a"])[0] == int.from_bytes(
+        hashlib.blake2b(b"a", digest_size=8).digest(), "little", signed=True
+    )
+
+
+@pytest.fixture(scope="module")
+def views(config):
+    from tlcli.resize import Resize
+    from tlcli.settings import train_job
+
+    job = train_job(config("train", "augmentation=light", "data.images_per_class=8"))
+    manifest = job.data.manifest(0, None)
+    return Views(manifest, Resize(32, "crop", 1.0, True), job.augmentation, 3, 2)
+
+
+def streamed(views, replicas, span):
+    from tlcli.order import Order
+
+    rows = views.manifest.rows(0)
+    order = Order(len(rows), 12, 5, replicas)
+    labels = label_table(views.manifest, rows)
+    return order, list(views.stream(rows, labels, order, span, range(replicas)).as_numpy_iterator())
+
+
+def test_two_replicas_together_see_the_batch_of_one(views):
+    _, alone = streamed(views, 1, range(2, 6))
+    _, spread = streamed(views, 2, range(2, 6))
+    assert len(spread) == 2 * len(alone)
+    for index, batch in enumerate(alone):
+        pair = spread[2 * index : 2 * index + 2]
+        for key in ("images", "labels", "rows", "views"):
+            both = np.concatenate([p[key][p["weights"] > 0] for p in pair])
+            np.testing.assert_array_equal(both, batch[key])
+        assert {int(p["step"]) for p in pair} == {int(batch["step"])}
+
+
+def test_batches_come_in_the_order_of_the_steps_from_any_step(views):
+    order, later = streamed(views, 1, range(3, 6))
+    _, whole = streamed(views, 1, range(6))
+    assert [int(b["step"]) for b in whole] == list(range(6))
+    for batch, same in zip(later, whole[3:], strict=True):
+        np.testing.assert_array_equal(batch["images"], same["images"])
+        np.testing.assert_array_equal(batch["rows"], order.slice(int(batch["step"])).rows)
+
+
+def test_label_tables_are_one_hot(views):
+    rows = views.manifest.rows(0)
+    table = label_table(views.manifest, rows)
+    np.testing.assert_array_equal(table.argmax(1), views.manifest.labels[rows])
+    assert (table.sum(1) == 1).all()
+
+
+def test_workers():
+    assert worker_count(3) == 3
+    assert worker_count("auto") >= 1
