@@ -55,7 +55,8 @@ def test_both_notations_compose_alike(config, recipe):
     "path",
     [
         "a b=c", "it's", "a'b\\", "c\\'d", "{x}", "a,b c", "ümläut/日本", "#1", "a:b", "$HOME",
-        "$(x)", "50%", "~/x y", "(1)", "[x", "tr'ue,=", "\"q\"x'", "a\\b", "3", "true", "1e3", "x\\",
+        "$(x)", "50%", "~/x y", "(1)", "[x", "tr'ue,=", "\"q\"x'", "a\\b", "3", "true", "1e3",
+        "x\\",
     ],
 )  # fmt: skip
 def test_paths_arrive_as_typed(config, path):

@@ -70,7 +70,7 @@ def test_rows_of_json(name, pictures):
     assert code == 0
     assert set(row) == {"path", "label", "probability", "top"}
     assert row["path"] == str(path)
-    assert [t["label"] for t in row["top"]][0] == row["label"]
+    assert row["top"][0]["label"] == row["label"]
     assert sum(t["probability"] for t in row["top"]) == pytest.approx(1)
     (row,) = json.loads(name(path, "format=json", "top=1")[1])
     assert len(row["top"]) == 1

@@ -192,8 +192,8 @@ def test_several_labels_a_picture_end_to_end(
     picture = pictures / "round" / "0.png"
     predict.run(config("predict", picture, f"checkpoint={run_dir}", "format=json"))
     (row,) = json.loads(capsys.readouterr().out)
-    chosen = [t["label"] for t in row["top"]
-              if t["probability"] >= metadata["thresholds"][metadata["class_names"].index(t["label"])]]  # fmt: skip
+    least = dict(zip(metadata["class_names"], metadata["thresholds"], strict=True))
+    chosen = [t["label"] for t in row["top"] if t["probability"] >= least[t["label"]]]
     assert row["labels"] == chosen
 
 

@@ -1,0 +1,64 @@
+"""What each strategy freezes is the same afterwards, bit by bit; what it trains has moved."""
+
+import numpy as np
+import pytest
+
+from tlcli import options, train
+from tlcli.finetune import Block
+from tlcli.settings import train_job
+
+BLOCKS = [Block(n, (f"{n}_conv", f"{n}_norm")) for n in ("stem", "one", "two")] + [
+    Block("head", ("head_dense",))
+]
+TRAINED = {
+    "linear_probe": "head", "bitfit": "some", "partial": "some", "gradual": "all", "full": "all",
+    "lp_ft": "all", "l2_sp": "all", "discriminative": "all", "wise_ft": "all",
+}  # fmt: skip
+
+
+def option(config, name):
+    return options.build("finetune", config("train", f"finetune={name}")["finetune"])
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_phases_share_the_epochs(config, name):
+    phases = option(config, name).phases(BLOCKS, 12.0)
+    assert sum(p.epochs for p in phases) == pytest.approx(12)
+    layers = {layer for block in BLOCKS for layer in block.layers}
+    for phase in phases:
+        assert set(phase.rates) <= layers
+        assert all(rate > 0 for rate in phase.rates.values())
+        assert "head_dense" in phase.rates
+
+
+def trained(config, run_dir, name):
+    """Variables of the student before and after, by path, and the paths of its statistics."""
+    from tlcli import setup
+
+    # Without validation the last weights are kept, not those of the best epoch.
+    words = ("data.images_per_class=8", "batch_size=10", "epochs=2", "data.validation_fraction=0")
+    job = train_job(config("train", f"finetune={name}", f"run_dir={run_dir}", *words))
+    shared = setup.prepare(job)
+    before = {v.path: v.numpy().copy() for v in shared.student.model.variables}
+    run_dir.mkdir()
+    train.Trainer(shared, setup.phases(shared), run_dir).run(None)
+    return before, {v.path: v.numpy() for v in shared.student.model.variables}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_frozen_weights_and_statistics_stay(config, tmp_path, name):
+    before, after = trained(config, tmp_path / "run", name)
+    moved = {n for n in before if not np.array_equal(before[n], after[n])}
+    backbone = {n for n in before if not n.startswith("head")}
+    assert moved - backbone, "the head is trained by every strategy"
+    assert not {n for n in moved if "moving_" in n}
+    if TRAINED[name] == "head":
+        assert not moved & backbone
+    elif name == "bitfit":
+        assert {n.split("/")[-1] for n in moved & backbone} <= {"bias", "beta", "gamma"}
+    elif name == "partial":
+        assert not {n for n in moved if "block1" in n}
+        assert {n for n in moved if "block4" in n}
+    else:
+        kernels = {n for n in backbone if n.endswith("kernel")}
+        assert moved & kernels
