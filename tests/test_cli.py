@@ -31,7 +31,7 @@ def test_version_help_and_list(capsys):
 MISTAKES = [
     (["trian"], 2, "tl: command: there is no command 'trian'. Did you mean train?"),
     (["train", "backbone=tinny"], 2, "Did you mean tiny?"),
-    (["train", "bacbone=tiny"], 2, "tl train: bacbone: there is no such key. Did you mean backbone?"),
+    (["train", "bacbone=tiny"], 2, "tl train: bacbone: there is no such key. Did you mean backb"),
     (["train", "epoch=3"], 2, "Did you mean epochs?"),
     (["train", "optimizer.learning_rat=3"], 2, "Did you mean learning_rate?"),
     (["train", "epochs=abc"], 2, "tl train: epochs: got 'abc'. Give a number."),
