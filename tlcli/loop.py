@@ -245,6 +245,8 @@ class Loop:
             }  # fmt: skip
             return self._step(batch)
 
+        # A step has no control flow on tensors; converting its source takes longer than tracing it.
+        one = tf.autograph.experimental.do_not_convert(one)
         shape = (None, self.replicas, self.parts.order.local_size)
         signature = [tf.TensorSpec(shape, kind) for kind in (tf.int64, tf.int64, tf.float32)]
 
@@ -268,6 +270,8 @@ class Loop:
             batch = dict(batch)
             batch["inputs"] = [batch["images"]]
             return self._step(batch)
+
+        one = tf.autograph.experimental.do_not_convert(one)
 
         @tf.function(reduce_retracing=True)
         def run(iterator: Any, count: Any) -> Any:
