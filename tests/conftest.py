@@ -1,3 +1,4 @@
+import logging
 import os
 import subprocess
 import sys
@@ -5,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+import tlcli  # noqa: F401 - sets what TensorFlow reads when it is imported
 
 ROOT = Path(__file__).parent.parent
 FEW = ("data.images_per_class=8", "batch_size=10")
@@ -16,6 +19,19 @@ def _own_caches(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     os.environ["XDG_CACHE_HOME"] = str(home / "cache")
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+
+@pytest.fixture(autouse=True)
+def _plain_log():
+    """Undo what a command did to the log, so that tests do not hear of each other."""
+    yield
+    for name in ("tlcli", "tlcli.fold"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def composed(command, *words):

@@ -85,7 +85,9 @@ def test_a_file_that_is_no_picture_has_an_error_and_the_rest_their_answers(
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 1
     assert [set(r) for r in rows[1:3]] == [{"path", "error"}] * 2
-    assert rows[0] == rows[3]
+    # In a batch its neighbours decide how sums are rounded.
+    assert rows[0]["label"] == rows[3]["label"]
+    assert rows[0]["probability"] == pytest.approx(rows[3]["probability"], abs=1e-6)
     code, out = name(good, bad, "format=csv")
     table = list(csv.DictReader(io.StringIO(out)))
     assert (table[0]["label"], table[0]["error"]) == (rows[0]["label"], "")

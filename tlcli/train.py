@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import math
 import os
 import signal
 import time
@@ -250,8 +251,6 @@ class Trainer:
         for index, phase in enumerate(self.phases):
             if index >= self.progress.phase:
                 self.progress.phase = index
-                import math
-
                 if index == len(self.phases) - 1 and not self.start_weights:
                     self.start_weights = [v.numpy() for v in self.shared.student.model.variables]
                 self.trainer = PhaseTrainer(self.shared, phase, index, math.ceil(first))
@@ -273,7 +272,7 @@ class Trainer:
         self.bar = console.Bar(trainer.total_steps)
         done = time.monotonic()
         try:
-            for epoch in trainer.epochs(progress, lambda step: self._between(step)):
+            for epoch in trainer.epochs(progress, self._between):
                 row = self._judge(epoch)
                 self.bar.close()
                 passed = time.monotonic() - done
