@@ -24,7 +24,9 @@ class Command:
         module: Where its `run(config)` lives.
         help: First line of its help.
         example: A line to copy.
-        schema: "train", or the name of its class in tlcli.settings.
+        schema: "train"; the name of its class in tlcli.settings; or "train+" and that name for a
+            command that takes all of `tl train` and keys of its own (its YAML names train.yaml in
+            its defaults).
         config: Its primary YAML.
     """
 
@@ -139,6 +141,10 @@ def check(word: str, config: dict[str, Any]) -> Any:
     schema = COMMANDS[word].schema
     if schema == "train":
         return settings.train_job(config)
+    if schema.startswith("train+"):
+        own, train = settings.parted(getattr(settings, schema.removeprefix("train+")), config)
+        settings.train_job(train)
+        return own
     own = {k: v for k, v in config.items() if k not in options.GROUPS}
     for group in options.GROUPS:
         if "name" in (config.get(group) or {}):
@@ -202,11 +208,13 @@ def command_help(word: str) -> str:
         return "\n".join([*lines, f"Groups: {', '.join(GROUPS)}"]) + "\n"
     text = (config_root() / f"{command.config}.yaml").read_text(encoding="utf-8")
     body = text.partition("_self_\n")[2]
-    if command.schema == "train":
+    if command.schema.startswith("train"):
         lines += ["config=NAME|FILE   a recipe (tl list experiment) or a YAML file of yours", ""]
         lines += ["Groups (group=option picks, group.key=value sets):"]
         lines += [f"  {group:<14} {_options(group)}" for group in GROUPS]
     lines += ["", "Keys, their defaults and meanings:", *(f"  {k}" for k in body.split("\n") if k)]
+    if command.schema.startswith("train+"):
+        lines += ["", "and every key of tl train (tl train --help)."]
     lines += ["", "Hydra: -m sweeps, --cfg job shows the configuration, --config-dir adds options."]
     return "\n".join(lines) + "\n"
 

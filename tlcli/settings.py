@@ -159,6 +159,18 @@ def cache_folder(given: str | None) -> Path:
     return Path(base).expanduser() / "tl"
 
 
+def parted(cls: type, config: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A command's own settings, and the rest: the configuration of a training it works on.
+
+    Args:
+        cls: Dataclass of the command's own keys.
+        config: Composed configuration of the command.
+    """
+    names = {field.name for field in dataclasses.fields(cls)}
+    own = options.build_dataclass(cls, {k: v for k, v in config.items() if k in names}, "")
+    return own, {k: v for k, v in config.items() if k not in names}
+
+
 @dataclass(frozen=True)
 class TrainJob:
     """A checked training: settings, an option object a group, the plain values they came from."""
