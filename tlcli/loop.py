@@ -328,9 +328,10 @@ def set_trainable(model: Any, rates: Any, only: str, batch_norm: str) -> dict[st
     Args:
         model: The student.
         rates: Multiplier by layer name; others are frozen.
-        only: "all", or "bias_norm" for biases and normalisation alone.
+        only: "all", "bias_norm" for biases and normalisation alone, "lora" for factors alone.
         batch_norm: "frozen" keeps the backbone's statistics and factors; "train" moves them.
     """
+    from tlcli.lora import has_factors
     from tlcli.model import is_batch_norm, is_head, leaf_layers
 
     found: dict[str, float] = {}
@@ -341,11 +342,21 @@ def set_trainable(model: Any, rates: Any, only: str, batch_norm: str) -> dict[st
             inner = rates.get(leaf.name, rate)
             frozen_norm = is_batch_norm(leaf) and batch_norm != "train" and not is_head(layer)
             owners[leaf.name] = inner
-            leaf.trainable = bool(inner) and not frozen_norm
+            idle = only == "lora" and not is_head(layer) and not has_factors(leaf)
+            leaf.trainable = bool(inner) and not frozen_norm and not idle
+            if getattr(leaf, "lora_enabled", False):
+                # Keras set this to false, and a layer that is trainable already does not undo it.
+                leaf._kernel.trainable = leaf.trainable and only != "lora"
     for layer in model.layers:
         for variable in layer.trainable_variables:
-            name = variable.path.split("/")[-1]
-            norm_or_bias = name in ("bias", "gamma", "beta")
-            if only == "all" or norm_or_bias or is_head(layer):
+            if is_head(layer) or _is_wanted(variable, only):
                 found[variable.path] = rates.get(layer.name, 0.0) or owners.get(layer.name, 0.0)
     return found
+
+
+def _is_wanted(variable: Any, only: str) -> bool:
+    from tlcli.lora import is_factor
+
+    if only == "lora":
+        return is_factor(variable)
+    return only == "all" or variable.path.split("/")[-1] in ("bias", "gamma", "beta")

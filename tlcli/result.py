@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import checkpoint, console, files, fused_batch_norm, graph, metrics, teach
+from tlcli import checkpoint, console, files, fused_batch_norm, graph, lora, metrics, teach
 from tlcli.data import TEST, VALIDATION
 from tlcli.evaluate import score
 
@@ -61,15 +61,15 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
 
 
 def plain_model(run: Any) -> Any:
-    """The student as the checkpoint will rebuild it: float32, whatever it was trained in."""
+    """The student as the checkpoint will rebuild it: float32, low-rank factors merged."""
     config = run.job.config
-    if keras.config.dtype_policy().name == "float32":
+    if keras.config.dtype_policy().name == "float32" and not lora.has_factors(run.student.model):
         return run.student.model
     facts: dict[str, Any] = {}
     classes = len(run.manifest.class_names)
     model = checkpoint.rebuild(config, facts, classes, run.student.resize)
-    for new, old in zip(model.variables, run.student.model.variables, strict=True):
-        new.assign(old.numpy())
+    for variable, value in zip(model.variables, lora.plain_values(run.student.model), strict=True):
+        variable.assign(value)
     return model
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import cache, graph, model
+from tlcli import cache, graph, lora, model
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.errors import ConfigError, DataError
 from tlcli.finetune import Block, Phase
@@ -186,8 +186,15 @@ def attach_method(run: Run) -> None:
 
 
 def phases(run: Run) -> tuple[Phase, ...]:
-    """The phases of the run's strategy; those without length are left out."""
+    """The phases of the run's strategy; those without length are left out.
+
+    Low-rank factors that a phase needs are put into the student, before any state is read back.
+    """
     found = run.job.finetune.phases(block_names(run.student.model), run.job.settings.epochs)
+    with run.strategy.scope():
+        for phase in found:
+            if phase.lora is not None:
+                lora.attach(run.student.model, phase.lora, run.job.settings.seed)
     return tuple(phase for phase in found if phase.epochs > 0)
 
 

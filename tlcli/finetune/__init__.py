@@ -28,6 +28,22 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """Low-rank factors beside kernels: each computes with kernel + scale * A B.
+
+    Attributes:
+        rank: Columns of A and rows of B.
+        scale: Factor of their product.
+        targets: Regular expressions of whole layer names or paths; None takes all dense layers and
+            1x1 convolutions of the backbone.
+    """
+
+    rank: int
+    scale: float
+    targets: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
 class Phase:
     """One part of the training.
 
@@ -37,10 +53,12 @@ class Phase:
         rates: Multiplier of the phase's learning rate by layer name; a layer that is not named is
             frozen.
         rate: Multiplier of the optimizer's learning rate.
-        only: "all" weights of those layers, or "bias_norm": biases and normalisation alone.
+        only: "all" weights of those layers, "bias_norm": biases and normalisation alone, or
+            "lora": low-rank factors alone. The head is trained whole.
         start_penalty: Factor of half the squared distance of the backbone's weights from where the
             phase began.
         head_penalty: Factor of half the squared weights of the head.
+        lora: Factors that this phase and later ones compute with, or None.
     """
 
     name: str
@@ -50,6 +68,7 @@ class Phase:
     only: str = "all"
     start_penalty: float = 0.0
     head_penalty: float = 0.0
+    lora: Lora | None = None
 
 
 def rates_by_block(
