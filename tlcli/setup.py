@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import cache, graph, lora, model
+from tlcli import block_table, cache, graph, lora, model
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.errors import ConfigError, DataError
 from tlcli.finetune import Block, Phase
@@ -208,7 +208,7 @@ def block_names(student: Any) -> list[Block]:
 
 
 def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
-    """What will happen, in at most fifteen lines."""
+    """What will happen, a few lines and a table of blocks a phase."""
     job, manifest, settings = run.job, run.manifest, run.job.settings
     counts = [len(manifest.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
     shown = ", ".join(f"{n} {s}" for n, s in zip(counts, SPLIT_NAMES, strict=True))
@@ -220,7 +220,7 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
         backbone_line(run),
         f"head       {names['head']}; batch norm {run.batch_norm}; "
         f"{keras.config.dtype_policy().name}; best epoch by {monitored(job, manifest)}",
-        *(phase_line(run, index, phase) for index, phase in enumerate(chosen[:6])),
+        *(line for i, phase in enumerate(chosen[:6]) for line in phase_lines(run, i, phase)),
     ]
     if len(chosen) > 6:
         lines.append(f"           … {len(chosen) - 6} more phases")
@@ -248,8 +248,8 @@ def backbone_line(run: Run) -> str:
     )
 
 
-def phase_line(run: Run, index: int, phase: Phase) -> str:
-    """What a phase trains, how long, how fast, and what is computed once for it."""
+def phase_lines(run: Run, index: int, phase: Phase) -> list[str]:
+    """How long and how fast a phase is, what is computed once for it, and a table of its blocks."""
     from tlcli.loop import set_trainable
 
     job = run.job
@@ -258,16 +258,17 @@ def phase_line(run: Run, index: int, phase: Phase) -> str:
     trained = model.count(v for v in run.student.model.trainable_variables if v.path in rates)
     order = make_order(run, run.manifest.rows(TRAIN), 0)
     rate = job.optimizer.scaled_rate(order.batch_size) * phase.rate
-    span = sorted({rate * multiplier for multiplier in rates.values()}) or [0.0]
-    rate_text = f"{span[0]:.2g}" + (f"…{span[-1]:.2g}" if len(span) > 1 else "")
+    span = [rate * multiplier for multiplier in rates.values()] or [0.0]
     frozen = frozen_split(run.student).prefix is not None
     repeats = run.train_views.finite is not None and job.settings.cache not in ("off", False)
     cut = "frozen part cached" if frozen and repeats else "frozen part each step"
-    return (
+    line = (
         f"phase {index + 1}    {phase.name}: {trained:,} of {total:,} numbers, "
         f"{order.total_steps(phase.epochs)} steps ({phase.epochs:.3g} epochs), "
-        f"rate {rate_text}{', ' + cut if frozen else ''}"
+        f"rate {block_table.rate_text((min(span), max(span)))}{', ' + cut if frozen else ''}"
     )
+    table = [str(row) for row in block_table.rows(run.student.model, rates, rate)]
+    return [line, block_table.HEADER, *table]
 
 
 def augmentation_text(run: Run) -> str:
