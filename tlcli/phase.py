@@ -228,15 +228,17 @@ class PhaseTrainer:
             # The frozen part runs in the step; its layers are constant, so the result is the same.
             self.loop.parts.suffix = _joined(self.split)
         steps = self.loop.from_stream()
+        add = run.teacher.feed() if run.teacher is not None else None
         state: dict[str, Any] = {"next": -1, "iterator": None}
 
         def dataset(context: Any, start: int) -> Any:
             local = run.strategy.num_replicas_in_sync // context.num_input_pipelines
             first = context.input_pipeline_id * local
-            return run.train_views.stream(
+            batches = run.train_views.stream(
                 self.rows, self.labels, self.order, range(start, self.total_steps),
                 range(first, first + local),
             )  # fmt: skip
+            return batches if add is None else batches.map(add).prefetch(2)
 
         def feed(first: int, last: int) -> Any:
             if state["next"] != first:

@@ -43,6 +43,10 @@ class Attached:
         found: dict[str, Any] = self.built.compute(run.train_views, rows, count)
         return found
 
+    def feed(self) -> Any:
+        """What adds the teacher's signals to a batch inside tf.data, or None."""
+        return self.built.feed()
+
     def plan_lines(self) -> list[str]:
         """The teacher and the method, for the plan."""
         value, where = self.accuracy

@@ -195,3 +195,50 @@ def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsy
     assert 0 <= facts["fidelity"]["agreement"] <= 1
     assert checkpoint.is_finished(run / "control")
     assert checkpoint.read_run(run / "control").metadata["teacher"] is None
+
+
+def test_stored_outputs_serve_tables_and_streams_like_the_teacher_itself(student, tmp_path):
+    words = ["augmentation=light", "augmentation.views=4", "epochs=5"]
+    store = f"teacher.cache={tmp_path / 'store'}"
+    online, shown, first = weights_after(student(*words, "teacher.cache=off"), 12)
+    tables, seen, second = weights_after(student(*words, store), 12)
+    stream, read, third = weights_after(student(*words, store, "cache=off"), 12)
+    assert [t.source for t in (first, second, third)] == ["streamed", "cached", "streamed"]
+    for figures in (seen, read):
+        np.testing.assert_allclose(figures, shown, atol=1e-6, rtol=1e-6)
+    for weights in (tables, stream):
+        for a, b in zip(online, weights, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_stream_takes_the_stored_outputs_not_the_teacher(student, tmp_path):
+    words = ["augmentation=light", "augmentation.views=2", "cache=off", "epochs=2"]
+    words += [f"teacher.cache={tmp_path / 'store'}"]
+    run = student(*words)
+    store = run.teacher.built.kept.filled()
+    items = np.arange(store.items)
+    expected = store.gather(items)["teacher_logits"]
+    views = run.train_views.stream(
+        run.manifest.rows(0), np.zeros(len(run.manifest.rows(0)), np.int64),
+        phase_order(run), range(2), range(1),
+    )  # fmt: skip
+    for batch in views.map(run.teacher.feed()):
+        places = batch["rows"].numpy() + batch["views"].numpy() * len(run.manifest.rows(0))
+        np.testing.assert_array_equal(batch["teacher_logits"], expected[places])
+        found = run.teacher.built.model(batch["images"], training=False).numpy()
+        np.testing.assert_allclose(batch["teacher_logits"], found, atol=1e-5)
+
+
+def phase_order(run):
+    from tlcli.phase import make_order
+
+    return make_order(run, run.manifest.rows(0), 0)
+
+
+def test_a_store_of_other_views_is_refused(student, tmp_path):
+    words = ["augmentation=light", f"teacher.cache={tmp_path / 'store'}"]
+    weights_after(student(*words, "augmentation.views=2"), 1)
+    with pytest.raises(ConfigError, match=r"differ in: .*seed \(0, now 1\)"):
+        student(*words, "augmentation.views=2", "seed=1", "data.images_per_class=16")
+    with pytest.raises(ConfigError, match="never come again"):
+        student(*words, "augmentation.views=2", "augmentation.mixup=0.5")

@@ -6,12 +6,14 @@ Each option has
     minimum_accuracy: float | None
         field; validation accuracy below which the training is refused; null asks for more than
         chance
-    cache: "auto" | "off"       field; whether the teacher's outputs may be computed once
+    cache: "auto" | "off" | folder
+        field of those that are run (see `_common.Computed`); where outputs are stored
 
     def build(self, target: Target) -> built teacher (see `_network.NetworkTeacher`)
         Reads the teacher, brings its classes into the student's order, freezes it. A built teacher
-        gives `outputs(batch)` in the step, `compute(views, rows, count)` for tables,
-        `logits(views, rows)` for figures, `reference()` for metadata, `label` for the plan.
+        gives `outputs(batch)` in the step, `compute(views, rows, count)` for tables, `feed()` for
+        what tf.data adds to a batch (or None), `logits(views, rows)` for figures, `reference()`
+        for metadata, `label` for the plan.
 """
 
 from dataclasses import dataclass

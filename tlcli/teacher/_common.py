@@ -12,11 +12,9 @@ class Base:
 
     Attributes:
         minimum_accuracy: Least validation accuracy, in [0, 1]; None asks for more than chance.
-        cache: "auto" computes the teacher's outputs once where views repeat, "off" never does.
     """
 
     minimum_accuracy: float | None
-    cache: Literal["auto", "off"]
 
     is_teacher: ClassVar[bool] = True
 
@@ -26,3 +24,30 @@ class Base:
             least is None or 0 <= least <= 1,
             "teacher.minimum_accuracy", least, "Give a number in [0, 1], or null.",
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Computed(Base):
+    """What all teachers share that are run on images.
+
+    Attributes:
+        cache: "auto" stores the teacher's outputs in the cache folder where views repeat, "off"
+            computes them in each step; or a folder of their own.
+        cache_format: "float32" is exact, "float16" is half of it; "top_k" keeps the likeliest
+            classes and spreads the rest over the others (Shen & Xing 2022, arXiv:2112.01528);
+            "auto" is float32 up to 256 classes and top_k above.
+        cache_mass: Share of probability, in (0, 1), that top_k keeps in the mean.
+        cache_classes: Most classes that top_k keeps.
+    """
+
+    cache: str
+    cache_format: Literal["auto", "float32", "float16", "top_k"]
+    cache_mass: float
+    cache_classes: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        mass, most = self.cache_mass, self.cache_classes
+        require(self.cache, "teacher.cache", self.cache, "Give auto, off or a folder.")
+        require(0 < mass < 1, "teacher.cache_mass", mass, "Give a number in (0, 1).")
+        require(most >= 1, "teacher.cache_classes", most, "Give 1 or more.")

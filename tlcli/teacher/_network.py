@@ -16,6 +16,7 @@ from tlcli.errors import ConfigError
 from tlcli.model import build_student, is_batch_norm
 from tlcli.options import nearest
 from tlcli.teacher import Target
+from tlcli.teacher._kept import Kept
 from tlcli.teacher._layers import ChosenClasses, ResizeImages
 
 BATCH = 128
@@ -52,10 +53,11 @@ class NetworkTeacher:
         shapes: Shape of each signal by name, without batch.
         norms: Offset and absolute scale of the BatchNorm behind each pre-activation, or empty.
         parameters, flops: Of the network.
-        tabular: Whether its outputs over finite views are worth a table.
+        kept: Its outputs over finite views.
+        tabular: Whether they are worth a table in memory.
     """
 
-    def __init__(self, network: Network, target: Target, keep: bool) -> None:
+    def __init__(self, network: Network, target: Target, option: Any) -> None:
         self.label, self.target = network.label, target
         self._reference = network.reference
         self.model, self.names, self.norms = _signals(network, target)
@@ -67,14 +69,10 @@ class NetworkTeacher:
         classifier = keras.Model(network.images, network.logits)
         self.parameters = graph.parameters(classifier)
         self.flops = graph.flops(classifier)
-        self.tabular = keep and self._fits()
-
-    def _fits(self) -> bool:
-        if not MAPS & self.target.needs:
-            return True
-        count = self.target.views.finite
-        size = cache.table_bytes(self.model, len(self.target.rows) * (count or 1))
-        return size <= self.target.memory
+        self.call = tf.function(lambda images: tf.nest.flatten(self.model(images, training=False)))
+        identity = "" if option is None else cache.weights_hash(self.model.variables)
+        self.kept = Kept(option, target, self.shapes, self.call, identity)
+        self.tabular = option is not None and option.cache != "off" and self.kept.fits
 
     def outputs(self, batch: dict[str, Any]) -> Outputs:
         """Signals of a batch: from tables where the batch has them, else of its images."""
@@ -94,8 +92,11 @@ class NetworkTeacher:
 
     def compute(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
         """Tables of all signals by name, arrays (count * rows, ...)."""
-        arrays = self.target.tables.outputs(self.model, views, rows, count, BATCH)
-        return dict(zip(self.names, arrays, strict=True))
+        return self.kept.table(views, rows, count)
+
+    def feed(self) -> Any:
+        """What adds its outputs to a batch inside tf.data, or None when the step computes them."""
+        return self.kept.lookup()
 
     def logits(self, views: Any, rows: Any) -> Any:
         """float32 (rows, classes)."""

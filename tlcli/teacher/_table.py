@@ -61,7 +61,7 @@ class TableTeacher:
     names = ("teacher_logits",)
     norms: tuple[Any, ...] = ()
     tabular = True
-    parameters = flops = None
+    parameters = flops = kept = None
 
     def __init__(self, stored: Stored, target: Target) -> None:
         self.stored, self.target = stored, target
@@ -78,6 +78,10 @@ class TableTeacher:
     def compute(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
         """The table of some rows, arrays (rows, classes); there is one view."""
         return {"teacher_logits": self.logits(views, rows)}
+
+    def feed(self) -> Any:
+        """None: a step finds its rows."""
+        return None
 
     def logits(self, views: Any, rows: Any) -> Any:
         """float32 (rows, classes), or None where the file lacks a row."""

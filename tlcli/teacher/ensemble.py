@@ -6,11 +6,11 @@ from typing import Any, Literal
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import keras
 from tlcli.teacher import Target
-from tlcli.teacher._common import Base
+from tlcli.teacher._common import Computed
 
 
 @dataclass(frozen=True)
-class Teacher(Base):
+class Teacher(Computed):
     """The weighted mean of what several runs say; their classes are matched by name.
 
     Attributes:
@@ -51,7 +51,7 @@ class Teacher(Base):
                 "Give teacher.mean=logits.",
             )  # fmt: skip
         with float32_policy():
-            return NetworkTeacher(self._network(target), target, self.cache == "auto")
+            return NetworkTeacher(self._network(target), target, self)
 
     def _network(self, target: Target) -> Any:
         from tlcli.teacher._layers import MeanLogits, MeanProbabilities
@@ -61,7 +61,7 @@ class Teacher(Base):
         logits, references = [], []
         for index, path in enumerate(self.runs):
             network = run_network(path, target, f"teacher.runs[{index}]")
-            model = NetworkTeacher(network, target, False).model
+            model = NetworkTeacher(network, target, None).model
             member = keras.Model(model.inputs, model.outputs[0], name=f"member_{index}")
             logits.append(member(images))
             references.append(network.reference)

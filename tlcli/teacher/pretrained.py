@@ -8,11 +8,11 @@ from tlcli import options
 from tlcli.errors import ConfigError
 from tlcli.lazy import keras
 from tlcli.teacher import Target
-from tlcli.teacher._common import Base
+from tlcli.teacher._common import Computed
 
 
 @dataclass(frozen=True)
-class Teacher(Base):
+class Teacher(Computed):
     """A backbone option with the 1,000-class head that its weights come with.
 
     Attributes:
@@ -35,7 +35,7 @@ class Teacher(Base):
         from tlcli.teacher._network import NetworkTeacher, float32_policy
 
         with float32_policy():
-            return NetworkTeacher(self._network(target), target, self.cache == "auto")
+            return NetworkTeacher(self._network(target), target, self)
 
     def _network(self, target: Target) -> Any:
         from tlcli import cache

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlcli.teacher import Target
-from tlcli.teacher._common import Base
+from tlcli.teacher._common import Computed
 
 
 @dataclass(frozen=True)
-class Teacher(Base):
+class Teacher(Computed):
     """A finished run; its classes are matched to the student's by name.
 
     Attributes:
@@ -28,4 +28,4 @@ class Teacher(Base):
 
         with float32_policy():
             network = run_network(self.path, target, "teacher.path")
-            return NetworkTeacher(network, target, self.cache == "auto")
+            return NetworkTeacher(network, target, self)
