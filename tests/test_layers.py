@@ -15,7 +15,7 @@ LAYERS = (
     {"options", "files", "resize", "order", "gradients", "metrics", "graph", "imagenet", "tta",
      "hdf5"},
     {*GROUPS, "weights", "recipe", "fold", "fused_batch_norm"},
-    {"model", "block_table", "lora", "pipeline", "settings", "console"},
+    {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint"},
     {"phase", "evaluate"},
     {"setup", "teach", "listing", "predict"},

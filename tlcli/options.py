@@ -87,6 +87,54 @@ def option_class(group: str, name: str) -> type:
     raise ConfigError(where, f"no {group} is called {name!r}", nearest(str(name), [*known, *extra]))
 
 
+def defaults(group: str, name: str, where: str = "") -> dict[str, Any]:
+    """Values of an option's YAML, plain.
+
+    Args:
+        group: One of GROUPS.
+        name: Of the YAML file.
+        where: Dotted place of the name, for messages; the group's own where it is left out.
+
+    Raises:
+        ConfigError: No such file.
+    """
+    from omegaconf import OmegaConf
+
+    folders = [config_root(), *plugin_config_dirs()]
+    known = {path.stem: path for root in folders for path in (root / group).glob("*.yaml")}
+    if name not in known:
+        problem = f"no {group} is called {name!r}"
+        raise ConfigError(where or f"{group}.name", problem, nearest(str(name), known))
+    return typing.cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(known[name])))
+
+
+def overridden(
+    group: str, values: Mapping[str, Any], changes: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """A group's values with some changed; another `name` starts from that option's YAML.
+
+    Args:
+        group: One of GROUPS.
+        values: As composed.
+        changes: Keys of the option, perhaps its name.
+        where: Dotted place of the changes, for messages.
+
+    Raises:
+        ConfigError: What `build` refuses, told at that place.
+    """
+    base = dict(values)
+    if changes.get("name", values["name"]) != values["name"]:
+        base = defaults(group, changes["name"], f"{where}.name")
+        changes = {k: v for k, v in changes.items() if k != "name"}
+    found = {**base, **changes}
+    try:
+        build(group, found)
+    except ConfigError as error:
+        place = where + error.where.removeprefix(group)
+        raise type(error)(place, error.problem, error.remedy) from None
+    return found
+
+
 def build(group: str, values: Mapping[str, Any]) -> Any:
     """The checked option object of a group.
 

@@ -74,6 +74,8 @@ class Train:
     save_every: str
     on_nan: Literal["stop", "skip"]
     control: bool
+    generations: int
+    assistants: tuple[dict[str, Any], ...]
     plan_only: bool
     workers: int | Literal["auto"]
     resume: str | None
@@ -94,6 +96,8 @@ class Train:
         )
         fraction = self.crop_fraction
         require(0 < fraction <= 1, "crop_fraction", fraction, "Give a number in (0, 1].")
+        count = self.generations
+        require(1 <= count <= 100, "generations", count, "Give a number from 1 to 100.")
         require(0 <= self.seed < 2**31, "seed", self.seed, "Give a number from 0 to 2147483647.")
         stop = self.early_stopping
         require(stop is None or stop >= 1, "early_stopping", stop, "Give 1 or more, or null.")
@@ -213,7 +217,18 @@ def _check_together(job: TrainJob) -> None:
     """Refuse options that contradict each other."""
     needs_teacher = getattr(job.distillation, "needs_teacher", False)
     has_teacher = getattr(job.teacher, "is_teacher", False)
-    if needs_teacher and not has_teacher:
+    settings = job.settings
+    if settings.generations > 1 and not needs_teacher:
+        raise ConfigError(
+            "generations", "each learns from the one before, and the method has no teacher",
+            "Give distillation=kd, or generations=1.",
+        )  # fmt: skip
+    if settings.assistants and not has_teacher:
+        raise ConfigError(
+            "assistants", "they stand between a teacher and the student, and there is no teacher",
+            "Give teacher=run teacher.path=RUN, or assistants=[].",
+        )  # fmt: skip
+    if needs_teacher and not has_teacher and settings.generations == 1:
         raise ConfigError(
             "teacher", f"distillation={job.config['distillation']['name']} learns from a teacher, "
             "and there is none", "Give teacher=run teacher.path=RUN, or distillation=none."
@@ -223,5 +238,5 @@ def _check_together(job: TrainJob) -> None:
             "distillation", "there is a teacher that nothing learns from",
             "Give distillation=kd, or teacher=none.",
         )  # fmt: skip
-    if job.settings.control and not has_teacher:
+    if settings.control and job.config["distillation"]["name"] == "none":
         raise ConfigError("control", "there is no teacher to compare with", "Give control=false.")

@@ -2,13 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from tlcli import cache, graph, metrics, options
+from tlcli import cache, graph, metrics
 from tlcli.data import TEST, TRAIN, VALIDATION
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.errors import ConfigError
@@ -281,22 +280,6 @@ def fidelity_line(found: Mapping[str, Any]) -> str:
 
 
 # ---- control --------------------------------------------------------------------------------
-
-
-def control_config(config: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
-    """The same training without its teacher.
-
-    Args:
-        config: Of the distilled run.
-        run_dir: Where the control goes.
-    """
-    from omegaconf import OmegaConf
-
-    found = dict(config)
-    for group in ("distillation", "teacher"):
-        path = options.config_root() / group / "none.yaml"
-        found[group] = OmegaConf.to_container(OmegaConf.load(path))
-    return {**found, "control": False, "resume": None, "run_dir": str(run_dir)}
 
 
 def control_lines(distilled: Mapping[str, Any], control: Mapping[str, Any]) -> list[str]:

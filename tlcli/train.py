@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tlcli import checkpoint, console, files
+from tlcli import chain, checkpoint, console, files
 from tlcli.errors import ConfigError, TlError
 from tlcli.settings import Every, TrainJob, train_job
 
@@ -52,7 +52,7 @@ def run(config: Mapping[str, Any]) -> int:
     distilled = (
         checkpoint.read_json(run_dir / "metrics.json")
         if checkpoint.is_finished(run_dir)
-        else train(job, run_dir)
+        else train_chain(job, run_dir)
     )
     if job.settings.control and not job.settings.plan_only:
         _train_control(job, run_dir, distilled)
@@ -72,7 +72,7 @@ def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -
 
     folder = run_dir / "control"
     console.say("control    the same student without its teacher")
-    found = train(train_job(teach.control_config(job.config, folder)), folder)
+    found = train(train_job(chain.without_teacher(job.config, folder)), folder)
     for line in teach.control_lines(distilled, found):
         console.say(line)
 
@@ -141,6 +141,30 @@ def differences(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, Any
             found += differences(old.get(key), new.get(key), place)
         return found
     return [] if old == new else [(where, old, new)]
+
+
+def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
+    """Train what comes before the run, where it is not done, then the run; gives its metrics."""
+    earlier, own = chain.stages(job.config, run_dir)
+    if not earlier:
+        return train(job, run_dir)
+    check_same_config(job, run_dir)
+    names = ", ".join(stage.title for stage in earlier)
+    console.say(f"chain      {names}, then the run")
+    if not job.settings.plan_only:
+        make_run_dir(run_dir)
+        # A run that stops before its own training is gone on with like any other.
+        files.write_json(run_dir / "config.json", dict(job.config))
+    for stage in earlier:
+        part = train_job(stage.config)
+        check_same_config(part, stage.folder)
+        if not checkpoint.is_finished(stage.folder):
+            console.say(f"chain      {stage.title}")
+            train(part, stage.folder)
+        if job.settings.plan_only:
+            return {}
+    console.say("chain      the run")
+    return train(replace(train_job(own), config=job.config), run_dir)
 
 
 def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:

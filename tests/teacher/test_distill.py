@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import checkpoint, compose, evaluate, options, setup, teach, train
+from tlcli import chain, checkpoint, compose, evaluate, options, setup, teach, train
 from tlcli.data import TEST, VALIDATION
 from tlcli.errors import ConfigError
 from tlcli.phase import PhaseTrainer
@@ -156,7 +156,7 @@ def test_control_is_the_same_training_without_a_teacher(fit, configure, teacher,
         "hardware=cpu", "batch_size=64", "epochs=1", "distillation=kd", "teacher=run",
         f"teacher.path={teacher}", "control=true", f"cache_dir={teacher.parent}/cache",
     )  # fmt: skip
-    control = teach.control_config(config, tmp_path / "control")
+    control = chain.without_teacher(config, tmp_path / "control")
     changed = {k for k in config if config[k] != control[k]}
     assert changed == {"distillation", "teacher", "control", "run_dir"}
     assert train_job(control).settings.control is False

@@ -41,7 +41,10 @@ def cut(model: Any, output_layer: str | None) -> Any:
             "backbone.output_layer", f"no layer is called {output_layer!r}",
             nearest(output_layer, layers),
         )  # fmt: skip
-    return keras.Model(model.inputs, layers[output_layer].output, name=model.name)
+    from tlcli import graph
+
+    # A layer's own `output` may be of another graph, where the images were no Input.
+    return keras.Model(model.inputs, graph.layer_output(model, output_layer), name=model.name)
 
 
 def replay(

@@ -125,18 +125,7 @@ def _built(where: str, given: dict[str, Any]) -> Any:
     from tlcli import options
 
     name = given.pop("name")
-    folder = options.config_root() / "distillation"
-    known = {path.stem: path for path in folder.glob("*.yaml")} | {
-        path.stem: path
-        for root in options.plugin_config_dirs()
-        for path in (root / "distillation").glob("*.yaml")
-    }
-    if name not in known:
-        remedy = options.nearest(name, known.keys() - {"sum", "none"})
-        raise ConfigError(f"{where}.name", f"no distillation is called {name!r}", remedy)
-    from omegaconf import OmegaConf
-
-    defaults: Any = OmegaConf.to_container(OmegaConf.load(known[name]))
+    defaults = options.defaults("distillation", name, f"{where}.name")
     try:
         return options.build("distillation", {**defaults, **given})
     except ConfigError as error:

@@ -1,0 +1,170 @@
+"""Students in a row: born-again generations and teacher assistants."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tlcli import chain, checkpoint, evaluate, train
+from tlcli.errors import ConfigError
+from tlcli.settings import train_job
+
+SHORT = (
+    "data.images_per_class=8", "batch_size=20", "epochs=2", "calibrate=false", "save_every=2steps",
+    "finetune=full", "distillation=born_again", "validate_every=2",
+)  # fmt: skip
+
+
+class Interrupted(Exception):  # noqa: N818
+    pass
+
+
+@pytest.fixture(scope="module")
+def generations(config, tmp_path_factory):
+    """A finished chain of three."""
+    run_dir = tmp_path_factory.mktemp("chain") / "run"
+    assert train.run(config("train", f"run_dir={run_dir}", "generations=3", *SHORT)) == 0
+    return run_dir
+
+
+def facts(run_dir):
+    return json.loads((Path(run_dir) / "metadata.json").read_text())
+
+
+def test_each_stage_is_taught_by_the_one_before(config):
+    words = ("teacher=run", "teacher.path=big", "distillation=dkd", "generations=2")
+    given = config("train", *words, "assistants=[{weights:none},{name:resnet50,weights:none}]")
+    found, own = chain.stages(given, Path("run"))
+    names = ["assistant_1", "assistant_2", "generation_1"]
+    assert [stage.folder for stage in found] == [Path("run") / name for name in names]
+    paths = [stage.config["teacher"]["path"] for stage in found] + [own["teacher"]["path"]]
+    assert paths == ["big", "run/assistant_1", "run/assistant_2", "run/generation_1"]
+    first, second, third = (stage.config["backbone"] for stage in found)
+    assert first == {**given["backbone"], "weights": "none"}
+    assert second["name"] != "tiny"
+    assert second["weights"] == "none"
+    assert third == own["backbone"] == given["backbone"]
+    for stage in found:
+        assert stage.config["distillation"] == given["distillation"]
+        assert train_job(stage.config).settings.generations == 1
+        assert stage.config["seed"] == given["seed"]
+
+
+def test_without_a_teacher_the_first_generation_learns_from_labels(config):
+    given = config("train", "distillation=kd", "generations=3", "control=true")
+    found, own = chain.stages(given, Path("run"))
+    assert [s.config["distillation"]["name"] for s in found] == ["none", "kd"]
+    assert [s.config["teacher"]["name"] for s in found] == ["none", "run"]
+    assert not any(s.config["control"] for s in found)
+    assert own["teacher"]["path"] == "run/generation_2"
+
+
+def test_a_run_without_a_chain_is_left_alone(config):
+    given = config("train")
+    assert chain.stages(given, Path("run"))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["generations=2"], "each learns from the one before"),
+        (["generations=0", "distillation=kd"], "generations: got 0"),
+        (["assistants=[{}]", "distillation=kd"], "there is no teacher"),
+        (["distillation=kd"], "learns from a teacher, and there is none"),
+    ],
+)
+def test_chains_that_make_no_sense_are_refused(config, words, message):
+    with pytest.raises(ConfigError, match=message):
+        train_job(config("train", *words))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{name:resnot50}", r"assistants\[0\]\.name: no backbone is called 'resnot50'"),
+        ("{weihgts:none}", r"assistants\[0\]\.weihgts: .* Did you mean weights"),
+        ("{default_image_size:3}", r"assistants\[0\]\.default_image_size: got 3"),
+    ],
+)
+def test_an_assistant_that_is_none_is_told_where(config, tmp_path, entry, message):
+    words = ("teacher=run", f"teacher.path={tmp_path}", "distillation=kd")
+    given = config("train", *words, f"assistants=[{entry}]", f"run_dir={tmp_path / 'run'}")
+    with pytest.raises(ConfigError, match=message):
+        train.run(given)
+
+
+def test_generations_teach_each_other(generations):
+    for number, teacher in ((1, None), (2, "generation_1")):
+        found = facts(generations / f"generation_{number}")["teacher"]
+        assert (found and Path(found["run"]).name) == teacher
+    last = facts(generations)
+    assert Path(last["teacher"]["run"]) == (generations / "generation_2").resolve()
+    assert last["fidelity"]["agreement"] > 0
+    # The run's own configuration is what was asked for.
+    assert checkpoint.read_json(generations / "config.json")["generations"] == 3
+    assert checkpoint.read_json(generations / "config.json")["teacher"]["name"] == "none"
+
+
+def test_the_last_one_needs_the_others_no_more(generations, config, tmp_path, capsys):
+    run = Path(shutil.copytree(generations, tmp_path / "run"))
+    for number in (1, 2):
+        shutil.rmtree(run / f"generation_{number}")
+    assert evaluate.run(config("eval", f"checkpoint={run}", "format=json")) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["accuracy"] == facts(run)["metrics"]["test"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    "saves", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(6, marks=pytest.mark.slow)]
+)
+def test_broken_off_in_any_generation_gives_the_unbroken_run(
+    generations, config, monkeypatch, tmp_path, same_weights, saves
+):
+    run_dir, done = tmp_path / "run", {"count": 0}
+    save = train.Trainer.save
+
+    def broken(self):
+        save(self)
+        done["count"] += 1
+        if done["count"] == saves:
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Trainer, "save", broken)
+        with pytest.raises(Interrupted):
+            train.run(config("train", f"run_dir={run_dir}", "generations=3", *SHORT))
+    reached = {1: 0, 4: 1, 6: 2}[saves]
+    assert sum(checkpoint.is_finished(run_dir / f"generation_{i}") for i in (1, 2)) == reached
+    with pytest.raises(ConfigError, match=r"generations was 3 and is 2"):
+        train.run(config("train", f"run_dir={run_dir}", "generations=2", *SHORT))
+    assert train.run(config("train", f"resume={run_dir}")) == 0
+    for name in ("generation_1", "generation_2", "."):
+        same_weights(generations / name, run_dir / name)
+
+
+def test_an_assistant_stands_between_teacher_and_student(generations, config, tmp_path):
+    run_dir = tmp_path / "run"
+    words = [w for w in SHORT if not w.startswith("epochs")]
+    given = config(
+        "train", f"run_dir={run_dir}", *words, "epochs=1", "teacher=run",
+        f"teacher.path={generations}", "teacher.minimum_accuracy=0",
+        "backbone.output_layer=tiny_block2", "control=true",
+        "assistants=[{output_layer:tiny_block3}]",
+    )  # fmt: skip
+    assert train.run(given) == 0
+    sizes = [facts(r)["parameters"] for r in (generations, run_dir / "assistant_1", run_dir)]
+    assert sizes[0] > sizes[1] > sizes[2]
+    assert Path(facts(run_dir)["teacher"]["run"]).name == "assistant_1"
+    assert Path(facts(run_dir / "assistant_1")["teacher"]["run"]) == generations.resolve()
+    control = checkpoint.read_json(run_dir / "control" / "config.json")
+    assert (control["assistants"], control["teacher"]["name"]) == ([], "none")
+    assert control["backbone"]["output_layer"] == "tiny_block2"
+
+
+def test_a_plan_names_the_stages_and_trains_nothing(config, tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    given = config("train", f"run_dir={run_dir}", "generations=3", "plan_only=true", *SHORT)
+    assert train.run(given) == 0
+    assert "generation 1, generation 2, then the run" in capsys.readouterr().err
+    assert not run_dir.exists()
