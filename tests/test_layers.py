@@ -16,10 +16,11 @@ LAYERS = (
      "hdf5"},
     {*GROUPS, "weights", "recipe", "fold", "fused_batch_norm"},
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
-    {"cache", "loop", "checkpoint"},
+    {"cache", "loop", "checkpoint", "state"},
     {"phase", "evaluate"},
     {"setup", "teach", "listing", "predict"},
     {"result"},
+    {"trainer"},
     {"train"},
     {"cli", "compose"},
 )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tlcli import checkpoint, train
+from tlcli import checkpoint, state, train, trainer
 from tlcli.errors import ConfigError, TlError
 
 # Dropout, a moving average, batches of views, a penalty that remembers its start, two phases.
@@ -45,7 +45,7 @@ class Interrupted(Exception):  # noqa: N818
 def stop_after(monkeypatch, saves):
     """Break a training in this process right after some saves, wherever they fall."""
     done = {"count": 0}
-    save = train.Trainer.save
+    save = trainer.Trainer.save
 
     def broken(self):
         save(self)
@@ -53,7 +53,7 @@ def stop_after(monkeypatch, saves):
         if done["count"] == saves:
             raise Interrupted
 
-    monkeypatch.setattr(train.Trainer, "save", broken)
+    monkeypatch.setattr(trainer.Trainer, "save", broken)
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_a_damaged_state_is_named_and_the_older_one_used(config, broken_off, dam
 
 def test_a_torn_description_is_passed_over(broken_off):
     truncate(states(broken_off)[-1])
-    found = checkpoint.load_state(broken_off / "state")
+    found = state.load(broken_off / "state")
     assert found.facts["step"] == 2
     assert len(found.skipped) == 1
 

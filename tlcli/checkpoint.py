@@ -1,10 +1,10 @@
-"""Runs on disk: what a finished one holds, how it is read back, and the state to resume from.
+"""Runs on disk: what a finished one holds, and how it is read back.
 
 A checkpoint is data: JSON and weights. Reading one builds the model from the options it names and
 fills in weights whose names, shapes and types are checked first.
 """
 
-import io
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -20,7 +20,6 @@ from tlcli.resize import Resize
 
 FORMAT = 1
 WEIGHTS = "model.weights.h5"
-KEPT_STATES = 2
 
 
 @dataclass
@@ -63,7 +62,7 @@ def write_run(path: Path, model: Any, config: Mapping[str, Any], metadata: dict[
     """Write a finished run; the weights come last, so their presence says it is whole."""
     files.write_json(path / "config.json", config)
     temporary = path / f".new.{WEIGHTS}"
-    weights.save_weights(model, temporary)
+    _save_weights(model, temporary)
     metadata = {
         "format": FORMAT, "tlcli": __version__, **metadata,
         "sha256": {WEIGHTS: files.sha256(temporary)},
@@ -71,6 +70,18 @@ def write_run(path: Path, model: Any, config: Mapping[str, Any], metadata: dict[
     files.write_json(path / "metadata.json", metadata)
     temporary.replace(path / WEIGHTS)
     files.sync_folder(path)
+
+
+def _save_weights(model: Any, path: Path) -> None:
+    """Write weights if there is room: HDF5 cannot end a file well on a full disk."""
+    needed = 100_000 + sum(4 * math.prod(v.shape) for v in model.variables)
+    if files.free_bytes(path.parent) < needed:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        raise files.write_error(path, full, needed)
+    try:
+        weights.save_weights(model, path)
+    except OSError as error:
+        raise files.write_error(path, error, needed) from error
 
 
 def is_finished(path: Path) -> bool:
@@ -152,89 +163,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(str(path), "is no JSON object", "Restore or train again.")
     return content
-
-
-# ---- state for resuming --------------------------------------------------------------------
-
-
-def save_state(
-    folder: Path, number: int, arrays: Mapping[str, Any], facts: Mapping[str, Any]
-) -> int:
-    """Write one state and drop all but the last two; gives its size in bytes.
-
-    Args:
-        folder: `state` in the run folder.
-        number: Steps done in all; names the files.
-        arrays: Arrays by name.
-        facts: Everything else, as JSON.
-
-    Raises:
-        TlError: It cannot be written; earlier states stay.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / f"{number:010d}.npz"
-    buffer = io.BytesIO()
-    np.savez(buffer, **{f"a{i}": a for i, a in enumerate(arrays.values())})
-    content = buffer.getvalue()
-    files.write(data, lambda file: files.void(file.write(content)))
-    files.write_json(
-        data.with_suffix(".json"),
-        {"sha256": files.sha256(data), "names": list(arrays), "facts": facts},
-    )
-    for old in sorted(folder.glob("*.json"))[:-KEPT_STATES]:
-        old.unlink()
-        old.with_suffix(".npz").unlink(missing_ok=True)
-    return len(content)
-
-
-@dataclass
-class State:
-    """What a training goes on from.
-
-    Attributes:
-        arrays: By name.
-        facts: The rest.
-        skipped: Files that were torn or damaged, for the log.
-    """
-
-    arrays: dict[str, Any]
-    facts: dict[str, Any]
-    skipped: list[str]
-
-
-def load_state(folder: Path) -> State | None:
-    """The newest whole state, or None when there is none."""
-    skipped: list[str] = []
-    for path in sorted(folder.glob("*.json"), reverse=True):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            data = path.with_suffix(".npz")
-            if files.sha256(data) != content["sha256"]:
-                raise ValueError("its hash differs")
-            with np.load(data, allow_pickle=False) as file:
-                arrays = {name: file[f"a{i}"] for i, name in enumerate(content["names"])}
-            return State(arrays, content["facts"], skipped)
-        except (OSError, ValueError, KeyError) as error:
-            skipped.append(f"{path.with_suffix('.npz')} ({error})")
-    return State({}, {}, skipped) if skipped else None
-
-
-def put(variables: Mapping[str, Any], arrays: Mapping[str, Any], where: Path) -> None:
-    """Set variables from a state.
-
-    Raises:
-        DataError: A name, shape or type differs: the state belongs to another model.
-    """
-    for name, variable in variables.items():
-        array = arrays.get(name)
-        shape = tuple(int(s) for s in variable.shape)
-        if array is None or array.shape != shape:
-            found = "nothing" if array is None else f"shape {array.shape}"
-            raise DataError(
-                str(where), f"has {found} for {name}, which needs {shape}",
-                "The state belongs to another configuration; train anew in another run_dir.",
-            )  # fmt: skip
-        variable.assign(array)
 
 
 def finite(value: float) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from tlcli.errors import ConfigError, TlError
 from tlcli.options import GROUPS, config_root, names, nearest, plugin_config_dirs
 from tlcli.recipe import Recipe, read_recipe
+from tlcli.settings import Composed
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
@@ -35,6 +36,12 @@ class Request:
     overrides: tuple[str, ...]
     flags: tuple[str, ...]
     config_dir: Path | None
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """Dotted keys and groups that were typed or come from the recipe."""
+        keys = (o.partition("=")[0].lstrip("+~") for o in self.overrides)
+        return tuple(key for key in keys if not key.startswith("hydra"))
 
 
 def read(word: str, words: list[str]) -> Request:
@@ -67,7 +74,7 @@ def read(word: str, words: list[str]) -> Request:
     return Request(word, tuple(overrides + extra), tuple(flags), config_dir)
 
 
-def plain(request: Request) -> dict[str, Any]:
+def plain(request: Request) -> Composed:
     """The composed configuration of a request, as plain values.
 
     Raises:
@@ -79,7 +86,9 @@ def plain(request: Request) -> dict[str, Any]:
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_root())):
             config = compose(request.word, list(request.overrides))
-        return _plain(OmegaConf.to_container(config, resolve=True))
+        found = Composed(_plain(OmegaConf.to_container(config, resolve=True)))
+        found.typed = request.typed
+        return found
     except Exception as error:
         if not type(error).__module__.startswith(("hydra", "omegaconf")):
             raise

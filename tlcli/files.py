@@ -1,24 +1,43 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and patience with a disk that is full."""
 
+import errno
 import hashlib
 import json
+import logging
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from tlcli.errors import TlError
 
+log = logging.getLogger(__name__)
 
-def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+Value = TypeVar("Value")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MARK = ".unfinished"
+
+
+class WriteError(TlError):
+    """A file that cannot be written now, and perhaps later; what was there before stays."""
+
+
+def write(path: Path, fill: Callable[[BinaryIO], None], size: int | None = None) -> None:
     """Write through a temporary file that is flushed to the disk, then renamed.
 
+    Args:
+        path: The file.
+        fill: Writes the content.
+        size: Bytes that the content has, if known, to say how many are missing on a full disk.
+
     Raises:
-        TlError: The disk is full or the folder cannot be written; what was there before stays.
+        WriteError: The disk is full or the folder cannot be written; what was there before stays.
     """
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=MARK)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 fill(file)
@@ -31,12 +50,87 @@ def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise TlError(f"{path}: cannot be written ({error.strerror}). Nothing was lost.") from error
+        raise write_error(path, error, size) from error
+
+
+def write_error(path: Path, error: OSError, size: int | None = None) -> WriteError:
+    """The one line for a file that could not be written."""
+    reason = error.strerror or str(error)
+    if error.errno in FULL and size is not None:
+        free = free_bytes(path.parent)
+        lack = f"{size - free:,} are missing" if size > free else "a quota or a limit is smaller"
+        reason += f": {size:,} bytes are needed, {free:,} are free, {lack}"
+    return WriteError(f"{path}: cannot be written ({reason}). What was saved before is whole.")
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that this user may still write to the disk of a folder."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def patiently(
+    action: Callable[[], Value], seconds: float, stopped: Callable[[], object] = lambda: False
+) -> Value:
+    """What an action that writes gives, tried again while the disk is full or read-only.
+
+    Args:
+        action: Raises WriteError when it cannot write.
+        seconds: How long it is tried again; 0 tries once.
+        stopped: Whether a person asked to end the waiting.
+
+    Raises:
+        WriteError: It never worked.
+    """
+    end, pause, told = time.monotonic() + seconds, 0.25, False
+    while True:
+        try:
+            found = action()
+        except WriteError as error:
+            left = end - time.monotonic()
+            if left <= 0 or stopped():
+                raise
+            if not told:
+                log.info("%s Waiting for room, up to %.0f s; nothing is lost.", error, seconds)
+                told = True
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, 5.0)
+        else:
+            if told:
+                log.info("written; going on")
+            return found
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        WriteError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from error
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what writes that were killed left in a folder."""
+    for path in folder.glob(f".*{MARK}"):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write bytes."""
+    write(path, lambda file: void(file.write(content)), len(content))
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8."""
-    write(path, lambda file: void(file.write(text.encode("utf-8"))))
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:

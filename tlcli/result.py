@@ -55,8 +55,9 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
         "versions": versions(),
         "git_commit": git_commit(),
     }
-    files.write_json(trainer.run_dir / "metrics.json", found)
-    checkpoint.write_run(trainer.run_dir, model, dict(run.job.config), metadata)
+    path = trainer.run_dir
+    trainer.patiently(lambda: files.write_json(path / "metrics.json", found))
+    trainer.patiently(lambda: checkpoint.write_run(path, model, dict(run.job.config), metadata))
     return found
 
 

@@ -46,6 +46,16 @@ class Every:
         return cls(seconds=number * {"s": 1, "min": 60, "h": 3600}[unit])
 
 
+class Composed(dict[str, Any]):
+    """A composed configuration that knows what of it was typed.
+
+    Attributes:
+        typed: Dotted keys and groups of the command line and its recipe; the rest are defaults.
+    """
+
+    typed: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Train:
     """Top-level keys of `tl train`; the comments in train.yaml give ranges and meanings."""
@@ -72,6 +82,9 @@ class Train:
     calibrate: bool
     abstain_below: float | None
     save_every: str
+    save_retry: str
+    keep_state: bool
+    strict_resume: bool
     on_nan: Literal["stop", "skip"]
     control: bool
     generations: int
@@ -109,6 +122,14 @@ class Train:
         if self.workers != "auto":
             require(self.workers >= 1, "workers", self.workers, "Give 1 or more, or auto.")
         Every.parse(self.save_every, "save_every")
+        retry = Every.parse(self.save_retry, "save_retry")
+        timed = retry.steps is None and retry.epochs is None
+        require(timed, "save_retry", self.save_retry, "Write 5min, 30s, 1h or off.")
+
+    @property
+    def retry_seconds(self) -> float:
+        """How long a write that failed is tried again."""
+        return Every.parse(self.save_retry, "save_retry").seconds or 0.0
 
     @property
     def cache_folder(self) -> Path:

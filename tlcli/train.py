@@ -4,33 +4,30 @@ import csv
 import io
 import json
 import logging
-import math
-import os
-import signal
+import shutil
+import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tlcli import chain, checkpoint, console, files
+from tlcli import chain, checkpoint, console, files, state
 from tlcli.errors import ConfigError, TlError
-from tlcli.settings import Every, TrainJob, train_job
+from tlcli.settings import TrainJob, train_job
+from tlcli.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
 # Keys that may differ between a state and the training that goes on from it.
 FREE_KEYS = (
-    "resume", "run_dir", "save_every", "workers", "cache", "cache_dir", "cache_memory",
-    "plan_only", "name", "calibrate", "abstain_below", "control",
+    "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
+    "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
+    "abstain_below", "control", "hardware",
 )  # fmt: skip
-
-
-class Stopped(TlError):  # noqa: N818 - it is no error
-    """A person or the system asked the training to stop; its state is saved."""
-
-    exit_code = 130
+# Of these, what a stored run keeps whatever is typed.
+OWN_KEYS = ("run_dir", "name", "control")
 
 
 def run(config: Mapping[str, Any]) -> int:
@@ -41,6 +38,7 @@ def run(config: Mapping[str, Any]) -> int:
     """
     console.start_log(None)
     job = train_job(config)
+    typed = tuple(getattr(config, "typed", ()))
     run_dir = find_run_dir(job)
     if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
         if job.settings.resume or job.settings.run_dir:
@@ -48,7 +46,7 @@ def run(config: Mapping[str, Any]) -> int:
             return 0
         raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
     if job.settings.resume:
-        job = _resumed_job(job, run_dir)
+        job = resumed_job(job, run_dir, typed)
     distilled = (
         checkpoint.read_json(run_dir / "metrics.json")
         if checkpoint.is_finished(run_dir)
@@ -88,6 +86,9 @@ def find_run_dir(job: TrainJob) -> Path:
         path = Path(settings.resume).expanduser()
         if not (path / "config.json").is_file():
             raise ConfigError("resume", f"{path} is no run folder", "Give a folder of tl train.")
+        own = settings.run_dir and Path(settings.run_dir).expanduser().resolve() == path.resolve()
+        if settings.run_dir and not own:
+            raise ConfigError("run_dir", "resume goes on in its own folder", "Leave run_dir out.")
         return path
     if settings.run_dir is None:
         stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -104,12 +105,43 @@ def find_run_dir(job: TrainJob) -> Path:
     return path
 
 
-def _resumed_job(job: TrainJob, run_dir: Path) -> TrainJob:
-    """The job that a run was started with, with what may be changed taken from the new one."""
+def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
+    """The job that a run was started with, with the free keys that were typed.
+
+    Args:
+        job: As composed from the new command line.
+        run_dir: The run to go on with.
+        typed: Dotted keys and groups that the command line or its recipe gives.
+
+    Raises:
+        ConfigError: A typed key that is not free differs from the run's.
+    """
     stored = checkpoint.read_json(run_dir / "config.json")
-    changed = {k: job.config[k] for k in FREE_KEYS if k in job.config and k not in (
-        "run_dir", "name", "control")}  # fmt: skip
-    return train_job({**stored, **changed})
+    now = json.loads(json.dumps(dict(job.config)))
+    free = {k.split(".")[0] for k in typed} & set(FREE_KEYS) - set(OWN_KEYS)
+    differ = []
+    for key in sorted({*typed}):
+        if key.split(".")[0] not in FREE_KEYS:
+            differ += differences(_at(stored, key), _at(now, key), key)
+    if differ:
+        told = "; ".join(f"{k} was {a!r} and is {b!r}" for k, a, b in dict.fromkeys(
+            (k, str(a), str(b)) for k, a, b in differ))  # fmt: skip
+        raise ConfigError(
+            "resume", f"{run_dir} was started with another configuration: {told}",
+            f"Leave that out, or train anew; free are {', '.join(_free_to_type())}.",
+        )  # fmt: skip
+    return train_job({**now, **stored, **{k: now[k] for k in free}, "resume": now["resume"]})
+
+
+def _free_to_type() -> list[str]:
+    return [k for k in FREE_KEYS if k not in (*OWN_KEYS, "resume")]
+
+
+def _at(config: Any, key: str) -> Any:
+    """Value at a dotted key, or None."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
 
 
 def check_same_config(job: TrainJob, run_dir: Path) -> None:
@@ -174,37 +206,76 @@ def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
     check_same_config(job, run_dir)
     shared = setup.prepare(job)
     phases = setup.phases(shared)
-    state = checkpoint.load_state(run_dir / "state")
+    found = state.load(run_dir / "state")
+    check_state(job, shared, found, run_dir)
     for line in setup.plan(shared, phases, run_dir):
         console.say(line)
     if job.settings.plan_only:
         console.say(setup.draw_schedule(shared, phases))
         return {}
     make_run_dir(run_dir)
+    files.remove_torn(run_dir)
     files.write_json(run_dir / "config.json", dict(job.config))
     _write_split(shared.manifest, run_dir)
     console.start_log(run_dir / "train.log")
     started = time.monotonic()
     trainer = Trainer(shared, phases, run_dir)
+    trainer.config_hash = state.config_hash(job.config, FREE_KEYS)
     try:
-        trainer.run(state)
+        trainer.run(found)
         return finish(trainer, time.monotonic() - started)
     finally:
         console.stop_log()
+
+
+def check_state(job: TrainJob, shared: Any, found: state.State | None, run_dir: Path) -> None:
+    """Refuse a state that the rest of the training would not be the same after.
+
+    Raises:
+        TlError: Other data, another configuration, or (unless strict_resume=false) other versions,
+            threads or devices.
+    """
+    if found is None or not found.arrays:
+        return
+    facts = found.facts
+    if facts["fingerprint"] != shared.manifest.fingerprint:
+        raise TlError(
+            f"{run_dir}: the data changed since the state was saved. Train anew in another run_dir."
+        )
+    if facts["config_hash"] != state.config_hash(job.config, FREE_KEYS):
+        raise TlError(
+            f"{run_dir / 'config.json'}: was changed since the state was saved. Restore it, or "
+            "train anew in another run_dir."
+        )
+    now = state.surroundings(shared.strategy.num_replicas_in_sync)
+    decisive, loose = state.changes(facts["surroundings"], now)
+    if decisive and job.settings.strict_resume:
+        raise TlError(
+            f"{run_dir}: the state was saved elsewhere: {'; '.join(decisive)}. The weights would "
+            "not be those of the unbroken run. Go on where it was saved, or with "
+            "strict_resume=false."
+        )
+    for change in [*decisive, *loose]:
+        console.say(f"since the state was saved, {change}")
 
 
 def make_run_dir(run_dir: Path) -> None:
     """Make the run's folder.
 
     Raises:
-        TlError: It cannot be made.
+        TlError: It cannot be made, or nothing can be written in it.
     """
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        if not os.access(run_dir, os.W_OK):
-            raise PermissionError(13, "Permission denied")
+        # The flags of a folder do not tell of a disk that is mounted read-only.
+        with tempfile.TemporaryFile(dir=run_dir):
+            pass
     except OSError as error:
-        raise TlError(f"run_dir: {run_dir} cannot be made ({error.strerror}).") from None
+        kept = " What is in it is whole." if (run_dir / "config.json").is_file() else ""
+        raise TlError(
+            f"run_dir: {run_dir} cannot be made or written ({error.strerror}).{kept} "
+            "Give another run_dir."
+        ) from None
 
 
 def _write_split(manifest: Any, run_dir: Path) -> None:
@@ -227,191 +298,13 @@ def class_text(manifest: Any, row: int) -> str:
     return manifest.class_names[label] if label >= 0 else ""
 
 
-class Trainer:
-    """Runs the phases, keeps the best weights, saves the state."""
-
-    def __init__(self, shared: Any, phases: Any, run_dir: Path) -> None:
-        from tlcli.phase import Progress
-
-        self.shared, self.phases, self.run_dir = shared, phases, run_dir
-        self.progress = Progress()
-        self.best: list[Any] = []
-        self.start_weights: list[Any] = []
-        self.every = Every.parse(shared.job.settings.save_every, "save_every")
-        self.saved_at, self.saved_steps = time.monotonic(), 0
-        self.signal = 0
-        self.trainer: Any = None
-        self.state_bytes = 0
-
-    def run(self, state: checkpoint.State | None) -> None:
-        """All phases, from the state or from the start.
-
-        Raises:
-            Stopped: SIGINT or SIGTERM came; the state is saved.
-        """
-        if state is not None:
-            for skipped in state.skipped:
-                console.say(f"state {skipped} is damaged; an older one is used")
-            if state.arrays:
-                self._restore_shared(state)
-        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            self._phases(state if state and state.arrays else None)
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _: Any) -> None:
-        if self.signal:
-            raise KeyboardInterrupt
-        self.signal = number
-        console.say("stopping after this step; once more to stop at once")
-
-    def _phases(self, state: checkpoint.State | None) -> None:
-        from tlcli.phase import PhaseTrainer
-
-        console.say(console.HEADER)
-        first = 0.0
-        for index, phase in enumerate(self.phases):
-            if index >= self.progress.phase:
-                self.progress.phase = index
-                if index == len(self.phases) - 1 and not self.start_weights:
-                    self.start_weights = [v.numpy() for v in self.shared.student.model.variables]
-                self.trainer = PhaseTrainer(self.shared, phase, index, math.ceil(first))
-                if state is not None:
-                    self._restore_phase(state)
-                    state = None
-                self._one_phase()
-                self.progress.step = self.progress.epoch = self.progress.waited = 0
-                self.progress.plateau, self.progress.averaged = None, 0
-                self.progress.sums = [0.0] * 4
-            first += phase.epochs
-        self._use_best()
-
-    def _one_phase(self) -> None:
-        trainer, progress = self.trainer, self.progress
-        self.saved_steps = progress.step
-        if self.every.steps:
-            trainer.steps_per_call = min(trainer.steps_per_call, self.every.steps)
-        self.bar = console.Bar(trainer.total_steps)
-        done = time.monotonic()
-        try:
-            for epoch in trainer.epochs(progress, self._between):
-                row = self._judge(epoch)
-                self.bar.close()
-                passed = time.monotonic() - done
-                rest = trainer.phase.epochs - progress.epoch
-                console.say(console.epoch_row(row, max(0.0, passed * rest)))
-                done = time.monotonic()
-                self._write_rows()
-                limit = self.shared.job.settings.early_stopping
-                if limit is not None and progress.waited >= limit:
-                    console.say(f"no better for {limit} validations; phase {row['phase'] + 1} ends")
-                    return
-                self.bar = console.Bar(trainer.total_steps)
-        finally:
-            self.bar.close()
-
-    def _judge(self, epoch: Any) -> dict[str, Any]:
-        """Keep the weights if the epoch is the best so far; gives its row."""
-        from tlcli.metrics import better
-
-        progress, trainer = self.progress, self.trainer
-        figures, metric = epoch.validation, trainer.monitor
-        sound = bool(figures) and checkpoint.finite(figures["loss"])
-        improved = sound and better(metric, figures[metric], progress.best)
-        if improved:
-            progress.best = figures[metric]
-            progress.best_epoch = [epoch.phase, epoch.epoch]
-            progress.waited = 0
-        else:
-            progress.waited += 1
-        if improved or not figures:
-            with trainer.evaluation_weights():
-                self.best = [v.numpy() for v in self.shared.student.model.variables]
-        trainer.plateau(progress, figures)
-        row = asdict(replace(epoch, best=improved))
-        progress.rows.append(row)
-        return row
-
-    def _between(self, step: int) -> None:
-        self.bar.move(step)
-        if self.signal:
-            self.save()
-            again = f"tl train resume={self.run_dir}"
-            raise Stopped(f"stopped at step {step}. Go on with: {again}")
-        every = self.every
-        due = every.seconds is not None and time.monotonic() - self.saved_at >= every.seconds
-        per_epoch = self.trainer.order.steps_per_epoch
-        distance = every.steps or (every.epochs and every.epochs * per_epoch)
-        due = due or bool(distance and step - self.saved_steps >= distance)
-        if due:
-            self.save()
-
-    def save(self) -> None:
-        """Write the state."""
-        arrays = {k: v.numpy() for k, v in self.trainer.state_variables().items()}
-        arrays |= {f"best/{i}": a for i, a in enumerate(self.best)}
-        arrays |= {f"start/{i}": a for i, a in enumerate(self.start_weights)}
-        arrays |= {f"swa/{i}": a for i, a in enumerate(self.trainer.swa)}
-        facts = {**asdict(self.progress), "fingerprint": self.shared.manifest.fingerprint}
-        total = self.progress.phase * 10**8 + self.progress.step
-        self.state_bytes = checkpoint.save_state(self.run_dir / "state", total, arrays, facts)
-        self.saved_at, self.saved_steps = time.monotonic(), self.progress.step
-
-    def _restore_shared(self, state: checkpoint.State) -> None:
-        from tlcli.phase import Progress
-
-        facts = dict(state.facts)
-        if facts.pop("fingerprint") != self.shared.manifest.fingerprint:
-            raise TlError(
-                f"{self.run_dir}: the data changed since the state was saved. Train anew in "
-                "another run_dir."
-            )
-        self.progress = Progress(**facts)
-        model = {f"model/{i}": v for i, v in enumerate(self.shared.student.model.variables)}
-        checkpoint.put(model, state.arrays, self.run_dir / "state")
-        self.best = _numbered(state.arrays, "best")
-        self.start_weights = _numbered(state.arrays, "start")
-        console.say(f"going on at phase {self.progress.phase + 1}, step {self.progress.step}")
-
-    def _restore_phase(self, state: checkpoint.State) -> None:
-        trainer = self.trainer
-        checkpoint.put(trainer.state_variables(), state.arrays, self.run_dir / "state")
-        trainer.swa = _numbered(state.arrays, "swa")
-        if self.progress.plateau is not None:
-            import numpy as np
-
-            trainer.plateau_factor.assign(np.float32(self.progress.plateau["factor"]))
-
-    def _write_rows(self) -> None:
-        text = io.StringIO()
-        names = sorted({n for row in self.progress.rows for n in row["validation"]})
-        fields = ["phase", "epoch", "step", "loss", "train_accuracy", "learning_rate"]
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*fields, *(f"validation_{n}" for n in names), "best"])
-        for row in self.progress.rows:
-            figures = [row["validation"].get(n, "") for n in names]
-            writer.writerow([*(row[f] for f in fields), *figures, int(row["best"])])
-        files.write_text(self.run_dir / "metrics.csv", text.getvalue())
-
-    def _use_best(self) -> None:
-        if not self.best:
-            raise TlError("no epoch had a finite validation loss. Lower optimizer.learning_rate.")
-        for variable, value in zip(self.shared.student.model.variables, self.best, strict=True):
-            variable.assign(value)
-
-
-def _numbered(arrays: Mapping[str, Any], group: str) -> list[Any]:
-    found = {int(k.split("/")[1]): v for k, v in arrays.items() if k.startswith(f"{group}/")}
-    return [found[i] for i in sorted(found)]
-
-
 def finish(trainer: Trainer, seconds: float) -> dict[str, Any]:
-    """Choose, calibrate, measure and write the result."""
+    """Choose, calibrate, measure and write the result; then the state has done its work."""
     from tlcli import result
 
     metrics = result.write(trainer, seconds)
+    if not trainer.shared.job.settings.keep_state:
+        shutil.rmtree(trainer.run_dir / "state", ignore_errors=True)
     for line in result.closing_lines(trainer, metrics):
         console.say(line)
     return metrics

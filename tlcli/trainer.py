@@ -1,0 +1,231 @@
+"""Phase after phase: the best weights, the state to resume from, signals that stop a training."""
+
+import csv
+import functools
+import io
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tlcli import checkpoint, console, files
+from tlcli import state as states
+from tlcli.errors import TlError
+from tlcli.settings import Every
+
+Value = TypeVar("Value")
+# SLURM announces the end of a job by SIGTERM, or by what --signal names: SIGUSR1 by custom.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class Stopped(TlError):  # noqa: N818 - it is no error
+    """A person or the system asked the training to stop; its state is saved.
+
+    Attributes:
+        exit_code: 130 after SIGINT; 76 after SIGTERM or SIGUSR1, for those who start it again.
+    """
+
+    def __init__(self, step: int, run_dir: Path, number: int) -> None:
+        self.exit_code = 130 if number == signal.SIGINT else 76
+        super().__init__(f"stopped at step {step}. Go on with: tl train resume={run_dir}")
+
+
+class Trainer:
+    """Runs the phases, keeps the best weights, saves the state."""
+
+    def __init__(self, shared: Any, phases: Any, run_dir: Path) -> None:
+        from tlcli.phase import Progress
+
+        self.shared, self.phases, self.run_dir = shared, phases, run_dir
+        self.progress = Progress()
+        self.best: list[Any] = []
+        self.start_weights: list[Any] = []
+        self.every = Every.parse(shared.job.settings.save_every, "save_every")
+        self.saved_at, self.saved_steps = time.monotonic(), 0
+        self.signal = 0
+        self.trainer: Any = None
+        self.state_bytes = 0
+        self.config_hash = ""
+
+    def run(self, state: states.State | None) -> None:
+        """All phases, from the state or from the start.
+
+        Raises:
+            Stopped: SIGINT or SIGTERM came; the state is saved.
+        """
+        if state is not None:
+            rest = (
+                "an older one is used" if state.arrays else "there is no whole one: from the start"
+            )
+            for skipped in state.skipped:
+                console.say(f"state {skipped} is damaged; {rest}")
+            if state.arrays:
+                self._restore_shared(state)
+        previous = {s: signal.signal(s, self._on_signal) for s in STOPPING}
+        try:
+            self._phases(state if state and state.arrays else None)
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: Any) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+        console.say("stopping after this step; once more to stop at once")
+
+    def _phases(self, state: states.State | None) -> None:
+        from tlcli.phase import PhaseTrainer
+
+        console.say(console.HEADER)
+        first = 0.0
+        for index, phase in enumerate(self.phases):
+            if index >= self.progress.phase:
+                self.progress.phase = index
+                if index == len(self.phases) - 1 and not self.start_weights:
+                    self.start_weights = [v.numpy() for v in self.shared.student.model.variables]
+                self.trainer = PhaseTrainer(self.shared, phase, index, math.ceil(first))
+                if state is not None:
+                    self._restore_phase(state)
+                    state = None
+                self._one_phase()
+                self.progress.step = self.progress.epoch = self.progress.waited = 0
+                self.progress.plateau, self.progress.averaged = None, 0
+                self.progress.sums = [0.0] * 4
+            first += phase.epochs
+        self._use_best()
+
+    def _one_phase(self) -> None:
+        trainer, progress = self.trainer, self.progress
+        self.saved_steps = progress.step
+        if self.every.steps:
+            trainer.steps_per_call = min(trainer.steps_per_call, self.every.steps)
+        self.bar = console.Bar(trainer.total_steps)
+        done = time.monotonic()
+        try:
+            for epoch in trainer.epochs(progress, self._between):
+                row = self._judge(epoch)
+                self.bar.close()
+                passed = time.monotonic() - done
+                rest = trainer.phase.epochs - progress.epoch
+                console.say(console.epoch_row(row, max(0.0, passed * rest)))
+                done = time.monotonic()
+                self._write_rows()
+                limit = self.shared.job.settings.early_stopping
+                if limit is not None and progress.waited >= limit:
+                    console.say(f"no better for {limit} validations; phase {row['phase'] + 1} ends")
+                    return
+                self.bar = console.Bar(trainer.total_steps)
+        finally:
+            self.bar.close()
+
+    def _judge(self, epoch: Any) -> dict[str, Any]:
+        """Keep the weights if the epoch is the best so far; gives its row."""
+        from tlcli.metrics import better
+
+        progress, trainer = self.progress, self.trainer
+        figures, metric = epoch.validation, trainer.monitor
+        sound = bool(figures) and checkpoint.finite(figures["loss"])
+        improved = sound and better(metric, figures[metric], progress.best)
+        if improved:
+            progress.best = figures[metric]
+            progress.best_epoch = [epoch.phase, epoch.epoch]
+            progress.waited = 0
+        else:
+            progress.waited += 1
+        if improved or not figures:
+            with trainer.evaluation_weights():
+                self.best = [v.numpy() for v in self.shared.student.model.variables]
+        trainer.plateau(progress, figures)
+        row = asdict(replace(epoch, best=improved))
+        progress.rows.append(row)
+        return row
+
+    def _between(self, step: int) -> None:
+        self.bar.move(step)
+        if self.signal:
+            self.save()
+            raise Stopped(step, self.run_dir, self.signal)
+        every = self.every
+        due = every.seconds is not None and time.monotonic() - self.saved_at >= every.seconds
+        per_epoch = self.trainer.order.steps_per_epoch
+        distance = every.steps or (every.epochs and every.epochs * per_epoch)
+        due = due or bool(distance and step - self.saved_steps >= distance)
+        if due:
+            self.save()
+
+    def save(self) -> None:
+        """Write the state; a full disk is waited for.
+
+        Raises:
+            WriteError: It stayed full for `save_retry`.
+        """
+        arrays = {k: v.numpy() for k, v in self.trainer.state_variables().items()}
+        arrays |= {f"best/{i}": a for i, a in enumerate(self.best)}
+        arrays |= {f"start/{i}": a for i, a in enumerate(self.start_weights)}
+        arrays |= {f"swa/{i}": a for i, a in enumerate(self.trainer.swa)}
+        facts = {
+            **asdict(self.progress), "fingerprint": self.shared.manifest.fingerprint,
+            "config_hash": self.config_hash, "surroundings": self._surroundings,
+        }  # fmt: skip
+        total = self.progress.phase * 10**8 + self.progress.step
+        self.state_bytes = self.patiently(
+            lambda: states.save(self.run_dir / "state", total, arrays, facts)
+        )
+        self.saved_at, self.saved_steps = time.monotonic(), self.progress.step
+
+    @functools.cached_property
+    def _surroundings(self) -> dict[str, Any]:
+        return states.surroundings(self.shared.strategy.num_replicas_in_sync)
+
+    def patiently(self, action: Callable[[], Value]) -> Value:
+        """Do what writes; while the disk is full, wait and try again for `save_retry`."""
+        return files.patiently(
+            action, self.shared.job.settings.retry_seconds, lambda: bool(self.signal)
+        )
+
+    def _restore_shared(self, state: states.State) -> None:
+        from tlcli.phase import Progress
+
+        names = {field.name for field in fields(Progress)}
+        self.progress = Progress(**{k: v for k, v in state.facts.items() if k in names})
+        model = {f"model/{i}": v for i, v in enumerate(self.shared.student.model.variables)}
+        states.put(model, state.arrays, self.run_dir / "state")
+        self.best = _numbered(state.arrays, "best")
+        self.start_weights = _numbered(state.arrays, "start")
+        console.say(f"going on at phase {self.progress.phase + 1}, step {self.progress.step}")
+
+    def _restore_phase(self, state: states.State) -> None:
+        trainer = self.trainer
+        states.put(trainer.state_variables(), state.arrays, self.run_dir / "state")
+        trainer.swa = _numbered(state.arrays, "swa")
+        if self.progress.plateau is not None:
+            import numpy as np
+
+            trainer.plateau_factor.assign(np.float32(self.progress.plateau["factor"]))
+
+    def _write_rows(self) -> None:
+        text = io.StringIO()
+        names = sorted({n for row in self.progress.rows for n in row["validation"]})
+        columns = ["phase", "epoch", "step", "loss", "train_accuracy", "learning_rate"]
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*columns, *(f"validation_{n}" for n in names), "best"])
+        for row in self.progress.rows:
+            figures = [row["validation"].get(n, "") for n in names]
+            writer.writerow([*(row[f] for f in columns), *figures, int(row["best"])])
+        path = self.run_dir / "metrics.csv"
+        self.patiently(lambda: files.write_text(path, text.getvalue()))
+
+    def _use_best(self) -> None:
+        if not self.best:
+            raise TlError("no epoch had a finite validation loss. Lower optimizer.learning_rate.")
+        for variable, value in zip(self.shared.student.model.variables, self.best, strict=True):
+            variable.assign(value)
+
+
+def _numbered(arrays: Mapping[str, Any], group: str) -> list[Any]:
+    found = {int(k.split("/")[1]): v for k, v in arrays.items() if k.startswith(f"{group}/")}
+    return [found[i] for i in sorted(found)]
