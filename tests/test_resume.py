@@ -1,9 +1,11 @@
 """A training that was stopped, at any moment and in any way, goes on as if it never had been."""
 
 import json
+import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -173,6 +175,124 @@ def test_changed_data_are_refused(config, broken_off):
         train.run(config("train", f"resume={broken_off}"))
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("epochs=500", "epochs was 2 and is 500"),
+        ("backbone=mobilenet", r"backbone\.name was 'tiny' and is 'keras_applications'"),
+        ("head.dropout=0.5", r"head\.dropout was 0\.0 and is 0\.5"),
+    ],
+)
+def test_resume_refuses_what_was_typed_and_differs(config, broken_off, word, message):
+    with pytest.raises(ConfigError, match=f"^resume: .*{message}") as caught:
+        train.run(config("train", f"resume={broken_off}", word))
+    assert "free are save_every" in str(caught.value)
+
+
+def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(config, broken_off):
+    given = config("train", f"resume={broken_off}", "epochs=2", "keep_state=true", "workers=1")
+    from tlcli.settings import train_job
+
+    found = train.resumed_job(train_job(given), broken_off, given.typed).settings
+    assert (found.epochs, found.batch_size) == (2, 10)
+    assert (found.keep_state, found.workers) == (True, 1)
+    # Not typed, so the run's own and not the default.
+    assert found.save_every == "2steps"
+
+
+def test_resume_and_another_run_dir_are_refused(config, broken_off, tmp_path):
+    with pytest.raises(ConfigError, match=r"^run_dir: resume goes on in its own folder"):
+        train.run(config("train", f"resume={broken_off}", f"run_dir={tmp_path / 'other'}"))
+
+
+def elsewhere(run_dir, **changed):
+    """Make the newest states those of other surroundings."""
+    for path in states(run_dir):
+        content = json.loads(path.read_text())
+        content["facts"]["surroundings"] |= changed
+        path.write_text(json.dumps(content))
+
+
+def test_a_state_of_another_tensorflow_is_refused_unless_asked_for(config, broken_off, capsys):
+    elsewhere(broken_off, tensorflow="2.0.0", replicas=8)
+    with pytest.raises(TlError, match=r"tensorflow was 2\.0\.0 and is .*strict_resume=false"):
+        train.run(config("train", f"resume={broken_off}"))
+    assert train.run(config("train", f"resume={broken_off}", "strict_resume=false")) == 0
+    shown = capsys.readouterr().err
+    assert "since the state was saved, tensorflow was 2.0.0 and is" in shown
+    assert "since the state was saved, replicas was 8 and is 1" in shown
+
+
+def test_a_configuration_edited_behind_the_state_is_refused(config, broken_off):
+    path = broken_off / "config.json"
+    path.write_text(path.read_text().replace('"epochs": 2', '"epochs": 3'))
+    with pytest.raises(TlError, match="was changed since the state was saved"):
+        train.run(config("train", f"resume={broken_off}"))
+
+
+@pytest.mark.slow
+def test_without_a_whole_state_the_run_starts_anew(
+    config, broken_off, train_digits, tmp_path, same_weights, capsys
+):
+    for path in states(broken_off):
+        flip(path.with_suffix(".npz"))
+    assert train.run(config("train", f"resume={broken_off}")) == 0
+    assert "there is no whole one: from the start" in capsys.readouterr().err
+    same_weights(
+        broken_off, train_digits(tmp_path / "new", "finetune=linear_probe", "epochs=2", *SHORT)
+    )
+
+
+def test_the_state_goes_when_the_run_is_finished_unless_kept(digits_run, train_digits, tmp_path):
+    words = ("finetune=linear_probe", "epochs=1", *SHORT, "keep_state=true")
+    assert states(train_digits(tmp_path / "kept", *words))
+    assert not (digits_run / "state").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own that is nearly full; gives its folder and a function that remounts it."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(options):
+        return subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place],
+            capture_output=True, check=False,
+        ).returncode  # fmt: skip
+
+    if os.geteuid() != 0 or mount("size=2m"):
+        pytest.skip("mounting needs root")
+    yield place, lambda options: mount(f"remount,{options}")
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(
+    config, broken_off, small_disk, train_digits, tmp_path, same_weights
+):
+    place, _ = small_disk
+    run_dir = Path(shutil.copytree(broken_off, place / "run"))
+    (place / "filler").write_bytes(bytes(shutil.disk_usage(place).free - 8192))
+    with pytest.raises(TlError, match=r"are needed, .* are free, .* are missing"):
+        train.run(config("train", f"resume={run_dir}", "save_retry=off"))
+    (place / "filler").unlink()
+    assert train.run(config("train", f"resume={run_dir}", "save_retry=off")) == 0
+    same_weights(
+        run_dir, train_digits(tmp_path / "new", "finetune=linear_probe", "epochs=2", *SHORT)
+    )
+
+
+def test_a_read_only_run_folder_is_told_and_left_alone(config, broken_off, small_disk):
+    place, remount = small_disk
+    run_dir = Path(shutil.copytree(broken_off, place / "run"))
+    before = {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()}
+    assert remount("ro") == 0
+    message = r"cannot be made or written \(Read-only file system\)\. What is in it is whole"
+    with pytest.raises(TlError, match=message):
+        train.run(config("train", f"resume={run_dir}"))
+    assert {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()} == before
+
+
 def test_a_finished_run_says_so(config, digits_run, capsys):
     before = (digits_run / "model.weights.h5").stat().st_mtime_ns
     assert train.run(config("train", f"resume={digits_run}")) == 0
@@ -205,13 +325,16 @@ def test_a_folder_that_cannot_be_made_is_told(config, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupt_saves_and_says_how_to_go_on(start_tl, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 76), (signal.SIGUSR1, 76)]
+)
+def test_a_signal_saves_and_says_how_to_go_on(start_tl, tmp_path, number, code):
     words = ("finetune=linear_probe", "epochs=2000", "data.images_per_class=10", "save_every=off")
     process = start_tl("train", f"run_dir={tmp_path / 'run'}", *words)
     wait_for((tmp_path / "run" / "metrics.csv").is_file, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in errors
     assert re.search(rf"Go on with: tl train resume={re.escape(str(tmp_path))}/run", errors)
     assert len(states(tmp_path / "run")) == 1

@@ -124,8 +124,7 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
         if key.split(".")[0] not in FREE_KEYS:
             differ += differences(_at(stored, key), _at(now, key), key)
     if differ:
-        told = "; ".join(f"{k} was {a!r} and is {b!r}" for k, a, b in dict.fromkeys(
-            (k, str(a), str(b)) for k, a, b in differ))  # fmt: skip
+        told = "; ".join(dict.fromkeys(f"{k} was {a!r} and is {b!r}" for k, a, b in differ))
         raise ConfigError(
             "resume", f"{run_dir} was started with another configuration: {told}",
             f"Leave that out, or train anew; free are {', '.join(_free_to_type())}.",
