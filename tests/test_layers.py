@@ -22,6 +22,7 @@ LAYERS = (
     {"result"},
     {"trainer"},
     {"train"},
+    {"compare"},
     {"cli", "compose"},
 )  # fmt: skip
 # A teacher may be a finished run.

@@ -28,6 +28,7 @@ class Command:
             command that takes all of `tl train` and keys of its own (its YAML names train.yaml in
             its defaults).
         config: Its primary YAML.
+        needs_tensorflow: Whether it is imported before the command runs.
     """
 
     module: str
@@ -35,6 +36,7 @@ class Command:
     example: str
     schema: str
     config: str
+    needs_tensorflow: bool = True
 
 
 COMMANDS = {
@@ -48,6 +50,10 @@ COMMANDS = {
     "predict": Command(
         "tlcli.predict", "Name what pictures show.", "tl predict photo.jpg checkpoint=RUN",
         "Predict", "predict",
+    ),
+    "compare": Command(
+        "tlcli.compare", "Put several runs into one table.", "tl compare runs/sweep/TIME",
+        "Compare", "compare", needs_tensorflow=False,
     ),
     "list": Command(
         "tlcli.listing", "List options and where they come from.", "tl list backbone", "", "",
@@ -155,7 +161,8 @@ def check(word: str, config: dict[str, Any]) -> Any:
 def execute(word: str, config: dict[str, Any]) -> int:
     """Run a command on its composed configuration; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    import_tensorflow()
+    if COMMANDS[word].needs_tensorflow:
+        import_tensorflow()
     runner: Callable[[Any], int | None] = importlib.import_module(COMMANDS[word].module).run
     previous = signal.getsignal(signal.SIGTERM)
     try:

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
     "output", "runs", "file", "preset",
 }  # fmt: skip
+
+
+# The key that a command's words without "=" are for.
+PLAIN_WORDS = {"predict": "images", "compare": "runs"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def read(word: str, words: list[str]) -> Request:
     flags, rest = _flags(words)
     config_dir = _config_dir(flags)
     images: list[str] = []
-    if word == "predict":
+    if word in PLAIN_WORDS:
         images, rest = _images(rest)
     recipe: Recipe | None = None
     typed: dict[str, str] = {}
@@ -68,7 +73,7 @@ def read(word: str, words: list[str]) -> Request:
     sweep = bool({"-m", "--multirun"} & set(flags))
     overrides = _merged(recipe, typed, config_dir, sweep)
     if images:
-        overrides.append(f"images={literal(images)}")
+        overrides.append(f"{PLAIN_WORDS[word]}={literal(images)}")
     extra = [f"hydra.searchpath=[{','.join(_quoted(f'file://{d}') for d in dirs)}]"
              for dirs in [_search_dirs(config_dir)] if dirs]  # fmt: skip
     return Request(word, tuple(overrides + extra), tuple(flags), config_dir)
@@ -114,28 +119,60 @@ def through_hydra(request: Request, job: Callable[[dict[str, Any]], int]) -> int
 
     quiet = ["hydra.output_subdir=null", "hydra.run.dir=.", "hydra.sweep.subdir=${hydra.job.num}"]
     quiet += ["hydra/job_logging=none", "hydra/hydra_logging=default"]
-    if multirun and not any(o.startswith("hydra.sweep.dir=") for o in request.overrides):
-        quiet.append("hydra.sweep.dir=runs/sweep/${now:%Y-%m-%d_%H-%M-%S}")
-    sys.argv = ["tl", *request.flags, *request.overrides, *quiet]
+    folder = _sweep_dir(request)
+    if multirun:
+        quiet += [f"hydra.sweep.dir={_quoted(str(folder))}", *_direction(request)]
+    overrides = [o for o in request.overrides if not o.startswith("hydra.sweep.dir=")]
+    sys.argv = ["tl", *request.flags, *overrides, *quiet]
     hydra.main(version_base="1.3", config_path=str(config_root()), config_name=request.word)(task)()
+    if multirun and request.word == "train":
+        from tlcli import compare
+
+        compare.after_sweep(folder)
     return 0
 
 
+def _sweep_dir(request: Request) -> Path:
+    """The folder of a sweep: known here, so that its table can be written when it is over.
+
+    Raises:
+        ConfigError: A folder that only Hydra could name.
+    """
+    given = [o.partition("=")[2] for o in request.overrides if o.startswith("hydra.sweep.dir=")]
+    if not given:
+        return Path("runs/sweep") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    if "${" in given[-1]:
+        raise ConfigError("hydra.sweep.dir", f"got {given[-1]}", "Give a plain folder.")
+    return Path(given[-1].strip("'\""))
+
+
+def _direction(request: Request) -> list[str]:
+    """Which way a sweeper that optimises goes; Hydra's own default is to minimise."""
+    keys = {o.partition("=")[0].lstrip("+") for o in request.overrides}
+    optimises = any(o.startswith("hydra/sweeper=") and not o.endswith("=basic")
+                    for o in request.overrides)  # fmt: skip
+    if not optimises or "hydra.sweeper.direction" in keys:
+        return []
+    falling = any(o.lstrip("+") == "monitor=loss" for o in request.overrides)
+    return [f"hydra.sweeper.direction={'minimize' if falling else 'maximize'}"]
+
+
 def _sweep_result(code: int, values: Mapping[str, Any]) -> float | None:
-    """What a sweeper optimises: the run's validation figure.
+    """What a sweeper optimises: the validation figure that chose the best epoch.
 
     Raises:
         TlError: The job failed.
     """
     if code:
         raise TlError(f"the job ended with {code}")
-    metrics = Path(str(values.get("run_dir"))) / "metrics.json"
-    if not metrics.is_file():
+    run = Path(str(values.get("run_dir")))
+    if not (run / "metrics.json").is_file():
         return None
-    import json
+    from tlcli.compare import gather
 
-    figures = json.loads(metrics.read_text(encoding="utf-8"))
-    return float(figures.get("validation", figures.get("test", {})).get("accuracy", 0.0))
+    _, rows = gather([run], "auto")
+    figures = rows[0].figures
+    return figures["test"] if figures["validation"] is None else figures["validation"]
 
 
 def _validate_sweep(request: Request) -> None:
@@ -217,7 +254,7 @@ def _search_dirs(config_dir: Path | None) -> list[Path]:
 
 
 def _images(words: list[str]) -> tuple[list[str], list[str]]:
-    """Predict's pictures: all after `--`, what has no `=`, and files that have one."""
+    """Pictures and folders: all after `--`, what has no `=`, and files that have one."""
     images: list[str] = []
     rest: list[str] = []
     for index, item in enumerate(words):

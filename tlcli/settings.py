@@ -174,6 +174,18 @@ class Predict:
             raise ConfigError("images", "no value", "Give one picture at least: tl predict a.jpg.")
 
 
+@dataclass(frozen=True)
+class Compare:
+    """Keys of `tl compare`."""
+
+    runs: tuple[str, ...]
+    figure: Literal[
+        "auto", "loss", "accuracy", "macro_f1", "balanced_accuracy", "mean_average_precision"
+    ]
+    format: Literal["table", "json", "csv"]
+    output: str | None
+
+
 def cache_folder(given: str | None) -> Path:
     """The folder for caches: as given, else the user's own."""
     import os
