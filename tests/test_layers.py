@@ -21,7 +21,7 @@ LAYERS = (
     {"setup", "teach", "listing", "predict"},
     {"result"},
     {"trainer"},
-    {"train"},
+    {"train", "verify"},
     {"compare"},
     {"cli", "compose"},
 )  # fmt: skip

@@ -55,6 +55,10 @@ COMMANDS = {
         "tlcli.compare", "Put several runs into one table.", "tl compare runs/sweep/TIME",
         "Compare", "compare", needs_tensorflow=False,
     ),
+    "teacher": Command(
+        "tlcli.verify", "Recompute stored teacher outputs and compare.",
+        "tl teacher verify checkpoint=RUN", "verify", "teacher",
+    ),
     "list": Command(
         "tlcli.listing", "List options and where they come from.", "tl list backbone", "", "",
     ),
@@ -103,7 +107,7 @@ def dispatch(argv: list[str]) -> int:
         raise ConfigError("command", f"there is no command {word!r}", nearest(word, COMMANDS))
     if "-h" in words or "--help" in words:
         return _say(command_help(word))
-    command = COMMANDS[word]
+    command, words = COMMANDS[word], _second_word(word, words)
     if not command.config:
         return int(importlib.import_module(command.module).run(words) or 0)
     from tlcli import compose
@@ -114,6 +118,15 @@ def dispatch(argv: list[str]) -> int:
     config = compose.plain(request)
     check(word, config)
     return execute(word, config)
+
+
+def _second_word(word: str, words: list[str]) -> list[str]:
+    """What follows the command, `verify` after `teacher` taken off."""
+    if word != "teacher":
+        return words
+    if words[:1] != ["verify"]:
+        raise ConfigError("teacher", f"got {''.join(words[:1])!r}", "Write tl teacher verify.")
+    return words[1:]
 
 
 def complete(argv: list[str]) -> int:
@@ -147,6 +160,8 @@ def check(word: str, config: dict[str, Any]) -> Any:
     schema = COMMANDS[word].schema
     if schema == "train":
         return settings.train_job(config)
+    if schema == "verify":
+        return settings.verify_job(config)
     if schema.startswith("train+"):
         own, train = settings.parted(getattr(settings, schema.removeprefix("train+")), config)
         settings.train_job(train)

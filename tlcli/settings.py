@@ -1,6 +1,7 @@
 """What a command's configuration says outside the option groups, checked without TensorFlow."""
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -209,6 +210,19 @@ def parted(cls: type, config: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
+class Verify:
+    """Keys of `tl teacher verify` beside those of `tl train`."""
+
+    checkpoint: str | None
+    samples: int
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        require(self.samples >= 1, "samples", self.samples, "Give 1 or more.")
+        require(self.tolerance > 0, "tolerance", self.tolerance, "Give a number above 0.")
+
+
+@dataclass(frozen=True)
 class TrainJob:
     """A checked training: settings, an option object a group, the plain values they came from."""
 
@@ -244,6 +258,25 @@ def train_job(config: Mapping[str, Any]) -> TrainJob:
     job = TrainJob(settings=settings, config=config, **built)
     _check_together(job)
     return job
+
+
+def verify_job(config: Mapping[str, Any]) -> tuple[Verify, TrainJob]:
+    """Check what `tl teacher verify` is to do; the training is a run's, or the configuration's.
+
+    Raises:
+        ConfigError: The first mistake found.
+    """
+    own = {f.name for f in dataclasses.fields(Verify)}
+    wanted = options.build_dataclass(Verify, {k: config[k] for k in own}, "")
+    training = {k: v for k, v in config.items() if k not in own}
+    if wanted.checkpoint is not None:
+        path = Path(wanted.checkpoint).expanduser() / "config.json"
+        if not path.is_file():
+            raise ConfigError(
+                "checkpoint", f"{wanted.checkpoint} is no run folder", "Give a folder of tl train."
+            )
+        training = json.loads(path.read_text(encoding="utf-8"))
+    return wanted, train_job({**training, "plan_only": False})
 
 
 def _check_together(job: TrainJob) -> None:

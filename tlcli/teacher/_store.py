@@ -96,13 +96,13 @@ class Store:
     @property
     def block(self) -> int:
         """Records of a block; the last may be shorter."""
-        batches = BLOCK_BYTES // (BATCH * int(self._coding().dtype.itemsize))
-        return BATCH * int(np.clip(batches, 1, BLOCK_BATCHES))
+        size: int = self._coding().dtype.itemsize
+        return BATCH * min(max(BLOCK_BYTES // (BATCH * size), 1), BLOCK_BATCHES)
 
     @property
     def _per_shard(self) -> int:
-        blocks = SHARD_BYTES // (self.block * self._coding().dtype.itemsize)
-        return max(1, blocks) * self.block
+        size: int = self._coding().dtype.itemsize
+        return max(1, SHARD_BYTES // (self.block * size)) * self.block
 
     def _coding(self) -> Coding:
         assert self.coding is not None
