@@ -127,9 +127,18 @@ def rebuild(
     from tlcli.model import build_student
 
     keras.config.set_dtype_policy("float32")
-    head = options.build("head", config["head"])
+    head = head_option(config, metadata)
     backbone = options.build("backbone", config["backbone"])
     return build_student(backbone, head, classes, resize).model
+
+
+def head_option(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
+    """The head of a run: its own, or one that it borrowed from its teacher."""
+    from tlcli.head import _borrowed
+
+    if metadata.get("head"):
+        return _borrowed.from_facts(metadata["head"])
+    return options.build("head", config["head"])
 
 
 def read_facts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

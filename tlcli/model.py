@@ -20,12 +20,14 @@ class Student:
         extended: The same input to [logits, embedding, *taps].
         taps: Names of the tapped layers, shallow to deep.
         resize: How pictures become squares.
+        features: What the head takes, a KerasTensor.
     """
 
     model: Any
     extended: Any
     taps: tuple[str, ...]
     resize: Resize
+    features: Any = None
 
 
 def build_student(
@@ -51,7 +53,7 @@ def build_student(
     names = tuple(graph.stages(model)) if taps is None else taps
     tapped = graph.taps(model, names) if names else []
     extended = keras.Model(inputs, [logits, embedding, *tapped], name="student_extended")
-    return Student(model, extended, names, resize)
+    return Student(model, extended, names, resize, features)
 
 
 def is_head(layer: Layer) -> bool:

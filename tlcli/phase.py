@@ -47,6 +47,8 @@ class Run:
         method, method_state: Distillation method and its connectors.
         fused: Whether batch normalisation runs as one operation.
         weights_report: What the backbone's weights file gave.
+        borrowed: What a head taken from the teacher is made of (see head._borrowed), or None.
+        fixed: Names of layers that no phase trains.
     """
 
     job: TrainJob
@@ -62,6 +64,8 @@ class Run:
     method_state: Any = None
     fused: bool = False
     weights_report: Any = None
+    borrowed: dict[str, Any] | None = None
+    fixed: tuple[str, ...] = ()
 
 
 @dataclass

@@ -40,6 +40,7 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
         "class_names": list(manifest.class_names),
         "multi_label": manifest.multi_label,
         "resize": run.student.resize.as_dict(),
+        "head": run.borrowed,
         "abstain_below": settings.abstain_below,
         **facts,
         "seed": settings.seed,
@@ -66,7 +67,7 @@ def plain_model(run: Any) -> Any:
     config = run.job.config
     if keras.config.dtype_policy().name == "float32" and not lora.has_factors(run.student.model):
         return run.student.model
-    facts: dict[str, Any] = {}
+    facts = {"head": run.borrowed}
     classes = len(run.manifest.class_names)
     model = checkpoint.rebuild(config, facts, classes, run.student.resize)
     for variable, value in zip(model.variables, lora.plain_values(run.student.model), strict=True):

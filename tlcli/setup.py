@@ -1,5 +1,6 @@
 """From a checked configuration to everything a training needs, and the plan that describes it."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -179,7 +180,8 @@ def fit_head(run: Run) -> None:
 def attach_method(run: Run) -> None:
     """Build the teacher and the method's connectors."""
     run.method = run.job.distillation
-    if getattr(run.job.teacher, "is_teacher", False) or run.method.needs_teacher:
+    taught = getattr(run.job.teacher, "is_teacher", False)
+    if taught or run.job.config["distillation"]["name"] != "none":
         from tlcli import teach
 
         teach.attach(run)
@@ -195,7 +197,13 @@ def phases(run: Run) -> tuple[Phase, ...]:
         for phase in found:
             if phase.lora is not None:
                 lora.attach(run.student.model, phase.lora, run.job.settings.seed)
-    return tuple(phase for phase in found if phase.epochs > 0)
+    return tuple(without(phase, run.fixed) for phase in found if phase.epochs > 0)
+
+
+def without(phase: Phase, layers: tuple[str, ...]) -> Phase:
+    """The phase with some layers frozen."""
+    rates = {name: rate for name, rate in phase.rates.items() if name not in layers}
+    return dataclasses.replace(phase, rates=rates)
 
 
 def block_names(student: Any) -> list[Block]:
@@ -218,7 +226,7 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
         f"data       {manifest.root}: {len(manifest.class_names)} classes, {shown}",
         f"           {class_counts(manifest)}; {scan_notes(manifest)}",
         backbone_line(run),
-        f"head       {names['head']}; batch norm {run.batch_norm}; "
+        f"head       {head_name(run)}; batch norm {run.batch_norm}; "
         f"{keras.config.dtype_policy().name}; best epoch by {monitored(job, manifest)}",
         *(line for i, phase in enumerate(chosen[:6]) for line in phase_lines(run, i, phase)),
     ]
@@ -233,6 +241,12 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
     if run.teacher is not None:
         lines += run.teacher.plan_lines()
     return [*lines, f"run        {run_dir}, seed {settings.seed}"]
+
+
+def head_name(run: Run) -> str:
+    """The head in words."""
+    own = run.job.config["head"]["name"]
+    return str(own) if run.borrowed is None else "projector, then the teacher's, which stays"
 
 
 def backbone_line(run: Run) -> str:

@@ -11,8 +11,11 @@ from tlcli import cache, graph, metrics
 from tlcli.data import TEST, TRAIN, VALIDATION
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.errors import ConfigError
+from tlcli.head import _borrowed
+from tlcli.model import build_student, is_batch_norm
 from tlcli.phase import Run, new_scores
 from tlcli.teacher import Target
+from tlcli.weights import copy_by_name
 
 # A teacher this many times better than chance has learnt something.
 ABOVE_CHANCE = 1.2
@@ -62,12 +65,14 @@ class Attached:
         return {**found, "figure": self.accuracy[1], "value": self.accuracy[0]}
 
 
-class BothMaps:
-    """A method whose student gives its maps after and before activation in one list.
+class SortedMaps:
+    """A method whose student gives all its maps in one list.
+
+    They are: after activation, before it, and the projected one that a borrowed head takes.
 
     Attributes:
         method: The method.
-        stages: How many of the maps are after activation; they come first.
+        stages: How many of the maps are after activation.
         hard_weight: The method's.
     """
 
@@ -75,10 +80,11 @@ class BothMaps:
         self.method, self.stages, self.hard_weight = method, stages, method.hard_weight
 
     def _sorted(self, student: Outputs) -> Outputs:
-        maps = student.features
+        maps, end = student.features, len(student.features) - self.method.replaces_head
         return dataclasses.replace(
-            student, features=maps[: self.stages], preactivations=maps[self.stages :]
-        )
+            student, features=maps[: self.stages], preactivations=maps[self.stages : end],
+            head_map=maps[-1] if self.method.replaces_head else None,
+        )  # fmt: skip
 
     def loss(self, batch: Batch, student: Outputs, teacher: Any, state: Any = None) -> Any:
         """The method's loss, float32 (batch,)."""
@@ -97,21 +103,20 @@ def attach(run: Run) -> None:
         DataError: A teacher that cannot be read.
     """
     method, job = run.method, run.job
-    if method.replaces_head:
-        raise ConfigError(
-            "distillation.name", "it puts the teacher's head on the student, which a checkpoint "
-            "of a backbone and a head cannot hold", "Choose srrl or fitnet.",
-        )  # fmt: skip
     with run.strategy.scope():
         built = job.teacher.build(target_of(run)) if job.teacher.is_teacher else None
+        if method.replaces_head:
+            borrow_head(run, built)
         stages = len(run.student.taps)
         if "preactivations" in method.needs:
             add_preactivations(run)
         shapes = shapes_of(run, built, stages)
         method.checked(shapes)
         run.method_state = method.state(shapes)
-        if "preactivations" in method.needs:
-            run.method = BothMaps(method, stages)
+        if method.replaces_head:
+            add_output(run.student, graph.layer_output(run.student.model, _borrowed.PROJECTED))
+        if method.replaces_head or "preactivations" in method.needs:
+            run.method = SortedMaps(method, stages)
     if built is None:
         return
     adapters = run.method_state.trainable_variables if run.method_state is not None else []
@@ -127,6 +132,52 @@ def target_of(run: Run) -> Target:
         views=run.train_views, needs=run.method.needs, tables=run.tables,
         memory=run.job.settings.cache_memory * cache.free_memory(),
     )  # fmt: skip
+
+
+def borrow_head(run: Run, built: Any) -> None:
+    """Rebuild the student with a projector and the teacher's head, which no phase trains.
+
+    Raises:
+        ConfigError: Teacher and method do not allow it.
+    """
+    network = getattr(built, "network", None)
+    if network is None or network.features is None:
+        label = built.label if built is not None else "no teacher"
+        raise ConfigError(
+            "teacher", f"simkd puts the teacher's head on the student, and {label} has none to "
+            "lend", "Give teacher=run with a run that was not trained by simkd.",
+        )  # fmt: skip
+    if "preactivations" in run.method.needs:
+        raise ConfigError(
+            "distillation.methods", "simkd does not go with a method on maps before activation",
+            "Leave ofd or review_kd out.",
+        )  # fmt: skip
+    run.borrowed = {
+        "head": dict(network.head), "classes": int(network.logits.shape[-1]),
+        "places": list(network.places), "channels": int(network.features.shape[-1]),
+        **run.method.projector,
+    }  # fmt: skip
+    old, head = run.student, _borrowed.from_facts(run.borrowed)
+    classes = len(run.manifest.class_names)
+    run.student = build_student(run.job.backbone, head, classes, old.resize, old.taps)
+    copy_by_name(old.model, run.student.model, "student")
+    fixed = []
+    for layer in run.student.model.layers:
+        if layer.name in network.head_layers:
+            layer.trainable = False
+            fixed.append(layer.name)
+            theirs = network.head_layers[layer.name].variables
+            for variable, value in zip(layer.variables, theirs, strict=True):
+                variable.assign(value)
+        elif is_batch_norm(layer):
+            layer.synchronized = run.strategy.num_replicas_in_sync > 1
+    run.fixed = tuple(fixed)
+
+
+def add_output(student: Any, tensor: Any) -> None:
+    """Let the student's extended model give one tensor more."""
+    outputs = [*student.extended.outputs, tensor]
+    student.extended = keras.Model(student.extended.inputs, outputs, name="student_extended")
 
 
 def add_preactivations(run: Run) -> None:

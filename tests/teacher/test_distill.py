@@ -8,6 +8,7 @@ import pytest
 
 from tlcli import chain, checkpoint, compose, evaluate, options, setup, teach, train
 from tlcli.data import TEST, VALIDATION
+from tlcli.distillation import Batch, Outputs
 from tlcli.errors import ConfigError
 from tlcli.phase import PhaseTrainer
 from tlcli.settings import train_job
@@ -16,7 +17,7 @@ QUICK = ("kd", "crd", "fitnet", "ofd", "srrl", "sum")
 METHODS = [
     pytest.param(path.stem, marks=[] if path.stem in QUICK else [pytest.mark.slow])
     for path in sorted((options.config_root() / "distillation").glob("*.yaml"))
-    if path.stem not in ("none", "simkd", "tf_kd")
+    if path.stem not in ("none", "tf_kd")
 ]
 
 
@@ -63,9 +64,64 @@ def test_each_method_trains_a_student(student, method):
     assert not mine & {id(v) for v in run.teacher.built.model.variables}
 
 
-def test_simkd_is_refused_with_the_reason(student):
-    with pytest.raises(ConfigError, match="teacher's head"):
-        student("distillation=simkd")
+def test_simkd_needs_a_head_to_borrow(student, teacher, configure):
+    words = ["hardware=cpu", "data.images_per_class=4", "cache=off", "distillation=simkd"]
+    config = configure(*words, "teacher=ensemble", f"teacher.runs=[{teacher},{teacher}]")
+    with pytest.raises(ConfigError, match="needs head_map"):
+        setup.prepare(train_job(config))
+    with pytest.raises(ConfigError, match="before activation"):
+        student("distillation=sum", "distillation.methods=[simkd,ofd]")
+
+
+def test_simkd_trains_backbone_and_projector_under_the_teachers_head(student, teacher):
+    run = student("distillation=simkd", "data.classes=[9,5,7]", "data.images_per_class=8")
+    theirs = checkpoint.read_run(teacher).model
+    fixed = {n: [v.numpy() for v in theirs.get_layer(n).variables] for n in ("head_logits",)}
+    _, figures, trainer = weights_after(run, 1)
+    assert np.isfinite(figures).all()
+    for name, values in fixed.items():
+        for now, then in zip(run.student.model.get_layer(name).variables, values, strict=True):
+            np.testing.assert_array_equal(now.numpy(), then)
+    trained = {v.path.split("/")[0] for v in trainer.variables}
+    assert {"head_projector_1_conv", "head_projector_3_norm"} <= trained
+    assert "head_logits" not in trained
+    # The loss is the difference of the maps before pooling, the label has no part in it.
+    images = next(run.plain_views.batches(run.manifest.rows(VALIDATION)[:4], np.zeros(4), 4))
+    ours = run.student.extended(images, training=False)[-1].numpy()
+    layer = theirs.layers[[x.name for x in theirs.layers].index("head_pool")]
+    shown = keras.Model(theirs.inputs, layer.input)(images, training=False).numpy()
+    assert ours.shape == shown.shape
+    signals = Outputs(np.zeros((4, 3), "float32"), features=(ours,))
+    taught = run.teacher.outputs({"images": images})
+    loss = run.method.loss(Batch(None), signals, taught)
+    np.testing.assert_allclose(loss, ((ours - shown) ** 2).mean((1, 2, 3)), rtol=1e-4)
+
+
+def test_simkd_leaves_a_student_with_the_teachers_head(fit, teacher, tmp_path, capsys):
+    from shutil import copytree, rmtree
+
+    lent, run = tmp_path / "lent", tmp_path / "run"
+    copytree(teacher, lent)
+    fit(
+        run, "distillation=simkd", "teacher=run", f"teacher.path={lent}", "epochs=6",
+        "finetune=full", "optimizer.learning_rate=0.003",
+        f"cache_dir={teacher.parent}/cache",
+    )  # fmt: skip
+    rmtree(lent)
+    found = checkpoint.read_run(run)
+    assert found.metadata["head"]["head"]["name"] == "linear"
+    for name in ("kernel", "bias"):
+        ours, theirs = (
+            getattr(c.model.get_layer("head_logits"), name).numpy()
+            for c in (found, checkpoint.read_run(teacher))
+        )
+        np.testing.assert_array_equal(ours, theirs)
+    capsys.readouterr()
+    words = [f"checkpoint={run}", "format=json"]
+    assert evaluate.run(compose.plain(compose.read("eval", words))) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["accuracy"] == found.metadata["metrics"]["test"]["accuracy"] > 0.35
+    assert found.metadata["fidelity"]["agreement"] > 0.35
 
 
 @pytest.mark.parametrize(

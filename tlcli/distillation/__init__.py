@@ -5,10 +5,11 @@ Each option is a frozen dataclass `Distillation`, a `_common.Method`, with the m
     hard_weight: factor of the label loss, which the loop adds.
     soft_weight, warmup_epochs, decay: factor of the teacher's term and its schedule.
     needs: frozenset of signals beyond logits: "embedding", "features", "preactivations", "indices",
-        "teacher_head".
+        "teacher_head", "head_map".
     needs_teacher: False when the method makes its own targets (`none`, `tf_kd`); `teacher` is None.
     multi_label_ok: Whether classes may be independent (sigmoid) instead of exclusive (softmax).
-    replaces_head: Whether the student is used as backbone, `state.projector`, teacher's head.
+    replaces_head: Whether the student ends in a projector (`projector`: its factor and activation)
+        and the teacher's head instead of its own.
 
     def checked(self, shapes: Shapes) -> None
         Raises ConfigError where the method cannot work with these models and labels.
@@ -64,6 +65,8 @@ class Outputs:
         features: float32 maps (batch, height, width, channels), shallow to deep, after activation;
             or tokens (batch, tokens, channels) of a square grid, with or without a class token.
         preactivations: The same before their last activation.
+        head_map: float32 map (batch, height, width, channels) that the teacher's head takes; of a
+            student, its own last map projected to these channels.
         head: Callable from an embedding or a last feature map to logits (teacher only, frozen).
     """
 
@@ -71,6 +74,7 @@ class Outputs:
     embedding: Tensor = None
     features: tuple[Tensor, ...] = ()
     preactivations: tuple[Tensor, ...] = ()
+    head_map: Tensor = None
     head: Any = None
 
 

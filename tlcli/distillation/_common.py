@@ -40,6 +40,7 @@ def as_float32(outputs: Outputs) -> Outputs:
         outputs,
         logits=cast(outputs.logits),
         embedding=cast(outputs.embedding),
+        head_map=cast(outputs.head_map),
         features=tuple(to_map(cast(f)) for f in outputs.features),
         preactivations=tuple(to_map(cast(f)) for f in outputs.preactivations),
     )
@@ -52,6 +53,7 @@ def constant(outputs: Outputs) -> Outputs:
         outputs,
         logits=stop(outputs.logits),
         embedding=None if outputs.embedding is None else stop(outputs.embedding),
+        head_map=None if outputs.head_map is None else stop(outputs.head_map),
         features=tuple(stop(f) for f in outputs.features),
         preactivations=tuple(stop(f) for f in outputs.preactivations),
     )
@@ -107,8 +109,13 @@ class Method:
 
     @property
     def replaces_head(self) -> bool:
-        """Whether the student ends in `state.projector` and the teacher's head."""
-        return False
+        """Whether the student ends in a projector and the teacher's head."""
+        return self.projector is not None
+
+    @property
+    def projector(self) -> dict[str, Any] | None:
+        """`factor` and `activation` of the projector before a borrowed head, or None."""
+        return None
 
     def checked(self, shapes: Shapes) -> None:
         """Refuse what the method cannot do with these models and labels.

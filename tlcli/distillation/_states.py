@@ -85,12 +85,6 @@ class Modules(keras.layers.Layer):
         place = self._places[index]
         return None if place is None else self.layers_present[place]
 
-    @property
-    def projector(self) -> Any:
-        """The first projector among the parts, or None."""
-        found = (getattr(p, "projector", None) for p in self.layers_present)
-        return next((p for p in found if p is not None), None)
-
 
 class Temperature(keras.layers.Layer):
     """One learned number `theta`, 1 at the start; it should see no weight decay."""
@@ -159,45 +153,6 @@ class Variational(keras.layers.Layer):
     def variance(self) -> Tensor:
         """Variance of each channel, float32 (channels,)."""
         return ops.softplus(ops.convert_to_tensor(self.scale)) + self.floor
-
-
-class Projector(keras.layers.Layer):
-    """SimKD's map from the student's to the teacher's channels: 1x1, 3x3, 1x1.
-
-    Args:
-        student, teacher: Channels.
-        factor: Teacher's channels over those in between.
-        activation: Of the last block; "relu" when the teacher's map is not negative.
-    """
-
-    def __init__(self, student: int, teacher: int, factor: int, activation: str) -> None:
-        super().__init__(dtype="float32", name="projector")
-        middle = max(teacher // factor, 1)
-        self.blocks = [
-            Block((student, middle), 1, activation="relu"),
-            Block((middle, middle), 2, size=3, activation="relu"),
-            Block((middle, teacher), 3, activation=activation),
-        ]
-        self.built = True
-
-    def call(self, maps: Tensor, training: bool | None = None) -> Tensor:
-        """Maps with the teacher's channels, float32 (batch, height, width, channels)."""
-        for block in self.blocks:
-            maps = block(maps, training=training)
-        return maps
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's shape with the teacher's channels."""
-        return self.blocks[-1].compute_output_shape(input_shape)
-
-
-class HeadReplacement(keras.layers.Layer):
-    """Holds the projector that stays in the exported student."""
-
-    def __init__(self, projector: Projector) -> None:
-        super().__init__(dtype="float32")
-        self.projector = projector
-        self.built = True
 
 
 class Fusion(keras.layers.Layer):

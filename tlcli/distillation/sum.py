@@ -47,9 +47,10 @@ class Distillation(Method):
         return any(method.needs_teacher for _, method in self.parts)
 
     @property
-    def replaces_head(self) -> bool:
-        """Whether any of the methods replaces the student's head."""
-        return any(method.replaces_head for _, method in self.parts)
+    def projector(self) -> dict[str, Any] | None:
+        """Of the first method that replaces the student's head, or None."""
+        found = (method.projector for _, method in self.parts)
+        return next((projector for projector in found if projector is not None), None)
 
     @property
     def multi_label_ok(self) -> bool:  # type: ignore[override]

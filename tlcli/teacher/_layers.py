@@ -44,10 +44,11 @@ class ChosenClasses(keras.layers.Layer):  # type: ignore[misc]
 
     Args:
         places: Column of each class, (classes,).
+        name: Layer name.
     """
 
-    def __init__(self, places: Any) -> None:
-        super().__init__(name="chosen_classes", dtype="float32", trainable=False)
+    def __init__(self, places: Any, name: str = "chosen_classes") -> None:
+        super().__init__(name=name, dtype="float32", trainable=False)
         places = np.asarray(places, np.int32)
         self.places = self.add_weight(
             name="places", shape=places.shape, dtype="int32", initializer="zeros", trainable=False

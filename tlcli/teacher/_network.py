@@ -13,7 +13,7 @@ import tensorflow as tf
 from tlcli import cache, checkpoint, files, fold, graph, options
 from tlcli.distillation import Outputs
 from tlcli.errors import ConfigError
-from tlcli.model import build_student, is_batch_norm
+from tlcli.model import build_student, is_batch_norm, is_head
 from tlcli.options import nearest
 from tlcli.teacher import Target
 from tlcli.teacher._kept import Kept
@@ -34,6 +34,9 @@ class Network:
         places: Column of each of the student's classes.
         label: What the plan calls it.
         reference: What metadata.json keeps of it.
+        features: What its head takes, or None where its head cannot be lent.
+        head: Configuration of its head, or None.
+        head_layers: Layers of its head by name.
     """
 
     images: Any
@@ -42,6 +45,9 @@ class Network:
     places: list[int]
     label: str
     reference: dict[str, Any]
+    features: Any = None
+    head: Any = None
+    head_layers: Any = ()
 
 
 class NetworkTeacher:
@@ -60,6 +66,7 @@ class NetworkTeacher:
     def __init__(self, network: Network, target: Target, option: Any) -> None:
         self.label, self.target = network.label, target
         self._reference = network.reference
+        self.network = network
         self.model, self.names, self.norms = _signals(network, target)
         self.shapes = {
             name: tuple(int(side) for side in tensor.shape[1:])
@@ -87,7 +94,7 @@ class NetworkTeacher:
         return Outputs(
             signals["teacher_logits"], signals.get("teacher_embedding"),
             _listed(signals, "teacher_feature"), _listed(signals, "teacher_preactivation"),
-            self.head,
+            signals.get("teacher_head_map"), self.head,
         )  # fmt: skip
 
     def compute(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
@@ -121,6 +128,8 @@ def _signals(network: Network, target: Target) -> tuple[Any, tuple[str, ...], tu
                 "teacher", f"{network.label} has no pooled embedding", "Choose distillation=kd."
             )
         tensors, names = [*tensors, network.embedding], [*names, "teacher_embedding"]
+    if "head_map" in target.needs:
+        tensors, names = [*tensors, lent_map(network)], [*names, "teacher_head_map"]
     norms: tuple[Any, ...] = ()
     if MAPS & target.needs:
         classifier = keras.Model(network.images, network.logits)
@@ -187,6 +196,20 @@ def _before_activation(calls: Sequence[Any], stage: str, whose: str) -> tuple[st
     return makers[0].path, (layer.beta.numpy(), np.abs(layer.gamma.numpy()))
 
 
+def lent_map(network: Network) -> Any:
+    """The map that a teacher's head takes, where student and teacher can share the head.
+
+    Raises:
+        ConfigError: The teacher has no such head.
+    """
+    if network.features is None or len(network.features.shape) != 4:
+        raise ConfigError(
+            "teacher", f"{network.label} has no head on a map that a student could take over",
+            "Give teacher=run with a convolutional run that has a head of its own.",
+        )  # fmt: skip
+    return network.features
+
+
 def _head(network: Network) -> Any:
     """From an embedding to the student's classes, frozen.
 
@@ -248,7 +271,8 @@ def run_network(path: str, target: Target, where: str) -> Network:
         )  # fmt: skip
     places = class_places(target.manifest.class_names, found.class_names, where)
     backbone = options.build("backbone", found.config["backbone"])
-    head = options.build("head", found.config["head"])
+    borrowed = found.metadata.get("head")
+    head = checkpoint.head_option(found.config, found.metadata)
     student = build_student(backbone, head, len(found.class_names), found.resize)
     for new, old in zip(student.model.variables, found.model.variables, strict=True):
         new.assign(old)
@@ -258,4 +282,8 @@ def run_network(path: str, target: Target, where: str) -> Network:
         "sha256": files.sha256(found.path / checkpoint.WEIGHTS),
         "class_names": list(found.class_names),
     }
-    return Network(student.extended.inputs[0], embedding, logits, places, f"run {path}", reference)
+    return Network(
+        student.extended.inputs[0], embedding, logits, places, f"run {path}", reference,
+        None if borrowed else student.features, None if borrowed else found.config["head"],
+        {layer.name: layer for layer in student.model.layers if is_head(layer)},
+    )  # fmt: skip
