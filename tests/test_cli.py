@@ -42,6 +42,9 @@ MISTAKES = [
     (["list", "haed"], 2, "Did you mean head?"),
     (["eval"], 2, "tl eval: checkpoint: no value"),
     (["predict"], 2, "tl predict: images: no value"),
+    (["preview", "output=a.gif"], 2, "tl preview: output: got 'a.gif'. Give a .png, .jpg or"),
+    (["preview", "views=0"], 2, "tl preview: views: got 0. Give 1 to 32."),
+    (["preview", "epochs=-1"], 2, "tl preview: epochs: got -1.0. Give a number above 0."),
     (["train", "-m", "epochs=1,-1"], 2, "epochs: got -1.0 (in the job"),
     (["train", "config=mine.yaml"], 2, "config: there is no file mine.yaml"),
 ]  # fmt: skip

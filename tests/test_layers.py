@@ -18,7 +18,7 @@ LAYERS = (
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
     {"phase", "evaluate"},
-    {"setup", "teach", "listing", "predict"},
+    {"setup", "teach", "listing", "predict", "preview"},
     {"result"},
     {"trainer"},
     {"train", "verify"},

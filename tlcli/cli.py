@@ -59,6 +59,10 @@ COMMANDS = {
         "tlcli.verify", "Recompute stored teacher outputs and compare.",
         "tl teacher verify checkpoint=RUN", "verify", "teacher",
     ),
+    "preview": Command(
+        "tlcli.preview", "Show the training images as the network will see them.",
+        "tl preview data=folder data.path=photos augmentation=standard", "train+Preview", "preview",
+    ),
     "list": Command(
         "tlcli.listing", "List options and where they come from.", "tl list backbone", "", "",
     ),

@@ -20,7 +20,7 @@ from tlcli.model import Student, is_batch_norm, is_head
 from tlcli.optimizer._rates import TableSchedule, evaluation_weights, with_rates
 from tlcli.order import Order
 from tlcli.pipeline import Views, label_table
-from tlcli.settings import TrainJob
+from tlcli.settings import Train, TrainJob
 
 log = logging.getLogger(__name__)
 STEPS_PER_CALL = 64
@@ -406,16 +406,20 @@ class _Swapped:
 
 def make_order(run: Run, rows: Any, first_epoch: int) -> Order:
     """The sequence of training images of a phase."""
-    settings = run.job.settings
+    replicas = run.strategy.num_replicas_in_sync
+    return order_of(run.job.settings, run.manifest, rows, replicas, first_epoch)
+
+
+def order_of(
+    settings: Train, manifest: Manifest, rows: Any, replicas: int = 1, first_epoch: int = 0
+) -> Order:
+    """The sequence of some training images, over some replicas, from some epoch on."""
     pools = None
     if settings.sampler == "balanced":
-        labels = run.manifest.labels[rows]
-        pools = tuple(np.flatnonzero(labels == c) for c in range(len(run.manifest.class_names)))
+        labels = manifest.labels[rows]
+        pools = tuple(np.flatnonzero(labels == c) for c in range(len(manifest.class_names)))
         pools = tuple(pool for pool in pools if len(pool))
-    return Order(
-        len(rows), int(settings.batch_size), settings.seed,
-        run.strategy.num_replicas_in_sync, first_epoch, pools,
-    )  # fmt: skip
+    return Order(len(rows), int(settings.batch_size), settings.seed, replicas, first_epoch, pools)
 
 
 def monitored(job: TrainJob, manifest: Manifest) -> str:

@@ -129,7 +129,7 @@ class Views:
             return self._mixed(batch, step, order, first)
 
         elements = tf.data.Dataset.range(len(span) * count)
-        samples = elements.map(planned, deterministic=True).unbatch()
+        samples = elements.map(planned).unbatch()
         batches = samples.map(one, num_parallel_calls=self.workers, deterministic=True)
         batches = tf.data.Dataset.zip((elements, batches.batch(local, drop_remainder=True)))
         return _plain(batches.map(finish, num_parallel_calls=2, deterministic=True).prefetch(4))

@@ -187,6 +187,21 @@ class Compare:
     output: str | None
 
 
+@dataclass(frozen=True)
+class Preview:
+    """Keys of `tl preview`, beside those of `tl train`."""
+
+    output: str
+    images: int
+    views: int
+
+    def __post_init__(self) -> None:
+        fits = Path(self.output).suffix.lower() in (".png", ".jpg", ".jpeg")
+        require(fits, "output", self.output, "Give a .png, .jpg or .jpeg file.")
+        require(1 <= self.images <= 64, "images", self.images, "Give 1 to 64.")
+        require(1 <= self.views <= 32, "views", self.views, "Give 1 to 32.")
+
+
 def cache_folder(given: str | None) -> Path:
     """The folder for caches: as given, else the user's own."""
     import os

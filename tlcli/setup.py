@@ -33,8 +33,7 @@ def prepare(job: TrainJob) -> Run:
     strategy = start_devices(job)
     manifest = job.data.manifest(settings.seed, settings.cache_folder)
     check_data(job, manifest)
-    side = settings.image_size or job.backbone.default_image_size
-    resize = Resize(side, settings.resize, settings.crop_fraction, True)
+    resize = resize_of(job)
     workers = worker_count(settings.workers)
     with strategy.scope():
         taps: tuple[str, ...] | None = None if _needs_features(job) else ()
@@ -56,6 +55,13 @@ def prepare(job: TrainJob) -> Run:
     fit_head(run)
     attach_method(run)
     return run
+
+
+def resize_of(job: TrainJob) -> Resize:
+    """How pictures become squares in validation, and the side of training views."""
+    settings = job.settings
+    side = settings.image_size or job.backbone.default_image_size
+    return Resize(side, settings.resize, settings.crop_fraction, True)
 
 
 def start_devices(job: TrainJob) -> Any:
