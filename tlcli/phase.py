@@ -26,9 +26,13 @@ log = logging.getLogger(__name__)
 STEPS_PER_CALL = 64
 EVALUATION_BATCH = 128
 NOT_FINITE = (
-    "Lower optimizer.learning_rate, set optimizer.clip_norm=1, or on_nan=skip. "
+    "Lower optimizer.learning_rate, set optimizer.clip_norm=1, or on_nan=skip or reduce_lr. "
     "The last saved state is whole."
 )
+
+
+class NotFinite(TlError):  # noqa: N818 - it may be mended
+    """Loss, weights or validation are not finite."""
 
 
 @dataclass
@@ -99,6 +103,7 @@ class Progress:
         plateau: State of a plateau schedule.
         rows: Rows of metrics.csv so far.
         averaged: Equal averages taken (SWA).
+        halvings: How often the rate of the phase was halved (on_nan=reduce_lr).
     """
 
     phase: int = 0
@@ -111,6 +116,7 @@ class Progress:
     plateau: dict[str, Any] | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     averaged: int = 0
+    halvings: int = 0
 
 
 class PhaseTrainer:
@@ -178,11 +184,11 @@ class PhaseTrainer:
         base = option.scaled_rate(batch) * self.phase.rate
         values = base * schedule.values(total, per_epoch, batch)
         self.rate_table = values
-        is_plateau = hasattr(schedule, "initial_state")
-        self.plateau_factor = make_variable(np.float32(1), "plateau") if is_plateau else None
+        changes = hasattr(schedule, "initial_state") or job.settings.on_nan == "reduce_lr"
+        self.rate_factor = make_variable(np.float32(1), "rate_factor") if changes else None
         decayed = [float(option.decay_norms_and_biases or len(v.shape) > 1) for v in self.variables]
         return with_rates(
-            option.build(TableSchedule(values, self.plateau_factor)), self.variables, multipliers,
+            option.build(TableSchedule(values, self.rate_factor)), self.variables, multipliers,
             decayed, option.weight_decay_values(total), schedule.momentum(total, per_epoch, batch),
         )  # fmt: skip
 
@@ -355,13 +361,13 @@ class PhaseTrainer:
         loss, _, accuracy, steps = progress.sums
         progress.sums = [0.0] * 4
         figures = self.validate()
-        if figures and not math.isfinite(figures["loss"]) and not self.loop.parts.skip_bad:
-            raise TlError(
+        if figures and not math.isfinite(figures["loss"]) and not self._tolerant:
+            raise NotFinite(
                 f"validation after step {progress.step} of phase {self.index + 1} is not finite. "
                 f"{NOT_FINITE}"
             )
         rate = float(self.rate_table[min(progress.step, self.total_steps) - 1])
-        factor = float(self.plateau_factor.numpy()) if self.plateau_factor is not None else 1.0
+        factor = float(self.rate_factor.numpy()) if self.rate_factor is not None else 1.0
         return Epoch(
             self.index, progress.epoch, progress.step, loss / steps, accuracy / steps, figures,
             rate * factor, images / max(seconds, 1e-9), seconds, False,
@@ -369,20 +375,31 @@ class PhaseTrainer:
 
     def plateau(self, progress: Progress, figures: dict[str, float]) -> None:
         """Let a plateau schedule see a validation figure."""
-        if self.plateau_factor is None or not figures:
-            return
         schedule = self.run.job.schedule
+        if not hasattr(schedule, "initial_state") or not figures:
+            return
         state = progress.plateau or schedule.initial_state()
         value = figures[self.monitor]
         progress.plateau = schedule.update(state, value if self.monitor == "loss" else -value)
-        self.plateau_factor.assign(np.float32(progress.plateau["factor"]))
+        self.set_rate(progress)
+
+    def set_rate(self, progress: Progress) -> None:
+        """Multiply the schedule by what plateaus and halvings came to."""
+        if self.rate_factor is not None:
+            dropped = progress.plateau["factor"] if progress.plateau is not None else 1.0
+            self.rate_factor.assign(np.float32(dropped * 0.5**progress.halvings))
+
+    @property
+    def _tolerant(self) -> bool:
+        """Whether steps that are not finite are passed over."""
+        return bool(self.loop.parts.skip_bad) and self.run.job.settings.on_nan != "reduce_lr"
 
     def _check_finite(self, figures: Any, first: int) -> None:
-        if self.loop.parts.skip_bad or np.isfinite(figures).all():
+        if self._tolerant or np.isfinite(figures).all():
             return
         step = first + int(np.argmin(np.isfinite(figures).all(-1)))
         shown = [str(self.run.manifest.ids[self.rows[r]]) for r in self.order.slice(step).rows[:4]]
-        raise TlError(
+        raise NotFinite(
             f"the loss is not finite at step {step} of phase {self.index + 1}, images "
             f"{', '.join(shown)}, … {NOT_FINITE}"
         )

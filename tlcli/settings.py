@@ -86,7 +86,7 @@ class Train:
     save_retry: str
     keep_state: bool
     strict_resume: bool
-    on_nan: Literal["stop", "skip"]
+    on_nan: Literal["stop", "skip", "reduce_lr"]
     control: bool
     generations: int
     assistants: tuple[dict[str, Any], ...]

@@ -1,5 +1,6 @@
 """Phase after phase: the best weights, the state to resume from, signals that stop a training."""
 
+import copy
 import csv
 import functools
 import io
@@ -7,7 +8,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,25 @@ from tlcli.settings import Every
 Value = TypeVar("Value")
 # SLURM announces the end of a job by SIGTERM, or by what --signal names: SIGUSR1 by custom.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+# A rate that must fall to a thousandth was not the trouble.
+HALVINGS = 10
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A moment of a phase to go back to.
+
+    Attributes:
+        arrays: The phase's variables by name.
+        swa: Equal averages so far.
+        facts: Progress, plain values.
+    """
+
+    arrays: dict[str, Any]
+    swa: list[Any]
+    facts: dict[str, Any]
 
 
 class Stopped(TlError):  # noqa: N818 - it is no error
@@ -49,6 +69,7 @@ class Trainer:
         self.trainer: Any = None
         self.state_bytes = 0
         self.config_hash = ""
+        self.good: Snapshot | None = None
 
     def run(self, state: states.State | None) -> None:
         """All phases, from the state or from the start.
@@ -92,6 +113,7 @@ class Trainer:
                     self._restore_phase(state)
                     state = None
                 self._one_phase()
+                self.good, self.progress.halvings = None, 0
                 self.progress.step = self.progress.epoch = self.progress.waited = 0
                 self.progress.plateau, self.progress.averaged = None, 0
                 self.progress.sums = [0.0] * 4
@@ -99,6 +121,46 @@ class Trainer:
         self._use_best()
 
     def _one_phase(self) -> None:
+        """The rest of a phase, with a lower rate when it would not stay finite."""
+        from tlcli.phase import NotFinite
+
+        self._remember_good(only_first=True)
+        while True:
+            try:
+                return self._epochs()
+            except NotFinite as error:
+                if self.good is None:
+                    raise
+                self._go_back(error)
+
+    def _remember_good(self, only_first: bool = False) -> None:
+        """Copy what a lower rate would start from: after a validation, or before the first step."""
+        if self.shared.job.settings.on_nan != "reduce_lr" or (only_first and self.good):
+            return
+        arrays = {k: v.numpy() for k, v in self.trainer.state_variables().items()}
+        self._check_weights(arrays)
+        self.good = Snapshot(arrays, list(self.trainer.swa), copy.deepcopy(asdict(self.progress)))
+
+    def _go_back(self, error: TlError) -> None:
+        """Return to the last good moment of the phase and halve its rate.
+
+        Raises:
+            TlError: It was halved often enough.
+        """
+        assert self.good is not None
+        halvings = self.progress.halvings + 1
+        if halvings > HALVINGS:
+            raise TlError(f"after {HALVINGS} halvings of the rate {error}") from error
+        states.put(self.trainer.state_variables(), self.good.arrays, self.run_dir)
+        self.trainer.swa = list(self.good.swa)
+        for name, value in copy.deepcopy(self.good.facts).items():
+            setattr(self.progress, name, value)
+        self.progress.halvings = halvings
+        self.trainer.set_rate(self.progress)
+        what = str(error).partition(", images")[0].partition(". ")[0]
+        console.say(f"{what}; back to step {self.progress.step}, rate times {0.5**halvings:g}")
+
+    def _epochs(self) -> None:
         trainer, progress = self.trainer, self.progress
         self.saved_steps = progress.step
         if self.every.steps:
@@ -114,6 +176,7 @@ class Trainer:
                 console.say(console.epoch_row(row, max(0.0, passed * rest)))
                 done = time.monotonic()
                 self._write_rows()
+                self._remember_good()
                 limit = self.shared.job.settings.early_stopping
                 if limit is not None and progress.waited >= limit:
                     console.say(f"no better for {limit} validations; phase {row['phase'] + 1} ends")
@@ -167,15 +230,37 @@ class Trainer:
         arrays |= {f"best/{i}": a for i, a in enumerate(self.best)}
         arrays |= {f"start/{i}": a for i, a in enumerate(self.start_weights)}
         arrays |= {f"swa/{i}": a for i, a in enumerate(self.trainer.swa)}
+        self._check_weights(arrays)
         facts = {
             **asdict(self.progress), "fingerprint": self.shared.manifest.fingerprint,
             "config_hash": self.config_hash, "surroundings": self._surroundings,
         }  # fmt: skip
+        if self.good is not None:
+            arrays |= {f"good/{k}": a for k, a in self.good.arrays.items()}
+            arrays |= {f"good_swa/{i}": a for i, a in enumerate(self.good.swa)}
+            facts["good"] = self.good.facts
         total = self.progress.phase * 10**8 + self.progress.step
         self.state_bytes = self.patiently(
             lambda: states.save(self.run_dir / "state", total, arrays, facts)
         )
         self.saved_at, self.saved_steps = time.monotonic(), self.progress.step
+
+    def _check_weights(self, arrays: Mapping[str, Any]) -> None:
+        """Keep weights that the last step spoilt out of the states.
+
+        Raises:
+            NotFinite: Some are not finite.
+        """
+        import numpy as np
+
+        from tlcli.phase import NOT_FINITE, NotFinite
+
+        floats = (a for k, a in arrays.items() if k.startswith("model/") and a.dtype.kind == "f")
+        if not all(np.isfinite(a).all() for a in floats):
+            raise NotFinite(
+                f"the weights are not finite after step {self.progress.step} of phase "
+                f"{self.progress.phase + 1}. {NOT_FINITE}"
+            )
 
     @functools.cached_property
     def _surroundings(self) -> dict[str, Any]:
@@ -202,10 +287,11 @@ class Trainer:
         trainer = self.trainer
         states.put(trainer.state_variables(), state.arrays, self.run_dir / "state")
         trainer.swa = _numbered(state.arrays, "swa")
-        if self.progress.plateau is not None:
-            import numpy as np
-
-            trainer.plateau_factor.assign(np.float32(self.progress.plateau["factor"]))
+        trainer.set_rate(self.progress)
+        if "good" in state.facts:
+            arrays = {k[5:]: a for k, a in state.arrays.items() if k.startswith("good/")}
+            swa = _numbered(state.arrays, "good_swa")
+            self.good = Snapshot(arrays, swa, state.facts["good"])
 
     def _write_rows(self) -> None:
         text = io.StringIO()
