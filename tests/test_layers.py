@@ -17,7 +17,7 @@ LAYERS = (
     {*GROUPS, "weights", "recipe", "fold", "fused_batch_norm"},
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
-    {"phase", "evaluate"},
+    {"phase", "evaluate", "likeness", "balance"},
     {"setup", "teach", "listing", "predict", "preview"},
     {"result"},
     {"trainer"},

@@ -9,7 +9,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import checkpoint, console, files, fused_batch_norm, graph, lora, metrics, teach
+from tlcli import (
+    checkpoint,
+    console,
+    files,
+    fused_batch_norm,
+    graph,
+    likeness,
+    lora,
+    metrics,
+    teach,
+)
 from tlcli.data import TEST, VALIDATION
 from tlcli.evaluate import score
 
@@ -139,6 +149,7 @@ def closing_lines(trainer: Any, found: Mapping[str, Any]) -> list[str]:
         )
     if metadata.get("fidelity"):
         lines.append(teach.fidelity_line(metadata["fidelity"]))
+        lines += likeness.lines(metadata["fidelity"])
     given = quoted(str(run_dir))
     lines += [
         f"run        {run_dir}",

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlcli import cache, graph, metrics
+from tlcli import cache, graph, likeness, metrics
 from tlcli.data import TEST, TRAIN, VALIDATION
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.errors import ConfigError
@@ -272,16 +272,17 @@ def fidelity(run: Run, model: Any, rows: Any) -> dict[str, Any]:
 
     Returns:
         `agreement` of decisions, `kl` from teacher to student in nats, `teacher_ece` and
-        `student_ece`, accuracies, parameters and FLOPs of both; figures without a source are left
-        out. Empty without a teacher.
+        `student_ece`, accuracies, `class_change` of accuracy from teacher to student, `stage_cka`,
+        parameters, FLOPs, bytes and latency of both (see tlcli.likeness); figures without a source
+        are left out. Empty without a teacher.
     """
     if run.teacher is None:
         return {}
     built, manifest = run.teacher.built, run.manifest
-    costs = {
-        "student_parameters": graph.parameters(model), "student_flops": graph.flops(model),
-        "teacher_parameters": built.parameters, "teacher_flops": built.flops,
-    }  # fmt: skip
+    costs = likeness.costs("student", model)
+    classifier = getattr(built, "classifier", None)
+    if classifier is not None:
+        costs |= likeness.costs("teacher", classifier)
     rows = labelled(manifest, rows)
     theirs = built.logits(run.plain_views, rows) if len(rows) else None
     if theirs is None:
@@ -294,10 +295,15 @@ def fidelity(run: Run, model: Any, rows: Any) -> dict[str, Any]:
         figures = scores.result()
         kept = ("accuracy", "mean_average_precision", "ece")
         found |= {f"{name}_{k}": figures[k] for k in kept if k in figures}
-    return {**found, **likeness(theirs, ours, manifest.multi_label), **costs}
+    if not manifest.multi_label:
+        labels, names = manifest.labels[rows], manifest.class_names
+        found["class_change"] = likeness.class_changes(theirs, ours, labels, names)
+    if classifier is not None and built.network.embedding is not None:
+        found["stage_cka"] = likeness.stage_cka(run.plain_views, rows, classifier, model)
+    return {**found, **closeness(theirs, ours, manifest.multi_label), **costs}
 
 
-def likeness(teacher: Any, student: Any, multi_label: bool) -> dict[str, float]:
+def closeness(teacher: Any, student: Any, multi_label: bool) -> dict[str, float]:
     """Agreement of decisions and mean divergence from the teacher, in nats.
 
     Args:

@@ -187,16 +187,22 @@ def test_fidelity_of_equal_models_is_perfect(student, teacher):
     assert found["teacher_accuracy"] == found["student_accuracy"]
     assert found["teacher_parameters"] == found["student_parameters"] > 60_000
     assert found["teacher_flops"] == found["student_flops"] > 1_000_000
+    assert found["teacher_bytes"] == found["student_bytes"] >= 4 * found["student_parameters"]
+    assert set(found["class_change"].values()) == {0.0}
+    assert len(found["stage_cka"]) > 1
+    for pair in found["stage_cka"]:
+        assert pair["student"] == pair["teacher"]
+        assert pair["cka"] == pytest.approx(1)
 
 
 def test_divergence_is_the_closed_form():
     # p = (3/4, 1/4), q = (1/2, 1/2): KL = 3/4 ln(3/2) + 1/4 ln(1/2).
     p, q = np.log([[3.0, 1.0]]), np.zeros((1, 2))
-    found = teach.likeness(p, q, multi_label=False)
+    found = teach.closeness(p, q, multi_label=False)
     assert found["kl"] == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5))
-    both = teach.likeness(np.array([[np.log(3.0), np.log(3.0)]]), q, multi_label=True)
+    both = teach.closeness(np.array([[np.log(3.0), np.log(3.0)]]), q, multi_label=True)
     assert both["kl"] == pytest.approx(2 * found["kl"])
-    one = teach.likeness(np.array([[1.0, -1.0]]), np.array([[-1.0, -1.0]]), multi_label=True)
+    one = teach.closeness(np.array([[1.0, -1.0]]), np.array([[-1.0, -1.0]]), multi_label=True)
     assert one["agreement"] == 0.5
 
 

@@ -58,7 +58,7 @@ class NetworkTeacher:
         names: `teacher_logits`, then perhaps `teacher_embedding`, `teacher_feature_0`, …
         shapes: Shape of each signal by name, without batch.
         norms: Offset and absolute scale of the BatchNorm behind each pre-activation, or empty.
-        parameters, flops: Of the network.
+        classifier: Its own images to its own classes.
         kept: Its outputs over finite views.
         tabular: Whether they are worth a table in memory.
     """
@@ -73,9 +73,7 @@ class NetworkTeacher:
             for name, tensor in zip(self.names, self.model.outputs, strict=True)
         }
         self.head = _head(network) if "teacher_head" in target.needs else None
-        classifier = keras.Model(network.images, network.logits)
-        self.parameters = graph.parameters(classifier)
-        self.flops = graph.flops(classifier)
+        self.classifier = keras.Model(network.images, network.logits)
         self.call = tf.function(lambda images: tf.nest.flatten(self.model(images, training=False)))
         identity = "" if option is None else cache.weights_hash(self.model.variables)
         self.kept = Kept(option, target, self.shapes, self.call, identity)

@@ -61,7 +61,7 @@ class TableTeacher:
     names = ("teacher_logits",)
     norms: tuple[Any, ...] = ()
     tabular = True
-    parameters = flops = kept = None
+    kept = None
 
     def __init__(self, stored: Stored, target: Target) -> None:
         self.stored, self.target = stored, target
