@@ -61,10 +61,11 @@ def half_written(run: Path) -> int:
     return sum(1 for _ in (run / "state").glob(".*.npz.*"))
 
 
-def head_is_trained(run: Path, rows: int) -> bool:
-    """Whether metrics.csv has all rows of phase 1."""
+def head_is_trained(run: Path, rows: int, since: float) -> bool:
+    """Whether metrics.csv was written since a time and has all rows of phase 1."""
     path = run / "metrics.csv"
-    return path.is_file() and path.read_text().count("\n0,") >= rows
+    fresh = path.is_file() and path.stat().st_mtime > since
+    return fresh and path.read_text().count("\n0,") >= rows
 
 
 def kinds(kills: int) -> list[str]:
@@ -77,7 +78,7 @@ def kinds(kills: int) -> list[str]:
 
 def kill(run: Path, words: list[str], kind: str, rows: int, draw: random.Random) -> Kill:
     """Start or go on with the run, wait for the moment, kill it."""
-    before, started = newest(run), time.monotonic()
+    before, started = newest(run), time.time()
     process = subprocess.Popen(
         command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -85,7 +86,7 @@ def kill(run: Path, words: list[str], kind: str, rows: int, draw: random.Random)
         "first step": lambda: (run / "train.log").is_file(),
         "step": lambda: newest(run) > before,
         "save": lambda: newest(run) > before and half_written(run),
-        "phase change": lambda: head_is_trained(run, rows),
+        "phase change": lambda: head_is_trained(run, rows, started),
         "second phase": lambda: newest(run) > max(before, SECOND_PHASE),
     }
     while not moments[kind]():
@@ -97,7 +98,7 @@ def kill(run: Path, words: list[str], kind: str, rows: int, draw: random.Random)
         time.sleep(draw.uniform(0, 1.5 if kind == "phase change" else 0.4))
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    return Kill(kind, time.monotonic() - started, newest(run), half_written(run))
+    return Kill(kind, time.time() - started, newest(run), half_written(run))
 
 
 def arrays(run: Path) -> dict[str, np.ndarray]:

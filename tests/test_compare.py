@@ -146,6 +146,22 @@ def test_four_jobs_of_joblib_end_in_the_table(tl, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_job_that_fails_is_told_and_the_others_are_in_the_table(tl, tmp_path):
+    done = tl(
+        "train", "-m", "optimizer.learning_rate=3e38,0.001", "optimizer=sgd", "finetune=full",
+        "finetune.rate=1000", "epochs=3", "data.images_per_class=8", "hydra.sweep.dir=sweep",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "not finite" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    with (tmp_path / "sweep" / "comparison.csv").open() as lines:
+        finished = {
+            row["optimizer.learning_rate"]: row["finished"] for row in csv.DictReader(lines)
+        }
+    assert finished == {"0.001": "true", "3e+38": "false"}
+
+
+@pytest.mark.slow
 @needs("hydra_optuna_sweeper")
 def test_six_trials_of_optuna_end_in_the_table_and_the_best_is_the_best(tl, tmp_path):
     done = tl("train", "-m", "optimizer.learning_rate=tag(log,interval(0.0001,0.1))", *FEW,

@@ -23,7 +23,7 @@ LAYERS = (
     {"trainer"},
     {"train", "verify"},
     {"compare"},
-    {"cli", "compose"},
+    {"cli", "compose", "sweep"},
 )  # fmt: skip
 # A teacher may be a finished run.
 ALLOWED = {("teacher", "checkpoint"), ("teacher", "pipeline"), ("teacher", "cache"),

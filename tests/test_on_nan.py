@@ -1,4 +1,4 @@
-"""A training that does not stay finite: stopped with what to know, or gone on with at a lower rate."""
+"""A training that does not stay finite: stopped with what to know, or gone on with, slower."""
 
 import csv
 import json

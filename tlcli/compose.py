@@ -5,12 +5,10 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tlcli.errors import ConfigError, TlError
+from tlcli.errors import ConfigError
 from tlcli.options import GROUPS, config_root, names, nearest, plugin_config_dirs
 from tlcli.recipe import Recipe, read_recipe
 from tlcli.settings import Composed
@@ -74,7 +72,7 @@ def read(word: str, words: list[str]) -> Request:
     overrides = _merged(recipe, typed, config_dir, sweep)
     if images:
         overrides.append(f"{PLAIN_WORDS[word]}={literal(images)}")
-    extra = [f"hydra.searchpath=[{','.join(_quoted(f'file://{d}') for d in dirs)}]"
+    extra = [f"hydra.searchpath=[{','.join(quoted(f'file://{d}') for d in dirs)}]"
              for dirs in [_search_dirs(config_dir)] if dirs]  # fmt: skip
     return Request(word, tuple(overrides + extra), tuple(flags), config_dir)
 
@@ -86,120 +84,44 @@ def plain(request: Request) -> Composed:
         ConfigError: Hydra refused it.
     """
     from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
 
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_root())):
             config = compose(request.word, list(request.overrides))
-        found = Composed(_plain(OmegaConf.to_container(config, resolve=True)))
+        found = Composed(container(config))
         found.typed = request.typed
         return found
     except Exception as error:
         if not type(error).__module__.startswith(("hydra", "omegaconf")):
             raise
-        raise _told(error, request) from None
+        raise told(error, request) from None
 
 
 def through_hydra(request: Request, job: Callable[[dict[str, Any]], int]) -> int:
     """Run under Hydra's own entry point: sweeps, --cfg, --info, shell completion."""
-    import hydra
-    from omegaconf import DictConfig, OmegaConf
+    if {"-m", "--multirun"} & set(request.flags):
+        from tlcli import sweep
 
-    multirun = bool({"-m", "--multirun"} & set(request.flags))
-    if multirun:
-        _validate_sweep(request)
-
-    def task(config: DictConfig) -> float | None:
-        from hydra.core.hydra_config import HydraConfig
-
-        values = _plain(OmegaConf.to_container(config, resolve=True))
-        if multirun and "run_dir" in values and values["run_dir"] is None:
-            values["run_dir"] = HydraConfig.get().runtime.output_dir
-        return _sweep_result(job(values), values)
-
-    quiet = ["hydra.output_subdir=null", "hydra.run.dir=.", "hydra.sweep.subdir=${hydra.job.num}"]
-    quiet += ["hydra/job_logging=none", "hydra/hydra_logging=default"]
-    folder = _sweep_dir(request)
-    if multirun:
-        quiet += [f"hydra.sweep.dir={_quoted(str(folder))}", *_direction(request)]
-    overrides = [o for o in request.overrides if not o.startswith("hydra.sweep.dir=")]
-    sys.argv = ["tl", *request.flags, *overrides, *quiet]
-    hydra.main(version_base="1.3", config_path=str(config_root()), config_name=request.word)(task)()
-    if multirun and request.word == "train":
-        from tlcli import compare
-
-        compare.after_sweep(folder)
+        return sweep.run(request, job)
+    begin(request, lambda config: job(container(config)), [])
     return 0
 
 
-def _sweep_dir(request: Request) -> Path:
-    """The folder of a sweep: known here, so that its table can be written when it is over.
+def begin(request: Request, task: Callable[[Any], Any], more: list[str]) -> None:
+    """Let Hydra compose and call the task, with further overrides of Hydra's own keys."""
+    import hydra
 
-    Raises:
-        ConfigError: A folder that only Hydra could name.
-    """
-    given = [o.partition("=")[2] for o in request.overrides if o.startswith("hydra.sweep.dir=")]
-    if not given:
-        return Path("runs/sweep") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    if "${" in given[-1]:
-        raise ConfigError("hydra.sweep.dir", f"got {given[-1]}", "Give a plain folder.")
-    return Path(given[-1].strip("'\""))
+    quiet = ["hydra.output_subdir=null", "hydra.run.dir=.", "hydra/job_logging=none"]
+    sys.argv = ["tl", *request.flags, *request.overrides, *quiet, "hydra/hydra_logging=default"]
+    sys.argv += more
+    hydra.main(version_base="1.3", config_path=str(config_root()), config_name=request.word)(task)()
 
 
-def _direction(request: Request) -> list[str]:
-    """Which way a sweeper that optimises goes; Hydra's own default is to minimise."""
-    keys = {o.partition("=")[0].lstrip("+") for o in request.overrides}
-    optimises = any(o.startswith("hydra/sweeper=") and not o.endswith("=basic")
-                    for o in request.overrides)  # fmt: skip
-    if not optimises or "hydra.sweeper.direction" in keys:
-        return []
-    falling = any(o.lstrip("+") == "monitor=loss" for o in request.overrides)
-    return [f"hydra.sweeper.direction={'minimize' if falling else 'maximize'}"]
+def container(config: Any) -> dict[str, Any]:
+    """Plain values of a composed configuration, without Hydra's own."""
+    from omegaconf import OmegaConf
 
-
-def _sweep_result(code: int, values: Mapping[str, Any]) -> float | None:
-    """What a sweeper optimises: the validation figure that chose the best epoch.
-
-    Raises:
-        TlError: The job failed.
-    """
-    if code:
-        raise TlError(f"the job ended with {code}")
-    run = Path(str(values.get("run_dir")))
-    if not (run / "metrics.json").is_file():
-        return None
-    from tlcli.compare import gather
-
-    _, rows = gather([run], "auto")
-    figures = rows[0].figures
-    return figures["test"] if figures["validation"] is None else figures["validation"]
-
-
-def _validate_sweep(request: Request) -> None:
-    """Compose and check every combination before the first job starts."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    from tlcli.cli import check
-
-    parsed = OverridesParser.create().parse_overrides(list(request.overrides))
-    choices: list[list[str]] = []
-    for item in parsed:
-        key = item.get_key_element()
-        if item.is_sweep_override() and item.is_discrete_sweep():
-            choices.append([f"{key}={v}" for v in item.sweep_string_iterator()])
-        elif not item.is_sweep_override():
-            choices.append([str(item.input_line)])
-    for number, combination in enumerate(product(*choices)):
-        if number >= 1000:
-            return
-        one = Request(request.word, combination, (), request.config_dir)
-        try:
-            check(request.word, plain(one))
-        except ConfigError as error:
-            shown = " ".join(c.lstrip("+") for c in combination if not c.startswith("hydra"))
-            raise ConfigError(
-                error.where, f"{error.problem} (in the job {shown})", error.remedy
-            ) from None
+    return _plain(OmegaConf.to_container(config, resolve=True))
 
 
 def _plain(config: Any) -> dict[str, Any]:
@@ -313,10 +235,11 @@ def _value(key: str, value: str, sweep: bool) -> str:
         return value if value else "''"
     quoted_or_list = re.fullmatch(r"'[^']*'|\"[^\"]*\"|\[.*\]", value)
     several = sweep and re.fullmatch(r"[\w./~-]*,[\w./~,-]*|(choice|glob)\(.*\)", value, re.ASCII)
-    return value if quoted_or_list or several else _quoted(value)
+    return value if quoted_or_list or several else quoted(value)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text in quotes as Hydra's grammar reads them."""
     # Hydra reads \' and, only before a quote, \\.
     escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)
     tail = len(escaped) - len(escaped.rstrip("\\"))
@@ -335,10 +258,10 @@ def literal(value: Any) -> str:
         return "{" + ",".join(f"{k}:{literal(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(literal, value)) + "]"
-    return _quoted(str(value))
+    return quoted(str(value))
 
 
-def _told(error: Exception, request: Request) -> ConfigError:
+def told(error: Exception, request: Request) -> ConfigError:
     """Hydra's complaint in our own form."""
     text = " ".join(str(error).split())
     lines = str(error).strip().splitlines()

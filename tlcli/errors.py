@@ -26,6 +26,10 @@ class ConfigError(TlError):
         self.where, self.problem, self.remedy = where, problem, remedy
         super().__init__(f"{where}: {problem}. {remedy}")
 
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        # A job of a sweep sends its error to the process that began it.
+        return type(self), (self.where, self.problem, self.remedy)
+
 
 class DataError(ConfigError):
     """A file or a data set that cannot be used as it is."""

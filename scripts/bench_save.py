@@ -1,0 +1,82 @@
+"""What saving the state costs while MobileNet 0.25 is fine-tuned, as a share of step time.
+
+    python scripts/bench_save.py --rounds 5
+
+Steps in blocks of --every, each followed by a save or by nothing in turn, so that a machine that
+slows down slows both alike. Prints milliseconds a step and a save, the median ratio, and the size.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from tlcli import compose, setup, train, trainer
+from tlcli.phase import PhaseTrainer
+from tlcli.settings import train_job
+
+WORDS = (
+    "backbone=mobilenet", "backbone.alpha=0.25", "image_size=128", "finetune=full",
+    "data.images_per_class=100", "optimizer=adamw", "calibrate=false", "epochs=1000",
+)  # fmt: skip
+
+
+def prepared(folder: Path, words: list[str]) -> trainer.Trainer:
+    """A trainer of the first phase, ready to step."""
+    given = compose.read("train", [*WORDS, f"run_dir={folder}", *words])
+    shared = setup.prepare(train_job(compose.plain(given)))
+    phases = setup.phases(shared)
+    train.make_run_dir(folder)
+    made = trainer.Trainer(shared, phases, folder)
+    made.trainer = PhaseTrainer(shared, phases[0], 0, 0)
+    variables = shared.student.model.variables
+    made.best = [v.numpy().copy() for v in variables]
+    made.start_weights = [v.numpy().copy() for v in variables]
+    return made
+
+
+def seconds(action: object) -> float:
+    """How long a call takes."""
+    started = time.perf_counter()
+    action()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("words", nargs="*", help="further keys of tl train")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench_save_") as name:
+        made = prepared(Path(name) / "run", given.words)
+        step = 0
+
+        def block(count: int) -> None:
+            nonlocal step
+            for _ in range(count // 10):
+                made.trainer.feed(step, step + 10)
+                step += 10
+                made.progress.step = step
+
+        block(20)
+        made.save()
+        steps, saves, ratios = [], [], []
+        for _ in range(given.rounds):
+            with_save = seconds(lambda: block(given.every))
+            save = seconds(made.save)
+            without = seconds(lambda: block(given.every))
+            steps += [with_save / given.every, without / given.every]
+            saves.append(save)
+            ratios.append(save / statistics.mean([with_save, without]))
+        print(f"step {1e3 * statistics.median(steps):.1f} ms, "
+              f"save {1e3 * statistics.median(saves):.1f} ms, "
+              f"state {made.state_bytes / 1e6:.2f} MB")  # fmt: skip
+        print(f"saving every {given.every} steps: {100 * statistics.median(ratios):.2f} % of step "
+              f"time (range {100 * min(ratios):.2f} to {100 * max(ratios):.2f})")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
