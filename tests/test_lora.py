@@ -162,7 +162,7 @@ def test_scale_is_alpha_over_the_rank_or_its_root(config, scaling, scale):
     option = options.build("finetune", config("train", *words)["finetune"])
     (phase,) = option.phases([Block("stem", ("a",)), Block("head", ("head_b",))], 3.0)
     assert phase.lora == Lora(4, scale, None)
-    assert phase.rates == {"a": 1.0, "head_b": 1.0}
+    assert phase.rates == {"a": 1.0, "head_b": 5.0}
 
 
 @pytest.mark.parametrize(
@@ -170,6 +170,7 @@ def test_scale_is_alpha_over_the_rank_or_its_root(config, scaling, scale):
     [
         ("rank=0", "finetune.rank: got 0"),
         ("alpha=0", "finetune.alpha: got 0"),
+        ("head_rate=0", "finetune.head_rate: got 0"),
         ("targets=['(']", "is no regular expression"),
         ("targets=[]", "finetune.targets: got []"),
     ],

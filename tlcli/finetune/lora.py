@@ -23,7 +23,8 @@ class Finetune:
             arXiv:2312.03732).
         targets: Regular expressions; dense layers and convolutions of the backbone whose whole
             name or path matches one get factors. None takes all dense layers and 1x1 convolutions.
-        rate: Multiplier of the optimizer's learning rate for the factors, above 0; the head has 1.
+        rate: Multiplier of the optimizer's learning rate for the factors, above 0.
+        head_rate: Multiplier of the optimizer's learning rate for the head, above 0.
     """
 
     rank: int
@@ -31,11 +32,13 @@ class Finetune:
     scaling: Literal["rank", "root"]
     targets: tuple[str, ...] | None
     rate: float
+    head_rate: float
 
     def __post_init__(self) -> None:
         require(self.rank >= 1, "finetune.rank", self.rank, "Give 1 or more.")
         require(self.alpha > 0, "finetune.alpha", self.alpha, "Give a number above 0.")
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
+        require(self.head_rate > 0, "finetune.head_rate", self.head_rate, "Give a number above 0.")
         remedy = "Give regular expressions, or null for dense layers and 1x1 convolutions."
         require(self.targets != (), "finetune.targets", [], remedy)
         for pattern in self.targets or ():
@@ -50,5 +53,7 @@ class Finetune:
         """One phase."""
         divisor = self.rank if self.scaling == "rank" else self.rank**0.5
         lora = Lora(self.rank, self.alpha / divisor, self.targets)
-        rates = rates_by_block(blocks, lambda _, b: 1.0 if b.name == "head" else self.rate)
+        rates = rates_by_block(
+            blocks, lambda _, block: self.head_rate if block.name == "head" else self.rate
+        )
         return (Phase("low-rank factors", epochs, rates, only="lora", lora=lora),)
