@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import block_table, cache, graph, lora, model
+from tlcli import balance, block_table, cache, graph, lora, model
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.errors import ConfigError, DataError
 from tlcli.finetune import Block, Phase
@@ -246,6 +246,7 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
     )
     if run.teacher is not None:
         lines += run.teacher.plan_lines()
+    lines += balance.plan_lines(run, chosen[0]) if chosen else []
     return [*lines, f"run        {run_dir}, seed {settings.seed}"]
 
 

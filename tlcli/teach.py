@@ -90,6 +90,11 @@ class SortedMaps:
         """The method's loss, float32 (batch,)."""
         return self.method.loss(batch, self._sorted(student), teacher, state)
 
+    def terms(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> dict[str, Any]:
+        """The method's terms by name."""
+        found: dict[str, Any] = self.method.terms(batch, self._sorted(student), teacher, state)
+        return found
+
     def update(self, batch: Batch, student: Outputs, teacher: Any, state: Any = None) -> None:
         """Move the method's memories."""
         self.method.update(batch, self._sorted(student), teacher, state)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import chain, checkpoint, compose, evaluate, options, setup, teach, train
+from tlcli import balance, chain, checkpoint, compose, evaluate, options, setup, teach, train
 from tlcli.data import TEST, VALIDATION
 from tlcli.distillation import Batch, Outputs
 from tlcli.errors import ConfigError
@@ -52,6 +52,12 @@ def weights_after(run, steps):
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_trains_a_student(student, method):
     run = student(f"distillation={method}")
+    everything = [*run.student.model.variables, *getattr(run.method_state, "variables", [])]
+    start = [v.numpy() for v in everything]
+    sizes = balance.term_sizes(run, setup.phases(run)[0])
+    assert all(np.isfinite([s.loss, s.gradient]).all() for s in sizes)
+    for now, then in zip(everything, start, strict=True):
+        np.testing.assert_array_equal(now.numpy(), then)
     before = [v.numpy() for v in run.student.model.trainable_variables]
     taught = [v.numpy() for v in run.teacher.built.model.variables]
     _, figures, trainer = weights_after(run, 2)

@@ -22,6 +22,9 @@ Each option is a frozen dataclass `Distillation`, a `_common.Method`, with the m
         The teacher's term of each image, in the reduction whose published weights the YAML quotes,
         times its factor. A term that exists only for a whole batch is broadcast to (batch,).
 
+    def terms(self, batch, student, teacher, state) -> dict of float32 (batch,)
+        What `loss` is the sum of, by name, for the plan.
+
     def update(self, batch, student, teacher, state=None) -> None
         Moves memories; called after the gradients are taken, outside any compiled loss.
 

@@ -161,6 +161,11 @@ class Method:
         factor = self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
         return factor * term + ops.zeros_like(student.logits[:, 0])
 
+    def terms(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> dict[str, Tensor]:
+        """What `loss` is the sum of, by name, each float32 (batch,)."""
+        name = type(self).__module__.rpartition(".")[2]
+        return {name: self.loss(batch, student, teacher, state)}
+
     def update(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> None:
         """Move the method's memories; most have none."""
         return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlcli.distillation import Batch, Outputs, Shapes
-from tlcli.distillation._common import Method
+from tlcli.distillation._common import Method, scheduled
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor
 
@@ -82,6 +82,17 @@ class Distillation(Method):
             part = None if state is None else state.part(index)
             total += weight * method.loss(batch, student, teacher, part)
         return total
+
+    def terms(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> dict[str, Tensor]:
+        """Weighted term of each method by name, numbered where one comes again."""
+        outer = self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
+        found: dict[str, Tensor] = {}
+        for index, (weight, method) in enumerate(self.parts):
+            part = None if state is None else state.part(index)
+            for name, values in method.terms(batch, student, teacher, part).items():
+                key = name if name not in found else f"{name}#{index + 1}"
+                found[key] = outer * weight * values
+        return found
 
     def update(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> None:
         """Move the memories of every method."""
