@@ -1,5 +1,6 @@
 """What a person sees while a training runs: the plan, a row an epoch, the result."""
 
+import contextlib
 import logging
 import sys
 import time
@@ -23,7 +24,19 @@ def start_log(path: Path | None) -> None:
         handler.close()
     root.addHandler(_handler(logging.StreamHandler(sys.stderr)))
     if path is not None:
-        root.addHandler(_handler(logging.FileHandler(path, encoding="utf-8")))
+        root.addHandler(_handler(_LogFile(path, encoding="utf-8")))
+
+
+class _LogFile(logging.FileHandler):
+    """A log that a full disk leaves incomplete; the terminal has every line."""
+
+    def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Pass over a line that cannot be written."""
+
+    def close(self) -> None:
+        """Close the file, whether or not the last line fits."""
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 def _handler(handler: logging.Handler) -> logging.Handler:
