@@ -55,6 +55,8 @@ def test_terms_far_from_the_labels_are_noted():
     assert "at hardly counts: 0.0005 x" in weak
     assert "sp drowns the labels: 2.5e+02 x" in strong
     assert balance.notes(sizes[1:]) == []
+    (still,) = balance.notes([sizes[0], Size("sp", 1.0, 0.0)])
+    assert "sp moves nothing" in still
 
 
 def test_a_training_shows_them_in_its_plan(run):

@@ -42,7 +42,7 @@ class Size:
 
 
 def plan_lines(run: Run, phase: Phase) -> list[str]:
-    """The terms of the first phase in words; none without a method or on several devices."""
+    """The terms in words, by what a phase trains; none without a method or on several devices."""
     if run.job.config["distillation"]["name"] == "none" or run.strategy.num_replicas_in_sync > 1:
         return []
     sizes = term_sizes(run, phase)
@@ -51,14 +51,19 @@ def plan_lines(run: Run, phase: Phase) -> list[str]:
 
 
 def notes(sizes: list[Size]) -> list[str]:
-    """A line for each term whose gradient is 100 times that of the labels, or a hundredth."""
+    """A line for each term whose gradient is 100 times that of the labels, or a hundredth.
+
+    A gradient of exactly 0 has another cause, as a frozen backbone or a head that starts at 0.
+    """
     first = next((s for s in sizes if s.name == LABELS), None)
     if first is None or not first.gradient > 0:
         return []
     found = []
     for size in sizes:
         ratio = size.gradient / first.gradient
-        if size is not first and math.isfinite(ratio) and not 1 / FAR < ratio < FAR:
+        if ratio == 0:
+            found.append(f"           {size.name} moves nothing that the last phase trains yet")
+        elif size is not first and math.isfinite(ratio) and not 1 / FAR < ratio < FAR:
             weak = "hardly counts" if ratio < 1 else "drowns the labels"
             found.append(
                 f"           {size.name} {weak}: {ratio:.2g} x the labels' gradient; its weight "

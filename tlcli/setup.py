@@ -246,7 +246,7 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
     )
     if run.teacher is not None:
         lines += run.teacher.plan_lines()
-    lines += balance.plan_lines(run, chosen[0]) if chosen else []
+    lines += balance.plan_lines(run, chosen[-1]) if chosen else []
     return [*lines, f"run        {run_dir}, seed {settings.seed}"]
 
 
