@@ -63,6 +63,10 @@ COMMANDS = {
         "tlcli.preview", "Show the training images as the network will see them.",
         "tl preview data=folder data.path=photos augmentation=standard", "train+Preview", "preview",
     ),
+    "bench": Command(
+        "tlcli.bench", "Time this machine on a configuration, against plain Keras.",
+        "tl bench data=folder data.path=photos backbone=mobilenet", "train+Bench", "bench",
+    ),
     "list": Command(
         "tlcli.listing", "List options and where they come from.", "tl list backbone", "", "",
     ),

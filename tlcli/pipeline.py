@@ -71,14 +71,18 @@ class Views:
 
     def batches(self, rows: Any, views: Any, batch_size: int) -> Iterator[Any]:
         """Images of rows and views in order, uint8 (batch, side, side, 3); the last is short."""
+        try:
+            yield from self.dataset(rows, views, batch_size)
+        except tf.errors.InvalidArgumentError as error:
+            raise self.explained(error, rows) from error
+
+    def dataset(self, rows: Any, views: Any, batch_size: int) -> Any:
+        """The dataset behind `batches`."""
         pairs = tf.data.Dataset.from_tensor_slices(
             (np.asarray(rows, np.int64), np.asarray(views, np.int64))
         )
         images = pairs.map(self.image, num_parallel_calls=self.workers, deterministic=True)
-        try:
-            yield from _plain(images.batch(batch_size).prefetch(2))
-        except tf.errors.InvalidArgumentError as error:
-            raise self.explained(error, rows) from error
+        return _plain(images.batch(batch_size).prefetch(2))
 
     def explained(self, error: Exception, rows: Any) -> Exception:
         """The picture that could not be decoded, by name; TensorFlow's message has none."""

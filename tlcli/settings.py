@@ -202,6 +202,20 @@ class Preview:
         require(1 <= self.views <= 32, "views", self.views, "Give 1 to 32.")
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Keys of `tl bench` beside those of a training."""
+
+    parts: tuple[Literal["decode", "forward", "step", "distill", "predict"], ...]
+    rounds: int
+    images: int
+    output: str | None
+
+    def __post_init__(self) -> None:
+        require(self.rounds >= 1, "rounds", self.rounds, "Give 1 or more.")
+        require(self.images >= 1, "images", self.images, "Give 1 or more.")
+
+
 def cache_folder(given: str | None) -> Path:
     """The folder for caches: as given, else the user's own."""
     import os
