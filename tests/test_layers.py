@@ -17,11 +17,11 @@ LAYERS = (
     {*GROUPS, "weights", "recipe", "fold", "fused_batch_norm"},
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
-    {"phase", "evaluate", "likeness", "balance"},
+    {"phase", "evaluate", "likeness", "balance", "plain_keras"},
     {"setup", "teach", "listing", "predict", "preview"},
     {"result"},
     {"trainer"},
-    {"train", "verify"},
+    {"train", "verify", "bench"},
     {"compare"},
     {"cli", "compose", "sweep"},
 )  # fmt: skip

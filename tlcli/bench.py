@@ -86,7 +86,8 @@ def prepare(train: Mapping[str, Any], images: int) -> Run:
     The figures would not be comparable with strategies that train a part alone.
     """
     fixed = {"cache": "ram", "epochs": 1000.0, "accumulation_steps": 1}
-    groups = {g: options.stored(g, o) for g, o in (("finetune", "full"), ("augmentation", "none"))}
+    chosen = (("finetune", "full"), ("augmentation", "none"))
+    groups = {group: options.defaults(group, option) for group, option in chosen}
     shared = setup.prepare(train_job({**train, **groups, **fixed}))
     shared.batch_norm = "train"
     rows = shared.manifest.rows(TRAIN)[:images]
@@ -219,7 +220,7 @@ def rebuilt(run: Run) -> Any:
 
 def none_method() -> Any:
     """The method that learns from labels alone."""
-    return options.build("distillation", options.stored("distillation", "none"))
+    return options.build("distillation", options.defaults("distillation", "none"))
 
 
 def plain_teacher(run: Run) -> Any:

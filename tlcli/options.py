@@ -152,14 +152,6 @@ def build(group: str, values: Mapping[str, Any]) -> Any:
     return build_dataclass(option_class(group, values["name"]), values, group)
 
 
-def stored(group: str, option: str) -> dict[str, Any]:
-    """Values of one of the shipped YAMLs, as composed without overrides."""
-    from omegaconf import OmegaConf
-
-    values: Any = OmegaConf.to_container(OmegaConf.load(config_root() / group / f"{option}.yaml"))
-    return dict(values)
-
-
 def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
     """A frozen dataclass from plain values, each checked against its annotation.
 
