@@ -4,7 +4,7 @@
 # without weights then learns from it, and from the labels alone at equal length.
 # Use: scripts/distill_cifar.sh IMAGES WEIGHTS.h5 [FOLDER [WORD ...]]; IMAGES holds a folder a class,
 # in train/ and test/ if you like; words go to distill_table.py, as --seeds 0. $EPOCHS is the
-# student's length (40), $TEACHER_EPOCHS the teacher's (4). $PYTHON replaces that of .venv.
+# student's length (30), $TEACHER_EPOCHS the teacher's (4). $PYTHON replaces that of .venv.
 if [ -z "${PYTHON:-}" ]; then
   source "$(dirname "$0")/environment.sh"
   PYTHON=.venv/bin/python
@@ -17,6 +17,6 @@ teacher="$shared backbone.weights='$weights' backbone.output_layer=conv_pw_12_re
   epochs=${TEACHER_EPOCHS:-4}"
 student="$shared backbone.alpha=0.25 backbone.weights=none finetune=full finetune.rate=1.0
   optimizer.learning_rate=0.003 distillation=kd augmentation=light augmentation.views=4
-  epochs=${EPOCHS:-40} validate_every=5"
+  epochs=${EPOCHS:-30} validate_every=5"
 "$PYTHON" "$(dirname "$0")/distill_table.py" "$out" \
   --teacher "$teacher" --student "$student" "${@:4}"
