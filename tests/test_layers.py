@@ -18,7 +18,7 @@ LAYERS = (
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
     {"phase", "evaluate", "likeness", "balance", "plain_keras"},
-    {"setup", "teach", "listing", "predict", "preview"},
+    {"setup", "teach", "peers", "listing", "predict", "preview"},
     {"result"},
     {"trainer"},
     {"train", "verify", "bench"},

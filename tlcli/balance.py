@@ -115,17 +115,18 @@ def means(run: Run, batch: dict[str, Any]) -> dict[str, Any]:
     student = Outputs(logits, embedding, tuple(taps))
     teacher = run.teacher.outputs(batch) if run.teacher is not None else None
     labels = tf.cast(batch["labels"], tf.float32)
+    rows = run.manifest.rows(TRAIN)
+    counts = label_table(run.manifest, rows).sum(0).round().astype(np.int64)
+    hard = run.job.loss.prepared(counts, run.manifest.class_names)
     facts = Batch(
         labels=labels, indices=batch["rows"], progress=tf.zeros(()), epoch=tf.constant(LATE),
         seed=batch_seed(run.job.settings.seed, batch["step"]),
-        multi_label=run.manifest.multi_label,
+        multi_label=run.manifest.multi_label, images=batch["images"],
+        label_loss=lambda logits: hard.loss(labels, logits),
     )  # fmt: skip
     terms = {}
     if run.method.hard_weight:
-        rows = run.manifest.rows(TRAIN)
-        counts = label_table(run.manifest, rows).sum(0).round().astype(np.int64)
-        loss = run.job.loss.prepared(counts, run.manifest.class_names)
-        terms[LABELS] = run.method.hard_weight * loss.loss(labels, logits)
+        terms[LABELS] = run.method.hard_weight * hard.loss(labels, logits)
     terms |= run.method.terms(facts, student, teacher, run.method_state)
     return {name: tf.reduce_mean(values) for name, values in terms.items()}
 

@@ -108,6 +108,8 @@ class Loop:
             epoch=step * (parts.epochs / parts.total_steps),
             seed=batch_seed(parts.seed, batch["step"]),
             multi_label=parts.multi_label,
+            images=batch["inputs"][0],
+            label_loss=lambda logits: parts.loss.loss(tf.cast(batch["labels"], tf.float32), logits),
         )
 
     def _penalty(self) -> Any:
@@ -167,6 +169,11 @@ class Loop:
         if self.parts.loss_scale is not None:
             self._rescale(finite)
         self._move_average()
+        if self.parts.method_state is not None:
+            moved = self.parts.method.advance(self._facts(batch), self.parts.method_state)
+            if moved:
+                _update([v.value for v, _ in moved], [new for _, new in moved],
+                        lambda v, value: v.assign(value))  # fmt: skip
         return figures
 
     def _clipped(self, grads: list[Any]) -> list[Any]:

@@ -144,14 +144,17 @@ class PhaseTrainer:
         rates = set_trainable(student.model, phase.rates, phase.only, run.batch_norm)
         if run.fused:
             fused_batch_norm.use_fused(student.model)
-        self.split = frozen_split(student)
+        self.split = cached_split(run)
         variables = [v for v in student.model.trainable_variables if v.path in rates]
         if not variables:
             raise TlError(f"phase {phase.name!r} trains nothing. Choose layers with weights.")
         state = run.method_state
-        connectors = list(state.trainable_variables) if state is not None else []
-        self.variables = [*variables, *connectors]
-        multipliers = [rates[v.path] for v in variables] + [1.0] * len(connectors)
+        peers, peer_rates = self._peers()
+        theirs = {id(v) for peer in getattr(state, "peers", ()) for v in peer.model.variables}
+        connectors = [v for v in (state.trainable_variables if state is not None else [])
+                      if id(v) not in theirs]  # fmt: skip
+        self.variables = [*variables, *connectors, *peers]
+        multipliers = [*(rates[v.path] for v in variables), *[1.0] * len(connectors), *peer_rates]
         self.optimizer = self._optimizer(multipliers)
         self.averaged = [*variables, *_moving_statistics(student.model)]
         option = job.optimizer
@@ -176,6 +179,17 @@ class PhaseTrainer:
                 multi_label=run.manifest.multi_label, ema=self.ema,
             ),
         )  # fmt: skip
+
+    def _peers(self) -> tuple[list[Any], list[float]]:
+        """Trained variables of the networks beside the student, and their rates."""
+        found, multipliers = [], []
+        for peer in getattr(self.run.method_state, "peers", ()):
+            phase = peer.phases[min(self.index, len(peer.phases) - 1)]
+            rates = set_trainable(peer.model, phase.rates, phase.only, peer.batch_norm)
+            trained = [v for v in peer.model.trainable_variables if v.path in rates]
+            found += trained
+            multipliers += [rates[v.path] for v in trained]
+        return found, multipliers
 
     def _optimizer(self, multipliers: list[float]) -> Any:
         job, total = self.run.job, self.total_steps
@@ -284,6 +298,10 @@ class PhaseTrainer:
             return _Swapped(self.averaged, [e.numpy() for e in self.ema])
         if self.swa:
             return _Swapped(self.averaged, self.swa)
+        average = getattr(self.run.method_state, "average", None)
+        if average is not None and average.keep:
+            mine, theirs = zip(*average.pairs, strict=True)
+            return _Swapped(list(theirs), [v.numpy() for v in mine])
         free = evaluation_weights(self.optimizer)
         if free is not None:
             return _Swapped(self.variables, [np.asarray(w) for w in free])
@@ -519,6 +537,13 @@ def frozen_split(student: Student) -> graph.Split:
     if split.prefix is not None and not split.prefix.variables:
         return graph.Split(None, student.extended, ())
     return split
+
+
+def cached_split(run: Run) -> graph.Split:
+    """The student cut where its cached part ends; nothing is cached where all images are needed."""
+    if "images" in run.job.distillation.needs:
+        return graph.Split(None, run.student.extended, ())
+    return frozen_split(run.student)
 
 
 def _is_frozen(layer: Any) -> bool:

@@ -14,7 +14,7 @@ from tlcli import balance, block_table, cache, graph, lora, model
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.errors import ConfigError, DataError
 from tlcli.finetune import Block, Phase
-from tlcli.phase import Run, frozen_split, make_order, monitored
+from tlcli.phase import Run, cached_split, make_order, monitored
 from tlcli.pipeline import Views, worker_count
 from tlcli.resize import Resize
 from tlcli.settings import TrainJob
@@ -45,7 +45,7 @@ def prepare(job: TrainJob) -> Run:
         job=job, strategy=strategy, manifest=manifest, student=student,
         train_views=Views(manifest, resize, job.augmentation, settings.seed, workers),
         plain_views=Views(manifest, resize, None, settings.seed, workers),
-        tables=cache.Tables(folder), batch_norm=_batch_norm(job, report),
+        tables=cache.Tables(folder), batch_norm=batch_norm(job.backbone, report),
         fused=strategy.num_replicas_in_sync == 1, weights_report=report,
     )  # fmt: skip
     if strategy.num_replicas_in_sync > 1:
@@ -138,9 +138,9 @@ def _needs_features(job: TrainJob) -> bool:
     return bool({"features", "preactivations"} & set(job.distillation.needs))
 
 
-def _batch_norm(job: TrainJob, report: Any) -> str:
+def batch_norm(backbone: Any, report: Any) -> str:
     """What happens to the backbone's batch normalisation; random weights must be normalised."""
-    wanted = getattr(job.backbone, "batch_norm", "frozen")
+    wanted = getattr(backbone, "batch_norm", "frozen")
     return "train" if report.source == "random" else str(wanted)
 
 
@@ -247,6 +247,10 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
     if run.teacher is not None:
         lines += run.teacher.plan_lines()
     lines += balance.plan_lines(run, chosen[-1]) if chosen else []
+    if run.method_state is not None:
+        from tlcli import peers
+
+        lines += peers.plan_lines(run)
     return [*lines, f"run        {run_dir}, seed {settings.seed}"]
 
 
@@ -280,7 +284,7 @@ def phase_lines(run: Run, index: int, phase: Phase) -> list[str]:
     order = make_order(run, run.manifest.rows(TRAIN), 0)
     rate = job.optimizer.scaled_rate(order.batch_size) * phase.rate
     span = [rate * multiplier for multiplier in rates.values()] or [0.0]
-    frozen = frozen_split(run.student).prefix is not None
+    frozen = cached_split(run).prefix is not None
     repeats = run.train_views.finite is not None and job.settings.cache not in ("off", False)
     cut = "frozen part cached" if frozen and repeats else "frozen part each step"
     line = (

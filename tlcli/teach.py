@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlcli import cache, graph, likeness, metrics
+from tlcli import cache, graph, likeness, metrics, peers
 from tlcli.data import TEST, TRAIN, VALIDATION
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.errors import ConfigError
@@ -99,6 +99,10 @@ class SortedMaps:
         """Move the method's memories."""
         self.method.update(batch, self._sorted(student), teacher, state)
 
+    def advance(self, batch: Batch, state: Any = None) -> Any:
+        """What follows the student, by the method."""
+        return self.method.advance(batch, state)
+
 
 def attach(run: Run) -> None:
     """Build the run's teacher and its method's connectors, and look whether the teacher knows.
@@ -108,6 +112,8 @@ def attach(run: Run) -> None:
         DataError: A teacher that cannot be read.
     """
     method, job = run.method, run.job
+    if "images" in method.needs:
+        peers.check(run)
     with run.strategy.scope():
         built = job.teacher.build(target_of(run)) if job.teacher.is_teacher else None
         if method.replaces_head:
@@ -215,6 +221,7 @@ def shapes_of(run: Run, built: Any, stages: int) -> Shapes:
         teacher_features=features,
         labels=None if manifest.multi_label else manifest.labels[rows].astype(np.int32),
         multi_label=manifest.multi_label, teacher_norms=() if built is None else built.norms,
+        networks=peers.Networks(run) if "images" in run.method.needs else None,
     )  # fmt: skip
 
 

@@ -1,12 +1,13 @@
 """What every option in configs/distillation takes, and what it refuses."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
 from tlcli import options
-from tlcli.distillation import Batch, Outputs, Shapes
+from tlcli.distillation import Batch, Outputs, Peer, Shapes
 from tlcli.errors import ConfigError
 
 CLASSES, IMAGES = 4, 6
@@ -31,6 +32,24 @@ def signals(seed, channels, dtype):
     return Outputs(made(CLASSES), made(channels), maps, maps, head_map=made(2, 2, 5))
 
 
+class Networks:
+    """Linear classifiers of the images, in half precision."""
+
+    def __init__(self, dtype):
+        self.dtype, self.student = dtype, self.copy_of(dtype)
+
+    @staticmethod
+    def copy_of(dtype):
+        layers = [keras.layers.Flatten(dtype=dtype), keras.layers.Dense(CLASSES, dtype=dtype)]
+        return keras.Sequential([keras.Input((4, 4, 3)), *layers])
+
+    def copy(self):
+        return self.copy_of(self.dtype)
+
+    def peer(self, changes, number, where):
+        return Peer(self.copy(), (), "frozen")
+
+
 def shapes_of(student, teacher, **more):
     sizes = lambda maps: tuple(tuple(m.shape[1:]) for m in maps)  # noqa: E731
     return Shapes(
@@ -47,13 +66,16 @@ def test_mixed_labels_and_half_precision_are_finite(name, dtype):
     method, student, teacher = method_of(name), signals(0, 3, dtype), signals(1, 3, dtype)
     weights = tf.constant(np.random.default_rng(2).normal(size=(3, CLASSES)), tf.float32)
     teacher = dataclasses.replace(teacher, head=lambda e: e @ tf.cast(weights, e.dtype))
-    shapes = shapes_of(student, teacher)
+    shapes = shapes_of(student, teacher, networks=Networks(f"mixed_{dtype}"))
     method.checked(shapes)
     state = method.state(shapes)
     mixed = 0.7 * np.eye(CLASSES)[np.arange(IMAGES) % 4] + 0.3 * np.eye(CLASSES)[[1, 0, 0, 2, 3, 3]]
+    mixed = mixed.astype("float32")
     batch = Batch(
         tf.constant(mixed, tf.float32), tf.range(IMAGES, dtype=tf.int64), 0.5, 30.0,
         tf.constant([1, 2], tf.int32),
+        images=tf.random.stateless_uniform((IMAGES, 4, 4, 3), [1, 2]),
+        label_loss=lambda logits: -tf.reduce_sum(mixed * tf.nn.log_softmax(logits), -1),
     )  # fmt: skip
     watched = [student.logits, student.embedding, *student.features, student.head_map]
     with tf.GradientTape() as tape:

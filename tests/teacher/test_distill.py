@@ -17,7 +17,7 @@ QUICK = ("kd", "crd", "fitnet", "ofd", "srrl", "sum")
 METHODS = [
     pytest.param(path.stem, marks=[] if path.stem in QUICK else [pytest.mark.slow])
     for path in sorted((options.config_root() / "distillation").glob("*.yaml"))
-    if path.stem not in ("none", "tf_kd")
+    if path.stem not in ("none", "tf_kd", "mutual", "mean_teacher")
 ]
 
 

@@ -5,7 +5,8 @@ Each option is a frozen dataclass `Distillation`, a `_common.Method`, with the m
     hard_weight: factor of the label loss, which the loop adds.
     soft_weight, warmup_epochs, decay: factor of the teacher's term and its schedule.
     needs: frozenset of signals beyond logits: "embedding", "features", "preactivations", "indices",
-        "teacher_head", "head_map".
+        "teacher_head", "head_map", "images". "images" gives `Batch.images` and `Shapes.networks`,
+        for methods with networks beside the student, and ends the caching of its frozen part.
     needs_teacher: False when the method makes its own targets (`none`, `tf_kd`); `teacher` is None.
     multi_label_ok: Whether classes may be independent (sigmoid) instead of exclusive (softmax).
     replaces_head: Whether the student ends in a projector (`projector`: its factor and activation)
@@ -28,6 +29,12 @@ Each option is a frozen dataclass `Distillation`, a `_common.Method`, with the m
     def update(self, batch, student, teacher, state=None) -> None
         Moves memories; called after the gradients are taken, outside any compiled loss.
 
+    def advance(self, batch, state=None) -> list of pairs (variable, new value)
+        What follows the student after the optimizer's update of a step; the loop assigns it.
+
+A state may have `peers`, networks that are trained with the student by its finetune strategy (see
+`Peer`), and `average`, one that follows it (see `_states.Average`). Both lie in the resume state.
+
 Relations between images are taken within the batch that `loss` is given: one replica's.
 """
 
@@ -48,6 +55,8 @@ class Batch:
         epoch: Epochs done, float32 scalar, fractional.
         seed: Seed of this step's draws, int32 (2,); memory methods need it.
         multi_label: Whether classes are independent; a Python bool, equal to Shapes.multi_label.
+        images: What the student sees, uint8 or (mixed) float32 (batch, side, side, 3).
+        label_loss: Callable from logits (batch, classes) to the run's label loss, float32 (batch,).
     """
 
     labels: Tensor
@@ -56,6 +65,23 @@ class Batch:
     epoch: Tensor = 0.0
     seed: Tensor = None
     multi_label: bool = False
+    images: Tensor = None
+    label_loss: Any = None
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A network that is trained beside the student.
+
+    Attributes:
+        model: uint8 (batch, side, side, 3) to logits (batch, classes).
+        phases: What each phase of the run trains of it; the last serves for those that follow.
+        batch_norm: "train" when its statistics move.
+    """
+
+    model: Any
+    phases: tuple[Any, ...]
+    batch_norm: str
 
 
 @dataclass(frozen=True)
@@ -96,6 +122,8 @@ class Shapes:
         teacher_norms: Mean and standard deviation of the channels of each teacher pre-activation
             map, two arrays (channels,): offset and absolute scale of the BatchNorm that makes it.
             Empty when unknown.
+        networks: Makes networks beside the student: `copy()`, and `peer(changes, number, where)`
+            which gives a Peer; `student` is the student's model. None unless "images" is needed.
     """
 
     classes: int
@@ -107,3 +135,4 @@ class Shapes:
     labels: Any = None
     multi_label: bool = False
     teacher_norms: tuple[tuple[Any, Any], ...] = ()
+    networks: Any = None

@@ -170,6 +170,10 @@ class Method:
         """Move the method's memories; most have none."""
         return
 
+    def advance(self, batch: Batch, state: Any = None) -> list[tuple[Any, Tensor]]:
+        """Variables that follow the student after its update, with their new values."""
+        return []
+
 
 @dataclass(frozen=True)
 class FeatureMethod(Method):

@@ -85,6 +85,69 @@ class Modules(keras.layers.Layer):
         place = self._places[index]
         return None if place is None else self.layers_present[place]
 
+    @property
+    def peers(self) -> list[Any]:
+        """The peers of all parts."""
+        return [peer for p in self.layers_present for peer in getattr(p, "peers", ())]
+
+    @property
+    def average(self) -> Any:
+        """The first average among the parts, or None."""
+        found = (getattr(p, "average", None) for p in self.layers_present)
+        return next((p for p in found if p is not None), None)
+
+
+class Peers(keras.layers.Layer):
+    """Networks that are trained beside the student.
+
+    Args:
+        peers: `Peer` objects.
+    """
+
+    def __init__(self, peers: list[Any]) -> None:
+        super().__init__(dtype="float32")
+        self.models = [peer.model for peer in peers]
+        self._facts: Any = lambda: peers
+        self.built = True
+
+    @property
+    def peers(self) -> list[Any]:
+        """The peers with what each phase trains of them."""
+        found: list[Any] = self._facts()
+        return found
+
+
+class Average(keras.layers.Layer):
+    """A copy of the student that follows it, and the number of its moves.
+
+    Args:
+        model: The copy.
+        student: The student.
+        keep: Whether the copy is what is evaluated and kept.
+    """
+
+    def __init__(self, model: Any, student: Any, keep: bool) -> None:
+        super().__init__(dtype="float32")
+        self.model, self.keep = model, keep
+        self.moves = self.add_weight(
+            name="moves", shape=(), initializer="zeros", trainable=False,
+            aggregation="only_first_replica",
+        )  # fmt: skip
+        # Behind a function, so that the student is no part of this layer.
+        self._student: Any = lambda: student
+        self.built = True
+
+    @property
+    def average(self) -> "Average":
+        """Itself, as a list of states gives it."""
+        return self
+
+    @property
+    def pairs(self) -> list[tuple[Any, Any]]:
+        """Each variable of the copy with the student's; counters of random draws are left out."""
+        both = zip(self.model.variables, self._student().variables, strict=True)
+        return [(mine, theirs) for mine, theirs in both if "float" in mine.dtype]
+
 
 class Temperature(keras.layers.Layer):
     """One learned number `theta`, 1 at the start; it should see no weight decay."""

@@ -99,6 +99,13 @@ class Distillation(Method):
         for index, (_, method) in enumerate(self.parts):
             method.update(batch, student, teacher, None if state is None else state.part(index))
 
+    def advance(self, batch: Batch, state: Any = None) -> list[tuple[Any, Tensor]]:
+        """What follows the student in any of the methods."""
+        if state is None:
+            return []
+        return [pair for index, (_, method) in enumerate(self.parts)
+                for pair in method.advance(batch, state.part(index))]  # fmt: skip
+
 
 def _entries(methods: Any) -> list[Any]:
     """The methods as a list of names or mappings with a name."""

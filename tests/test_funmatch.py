@@ -1,0 +1,77 @@
+"""The recipe `funmatch`: one view, mixed once, for teacher and student; labels unused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tlcli import checkpoint, setup, train
+from tlcli.phase import PhaseTrainer
+from tlcli.settings import train_job
+
+WORDS = (
+    "config=funmatch", "batch_size=16", "data.images_per_class=8", "epochs=2", "validate_every=1",
+    "augmentation.horizontal_flip=0", "calibrate=false",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def taught(config, digits_run):
+    """A function of words that gives a training's configuration."""
+    return lambda *words: config("train", *WORDS, f"teacher.path={digits_run}", *words)
+
+
+def test_teacher_and_student_see_the_identical_mixed_pixels(taught):
+    run = setup.prepare(train_job(taught()))
+    trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+    parts, seen = trainer.loop.parts, {"student": [], "teacher": []}
+    network, teacher = parts.suffix, run.teacher.built.model
+
+    def record(who, images):
+        tf.py_function(lambda t: seen[who].append(t.numpy()), [images], [])
+
+    class Watched:
+        losses = ()
+
+        def __call__(self, images, training):
+            record("student", images)
+            return network(images, training=training)
+
+    def watched(images, training):
+        record("teacher", images)
+        return teacher(images, training=training)
+
+    parts.suffix = Watched()
+    run.teacher.built.model = watched
+    trainer.feed(0, 2)
+    assert trainer.source == "streamed"
+    assert len(seen["student"]) == len(seen["teacher"]) == 2
+    for ours, theirs in zip(seen["student"], seen["teacher"], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        # Mixed pixels are no whole numbers; a picture decoded anew would have whole ones.
+        assert (ours % 1 != 0).mean() > 0.05
+    assert not np.array_equal(*seen["student"])
+
+
+@pytest.mark.slow
+def test_labels_change_nothing(taught):
+    found = []
+    for shift in (0, 1):
+        run = setup.prepare(train_job(taught()))
+        labels = run.manifest.labels
+        run.manifest = dataclasses.replace(run.manifest, labels=(labels + shift) % 5)
+        trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+        trainer.feed(0, 2)
+        found.append([v.numpy() for v in run.student.model.variables])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_it_trains_a_student_that_stands_alone(taught, tmp_path):
+    run_dir = tmp_path / "run"
+    config = {**taught("backbone.output_layer=tiny_block3"), "run_dir": str(run_dir)}
+    assert train.run(config) == 0
+    found = checkpoint.read_run(run_dir)
+    assert found.metadata["fidelity"]["agreement"] > 0
+    assert found.config["distillation"]["hard_weight"] == 0
