@@ -51,3 +51,43 @@ class Computed(Base):
         require(self.cache, "teacher.cache", self.cache, "Give auto, off or a folder.")
         require(0 < mass < 1, "teacher.cache_mass", mass, "Give a number in (0, 1).")
         require(most >= 1, "teacher.cache_classes", most, "Give 1 or more.")
+
+
+@dataclass(frozen=True)
+class Foreign(Computed):
+    """What models of other programs share; pixels from 0 to 255 become (p * scale - mean) / std.
+
+    Attributes:
+        path: File or folder of the model.
+        image_size: Pixels of a side that it sees; None for what its input says.
+        layout: Order of its input; "auto" where the input's shape tells.
+        scale: Factor of the pixels.
+        mean: Subtracted from each colour.
+        std: Divisor of each colour, above 0.
+        output: Name of its output; None for the only one.
+        kind: What the output is.
+        class_names: Class of each column in order, or "imagenet"; None when they are the student's.
+        classes: Name in `class_names` of each of the student's classes, where they differ.
+    """
+
+    path: str
+    image_size: int | None
+    layout: Literal["auto", "nchw", "nhwc"]
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    output: str | None
+    kind: Literal["logits", "probabilities"]
+    class_names: Literal["imagenet"] | tuple[str, ...] | None
+    classes: dict[str, str] | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        size = self.image_size
+        require(size is None or size >= 8, "teacher.image_size", size, "Give 8 or more, or null.")
+        require(self.scale > 0, "teacher.scale", self.scale, "Give a number above 0.")
+        require(len(self.mean) == 3, "teacher.mean", list(self.mean), "Give three numbers.")
+        good = len(self.std) == 3 and min(self.std) > 0
+        require(good, "teacher.std", list(self.std), "Give three numbers above 0.")
+        alone = self.classes is not None and self.class_names is None
+        require(not alone, "teacher.classes", self.classes, "Give teacher.class_names too.")

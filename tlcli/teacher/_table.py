@@ -108,10 +108,10 @@ def read(path: Path, ids_path: Path | None, target: Target) -> Stored:
         raise DataError(str(path), f"holds {held}", "Store either logits or probabilities.")
     ids, values = arrays["ids"].astype(str), arrays[kinds[0]]
     _check_shape(path, ids, values)
-    _check_numbers(path, ids, values, kinds[0], target.manifest.multi_label)
+    check_numbers(path, ids, values, kinds[0], target.manifest.multi_label)
     values = _ordered(path, arrays.get("class_names"), values, target.manifest.class_names)
     if kinds[0] == "probabilities":
-        values = _as_logits(values.astype(np.float64), target.manifest.multi_label)
+        values = as_logits(values.astype(np.float64), target.manifest.multi_label)
     return Stored(path, ids, values.astype(np.float32))
 
 
@@ -142,7 +142,19 @@ def _check_shape(path: Path, ids: Any, values: Any) -> None:
         )
 
 
-def _check_numbers(path: Path, ids: Any, values: Any, kind: str, multi_label: bool) -> None:
+def check_numbers(path: Path, ids: Any, values: Any, kind: str, multi_label: bool) -> None:
+    """Refuse numbers that are not finite, or not what they are called.
+
+    Args:
+        path: In messages.
+        ids: str (images,).
+        values: (images, classes).
+        kind: "logits" or "probabilities".
+        multi_label: Whether classes are independent.
+
+    Raises:
+        DataError: Naming the images.
+    """
     bad = ~np.isfinite(values).all(-1)
     if bad.any():
         raise DataError(
@@ -184,7 +196,7 @@ def _ordered(path: Path, names: Any, values: Any, wanted: tuple[str, ...]) -> An
     return values[:, class_places(wanted, names, str(path))]
 
 
-def _as_logits(probabilities: Any, multi_label: bool) -> Any:
+def as_logits(probabilities: Any, multi_label: bool) -> Any:
     """Logits whose softmax, or sigmoid, gives the probabilities."""
     kept = np.clip(probabilities, SMALLEST, 1.0 - SMALLEST if multi_label else 1.0)
     return np.log(kept) - np.log1p(-kept) if multi_label else np.log(kept)

@@ -84,33 +84,42 @@ class Teacher(Computed):
         return options.build("backbone", {**values, "weights": self.weights})
 
     def places(self, names: tuple[str, ...]) -> list[int]:
-        """Column of each of the student's classes among ImageNet's.
+        """Column of each of the student's classes among ImageNet's (see `imagenet_places`)."""
+        return imagenet_places(self.classes, names)
 
-        Raises:
-            ConfigError: A class without an ImageNet label, or with one that two classes share.
-        """
-        from tlcli import imagenet
-        from tlcli.teacher._network import class_places
 
-        given = self.classes if self.classes is not None else {name: name for name in names}
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise ConfigError(
-                "teacher.classes", f"has no entry for {', '.join(missing[:8])}",
-                "Give each class an ImageNet label or WordNet id.",
-            )  # fmt: skip
-        labels, ids = imagenet.class_names(), imagenet.wnids()
-        counts = Counter(labels)
-        wanted = [given[name] for name in names]
-        shared = [label for label in wanted if counts[label] > 1]
-        if shared:
-            raise ConfigError(
-                "teacher.classes", f"two ImageNet classes are called {shared[0]}",
-                f"Give the WordNet id: {ids[labels.index(shared[0])]} is the first.",
-            )  # fmt: skip
-        as_labels = [labels[ids.index(word)] if word in ids else word for word in wanted]
-        found = class_places(as_labels, labels, "teacher.classes")
-        return [ids.index(w) if w in ids else p for w, p in zip(wanted, found, strict=True)]
+def imagenet_places(classes: dict[str, str] | None, names: tuple[str, ...]) -> list[int]:
+    """Column of each of the student's classes among ImageNet's.
+
+    Args:
+        classes: ImageNet label or WordNet id of each class; None when the names are such.
+        names: The student's classes.
+
+    Raises:
+        ConfigError: A class without an ImageNet label, or with one that two classes share.
+    """
+    from tlcli import imagenet
+    from tlcli.teacher._network import class_places
+
+    given = classes if classes is not None else {name: name for name in names}
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise ConfigError(
+            "teacher.classes", f"has no entry for {', '.join(missing[:8])}",
+            "Give each class an ImageNet label or WordNet id.",
+        )  # fmt: skip
+    labels, ids = imagenet.class_names(), imagenet.wnids()
+    counts = Counter(labels)
+    wanted = [given[name] for name in names]
+    shared = [label for label in wanted if counts[label] > 1]
+    if shared:
+        raise ConfigError(
+            "teacher.classes", f"two ImageNet classes are called {shared[0]}",
+            f"Give the WordNet id: {ids[labels.index(shared[0])]} is the first.",
+        )  # fmt: skip
+    as_labels = [labels[ids.index(word)] if word in ids else word for word in wanted]
+    found = class_places(as_labels, labels, "teacher.classes")
+    return [ids.index(w) if w in ids else p for w, p in zip(wanted, found, strict=True)]
 
 
 def penultimate(model: Any) -> Any:
