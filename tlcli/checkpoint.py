@@ -65,6 +65,7 @@ def write_run(path: Path, model: Any, config: Mapping[str, Any], metadata: dict[
     _save_weights(model, temporary)
     metadata = {
         "format": FORMAT, "tlcli": __version__, **metadata,
+        "plugins": options.plugins_used(config),
         "sha256": {WEIGHTS: files.sha256(temporary)},
     }  # fmt: skip
     files.write_json(path / "metadata.json", metadata)
@@ -111,6 +112,7 @@ def read_run(given: str | Path) -> Checkpoint:
         resize = Resize.from_dict(metadata["resize"])
         names = tuple(str(n) for n in metadata["class_names"])
         config["backbone"], config["head"], bool(metadata["multi_label"])
+        options.require_plugins(metadata.get("plugins"), ("backbone", "head"), str(path))
     except (KeyError, TypeError) as error:
         raise DataError(str(path), f"lacks {error}", "Restore or train again.") from None
     model = rebuild(config, metadata, len(names), resize)

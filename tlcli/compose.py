@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.errors import ConfigError
-from tlcli.options import GROUPS, config_root, names, nearest, plugin_config_dirs
+from tlcli.options import (
+    GROUPS,
+    config_root,
+    names,
+    nearest,
+    own_config_dir,
+    plugin_config_dirs,
+)
 from tlcli.recipe import Recipe, read_recipe
 from tlcli.settings import Composed
 
@@ -170,9 +177,9 @@ def _config_dir(flags: list[str]) -> Path | None:
 
 
 def _search_dirs(config_dir: Path | None) -> list[Path]:
-    own = Path("~/.config/tl").expanduser()
+    own = own_config_dir()
     found = [d for d in (config_dir,) if d] + ([own] if own.is_dir() else [])
-    return found + plugin_config_dirs()
+    return found + list(plugin_config_dirs())
 
 
 def _images(words: list[str]) -> tuple[list[str], list[str]]:
@@ -222,8 +229,8 @@ def _merged(
 def _known_option(group: str, option: str, config_dir: Path | None) -> None:
     """Refuse an option that no YAML of the group has."""
     known = set(names(group))
-    for folder in _search_dirs(config_dir):
-        known |= {p.stem for p in (folder / group).glob("*.yaml")}
+    if config_dir is not None:
+        known |= {p.stem for p in (config_dir / group).glob("*.yaml")}
     for one in option.split(","):
         if one.strip() not in known and not one.startswith(("choice(", "glob(")):
             raise ConfigError(group, f"there is no option {one!r}", nearest(one, known))

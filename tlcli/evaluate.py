@@ -55,6 +55,8 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     values = dict(found.config["data"])
     same_option = not given or given.get("name", values["name"]) == values["name"]
     values = {**values, **(given or {})} if same_option else dict(given or {})
+    if same_option:
+        options.require_plugins(found.metadata.get("plugins"), ("data",), str(found.path))
     seed = int(found.config["seed"])
     manifest: Manifest = options.build("data", values).manifest(seed, cache_folder(
         found.config.get("cache_dir")))  # fmt: skip

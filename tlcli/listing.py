@@ -1,9 +1,10 @@
-"""`tl list`: every option of every group, its first line, and the package it comes from."""
+"""`tl list`: every option of every group, its first line, and where it comes from."""
 
 import sys
+from pathlib import Path
 
 from tlcli.errors import ConfigError
-from tlcli.options import GROUPS, config_root, names, nearest, plugin_config_dirs
+from tlcli.options import GROUPS, config_files, nearest
 
 
 def run(words: list[str]) -> int:
@@ -14,18 +15,14 @@ def run(words: list[str]) -> int:
             raise ConfigError("group", f"there is no group {word!r}", nearest(word, known))
     for group in words or known:
         sys.stdout.write(f"{group}\n")
-        for name, package in names(group).items():
-            origin = "" if package == "tlcli" else f"  [{package}]"
-            sys.stdout.write(f"  {name:<24}{_first_line(group, name)}{origin}\n")
+        for name, (path, origin) in config_files(group).items():
+            shown = "" if origin == "tlcli" else f"  [{origin}]"
+            sys.stdout.write(f"  {name:<24}{_first_line(path)}{shown}\n")
     return 0
 
 
-def _first_line(group: str, name: str) -> str:
+def _first_line(path: Path) -> str:
     """The comment an option's YAML begins with."""
-    for folder in (config_root(), *plugin_config_dirs()):
-        path = folder / group / f"{name}.yaml"
-        if path.is_file():
-            with path.open(encoding="utf-8") as lines:
-                first = lines.readline().strip()
-            return first.lstrip("# ") if first.startswith("#") else ""
-    return ""
+    with path.open(encoding="utf-8") as lines:
+        first = lines.readline().strip()
+    return first.lstrip("# ") if first.startswith("#") else ""

@@ -98,13 +98,21 @@ class Backbone:
             raise ConfigError(
                 "backbone.run", f"{self.run} has no {path.name}", "Give the folder of a run."
             )
-        try:
-            if path.stat().st_size > LARGEST_CONFIG:
-                raise ValueError("too large")
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(str(path), f"not readable ({error})", "Give another run.") from error
+        values, metadata = _read(path), path.with_name("metadata.json")
+        if metadata.is_file():
+            facts = _read(metadata)
+            recorded = facts.get("plugins") if isinstance(facts, Mapping) else None
+            options.require_plugins(recorded, ("backbone",), self.run)
         backbone = values.get("backbone") if isinstance(values, Mapping) else None
         if not isinstance(backbone, Mapping):
             raise DataError(str(path), "has no backbone", "Give a run of tl train.")
         return dict(backbone)
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ValueError("too large")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(str(path), f"not readable ({error})", "Give another run.") from error

@@ -67,14 +67,13 @@ class Teacher(Computed):
     def _option(self) -> Any:
         from omegaconf import OmegaConf
 
-        roots = [options.config_root(), *options.plugin_config_dirs()]
-        found = {p.stem: p for root in roots for p in (root / "backbone").glob("*.yaml")}
+        found = options.config_files("backbone")
         if self.backbone not in found:
             raise ConfigError(
                 "teacher.backbone", f"no backbone is called {self.backbone!r}",
                 options.nearest(self.backbone, found),
             )  # fmt: skip
-        values: Any = OmegaConf.to_container(OmegaConf.load(found[self.backbone]))
+        values: Any = OmegaConf.to_container(OmegaConf.load(found[self.backbone][0]))
         option = options.option_class("backbone", values["name"])
         if not hasattr(option, "build_classifier"):
             raise ConfigError(
