@@ -299,7 +299,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         if not isinstance(value, Mapping):
             raise ConfigError(where, f"got {value!r}", "Give a mapping, as {a: 1}.")
         inner = typing.get_args(hint)[1]
-        return {k: _checked(v, inner, f"{where}.{k}") for k, v in value.items()}
+        # Names that look like numbers, as the class 5, come as numbers.
+        return {str(k): _checked(v, inner, f"{where}.{k}") for k, v in value.items()}
     return _checked_scalar(value, hint, where)
 
 

@@ -113,7 +113,7 @@ def test_an_onnx_teacher_teaches_from_its_store_and_in_the_stream(onnx_file, pre
 def test_columns_are_chosen_by_name(onnx_file, prepare, centres):
     run = prepare(
         "onnx", onnx_file(), "data.classes=[9,5]", "teacher.class_names=[five,s,se,e,nine]",
-        "teacher.classes={'5':five,'9':nine}",
+        "teacher.classes={5:five,9:nine}",
     )  # fmt: skip
     rows = run.manifest.rows(VALIDATION)[:4]
     images = next(run.plain_views.batches(rows, np.zeros(4), 4))
@@ -124,6 +124,7 @@ def test_columns_are_chosen_by_name(onnx_file, prepare, centres):
         prepare("onnx", onnx_file(), "data.classes=[9,5]")
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused(onnx_file, prepare, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"teacher\.kind: calls probabilities logits"):
         prepare("onnx", onnx_file(softmax=True))
@@ -142,6 +143,7 @@ def test_what_does_not_fit_is_refused(onnx_file, prepare, tmp_path, monkeypatch)
         prepare("onnx", cut)
 
 
+@pytest.mark.slow
 def test_a_saved_model_runs_only_with_trust(prepare, centres, tmp_path):
     import tensorflow as tf
 
