@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tlcli import fold
 from tlcli.pipeline import Views
+from tlcli.resize import PIXELS
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def table_key(model: Any, views: Views, rows: Any, count: int) -> str:
     digest = hashlib.sha256()
     augmentation = views.augmentation
     facts = [views.manifest.fingerprint, views.resize.as_dict(), count, repr(augmentation)]
-    facts += [views.seed if augmentation is not None else 0, "tl-table-1"]
+    facts += [views.seed if augmentation is not None else 0, "tl-table-1", PIXELS]
     digest.update(json.dumps(facts, default=str).encode())
     digest.update(np.ascontiguousarray(rows, np.int64).tobytes())
     if model is not None:

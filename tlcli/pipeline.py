@@ -41,6 +41,8 @@ class Views:
     ) -> None:
         self.manifest, self.resize, self.seed, self.workers = manifest, resize, seed, workers
         self.augmentation = augmentation if hasattr(augmentation, "apply") else None
+        augmented = self.augmentation is not None
+        self._least = augmentation.short_side(resize.size) if augmented else resize.short_side
         self._uids = sample_uids(manifest.ids) if self.augmentation is not None else None
 
     @property
@@ -60,7 +62,7 @@ class Views:
 
     def image(self, row: Any, view: Any) -> Any:
         """One view, uint8 (side, side, 3), inside tf.data."""
-        image = self.manifest.images.image(row)
+        image = self.manifest.images.image(row, self._least)
         side = self.resize.size
         if self.augmentation is None:
             out = self.resize.apply(image)

@@ -145,12 +145,13 @@ def rows(namer: Namer, paths: list[str], settings: Predict) -> Iterator[dict[str
     resized = tf.function(
         namer.resize.apply, input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)]
     )
+    side = namer.resize.short_side
     for start in range(0, len(paths), settings.batch_size):
         images, errors = [], {}
         part = paths[start : start + settings.batch_size]
         for path in part:
             try:
-                images.append(resized(decode_file(path, MAX_PIXELS)))
+                images.append(resized(decode_file(path, MAX_PIXELS, side)))
             except TlError as error:
                 errors[path] = getattr(error, "problem", str(error))
         logits = iter(np.asarray(call(tf.stack(images)))) if images else iter(())

@@ -96,6 +96,29 @@ def test_exif_orientation_as_in_pillow(tmp_path, pixels, encode, kind, orientati
     assert (header.height, header.width) == expected.shape[:2]
 
 
+@pytest.mark.parametrize(
+    ("short_side", "ratio"), [(0, 1), (81, 1), (80, 2), (41, 2), (40, 4), (20, 8)]
+)
+def test_a_large_jpeg_comes_smaller_as_pillow_drafts_it(
+    tmp_path, smooth, encode, short_side, ratio
+):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode(smooth(height=160, width=200), "JPEG", quality=92))
+    with Image.open(path) as drafted:
+        drafted.draft("RGB", (-(-200 // ratio), -(-160 // ratio)))
+        wanted = np.asarray(drafted)
+    found = decode_file(path, LIMIT, short_side)
+    assert found.shape == (160 // ratio, 200 // ratio, 3)
+    np.testing.assert_allclose(found.astype(int), wanted, atol=2)
+    source = file_images(
+        [str(path)],
+        ["a"],
+        scan_files(stat_files(str(tmp_path), ["a.jpg"]), LIMIT, tmp_path / "cache"),
+    )
+    rows = tf.data.Dataset.range(1).map(lambda row: source.image(row, short_side))
+    np.testing.assert_array_equal(next(iter(rows)), found)
+
+
 def test_orientation_is_applied_per_sample_in_one_graph(tmp_path, pixels, encode):
     for orientation in range(1, 9):
         exif = Image.Exif()

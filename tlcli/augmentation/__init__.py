@@ -11,6 +11,9 @@ epoch; `none` has exactly 1) and
         size: pixels of a side of the result.
         returns: uint8 (size, size, 3).
 
+    def short_side(self, size) -> pixels that a picture's shorter side must have for it; a large
+        JPEG is decoded at a half, a quarter or an eighth of its size while it has.
+
 and `mix: Mix | None` for batch-level mixing (mixup, cutmix). `none` has no `apply`: a sample's only
 view is what `resize.Resize` makes of it for validation. Where `mix` is not None the images of a
 batch are mixed by

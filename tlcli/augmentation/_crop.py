@@ -13,7 +13,7 @@ _TRIES = 10
 def random_resized_crop(
     image: Tensor, seed: Tensor, size: int, scale: Sequence[float], ratio: Sequence[float]
 ) -> Tensor:
-    """A random part of the image, resized once with antialiasing (Szegedy et al. 2014, 1409.4842).
+    """A random part of the image, resized once (Szegedy et al. 2014, arXiv:1409.4842).
 
     Args:
         image: uint8 (height, width, 3).

@@ -72,6 +72,11 @@ class RandomView:
             off_epoch=self.mix_off_epochs,
         )
 
+    def short_side(self, size: int) -> int:
+        """Pixels of a picture's shorter side at which the smallest crop isn't enlarged."""
+        low, high = self.crop_ratio
+        return math.ceil(size / math.sqrt(self.crop_scale[0] * min(low, 1 / high, 1.0)))
+
     def apply(self, image: Tensor, seed: Tensor, size: int) -> Tensor:
         """One view, uint8 (size, size, 3)."""
         crop, flip, change, erase = tf.unstack(tf.random.split(seed, 4))

@@ -23,11 +23,13 @@ class ImageSource(Protocol):
 
     array: Any
 
-    def image(self, index: Tensor) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB, upright; runs inside tf.data.
 
         Args:
             index: Row of the manifest, int64 scalar.
+            short_side: Pixels that the shorter side must keep: a large JPEG may come at a half, a
+                quarter or an eighth of its size. 0 asks for the picture as stored.
         """
 
 

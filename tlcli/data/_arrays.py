@@ -22,7 +22,7 @@ class ArrayImages:
     def __init__(self, array: Any) -> None:
         self.array = array
 
-    def image(self, index: Tensor) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
         return _colour(index, lambda row: np.asarray(self.array[row]), self.array.shape[1:])
 
@@ -46,7 +46,7 @@ class PartImages:
         self._parts, self._convert = parts, convert
         self._ends = np.cumsum([len(part) for part in parts])
 
-    def image(self, index: Tensor) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
         return _colour(index, self.pick, self._parts[0].shape[1:])
 

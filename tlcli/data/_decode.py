@@ -14,20 +14,32 @@ from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
 
 
-def _by_jpeg(data: Tensor) -> Tensor:
-    # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
-    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+def _by_jpeg(data: Tensor, short_side: int = 0) -> Tensor:
+    """At the smallest size libjpeg can give whose shorter side has `short_side` pixels."""
+
+    def at(ratio: int) -> Tensor:
+        # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
+        method = "INTEGER_ACCURATE"
+        return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method=method)
+
+    if not short_side:
+        return at(1)
+    sides = tf.io.extract_jpeg_shape(data)[:2]
+    halvings = tf.reduce_sum(
+        tf.cast(tf.reduce_min(sides) >= [short_side * ratio for ratio in (2, 4, 8)], tf.int32)
+    )
+    return tf.switch_case(halvings, [lambda ratio=ratio: at(ratio) for ratio in (1, 2, 4, 8)])
 
 
-def _by_png(data: Tensor) -> Tensor:
+def _by_png(data: Tensor, _: int = 0) -> Tensor:
     return tf.io.decode_png(data, channels=3)
 
 
-def _by_webp(data: Tensor) -> Tensor:
+def _by_webp(data: Tensor, _: int = 0) -> Tensor:
     return tf.io.decode_webp(data, channels=3)[0]
 
 
-def _by_pillow(data: Tensor) -> Tensor:
+def _by_pillow(data: Tensor, _: int = 0) -> Tensor:
     if tf.executing_eagerly():  # There numpy_function would cut NUL bytes off the end.
         return tf.constant(pillow_rgb(data.numpy()))
     image = tf.numpy_function(pillow_rgb, [data], tf.uint8, stateful=False)
@@ -45,16 +57,17 @@ def pillow_rgb(data: bytes) -> Any:
         return np.asarray(picture.convert("RGB"))
 
 
-def decode(data: Tensor, decoder: Tensor) -> Tensor:
+def decode(data: Tensor, decoder: Tensor, short_side: int = 0) -> Tensor:
     """Picture as stored, uint8 (height, width, 3).
 
     Args:
         data: Encoded image, string scalar.
         decoder: One of the BY_ numbers; a Python int fixes the choice in the graph.
+        short_side: Pixels that the shorter side must keep, see ImageSource; 0 for all.
     """
     if isinstance(decoder, int):
-        return _DECODERS[decoder](data)
-    branches = [lambda by=by: by(data) for by in _DECODERS]
+        return _DECODERS[decoder](data, short_side)
+    branches = [lambda by=by: by(data, short_side) for by in _DECODERS]
     return tf.switch_case(tf.cast(decoder, tf.int32), branches)
 
 
@@ -97,12 +110,12 @@ class EncodedImages:
         self._read, self._ids = read, ids
         self._decoders, self._orientations = decoders, orientations
 
-    def image(self, index: Tensor) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB, upright; see ImageSource."""
         kinds = np.unique(self._decoders)
         fixed = len(kinds) == 1
         decoder = int(kinds[0]) if fixed else tf.gather(self._decoders, index)
-        image = decode(self._read(index), decoder)
+        image = decode(self._read(index), decoder, short_side)
         if (self._orientations != 1).any():
             image = upright(image, tf.gather(self._orientations, index))
         return tf.ensure_shape(image, (None, None, 3))
@@ -144,12 +157,13 @@ def file_images(paths: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedI
     return EncodedImages(read, ids, scan.decoders, scan.orientations)
 
 
-def decode_file(path: str | Path, max_pixels: int) -> Any:
+def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:
     """Picture of one file exactly as training sees it, NumPy uint8 (height, width, 3), upright.
 
     Args:
         path: JPEG, PNG, BMP, GIF or WebP, whatever its extension.
         max_pixels: Width times height above which it is refused.
+        short_side: Pixels that the shorter side must keep, see ImageSource; 0 for all.
 
     Raises:
         DataError: The file cannot be read as an image.
@@ -157,7 +171,7 @@ def decode_file(path: str | Path, max_pixels: int) -> Any:
     header = inspect(path, max_pixels)
     data = Path(path).read_bytes()
     try:
-        image = decode(tf.constant(data), header.decoder)
+        image = decode(tf.constant(data), header.decoder, short_side)
     except tf.errors.OpError as error:
         raise DataError(str(path), _plain(error), REMEDY) from error
     return upright(image, header.orientation).numpy()

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlcli.errors import ConfigError, TlError
+from tlcli.resize import PIXELS
 from tlcli.teacher import Target
 from tlcli.teacher._coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
 from tlcli.teacher._store import BATCH, NoRoom, Store
@@ -82,7 +83,8 @@ class Kept:
             "signals": {name: list(shape) for name, shape in self.shapes.items()},
             "format": form, "data": views.manifest.fingerprint,
             "training images": hashlib.sha256(ids.encode()).hexdigest(),
-            "preprocessing": views.resize.as_dict(), "augmentation": repr(views.augmentation),
+            "preprocessing": [views.resize.as_dict(), PIXELS],
+            "augmentation": repr(views.augmentation),
             "seed": views.seed if views.augmentation is not None else None, "views": self.count,
         }  # fmt: skip
 
