@@ -12,6 +12,7 @@ ROOT = Path(tlcli.__file__).parent
 
 LAYERS = (
     {"__init__", "errors", "lazy"},
+    {"cluster"},
     {"options", "files", "resize", "order", "gradients", "metrics", "graph", "imagenet", "tta",
      "hdf5"},
     {*GROUPS, "weights", "recipe", "fold", "fused_batch_norm"},

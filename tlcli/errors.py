@@ -37,6 +37,12 @@ class DataError(ConfigError):
     exit_code = 1
 
 
+class PeerLost(TlError):  # noqa: N818 - named for what happened
+    """Another process of the training died, hangs or never started."""
+
+    exit_code = 75
+
+
 def require(condition: object, where: str, given: object, remedy: str) -> None:
     """Raise a ConfigError "got <given>" at the dotted place unless the condition holds."""
     if not condition:

@@ -1,5 +1,6 @@
 """One phase of the training: what it trains, where its batches come from, and its epochs."""
 
+import json
 import logging
 import math
 import time
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import cache, fold, fused_batch_norm, graph, metrics
+from tlcli import cache, cluster, fold, fused_batch_norm, graph, metrics
 from tlcli.data import TRAIN, VALIDATION, Manifest
 from tlcli.errors import TlError
 from tlcli.finetune import Phase
@@ -130,6 +131,7 @@ class PhaseTrainer:
         self.order = make_order(run, self.rows, first_epoch)
         self.total_steps = self.order.total_steps(phase.epochs)
         self.steps_per_call = STEPS_PER_CALL
+        self.member = cluster.join(job.hardware)
         with run.strategy.scope():
             self._build()
         self.monitor = monitored(job, manifest)
@@ -290,7 +292,11 @@ class PhaseTrainer:
     def validate(self) -> dict[str, float]:
         """Validation figures of the averaged weights, or of the weights themselves."""
         with self.evaluation_weights():
-            return self._validate()
+            figures = self._validate()
+        # Unlike machines may differ in a last digit, and what follows must be the same on all.
+        if self.member.size > 1:
+            figures = json.loads(self.member.from_chief(json.dumps(figures)))
+        return figures
 
     def evaluation_weights(self) -> "_Swapped":
         """A context in which the model holds the weights that are evaluated and kept."""
@@ -355,9 +361,10 @@ class PhaseTrainer:
             end = self.epoch_end(progress.epoch)
             while progress.step < end:
                 last = min(end, progress.step + self.steps_per_call)
-                if self.source == "streamed":
+                if self.source == "streamed" or self.member.size > 1:
                     last = min(last, progress.step + 8)
-                figures = self.feed(progress.step, last)
+                with self.member.waiting():
+                    figures = self.feed(progress.step, last)
                 self._check_finite(figures, progress.step)
                 images += (last - progress.step) * self.order.batch_size
                 sums = np.asarray(progress.sums)

@@ -67,6 +67,8 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
         "git_commit": git_commit(),
     }
     path = trainer.run_dir
+    if not trainer.member.is_chief:
+        return found
     trainer.patiently(lambda: files.write_json(path / "metrics.json", found))
     trainer.patiently(lambda: checkpoint.write_run(path, model, dict(run.job.config), metadata))
     return found

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tlcli import chain, checkpoint, console, files, state
+from tlcli import chain, checkpoint, cluster, console, files, state
 from tlcli.errors import ConfigError, TlError
 from tlcli.settings import TrainJob, train_job
 from tlcli.trainer import Trainer
@@ -39,7 +39,7 @@ def run(config: Mapping[str, Any]) -> int:
     console.start_log(None)
     job = train_job(config)
     typed = tuple(getattr(config, "typed", ()))
-    run_dir = find_run_dir(job)
+    run_dir = shared_run_dir(job)
     if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
         if job.settings.resume or job.settings.run_dir:
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
@@ -73,6 +73,18 @@ def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -
     found = train(train_job(chain.without_teacher(job.config, folder)), folder)
     for line in teach.control_lines(distilled, found):
         console.say(line)
+
+
+def shared_run_dir(job: TrainJob) -> Path:
+    """The run's folder, which the chief chooses for all; joins the other workers."""
+    rank = getattr(job.hardware, "rank", None)
+    found = find_run_dir(job) if rank == 0 else None
+    member = cluster.join(job.hardware)
+    if member.size == 1:
+        return found or find_run_dir(job)
+    if member.is_chief and found is None:
+        found = find_run_dir(job)
+    return Path(member.from_chief(str(found.absolute()) if found else ""))
 
 
 def find_run_dir(job: TrainJob) -> Path:
@@ -185,7 +197,8 @@ def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
     if not job.settings.plan_only:
         make_run_dir(run_dir)
         # A run that stops before its own training is gone on with like any other.
-        files.write_json(run_dir / "config.json", dict(job.config))
+        if cluster.join(job.hardware).is_chief:
+            files.write_json(run_dir / "config.json", dict(job.config))
     for stage in earlier:
         part = train_job(stage.config)
         check_same_config(part, stage.folder)
@@ -213,10 +226,13 @@ def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
         console.say(setup.draw_schedule(shared, phases))
         return {}
     make_run_dir(run_dir)
-    files.remove_torn(run_dir)
-    files.write_json(run_dir / "config.json", dict(job.config))
-    _write_split(shared.manifest, run_dir)
-    console.start_log(run_dir / "train.log")
+    member = cluster.join(job.hardware)
+    check_agreement(member, job, shared, found)
+    if member.is_chief:
+        files.remove_torn(run_dir)
+        files.write_json(run_dir / "config.json", dict(job.config))
+        _write_split(shared.manifest, run_dir)
+    console.start_log(run_dir / ("train.log" if member.is_chief else f"worker_{member.rank}.log"))
     started = time.monotonic()
     trainer = Trainer(shared, phases, run_dir)
     trainer.config_hash = state.config_hash(job.config, FREE_KEYS)
@@ -225,6 +241,21 @@ def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
         return finish(trainer, time.monotonic() - started)
     finally:
         console.stop_log()
+
+
+def check_agreement(
+    member: cluster.Alone, job: TrainJob, shared: Any, found: state.State | None
+) -> None:
+    """Refuse workers that would not train the same.
+
+    Raises:
+        ConfigError: Configuration, data or the saved state differ.
+    """
+    whole = found is not None and bool(found.arrays)
+    step = (found.facts["phase"], found.facts["step"]) if found and whole else None
+    member.agree("configuration", state.config_hash(job.config, FREE_KEYS)[:16])
+    member.agree("data", str(shared.manifest.fingerprint)[:64])
+    member.agree("state", str(step))
 
 
 def check_state(job: TrainJob, shared: Any, found: state.State | None, run_dir: Path) -> None:
@@ -301,7 +332,12 @@ def finish(trainer: Trainer, seconds: float) -> dict[str, Any]:
     """Choose, calibrate, measure and write the result; then the state has done its work."""
     from tlcli import result
 
+    member = cluster.join(trainer.shared.job.hardware)
     metrics = result.write(trainer, seconds)
+    # A process that ends while another still works would be taken for lost.
+    member.any(False)
+    if not member.is_chief:
+        return metrics
     if not trainer.shared.job.settings.keep_state:
         shutil.rmtree(trainer.run_dir / "state", ignore_errors=True)
     for line in result.closing_lines(trainer, metrics):

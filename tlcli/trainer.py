@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tlcli import checkpoint, console, files
+from tlcli import checkpoint, cluster, console, files
 from tlcli import state as states
 from tlcli.errors import TlError
 from tlcli.settings import Every
@@ -70,6 +70,7 @@ class Trainer:
         self.state_bytes = 0
         self.config_hash = ""
         self.good: Snapshot | None = None
+        self.member = cluster.join(shared.job.hardware)
 
     def run(self, state: states.State | None) -> None:
         """All phases, from the state or from the start.
@@ -209,9 +210,11 @@ class Trainer:
 
     def _between(self, step: int) -> None:
         self.bar.move(step)
-        if self.signal:
+        if self.member.any(bool(self.signal)):
             self.save()
-            raise Stopped(step, self.run_dir, self.signal)
+            # No worker may end before the state is whole, or the chief would take it for lost.
+            self.member.any(False)
+            raise Stopped(step, self.run_dir, self.signal or signal.SIGTERM)
         every = self.every
         due = every.seconds is not None and time.monotonic() - self.saved_at >= every.seconds
         per_epoch = self.trainer.order.steps_per_epoch
@@ -226,6 +229,8 @@ class Trainer:
         Raises:
             WriteError: It stayed full for `save_retry`.
         """
+        if not self.member.is_chief:
+            return
         arrays = {k: v.numpy() for k, v in self.trainer.state_variables().items()}
         arrays |= {f"best/{i}": a for i, a in enumerate(self.best)}
         arrays |= {f"start/{i}": a for i, a in enumerate(self.start_weights)}
@@ -294,6 +299,8 @@ class Trainer:
             self.good = Snapshot(arrays, swa, state.facts["good"])
 
     def _write_rows(self) -> None:
+        if not self.member.is_chief:
+            return
         text = io.StringIO()
         names = sorted({n for row in self.progress.rows for n in row["validation"]})
         columns = ["phase", "epoch", "step", "loss", "train_accuracy", "learning_rate"]
