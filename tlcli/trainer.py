@@ -216,7 +216,10 @@ class Trainer:
             self.member.any(False)
             raise Stopped(step, self.run_dir, self.signal or signal.SIGTERM)
         every = self.every
-        due = every.seconds is not None and time.monotonic() - self.saved_at >= every.seconds
+        due = False
+        if every.seconds is not None:
+            # What is saved is looked at first, and may send a training back: on all workers alike.
+            due = self.member.any(time.monotonic() - self.saved_at >= every.seconds)
         per_epoch = self.trainer.order.steps_per_epoch
         distance = every.steps or (every.epochs and every.epochs * per_epoch)
         due = due or bool(distance and step - self.saved_steps >= distance)
@@ -224,13 +227,11 @@ class Trainer:
             self.save()
 
     def save(self) -> None:
-        """Write the state; a full disk is waited for.
+        """Write the state, on the chief; a full disk is waited for.
 
         Raises:
             WriteError: It stayed full for `save_retry`.
         """
-        if not self.member.is_chief:
-            return
         arrays = {k: v.numpy() for k, v in self.trainer.state_variables().items()}
         arrays |= {f"best/{i}": a for i, a in enumerate(self.best)}
         arrays |= {f"start/{i}": a for i, a in enumerate(self.start_weights)}
@@ -245,9 +246,10 @@ class Trainer:
             arrays |= {f"good_swa/{i}": a for i, a in enumerate(self.good.swa)}
             facts["good"] = self.good.facts
         total = self.progress.phase * 10**8 + self.progress.step
-        self.state_bytes = self.patiently(
-            lambda: states.save(self.run_dir / "state", total, arrays, facts)
-        )
+        if self.member.is_chief:
+            self.state_bytes = self.patiently(
+                lambda: states.save(self.run_dir / "state", total, arrays, facts)
+            )
         self.saved_at, self.saved_steps = time.monotonic(), self.progress.step
 
     def _check_weights(self, arrays: Mapping[str, Any]) -> None:
