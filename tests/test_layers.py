@@ -18,7 +18,7 @@ LAYERS = (
     {*GROUPS, "weights", "recipe", "fold", "fused_batch_norm"},
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
-    {"phase", "evaluate", "likeness", "balance", "plain_keras"},
+    {"phase", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
     {"setup", "teach", "peers", "listing", "predict", "preview"},
     {"result"},
     {"trainer"},

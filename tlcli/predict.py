@@ -2,23 +2,21 @@
 
 import contextlib
 import csv
-import glob
+import itertools
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from tlcli import console, evaluate, options
+from tlcli import console, evaluate, options, pictures
 from tlcli.errors import ConfigError, TlError
+from tlcli.pipeline import worker_count
 from tlcli.resize import Resize
 from tlcli.settings import Predict
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".jpe", ".jfif")
-MAX_PIXELS = 50_000_000
 
 
 @dataclass
@@ -49,37 +47,19 @@ def run(config: Mapping[str, Any]) -> int:
     console.start_log(None)
     own = {k: v for k, v in config.items() if k not in options.GROUPS}
     settings: Predict = options.build_dataclass(Predict, own, "")
-    paths = list(expand(settings.images))
-    if not paths:
-        raise ConfigError("images", "none was found", "Give files, folders or globs.")
+    paths = pictures.expand(settings.images)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
         namer = namer_of(settings, config.get("backbone"))
-    failed = 0
+    failed = count = 0
     writer = WRITERS[settings.format](sys.stdout)
     for row in rows(namer, paths, settings):
         failed += "error" in row
+        count += 1
         writer.add(row)
     writer.close()
     if failed:
-        sys.stderr.write(f"tl predict: {failed} of {len(paths)} pictures could not be read\n")
+        sys.stderr.write(f"tl predict: {failed} of {count} pictures could not be read\n")
     return 1 if failed else 0
-
-
-def expand(given: tuple[str, ...]) -> Iterator[str]:
-    """Files that words stand for: files, folders, globs, and lines of standard input for `-`."""
-    for word in given:
-        path = Path(word).expanduser()
-        if word == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
-        elif path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
-            if not found:
-                raise ConfigError("images", f"{word} holds no picture", "Give another folder.")
-            yield from map(str, found)
-        elif not path.exists() and (found_names := sorted(glob.glob(str(path), recursive=True))):
-            yield from found_names
-        else:
-            yield str(path)
 
 
 def namer_of(settings: Predict, backbone: Mapping[str, Any] | None) -> Namer:
@@ -135,29 +115,19 @@ def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
     return Namer(model, imagenet.class_names(), resize)
 
 
-def rows(namer: Namer, paths: list[str], settings: Predict) -> Iterator[dict[str, Any]]:
-    """One row a picture, in the order given; memory holds one batch."""
+def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:
+    """One row a picture, in the order given; memory holds a few batches, whatever their number."""
     import tensorflow as tf
 
-    from tlcli.data._decode import decode_file
-
     call = evaluate.classifier(namer.model, settings.tta)
-    resized = tf.function(
-        namer.resize.apply, input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)]
-    )
-    side = namer.resize.short_side
-    for start in range(0, len(paths), settings.batch_size):
-        images, errors = [], {}
-        part = paths[start : start + settings.batch_size]
-        for path in part:
-            try:
-                images.append(resized(decode_file(path, MAX_PIXELS, side)))
-            except TlError as error:
-                errors[path] = getattr(error, "problem", str(error))
+    size, workers = settings.batch_size, worker_count(settings.workers)
+    decoded = pictures.ahead(pictures.reader(namer.resize), paths, workers, 2 * size + workers)
+    while part := list(itertools.islice(decoded, size)):
+        images = [found for _, found in part if not isinstance(found, TlError)]
         logits = iter(np.asarray(call(tf.stack(images)))) if images else iter(())
-        for path in part:
-            if path in errors:
-                yield {"path": path, "error": errors[path]}
+        for path, found in part:
+            if isinstance(found, TlError):
+                yield {"path": path, "error": getattr(found, "problem", str(found))}
             else:
                 yield {"path": path, **answer(namer, next(logits), settings.top)}
 
