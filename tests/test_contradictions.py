@@ -44,8 +44,8 @@ CASES = [
      "mixup is right for several labels"),
     (without_validation, ["schedule=plateau"], "schedule: plateau watches validation",
      "or another schedule"),
-    (without_validation, ["early_stopping=3"], "early_stopping: there is no validation image",
-     "or early_stopping=null"),
+    (without_validation, ["early_stopping=3"],
+     "early_stopping: there is no labelled validation image", "or early_stopping=null"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tlcli.augmentation._seeds import batch_seed
@@ -17,7 +16,7 @@ from tlcli.distillation import Batch, Outputs
 from tlcli.finetune import Phase
 from tlcli.gradients import global_norm
 from tlcli.loop import set_trainable
-from tlcli.phase import Run, make_order
+from tlcli.phase import Run, label_loss, make_order
 from tlcli.pipeline import label_table
 
 FAR = 100.0
@@ -115,9 +114,7 @@ def means(run: Run, batch: dict[str, Any]) -> dict[str, Any]:
     student = Outputs(logits, embedding, tuple(taps))
     teacher = run.teacher.outputs(batch) if run.teacher is not None else None
     labels = tf.cast(batch["labels"], tf.float32)
-    rows = run.manifest.rows(TRAIN)
-    counts = label_table(run.manifest, rows).sum(0).round().astype(np.int64)
-    hard = run.job.loss.prepared(counts, run.manifest.class_names)
+    hard = label_loss(run)
     facts = Batch(
         labels=labels, indices=batch["rows"], progress=tf.zeros(()), epoch=tf.constant(LATE),
         seed=batch_seed(run.job.settings.seed, batch["step"]),

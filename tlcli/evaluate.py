@@ -60,7 +60,8 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     seed = int(found.config["seed"])
     manifest: Manifest = options.build("data", values).manifest(seed, cache_folder(
         found.config.get("cache_dir")))  # fmt: skip
-    if not given and manifest.fingerprint != found.metadata["data_fingerprint"]:
+    own = manifest.own or manifest.fingerprint
+    if not given and own != found.metadata["data_fingerprint"]:
         raise DataError(
             manifest.root, "is not the data this run was trained on: files changed since",
             "Restore it, or point at data on purpose: data.path=PATH.",
@@ -86,6 +87,8 @@ def by_name(manifest: Manifest, names: tuple[str, ...]) -> Manifest:
             f"(it knows {', '.join(names[:8])}{', …' if len(names) > 8 else ''})",
             "Rename or leave out these classes.",
         )
+    if not manifest.class_names:
+        return replace(manifest, class_names=names)
     places = np.array([names.index(n) for n in manifest.class_names])
     if manifest.multi_label:
         labels = np.zeros((len(manifest.ids), len(names)), np.uint8)
@@ -106,6 +109,10 @@ def rows_of(manifest: Manifest, split: str) -> Any:
     rows = every if split == "all" else manifest.rows(numbers[split])
     labels = manifest.labels[rows]
     rows = rows if labels.ndim == 2 else rows[labels >= 0]
+    if not len(rows) and not sum(len(manifest.labelled(number)) for number in range(3)):
+        raise ConfigError(
+            "data", "no image has a label", "Give others: data=folder data.path=PATH."
+        )
     if not len(rows):
         sizes = ", ".join(f"{len(manifest.rows(i))} {n}" for i, n in enumerate(SPLIT_NAMES))
         raise ConfigError("split", f"{split} has no labelled image ({sizes})", "Give split=all.")

@@ -79,14 +79,15 @@ class Loop:
 
     # ---- one step -----------------------------------------------------------------------------
 
-    def _losses(self, batch: dict[str, Any]) -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
-        """Part of the loss, of its label term, of the accuracy; and what memories see."""
+    def _losses(self, batch: dict[str, Any]) -> tuple[Any, ...]:
+        """Parts of the loss, its label term, right and labelled images; and what memories see."""
         parts = self.parts
         found = parts.suffix(graph.single(batch["inputs"]), training=True)
         logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
         labels, weights = tf.cast(batch["labels"], tf.float32), batch["weights"]
         size = tf.cast(parts.order.batch_size, tf.float32)
         hard = parts.loss.loss(labels, logits)
+        known = label_mass(labels, parts.multi_label)
         student = Outputs(logits, embedding, tuple(taps))
         teacher = parts.teacher(batch) if parts.teacher is not None else None
         per_image = parts.method.hard_weight * hard
@@ -95,7 +96,7 @@ class Loop:
         per_image += extra
         loss = tf.reduce_sum(per_image * weights) / size
         right = tf.cast(tf.equal(tf.argmax(logits, -1), tf.argmax(labels, -1)), tf.float32)
-        shown = [tf.reduce_sum(value * weights) / size for value in (hard, right)]
+        shown = [tf.reduce_sum(value * weights) / size for value in (hard, right * known, known)]
         return loss, *shown, (facts, student, teacher)
 
     def _facts(self, batch: dict[str, Any]) -> Batch:
@@ -124,11 +125,11 @@ class Loop:
 
     def _loss_and_gradients(self, batch: dict[str, Any]) -> tuple[Any, Any]:
         pieces = self.parts.accumulation_steps
-        figures, grads = tf.zeros((3,)), None
+        figures, grads = tf.zeros((4,)), None
         for piece in range(pieces):
             part = batch if pieces == 1 else _piece(batch, piece, pieces)
             with tf.GradientTape() as tape:
-                loss, hard, right, seen = self._losses(part)
+                loss, *shown, seen = self._losses(part)
                 total = loss + self._penalty() / pieces
                 scaled = total if self.parts.loss_scale is None else total * batch["scale"]
             found = tape.gradient(
@@ -137,7 +138,7 @@ class Loop:
             )  # fmt: skip
             if self.parts.method_state is not None:
                 self.parts.method.update(*seen, self.parts.method_state)
-            figures += tf.stack([total, hard, right])
+            figures += tf.stack([total, *shown])
             grads = found if grads is None else [a + b for a, b in zip(grads, found, strict=True)]
         return figures, grads
 
@@ -155,7 +156,11 @@ class Loop:
         return figures, grads
 
     def _step(self, batch: dict[str, Any]) -> Any:
-        """One update; gives [loss, label loss, accuracy] of this replica's share, float32 (3,)."""
+        """One update; gives this replica's share of the figures, float32 (4,).
+
+        They are the loss, the label loss, and the shares of images whose label the student says
+        and of those that have one.
+        """
         figures, grads = self._reduced(batch)
         if self.parts.option.sam is not None:
             grads = self._sharpness_aware(batch, grads)
@@ -228,7 +233,7 @@ class Loop:
     # ---- many steps ---------------------------------------------------------------------------
 
     def from_tables(self, tables: list[Any], labels: Any, samples: int, extra: Any = None) -> Any:
-        """A function (rows, views, weights, first step) -> float32 (steps, 3) over tables.
+        """A function (rows, views, weights, first step) -> float32 (steps, 4) over tables.
 
         Args:
             tables: Cut tensors, arrays (views * samples, ...).
@@ -260,7 +265,7 @@ class Loop:
         @tf.function(input_signature=[*signature, tf.TensorSpec((), tf.int64)])
         def run(rows: Any, views: Any, weights: Any, first: Any) -> Any:
             count = tf.shape(rows)[0]
-            figures = tf.TensorArray(tf.float32, count, element_shape=(3,))
+            figures = tf.TensorArray(tf.float32, count, element_shape=(4,))
             for index in tf.range(count):
                 step = first + tf.cast(index, tf.int64)
                 each = self.strategy.run(one, (rows[index], views[index], weights[index], step))
@@ -271,7 +276,7 @@ class Loop:
         return run
 
     def from_stream(self) -> Any:
-        """A function (iterator, steps) -> float32 (steps, 3) over a distributed dataset."""
+        """A function (iterator, steps) -> float32 (steps, 4) over a distributed dataset."""
 
         def one(batch: Any) -> Any:
             batch = dict(batch)
@@ -282,7 +287,7 @@ class Loop:
 
         @tf.function(reduce_retracing=True)
         def run(iterator: Any, count: Any) -> Any:
-            figures = tf.TensorArray(tf.float32, count, element_shape=(3,))
+            figures = tf.TensorArray(tf.float32, count, element_shape=(4,))
             for index in tf.range(count):
                 each = self.strategy.run(one, (next(iterator),))
                 total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
@@ -302,6 +307,11 @@ def _piece(batch: dict[str, Any], index: int, pieces: int) -> dict[str, Any]:
         return tensor[index * size // pieces : (index + 1) * size // pieces]
 
     return {k: tf.nest.map_structure(cut, v) for k, v in batch.items()}
+
+
+def label_mass(labels: Any, multi_label: bool) -> Any:
+    """How much of each image is labelled, float32 (batch,): 0, 1, or between where images mix."""
+    return tf.ones_like(labels[:, 0]) if multi_label else tf.reduce_sum(labels, axis=-1)
 
 
 def _update(variables: list[Any], values: list[Any], function: Any) -> None:

@@ -17,6 +17,7 @@ from tlcli.data import TRAIN, VALIDATION, Manifest
 from tlcli.errors import TlError
 from tlcli.finetune import Phase
 from tlcli.loop import Loop, Parts, make_variable, set_trainable
+from tlcli.loss._base import Partly
 from tlcli.model import Student, is_batch_norm, is_head
 from tlcli.optimizer._rates import TableSchedule, evaluation_weights, with_rates
 from tlcli.order import Order
@@ -81,7 +82,7 @@ class Epoch:
     epoch: int
     step: int
     loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     validation: dict[str, float]
     learning_rate: float
     images_per_second: float
@@ -110,7 +111,7 @@ class Progress:
     phase: int = 0
     step: int = 0
     epoch: int = 0
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0])
+    sums: list[float] = field(default_factory=lambda: [0.0] * 5)
     best: float | None = None
     best_epoch: list[int] = field(default_factory=list)
     waited: int = 0
@@ -165,13 +166,12 @@ class PhaseTrainer:
         self.swa: list[Any] = []
         half = keras.config.dtype_policy().name == "mixed_float16"
         self.loss_scale = make_variable(np.float32(2.0**15), "loss_scale") if half else None
-        counts = _class_counts(run.manifest, self.rows)
         needs_memory = "indices" in job.distillation.needs
         self.loop = Loop(
             run.strategy,
             Parts(
                 suffix=self.split.suffix, variables=self.variables, averaged=self.averaged,
-                optimizer=self.optimizer, loss=job.loss.prepared(counts, run.manifest.class_names),
+                optimizer=self.optimizer, loss=label_loss(run),
                 method=run.method, method_state=state, teacher=run.teacher and run.teacher.outputs,
                 option=option, penalties=self._penalties(variables), order=self.order,
                 epochs=phase.epochs, total_steps=self.total_steps,
@@ -225,7 +225,7 @@ class PhaseTrainer:
     # ---- feeding ------------------------------------------------------------------------------
 
     def _feed(self) -> Callable[[int, int], Any]:
-        """A function (first step, last step) -> figures (steps, 3)."""
+        """A function (first step, last step) -> figures (steps, 4)."""
         run = self.run
         count = run.train_views.finite
         mode = run.job.settings.cache
@@ -284,8 +284,7 @@ class PhaseTrainer:
 
     def _validation(self) -> Callable[[], dict[str, float]]:
         run = self.run
-        rows = run.manifest.rows(VALIDATION)
-        rows = rows[_labelled(run.manifest, rows)]
+        rows = run.manifest.labelled(VALIDATION)
         evaluate = SplitEvaluator(run, self.split, rows)
         return lambda: evaluate().result() if len(rows) else {}
 
@@ -374,7 +373,7 @@ class PhaseTrainer:
                 progress.step = last
                 between(last)
             progress.epoch += 1
-            if not progress.sums[3]:
+            if not progress.sums[-1]:
                 continue  # a batch larger than the data spans several epochs
             self.update_swa(progress)
             every = self.run.job.settings.validate_every
@@ -383,8 +382,8 @@ class PhaseTrainer:
                 started, images = time.monotonic(), 0
 
     def _epoch(self, progress: Progress, images: int, seconds: float) -> Epoch:
-        loss, _, accuracy, steps = progress.sums
-        progress.sums = [0.0] * 4
+        loss, _, right, labelled, steps = progress.sums
+        progress.sums = [0.0] * 5
         figures = self.validate()
         if figures and not math.isfinite(figures["loss"]) and not self._tolerant:
             raise NotFinite(
@@ -394,8 +393,9 @@ class PhaseTrainer:
         rate = float(self.rate_table[min(progress.step, self.total_steps) - 1])
         factor = float(self.rate_factor.numpy()) if self.rate_factor is not None else 1.0
         return Epoch(
-            self.index, progress.epoch, progress.step, loss / steps, accuracy / steps, figures,
-            rate * factor, images / max(seconds, 1e-9), seconds, False,
+            self.index, progress.epoch, progress.step, loss / steps,
+            right / labelled if labelled else None, figures, rate * factor,
+            images / max(seconds, 1e-9), seconds, False,
         )  # fmt: skip
 
     def plateau(self, progress: Progress, figures: dict[str, float]) -> None:
@@ -573,13 +573,15 @@ def _moving_statistics(model: Any) -> list[Any]:
     ]
 
 
-def _class_counts(manifest: Manifest, rows: Any) -> Any:
-    return label_table(manifest, rows).sum(0).round().astype(np.int64)
-
-
-def _labelled(manifest: Manifest, rows: Any) -> Any:
-    labels = manifest.labels[rows]
-    return np.ones(len(rows), bool) if labels.ndim == 2 else labels >= 0
+def label_loss(run: Run) -> Any:
+    """The loss of labels, prepared for the training images."""
+    manifest, rows = run.manifest, run.manifest.rows(TRAIN)
+    counts = label_table(manifest, rows).sum(0).round().astype(np.int64)
+    known = manifest.labelled(TRAIN)
+    if not len(known):
+        return Partly(None)
+    whole = run.job.loss.prepared(counts, manifest.class_names)
+    return whole if len(known) == len(rows) else Partly(whole)
 
 
 def _fits(run: Run, prefix: Any, samples: int) -> bool:

@@ -63,8 +63,7 @@ def run(config: Mapping[str, Any]) -> int:
 def tiles(job: TrainJob, own: Preview) -> list[list[Tile]]:
     """Rows of views of some images, then of mixed batches."""
     settings = job.settings
-    manifest = job.data.manifest(settings.seed, settings.cache_folder)
-    setup.check_data(job, manifest)
+    manifest = setup.data_of(job)
     resize, workers = setup.resize_of(job), worker_count(settings.workers)
     train = Views(manifest, resize, job.augmentation, settings.seed, workers)
     plain = Views(manifest, resize, None, settings.seed, workers)

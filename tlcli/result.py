@@ -33,7 +33,7 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
     model = plain_model(run)
     found: dict[str, Any] = {}
     facts: dict[str, Any] = {}
-    rows = {"validation": manifest.rows(VALIDATION), "test": manifest.rows(TEST)}
+    rows = {"validation": manifest.labelled(VALIDATION), "test": manifest.labelled(TEST)}
     if len(rows["validation"]):
         scores, logits, labels = score(model, run.plain_views, rows["validation"], keep=True)
         found["validation"] = scores.result()
@@ -54,7 +54,7 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
         "abstain_below": settings.abstain_below,
         **facts,
         "seed": settings.seed,
-        "data_fingerprint": manifest.fingerprint,
+        "data_fingerprint": manifest.own or manifest.fingerprint,
         "data_root": manifest.root,
         "best_epoch": trainer.progress.best_epoch,
         "mixing": mixing,
@@ -107,7 +107,7 @@ def choose_mixing(trainer: Any) -> float | None:
     """Mix start and end weights by the factor that validates best (WiSE-FT); None elsewhere."""
     run = trainer.shared
     factors = getattr(run.job.finetune, "mixing", None)
-    rows = run.manifest.rows(VALIDATION)
+    rows = run.manifest.labelled(VALIDATION)
     if factors is None or not len(rows):
         return None
     variables = run.student.model.variables

@@ -61,6 +61,7 @@ class Composed(dict[str, Any]):
 class Train:
     """Top-level keys of `tl train`; the comments in train.yaml give ranges and meanings."""
 
+    unlabelled: str | None
     epochs: float
     batch_size: int
     accumulation_steps: int

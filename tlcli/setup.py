@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tlcli import balance, block_table, cache, graph, lora, model
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data._unlabelled import joined, photos, with_classes
 from tlcli.errors import ConfigError, DataError
 from tlcli.finetune import Block, Phase
 from tlcli.phase import Run, cached_split, make_order, monitored
@@ -31,8 +32,7 @@ def prepare(job: TrainJob) -> Run:
     """
     settings = job.settings
     strategy = start_devices(job)
-    manifest = job.data.manifest(settings.seed, settings.cache_folder)
-    check_data(job, manifest)
+    manifest = data_of(job)
     resize = resize_of(job)
     workers = worker_count(settings.workers)
     with strategy.scope():
@@ -55,6 +55,41 @@ def prepare(job: TrainJob) -> Run:
     fit_head(run)
     attach_method(run)
     return run
+
+
+def data_of(job: TrainJob) -> Manifest:
+    """The data, with the classes of the teacher where it has none, and with unlabelled photos.
+
+    Raises:
+        ConfigError: Contradictions.
+        DataError: Data that cannot train a classifier.
+    """
+    settings = job.settings
+    manifest: Manifest = job.data.manifest(settings.seed, settings.cache_folder)
+    if not manifest.class_names:
+        manifest = with_classes(manifest, teacher_classes(job))
+    if settings.unlabelled is not None:
+        folder = Path(settings.unlabelled).expanduser()
+        manifest = joined(manifest, photos(folder, settings.cache_folder))
+    check_data(job, manifest)
+    return manifest
+
+
+def teacher_classes(job: TrainJob) -> tuple[str, ...]:
+    """Names of the classes that the job's teacher knows.
+
+    Raises:
+        ConfigError: There is no teacher, or it does not tell.
+    """
+    tell = getattr(job.teacher, "known_classes", None)
+    names = tell() if tell is not None else None
+    if not names:
+        name = job.config["teacher"]["name"]
+        raise ConfigError(
+            "data.class_names", f"the photos have no classes, and teacher={name} does not tell any",
+            "List them in the order of the teacher's outputs, as [cat,dog].",
+        )  # fmt: skip
+    return tuple(names)
 
 
 def resize_of(job: TrainJob) -> Resize:
@@ -92,18 +127,19 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
         raise DataError("data", f"has one class, {names}", "A classifier needs two or more.")
     if not len(manifest.rows(TRAIN)):
         raise DataError("data", "has no training images", "Give some, or smaller fractions.")
-    validation = len(manifest.rows(VALIDATION))
+    validation = len(manifest.labelled(VALIDATION))
     if not validation and hasattr(job.schedule, "initial_state"):
         raise ConfigError(
-            "schedule", "plateau watches validation, and there is no validation image",
+            "schedule", "plateau watches validation, and there is no labelled validation image",
             "Give data.validation_fraction above 0, or another schedule.",
         )  # fmt: skip
     if not validation and job.settings.early_stopping:
         raise ConfigError(
-            "early_stopping", "there is no validation image",
+            "early_stopping", "there is no labelled validation image",
             "Give data.validation_fraction above 0, or early_stopping=null.",
         )  # fmt: skip
     check_monitor(job, manifest)
+    check_labels(job, manifest)
     wanted = job.loss.multi_label
     if wanted is not None and wanted != manifest.multi_label:
         kinds = {True: "several labels an image", False: "one label an image"}
@@ -119,6 +155,39 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
         )  # fmt: skip
     if job.settings.sampler == "balanced" and manifest.multi_label:
         raise ConfigError("sampler", "several labels an image have no one class", "Give uniform.")
+
+
+def check_labels(job: TrainJob, manifest: Manifest) -> None:
+    """Refuse what needs a label of every training image where some have none.
+
+    Raises:
+        ConfigError: The sampler, or a loss of labels without any.
+    """
+    bare = job.settings.unlabelled is not None
+    if bare and manifest.multi_label and job.distillation.hard_weight:
+        raise ConfigError(
+            "unlabelled", "of several labels an image, none at all says that no class is there",
+            "Give distillation.hard_weight=0, so that labels do not count.",
+        )  # fmt: skip
+    labelled, rows = (len(found(TRAIN)) for found in (manifest.labelled, manifest.rows))
+    if labelled == rows:
+        return
+    if job.settings.sampler == "balanced":
+        raise ConfigError(
+            "sampler", f"{rows - labelled} of {rows} training images have no class",
+            "Give uniform.",
+        )  # fmt: skip
+    method = job.config["distillation"]["name"]
+    if not labelled and method == "none":
+        raise ConfigError(
+            "distillation", "no training image has a label, and nothing else is learnt from",
+            "Give teacher=run teacher.path=RUN distillation=kd distillation.hard_weight=0.",
+        )  # fmt: skip
+    if not labelled and job.distillation.hard_weight:
+        raise ConfigError(
+            "distillation.hard_weight",
+            f"got {job.distillation.hard_weight}, and no training image has a label", "Give 0.",
+        )  # fmt: skip
 
 
 def check_monitor(job: TrainJob, manifest: Manifest) -> None:
@@ -230,10 +299,10 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
              if isinstance(values, Mapping)}  # fmt: skip
     lines = [
         f"data       {manifest.root}: {len(manifest.class_names)} classes, {shown}",
-        f"           {class_counts(manifest)}; {scan_notes(manifest)}",
+        f"           {class_counts(manifest)}{bare_note(run)}; {scan_notes(manifest)}",
         backbone_line(run),
         f"head       {head_name(run)}; batch norm {run.batch_norm}; "
-        f"{keras.config.dtype_policy().name}; best epoch by {monitored(job, manifest)}",
+        f"{keras.config.dtype_policy().name}; {choice(run)}",
         *(line for i, phase in enumerate(chosen[:6]) for line in phase_lines(run, i, phase)),
     ]
     if len(chosen) > 6:
@@ -253,6 +322,13 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
 
         lines += peers.plan_lines(run)
     return [*lines, f"run        {run_dir}, seed {settings.seed}"]
+
+
+def choice(run: Run) -> str:
+    """Which epoch's weights are kept, in words."""
+    if len(run.manifest.labelled(VALIDATION)):
+        return f"best epoch by {monitored(run.job, run.manifest)}"
+    return "the last epoch is kept, for no validation image has a label"
 
 
 def head_name(run: Run) -> str:
@@ -309,6 +385,8 @@ def class_counts(manifest: Manifest) -> str:
     from tlcli.pipeline import label_table
 
     counts = label_table(manifest, manifest.rows(TRAIN)).sum(0).astype(int)
+    if not counts.any():
+        return "no training image has a label"
     if len(counts) <= 6:
         pairs = zip(manifest.class_names, counts, strict=True)
         return "train " + ", ".join(f"{n} {c}" for n, c in pairs)
@@ -317,6 +395,18 @@ def class_counts(manifest: Manifest) -> str:
         f"train images a class {counts[low]} ({manifest.class_names[low]}) to {counts[high]} "
         f"({manifest.class_names[high]}), median {int(np.median(counts))}"
     )
+
+
+def bare_note(run: Run) -> str:
+    """How many training images have no label, and what is learnt from them."""
+    manifest = run.manifest
+    bare = len(manifest.rows(TRAIN)) - len(manifest.labelled(TRAIN))
+    if not bare or not len(manifest.labelled(TRAIN)):
+        return ""
+    use = "for the teacher's outputs alone"
+    if run.job.config["distillation"]["name"] == "none":
+        use = "which add nothing without a teacher"
+    return f"; {bare} without a label, {use}"
 
 
 def scan_notes(manifest: Manifest) -> str:

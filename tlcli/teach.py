@@ -26,14 +26,15 @@ class Attached:
 
     Attributes:
         built: What the teacher option made.
-        accuracy: Accuracy (mean average precision where classes are independent) and on what.
+        accuracy: Accuracy (mean average precision where classes are independent) and on what; None
+            where no labelled image is there to measure it on.
         tabular: Whether its outputs may be computed once.
     """
 
     def __init__(self, built: Any, adapters: Any, method: str, classes: str) -> None:
         self.built, self.adapters, self.method, self.classes = built, adapters, method, classes
         self.tabular: bool = built.tabular
-        self.accuracy: tuple[float, str] = (0.0, "")
+        self.accuracy: tuple[float, str] | None = None
 
     def outputs(self, batch: dict[str, Any]) -> Outputs:
         """Signals of a batch inside a step."""
@@ -51,18 +52,22 @@ class Attached:
 
     def plan_lines(self) -> list[str]:
         """The teacher and the method, for the plan."""
-        value, where = self.accuracy
+        figure = "accuracy unknown, for no image has a label"
+        if self.accuracy is not None:
+            value, where = self.accuracy
+            figure = f"{where} {value:.4f}"
         numbers = sum(int(np.prod(v.shape)) for v in self.adapters)
         seen = ", ".join(name.removeprefix("teacher_") for name in self.built.names)
         return [
-            f"teacher    {self.built.label}: {where} {value:.4f}; {self.classes}",
+            f"teacher    {self.built.label}: {figure}; {self.classes}",
             f"           {self.method} on {seen}; adapters {numbers:,} numbers",
         ]
 
     def reference(self) -> dict[str, Any]:
         """Where the teacher came from and how good it is, for metadata.json."""
         found: dict[str, Any] = self.built.reference()
-        return {**found, "figure": self.accuracy[1], "value": self.accuracy[0]}
+        value, figure = self.accuracy or (None, None)
+        return {**found, "figure": figure, "value": value}
 
 
 class SortedMaps:
@@ -233,8 +238,13 @@ def check_teacher(run: Run) -> None:
     """
     attached, manifest = run.teacher, run.manifest
     name, rows, logits = known_logits(run, attached.built)
+    least = run.job.teacher.minimum_accuracy
     if logits is None:
-        attached.accuracy = (float("nan"), "accuracy unknown, no labelled image;")
+        if least:
+            raise ConfigError(
+                "teacher.minimum_accuracy", f"got {least}, and no labelled image has its outputs",
+                "Give labelled validation images, or null.",
+            )  # fmt: skip
         return
     scores = new_scores(manifest)
     scores.update(logits, manifest.labels[rows])
@@ -246,7 +256,6 @@ def check_teacher(run: Run) -> None:
         if manifest.multi_label
         else 1 / len(manifest.class_names)
     )
-    least = run.job.teacher.minimum_accuracy
     if value <= ABOVE_CHANCE * chance if least is None else value < least:
         wanted = f"chance is {chance:.4f}" if least is None else f"{least} was asked for"
         raise ConfigError(
@@ -258,17 +267,11 @@ def check_teacher(run: Run) -> None:
 def known_logits(run: Run, built: Any) -> tuple[str, Any, Any]:
     """Name and labelled rows of the first split that the teacher can judge, and its logits."""
     for split, name in ((VALIDATION, "validation"), (TRAIN, "training")):
-        rows = labelled(run.manifest, run.manifest.rows(split))
+        rows = run.manifest.labelled(split)
         logits = built.logits(run.plain_views, rows) if len(rows) else None
         if logits is not None:
             return name, rows, logits
     return "", None, None
-
-
-def labelled(manifest: Any, rows: Any) -> Any:
-    """The rows that have a label."""
-    labels = manifest.labels[rows]
-    return rows if labels.ndim == 2 else rows[labels >= 0]
 
 
 # ---- what came of it ------------------------------------------------------------------------
@@ -280,13 +283,13 @@ def fidelity(run: Run, model: Any, rows: Any) -> dict[str, Any]:
     Args:
         run: With a teacher.
         model: The trained student, uint8 images to logits.
-        rows: Manifest rows, labelled.
+        rows: Manifest rows, all of them labelled or none.
 
     Returns:
         `agreement` of decisions, `kl` from teacher to student in nats, `teacher_ece` and
         `student_ece`, accuracies, `class_change` of accuracy from teacher to student, `stage_cka`,
         parameters, FLOPs, bytes and latency of both (see tlcli.likeness); figures without a source
-        are left out. Empty without a teacher.
+        are left out, those of labels where there are none. Empty without a teacher.
     """
     if run.teacher is None:
         return {}
@@ -295,24 +298,39 @@ def fidelity(run: Run, model: Any, rows: Any) -> dict[str, Any]:
     classifier = getattr(built, "classifier", None)
     if classifier is not None:
         costs |= likeness.costs("teacher", classifier)
-    rows = labelled(manifest, rows)
     theirs = built.logits(run.plain_views, rows) if len(rows) else None
     if theirs is None:
         return costs
     ours = cache.compute(model, run.plain_views, rows, 1, 128)[0].astype(np.float32)
     found: dict[str, Any] = {"images": len(rows)}
-    for name, logits in (("teacher", theirs), ("student", ours)):
+    if manifest.multi_label or manifest.labels[rows[0]] >= 0:
+        found |= against_labels(manifest, rows, theirs, ours)
+    if classifier is not None and built.network.embedding is not None:
+        found["stage_cka"] = likeness.stage_cka(run.plain_views, rows, classifier, model)
+    return {**found, **closeness(theirs, ours, manifest.multi_label), **costs}
+
+
+def against_labels(manifest: Any, rows: Any, teacher: Any, student: Any) -> dict[str, Any]:
+    """Accuracy and calibration of both, and by how much each class changed.
+
+    Args:
+        manifest: Of the images.
+        rows: Their rows, labelled.
+        teacher: Its logits (rows, classes).
+        student: The same of the student.
+    """
+    found: dict[str, Any] = {}
+    labels = manifest.labels[rows]
+    for name, logits in (("teacher", teacher), ("student", student)):
         scores = new_scores(manifest)
-        scores.update(logits, manifest.labels[rows])
+        scores.update(logits, labels)
         figures = scores.result()
         kept = ("accuracy", "mean_average_precision", "ece")
         found |= {f"{name}_{k}": figures[k] for k in kept if k in figures}
     if not manifest.multi_label:
-        labels, names = manifest.labels[rows], manifest.class_names
-        found["class_change"] = likeness.class_changes(theirs, ours, labels, names)
-    if classifier is not None and built.network.embedding is not None:
-        found["stage_cka"] = likeness.stage_cka(run.plain_views, rows, classifier, model)
-    return {**found, **closeness(theirs, ours, manifest.multi_label), **costs}
+        changes = likeness.class_changes(teacher, student, labels, manifest.class_names)
+        found["class_change"] = changes
+    return found
 
 
 def closeness(teacher: Any, student: Any, multi_label: bool) -> dict[str, float]:
@@ -340,11 +358,15 @@ def fidelity_line(found: Mapping[str, Any]) -> str:
         cost += f", the teacher {share:.2f} x as many"
     if "agreement" not in found:
         return f"fidelity   {cost}"
-    name = "accuracy" if "teacher_accuracy" in found else "mean_average_precision"
+    names = ("accuracy", "mean_average_precision")
+    figures = [
+        f"; {name.replace('_', ' ')} {found[f'student_{name}']:.4f} of the teacher's "
+        f"{found[f'teacher_{name}']:.4f}"
+        for name in names if f"teacher_{name}" in found
+    ]  # fmt: skip
     return (
         f"fidelity   agrees with the teacher on {found['agreement']:.4f} of "
-        f"{found['images']} images, KL {found['kl']:.4f}; {name.replace('_', ' ')} "
-        f"{found[f'student_{name}']:.4f} of the teacher's {found[f'teacher_{name}']:.4f}; {cost}"
+        f"{found['images']} images, KL {found['kl']:.4f}{''.join(figures[:1])}; {cost}"
     )
 
 
@@ -366,6 +388,8 @@ def control_lines(distilled: Mapping[str, Any], control: Mapping[str, Any]) -> l
 
 
 def measured_rows(run: Run) -> Any:
-    """Test rows, or validation rows where there are none."""
-    rows = run.manifest.rows(TEST)
-    return rows if len(rows) else run.manifest.rows(VALIDATION)
+    """Labelled test rows; where there are none those of validation; then unlabelled ones."""
+    manifest = run.manifest
+    found = [choose(split) for choose in (manifest.labelled, manifest.rows)
+             for split in (TEST, VALIDATION)]  # fmt: skip
+    return next((rows for rows in found if len(rows)), found[0])

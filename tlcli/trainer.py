@@ -117,7 +117,7 @@ class Trainer:
                 self.good, self.progress.halvings = None, 0
                 self.progress.step = self.progress.epoch = self.progress.waited = 0
                 self.progress.plateau, self.progress.averaged = None, 0
-                self.progress.sums = [0.0] * 4
+                self.progress.sums = [0.0] * 5
             first += phase.epochs
         self._use_best()
 

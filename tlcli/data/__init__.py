@@ -42,12 +42,13 @@ class Manifest:
         labels: Class indices, int32 (samples,), -1 where unlabelled; or multi-hot uint8
             (samples, classes).
         splits: 0 train, 1 validation, 2 test; int8 (samples,).
-        class_names: Names in index order.
+        class_names: Names in index order; empty where only a teacher can tell them.
         images: Decodes a sample.
         root: What the ids are relative to, for people.
         fingerprint: Hash of ids, labels, splits and source, hex.
         report: Facts of the scan for the plan and the log: "skipped" [(id, reason)],
             "duplicates" [(id, id)] across splits, "sizes" text, "notes" [text].
+        own: Fingerprint of what the data option alone gives, where something was added to it.
     """
 
     ids: Any
@@ -58,6 +59,7 @@ class Manifest:
     root: str
     fingerprint: str
     report: Mapping[str, Any] = field(default_factory=dict)
+    own: str | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -67,3 +69,8 @@ class Manifest:
     def rows(self, split: int) -> Any:
         """Rows of a split, int64 (rows,)."""
         return (self.splits == split).nonzero()[0]
+
+    def labelled(self, split: int) -> Any:
+        """Rows of a split that have a label; of independent classes every row has."""
+        rows = self.rows(split)
+        return rows if self.multi_label else rows[self.labels[rows] >= 0]

@@ -81,7 +81,7 @@ def _list_folder(root: Path) -> tuple[Samples, Listing]:
     ignored: Counter[str] = Counter()
     depth = 1 if split_of else 0
     found: list[_Found] = []
-    for name, size, mtime in _walk(str(root), ignored):
+    for name, size, mtime in walk(str(root), ignored):
         parts = name.split("/")
         if split_of and parts[0] not in split_of:
             ignored[f"in {parts[0]}, which is no split" if len(parts) > 1 else "outside"] += 1
@@ -142,7 +142,7 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _walk(root: str, ignored: Counter[str]) -> Iterator[_Found]:
+def walk(root: str, ignored: Counter[str]) -> Iterator[_Found]:
     """Path below the root, bytes and time (ns) of each candidate; links to folders are followed."""
     stack, visited = [""], set()
     while stack:

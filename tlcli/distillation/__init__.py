@@ -49,7 +49,7 @@ class Batch:
     """What a method may know of the images.
 
     Attributes:
-        labels: float32 (batch, classes): one-hot, soft or multi-hot.
+        labels: float32 (batch, classes): one-hot, soft or multi-hot; zeros of an image without.
         indices: Row in the training set, int64 (batch,).
         progress: Fraction of the phase that is done, float32 scalar in [0, 1].
         epoch: Epochs done, float32 scalar, fractional.
@@ -117,7 +117,7 @@ class Shapes:
         student_embedding, teacher_embedding: Dimensions.
         student_features, teacher_features: (height, width, channels) of each map, or
             (tokens, channels); pre-activations have the same.
-        labels: Class index of each training image, int32 (samples,), or None.
+        labels: Class index of each training image, int32 (samples,), -1 where it has none; or None.
         multi_label: Whether classes are independent instead of exclusive.
         teacher_norms: Mean and standard deviation of the channels of each teacher pre-activation
             map, two arrays (channels,): offset and absolute scale of the BatchNorm that makes it.

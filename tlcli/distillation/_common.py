@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.distillation._maps import map_shape, stage_pairs, to_map
 from tlcli.errors import ConfigError, require
-from tlcli.lazy import Tensor, ops
+from tlcli.lazy import Tensor, np, ops
 
 Decay = Literal["none", "linear", "cosine"]
 _MATRIX_SIGNALS = {"features": "features", "preactivations": "features", "embedding": "embedding"}
@@ -95,6 +95,7 @@ class Method:
     needs_teacher: ClassVar[bool] = True
     multi_label_ok: ClassVar[bool] = True
     min_classes: ClassVar[int] = 1
+    needs_labels: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for field in ("hard_weight", "soft_weight", "warmup_epochs"):
@@ -121,7 +122,7 @@ class Method:
         """Refuse what the method cannot do with these models and labels.
 
         Raises:
-            ConfigError: Labels not exclusive, too few classes, or a missing signal.
+            ConfigError: Labels not exclusive or missing, too few classes, or a missing signal.
         """
         name = type(self).__module__.rpartition(".")[2]
         if shapes.multi_label and not self.multi_label_ok:
@@ -135,6 +136,14 @@ class Method:
                 "distillation.name",
                 f"{name} needs {self.min_classes} classes, and there are {shapes.classes}",
                 "Choose kd.",
+            )
+        bare = 0 if shapes.labels is None else int((np.asarray(shapes.labels) < 0).sum())
+        if self.needs_labels and bare:
+            raise ConfigError(
+                "distillation.name",
+                f"{name} needs the label of every training image, and {bare} of {shapes.samples} "
+                "have none",
+                "Choose kd, dist or a method on features.",
             )
         for signal in sorted(self.needs & _MATRIX_SIGNALS.keys()):
             for side in ("student", "teacher") if self.needs_teacher else ("student",):

@@ -31,6 +31,7 @@ class Distillation(Method):
 
     multi_label_ok: ClassVar[bool] = False
     min_classes: ClassVar[int] = 3
+    needs_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,6 +9,9 @@ Each option has
     cache: "auto" | "off" | folder
         field of those that are run (see `_common.Computed`); where outputs are stored
 
+    def known_classes(self) -> names or None
+        The teacher's classes, for photos that have none.
+
     def build(self, target: Target) -> built teacher (see `_network.NetworkTeacher`)
         Reads the teacher, brings its classes into the student's order, freezes it. A built teacher
         gives `outputs(batch)` in the step, `compute(views, rows, count)` for tables, `feed()` for

@@ -1,9 +1,22 @@
 """Fields that every teacher has, and their checks."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from tlcli.errors import require
+
+
+def run_classes(path: str) -> tuple[str, ...]:
+    """Names of the classes of a finished run.
+
+    Raises:
+        DataError: There is no such run, or it did not finish.
+    """
+    from tlcli import checkpoint
+
+    _, metadata = checkpoint.read_facts(Path(path).expanduser())
+    return tuple(str(name) for name in metadata["class_names"])
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,10 @@ class Base:
             least is None or 0 <= least <= 1,
             "teacher.minimum_accuracy", least, "Give a number in [0, 1], or null.",
         )  # fmt: skip
+
+    def known_classes(self) -> tuple[str, ...] | None:
+        """Names of its classes, for data that has none; None where it cannot tell."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -91,3 +108,9 @@ class Foreign(Computed):
         require(good, "teacher.std", list(self.std), "Give three numbers above 0.")
         alone = self.classes is not None and self.class_names is None
         require(not alone, "teacher.classes", self.classes, "Give teacher.class_names too.")
+
+    def known_classes(self) -> tuple[str, ...] | None:
+        """Those that it maps, else the names that were listed."""
+        if self.classes is not None:
+            return tuple(self.classes)
+        return None if self.class_names in (None, "imagenet") else tuple(self.class_names or ())

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import keras
 from tlcli.teacher import Target
-from tlcli.teacher._common import Computed
+from tlcli.teacher._common import Computed, run_classes
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Teacher(Computed):
         weights = self.weights
         good = weights is None or (len(weights) == len(self.runs) and min(weights) > 0)
         require(good, "teacher.weights", weights, "Give one number above 0 a run, or null.")
+
+    def known_classes(self) -> tuple[str, ...] | None:
+        """Those of the first run.
+
+        Raises:
+            DataError: No finished run.
+        """
+        return run_classes(self.runs[0])
 
     def build(self, target: Target) -> Any:
         """The teacher; it has logits alone.

@@ -26,6 +26,10 @@ class Teacher(Computed):
     weights: str
     classes: dict[str, str] | None
 
+    def known_classes(self) -> tuple[str, ...] | None:
+        """Those that `classes` maps."""
+        return None if self.classes is None else tuple(self.classes)
+
     def build(self, target: Target) -> Any:
         """The teacher.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlcli.teacher import Target
-from tlcli.teacher._common import Computed
+from tlcli.teacher._common import Computed, run_classes
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,14 @@ class Teacher(Computed):
     """
 
     path: str
+
+    def known_classes(self) -> tuple[str, ...] | None:
+        """Those of the run.
+
+        Raises:
+            DataError: No finished run.
+        """
+        return run_classes(self.path)
 
     def build(self, target: Target) -> Any:
         """The teacher; subsets and other orders of its classes are fine.
