@@ -125,13 +125,13 @@ class _Joined:
     def __init__(self, first: Any, second: Any, count: int) -> None:
         self._sources, self._count = (first, second), count
 
-    def image(self, index: Tensor) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
         first, second = self._sources
         image = tf.cond(
             index < self._count,
-            lambda: first.image(index),
-            lambda: second.image(index - self._count),
+            lambda: first.image(index, short_side),
+            lambda: second.image(index - self._count, short_side),
         )
         return tf.ensure_shape(image, (None, None, 3))
 
