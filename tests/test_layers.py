@@ -22,7 +22,7 @@ LAYERS = (
     {"setup", "teach", "peers", "listing", "predict", "preview"},
     {"result"},
     {"trainer"},
-    {"train", "verify", "bench"},
+    {"train", "verify", "bench", "find_lr"},
     {"compare"},
     {"cli", "compose", "sweep"},
 )  # fmt: skip

@@ -67,6 +67,10 @@ COMMANDS = {
         "tlcli.bench", "Time this machine on a configuration, against plain Keras.",
         "tl bench data=folder data.path=photos backbone=mobilenet", "train+Bench", "bench",
     ),
+    "find-lr": Command(
+        "tlcli.find_lr", "Find a learning rate: raise it step by step until the loss diverges.",
+        "tl find-lr data=folder data.path=photos backbone=mobilenet", "train+FindLr", "find-lr",
+    ),
     "list": Command(
         "tlcli.listing", "List options and where they come from.", "tl list backbone", "", "",
     ),

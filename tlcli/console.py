@@ -108,6 +108,16 @@ class Bar:
             self._progress = None
 
 
+def bars(heights: Sequence[float], rows: int) -> list[str]:
+    """Numbers from 0 to 1 as columns of blocks, the top row first."""
+    blocks = " ▁▂▃▄▅▆▇█"
+    levels = [1 + round(h * (8 * rows - 1)) for h in heights]
+    return [
+        "".join(blocks[max(0, min(8, level - 8 * row))] for level in levels)
+        for row in reversed(range(rows))
+    ]
+
+
 def figures_line(figures: Mapping[str, float], classes: int) -> str:
     """Metrics in one line; top-5 only of more than five classes."""
     names = {

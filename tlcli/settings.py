@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -217,6 +218,30 @@ class Bench:
         require(self.images >= 1, "images", self.images, "Give 1 or more.")
 
 
+@dataclass(frozen=True)
+class FindLr:
+    """Keys of `tl find-lr` beside those of a training."""
+
+    start: float
+    end: float
+    steps: int
+    phase: int
+    smoothing: float
+    diverged: float
+    output: str | None
+
+    def __post_init__(self) -> None:
+        require(self.start > 0, "start", self.start, "Give a number above 0.")
+        fits = self.start < self.end < math.inf
+        require(fits, "end", self.end, f"Give a number above start, {self.start:g}.")
+        require(10 <= self.steps <= 10_000, "steps", self.steps, "Give 10 to 10000.")
+        require(self.phase >= 1, "phase", self.phase, "Give 1 or more.")
+        require(0 <= self.smoothing < 1, "smoothing", self.smoothing, "Give a number in [0, 1).")
+        require(self.diverged > 1, "diverged", self.diverged, "Give a number above 1.")
+        known = self.output is None or Path(self.output).suffix.lower() in (".csv", ".json")
+        require(known, "output", self.output, "Give a .csv or .json file, or null.")
+
+
 def cache_folder(given: str | None) -> Path:
     """The folder for caches: as given, else the user's own."""
     import os
@@ -233,8 +258,16 @@ def parted(cls: type, config: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     Args:
         cls: Dataclass of the command's own keys.
         config: Composed configuration of the command.
+
+    Raises:
+        ConfigError: A key that neither has, or a value of the command's own.
     """
     names = {field.name for field in dataclasses.fields(cls)}
+    theirs = {field.name for field in dataclasses.fields(Train)} | {*options.GROUPS}
+    for key in config:
+        if key not in names | theirs:
+            remedy = options.nearest(key, names | theirs)
+            raise ConfigError(key, "there is no such key", remedy)
     own = options.build_dataclass(cls, {k: v for k, v in config.items() if k in names}, "")
     return own, {k: v for k, v in config.items() if k not in names}
 

@@ -1,0 +1,337 @@
+"""`tl find-lr`: a learning-rate range test (Smith 2015, arXiv:1506.01186).
+
+The rate grows by the same factor each step of a phase, with the images, views, loss, teacher and
+optimizer of the training, until the loss diverges. Rates are values of optimizer.learning_rate, so
+scaling by the batch and the multipliers of the phase are in them. The weights are put back.
+"""
+
+import csv
+import io
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli import console, files, setup
+from tlcli.data import TRAIN
+from tlcli.errors import ConfigError
+from tlcli.finetune import Phase
+from tlcli.phase import STEPS_PER_CALL, PhaseTrainer, Run, make_order
+from tlcli.settings import FindLr, TrainJob, parted, train_job
+
+STEPS_AT_ONCE = 8
+NO_SPLIT = 9
+COLUMNS, ROWS = 64, 8
+
+
+@dataclass(frozen=True)
+class Rising:
+    """A schedule that is a table of rates.
+
+    Attributes:
+        rates: float64 (steps,).
+    """
+
+    rates: Any
+
+    def values(self, total_steps: int, steps_per_epoch: float, batch_size: int = 1) -> Any:
+        """The rates, whatever the batches are, float64 (total_steps,)."""
+        return self.rates[:total_steps]
+
+    def momentum(self, total_steps: int, steps_per_epoch: float, batch_size: int = 1) -> None:
+        """The optimizer's own."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a range test saw.
+
+    Attributes:
+        rates: Values of optimizer.learning_rate, float64 (steps,).
+        losses: The training loss of each step's batch, float64 (steps,); the last may be nan.
+        smoothed: Of the steps before the loss diverged, float64 (at most steps,).
+        diverged: Step at which it did, or None.
+    """
+
+    rates: Any
+    losses: Any
+    smoothed: Any
+    diverged: int | None
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Rates that a curve speaks for.
+
+    Attributes:
+        steepest: Where the smoothed loss falls fastest over the rate's logarithm.
+        lowest: Where it is lowest.
+    """
+
+    steepest: float
+    lowest: float
+
+    @property
+    def rate(self) -> float:
+        """The smaller of the steepest point and a tenth of the lowest one's rate."""
+        return min(self.steepest, self.lowest / 10)
+
+    @property
+    def reason(self) -> str:
+        """Which of the two it is."""
+        tenth = self.lowest / 10 < self.steepest
+        return "a tenth of the rate of the lowest loss" if tenth else "where the loss falls fastest"
+
+
+def run(config: Mapping[str, Any]) -> int:
+    """Test as configured, print the curve and the rate to take; returns the exit code.
+
+    Raises:
+        ConfigError: Options that do not fit each other or the data.
+        DataError: Data that cannot be read.
+    """
+    console.start_log(None)
+    own, train = parted(FindLr, config)
+    job = train_job(train)
+    check(job)
+    shared = setup.prepare(job)
+    chosen = setup.phases(shared)
+    if own.phase > len(chosen):
+        count = f"the strategy has {len(chosen)}"
+        raise ConfigError("phase", f"got {own.phase}, and {count}", f"Give 1 to {len(chosen)}.")
+    console.say(heading(shared, chosen, own))
+    curve = range_test(shared, chosen, own)
+    found = suggestion(curve)
+    if own.output:
+        write(Path(own.output).expanduser(), curve, found)
+    phase = chosen[own.phase - 1]
+    sys.stdout.write("\n".join([*plot(curve, found), *conclusion(curve, found, phase, own)]) + "\n")
+    return 0
+
+
+def check(job: TrainJob) -> None:
+    """Refuse what is several trainings.
+
+    Raises:
+        ConfigError: A chain.
+    """
+    for key, single in (("generations", 1), ("assistants", ())):
+        if getattr(job.settings, key) != single:
+            raise ConfigError(
+                key, "find-lr tests one training, and this is a chain of several",
+                f"Leave {key} out, and name the teacher of the training to test.",
+            )  # fmt: skip
+
+
+def heading(shared: Run, chosen: Sequence[Phase], own: FindLr) -> str:
+    """What is tested, in one line."""
+    names = shared.job.config
+    before = f", after {own.phase - 1} earlier in full" if own.phase > 1 else ""
+    return (
+        f"find-lr    phase {own.phase} of {len(chosen)} ({chosen[own.phase - 1].name}){before}: "
+        f"{own.steps} steps of {shared.job.settings.batch_size} images, "
+        f"{names['optimizer']['name']}, optimizer.learning_rate {own.start:g} to {own.end:g}"
+    )
+
+
+# ---- the test ---------------------------------------------------------------------------------
+
+
+def range_test(shared: Run, chosen: Sequence[Phase], own: FindLr) -> Curve:
+    """Train with rising rates; variables are as before afterwards.
+
+    Args:
+        shared: As `setup.prepare` makes it.
+        chosen: All phases of its strategy.
+        own: Which phase, and which rates.
+    """
+    state = shared.method_state
+    variables = [*shared.student.model.variables, *(state.variables if state is not None else [])]
+    before = [v.numpy() for v in variables]
+    only_train = np.where(shared.manifest.splits == TRAIN, TRAIN, NO_SPLIT).astype(np.int8)
+    # Validation has no part in it, and its frozen outputs would be computed in vain.
+    lent = replace(shared, manifest=replace(shared.manifest, splits=only_train))
+    first = 0.0
+    try:
+        for index, phase in enumerate(chosen[: own.phase - 1]):
+            train_whole(lent, phase, index, first)
+            first += phase.epochs
+        return rising(lent, chosen[own.phase - 1], first, own)
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+def train_whole(shared: Run, phase: Phase, index: int, first: float) -> None:
+    """All steps of a phase, as training would do them."""
+    trainer = PhaseTrainer(shared, phase, index, math.ceil(first))
+    bar = console.Bar(trainer.total_steps)
+    for start in range(0, trainer.total_steps, STEPS_PER_CALL):
+        trainer.feed(start, min(start + STEPS_PER_CALL, trainer.total_steps))
+        bar.move(start)
+    bar.close()
+
+
+def rising(shared: Run, phase: Phase, first: float, own: FindLr) -> Curve:
+    """The steps of the test."""
+    rates = np.geomspace(own.start, own.end, own.steps)
+    trainer = PhaseTrainer(*under_test(shared, phase, rates), own.phase - 1, math.ceil(first))
+    bar = console.Bar(own.steps)
+    losses: list[float] = []
+    end = None
+    while len(losses) < own.steps and end is None:
+        figures = trainer.feed(len(losses), min(own.steps, len(losses) + STEPS_AT_ONCE))
+        losses += [float(row[0]) for row in figures]
+        end = divergence(losses, own)
+        bar.move(len(losses))
+    bar.close()
+    seen = len(losses) if end is None else end + 1
+    sound = seen if end is None else end
+    limit = highest(min(losses[:sound], default=math.inf), own)
+    smoothed = smooth(np.minimum(losses[:sound], limit), own.smoothing)
+    return Curve(rates[:seen], np.array(losses[:seen]), smoothed, end)
+
+
+def under_test(shared: Run, phase: Phase, rates: Any) -> tuple[Run, Phase]:
+    """The run and the phase with the rates of the test as their schedule."""
+    job, settings = shared.job, shared.job.settings
+    order = make_order(shared, shared.manifest.rows(TRAIN), 0)
+    # A table over all images would cost more than the few batches of the test.
+    few = len(rates) < order.steps_per_epoch
+    settings = replace(settings, on_nan="stop", cache="off" if few else settings.cache)
+    optimizer = replace(job.optimizer, learning_rate=1.0)
+    tested = replace(job, settings=settings, optimizer=optimizer, schedule=Rising(rates))
+    return replace(shared, job=tested), replace(phase, epochs=len(rates) / order.steps_per_epoch)
+
+
+def highest(lowest: float, own: FindLr) -> float:
+    """The loss above which it has diverged; some methods' losses lie below 0."""
+    return lowest + (own.diverged - 1) * abs(lowest)
+
+
+def divergence(losses: Sequence[float], own: FindLr) -> int | None:
+    """First step at which the loss has diverged, or None.
+
+    Args:
+        losses: Of each step.
+        own: How many times the lowest is too many, and how it is smoothed (backwards alone).
+    """
+    total = weight = 0.0
+    lowest = math.inf
+    for step, loss in enumerate(losses):
+        total = own.smoothing * total + loss
+        weight = own.smoothing * weight + 1
+        value = total / weight
+        if not math.isfinite(value) or value > highest(min(lowest, value), own):
+            return step
+        lowest = min(lowest, value)
+    return None
+
+
+def smooth(losses: Any, beta: float) -> Any:
+    """Mean of all steps, each weighted by beta to the power of its distance.
+
+    Both sides count: an average of earlier steps alone would show the curve at higher rates.
+
+    Args:
+        losses: float (steps,).
+        beta: In [0, 1).
+
+    Returns:
+        float64 (steps,).
+    """
+    steps = np.arange(len(losses))
+    weights = np.power(float(beta), np.abs(steps[:, None] - steps[None, :]))
+    return weights @ np.asarray(losses, np.float64) / weights.sum(1)
+
+
+def suggestion(curve: Curve) -> Suggestion | None:
+    """What the curve speaks for; None where the loss did not fall by more than its noise."""
+    smoothed = curve.smoothed
+    if len(smoothed) < 3:
+        return None
+    lowest = int(np.argmin(smoothed))
+    if lowest < 2 or smoothed[0] - smoothed[lowest] <= noise(curve.losses[: lowest + 1]):
+        return None
+    rates = curve.rates[: lowest + 1]
+    slopes = np.gradient(smoothed[: lowest + 1], np.log(rates))
+    return Suggestion(float(rates[int(np.argmin(slopes))]), float(rates[lowest]))
+
+
+def noise(losses: Any) -> float:
+    """Standard deviation of the losses around a smooth curve, from each one's two neighbours."""
+    bends = losses[1:-1] - (losses[:-2] + losses[2:]) / 2
+    return math.sqrt(float(np.mean(np.square(bends))) / 1.5)
+
+
+# ---- the report -------------------------------------------------------------------------------
+
+
+def plot(curve: Curve, found: Suggestion | None) -> list[str]:
+    """The smoothed loss over the rate as bars, with ^ below the suggested rate."""
+    if len(curve.smoothed) < 2:
+        return []
+    rates = np.log(curve.rates[: len(curve.smoothed)])
+    places = np.linspace(rates[0], rates[-1], COLUMNS)
+    values = np.interp(places, rates, curve.smoothed)
+    top = min(float(values.max()), 1.5 * float(values[0])) if values[0] > 0 else values.max()
+    low = float(values.min())
+    lines = console.bars((np.minimum(values, top) - low) / max(top - low, 1e-12), ROWS)
+    labels = {0: f"{top:.3g}", ROWS - 1: f"{low:.3g}"}
+    shown = [f"{labels.get(i, ''):>9} {line}" for i, line in enumerate(lines)]
+    left, right = f"{math.exp(places[0]):.1g}", f"{math.exp(places[-1]):.2g}"
+    shown.append(f"{'rate':>9} {left}{right:>{COLUMNS - len(left)}}")
+    if found is not None:
+        column = int(np.argmin(np.abs(places - math.log(found.rate))))
+        shown.insert(-1, f"{'':>9} {'^':>{column + 1}}")
+    return shown
+
+
+def conclusion(curve: Curve, found: Suggestion | None, phase: Phase, own: FindLr) -> list[str]:
+    """How the test ended and what to type."""
+    end = f"{curve.rates[-1]:.2g}"
+    lines = [f"ended      at {end}, where the loss diverged" if curve.diverged is not None
+             else f"ended      at {end}, and the loss had not diverged"]  # fmt: skip
+    if found is None:
+        return [*lines, "suggested  nothing: the loss did not fall. Give more steps, another start "
+                "or end, or another phase."]  # fmt: skip
+    lines.append(
+        f"lowest     {curve.smoothed.min():.4g} at {found.lowest:.2g}, falling fastest at "
+        f"{found.steepest:.2g}"
+    )
+    if phase.rate != 1:
+        lines.append(f"           phase {own.phase} multiplies the rate by {phase.rate:g}")
+    return [*lines, f"suggested  optimizer.learning_rate={found.rate:.2g} ({found.reason})"]
+
+
+def write(path: Path, curve: Curve, found: Suggestion | None) -> None:
+    """Every step to a .csv file, or with the suggestion to a .json file.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    size = len(curve.smoothed)
+    smoothed = [*curve.smoothed.tolist(), *[None] * (len(curve.rates) - size)]
+    rows = list(zip(curve.rates.tolist(), curve.losses.tolist(), smoothed, strict=True))
+    if path.suffix.lower() == ".csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["learning_rate", "loss", "smoothed_loss"])
+        writer.writerows(rows)
+        files.write_text(path, text.getvalue())
+        return
+    names = ("learning_rate", "loss", "smoothed_loss")
+    told = None if found is None else {
+        "learning_rate": found.rate, "steepest": found.steepest, "lowest": found.lowest,
+    }  # fmt: skip
+    steps = [{k: _json_number(v) for k, v in zip(names, row, strict=True)} for row in rows]
+    content = {"suggestion": told, "diverged_at_step": curve.diverged, "steps": steps}
+    files.write_json(path, content)
+
+
+def _json_number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
