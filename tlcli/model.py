@@ -46,7 +46,8 @@ def build_student(
     inputs = keras.Input((side, side, 3), dtype="uint8", name="images")
     # Pixels stay float32 under mixed precision: bfloat16 has eight bits of them.
     pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
-    body = backbone.build(pixels)
+    # Built on an input of its own: Keras follows other tensors back to theirs.
+    body = backbone.build(keras.Input((side, side, 3), dtype="float32", name="body_images"))
     features = graph.rerun(body, pixels)
     embedding, logits = head.build(features, num_classes)
     model = keras.Model(inputs, logits, name="student")

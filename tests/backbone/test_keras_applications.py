@@ -227,3 +227,20 @@ def test_pictures_below_the_smallest_size_are_refused():
         option("xception").build(pictures(64))
     with pytest.raises(ConfigError, match=r"^data\.image_size: got 64\. .*takes 224 only"):
         option("vgg16").build_classifier(pictures(64))
+
+
+def test_efficientnet_stands_in_a_student():
+    from tlcli.model import build_student
+    from tlcli.resize import Resize
+
+    head = options.build("head", options.defaults("head", "linear"))
+    backbone = option("efficientnet_b0", weights="none", output_layer="block1a_activation")
+    student = build_student(backbone, head, 3, Resize(32, "crop", 1.0, True))
+    body = backbone.build(pictures(32))
+    values = {w.path: w.numpy() for w in student.model.weights}
+    for weight in body.weights:
+        weight.assign(values[weight.path])
+    images = random_images(32).round()
+    pooled = np.asarray(body(images)).mean((1, 2))
+    embedding = student.extended(images.astype("uint8"))[1]
+    np.testing.assert_allclose(embedding, pooled, rtol=1e-4, atol=1e-6)
