@@ -1,0 +1,100 @@
+"""Trainings of two steps: small digits, a backbone of two convolutions, tables found on disk."""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tlcli import options, setup
+from tlcli.phase import PhaseTrainer
+from tlcli.pipeline import Views
+from tlcli.settings import train_job
+
+WORDS = (
+    "hardware=cpu", "data.images_per_class=4", "batch_size=10", "epochs=4", "image_size=16",
+    "finetune=linear_probe", "backbone.output_layer=tiny_block2", "head.zero_init=false",
+    "calibrate=false",
+)  # fmt: skip
+# What an option needs beside its own YAML; fixtures give files.
+NEEDED = {
+    ("finetune", "lora"): {"targets": ["tiny_block2_conv"]},
+    ("head", "kernel"): {"num_features": 64},
+    # With logits of 0 the query would move at the third step.
+    ("head", "attention"): {"zero_init": False},
+}
+
+
+def values(group, name, **changes):
+    """A group's values as composed when the option is chosen."""
+    return {**options.defaults(group, name), **NEEDED.get((group, name), {}), **changes}
+
+
+def check_moves(trainer, before):
+    """What the phase trains has moved, and nothing else of the student."""
+    student = trainer.run.student.model
+    averaged = {id(v) for v in trainer.averaged}
+    for variable, old in zip(student.variables, before, strict=True):
+        if "seed" in variable.path:
+            continue
+        moved = not np.array_equal(variable.numpy(), old)
+        assert moved == (id(variable) in averaged), (variable.path, moved)
+        assert np.isfinite(variable.numpy()).all(), variable.path
+
+
+@contextlib.contextmanager
+def run_eagerly():
+    """Do not trace: a graph costs more than two steps."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+class Lab:
+    """Trains two steps of any option."""
+
+    eagerly = staticmethod(run_eagerly)
+
+    def __init__(self, composed, folder):
+        self.base = composed("train", *WORDS, f"cache_dir={folder}")
+
+    def job(self, **changed):
+        """The checked job; a group is given by its option's name or by values."""
+        found = dict(self.base)
+        for key, value in changed.items():
+            named = key in options.GROUPS and isinstance(value, str)
+            found[key] = values(key, value) if named else value
+        return train_job(found)
+
+    def prepared(self, **changed):
+        return setup.prepare(self.job(**changed))
+
+    def steps(self, run, count=2):
+        """Train two steps of the last phase; the last has everything that the first ones have."""
+        phases = setup.phases(run)
+        trainer = PhaseTrainer(run, phases[-1], len(phases) - 1, 0)
+        before = [v.numpy().copy() for v in run.student.model.variables]
+        figures = trainer.feed(0, count)
+        assert figures.shape == (count, 3)
+        assert np.isfinite(figures).all()
+        check_moves(trainer, before)
+        return trainer, figures
+
+    @staticmethod
+    def with_options(run, **changed):
+        """The same run with other options of groups that the model is not built from."""
+        config = {**run.job.config, **{g: values(g, n) for g, n in changed.items()}}
+        built = {g: options.build(g, config[g]) for g in changed}
+        job = dataclasses.replace(run.job, config=config, **built)
+        views = run.train_views
+        if "augmentation" in changed:
+            views = Views(views.manifest, views.resize, job.augmentation, views.seed, views.workers)
+        return dataclasses.replace(run, job=job, train_views=views)
+
+
+@pytest.fixture(scope="session")
+def lab(config, tmp_path_factory):
+    return Lab(config, tmp_path_factory.mktemp("tables"))

@@ -1,0 +1,45 @@
+"""Every YAML of the groups that shape a step trains two steps; a new file is covered by itself."""
+
+import contextlib
+
+import pytest
+
+from tlcli import options, setup
+from tlcli.errors import ConfigError
+
+GROUPS = ("optimizer", "schedule", "loss", "head", "finetune", "augmentation")
+OPTIONS = [(group, path.stem) for group in GROUPS
+           for path in sorted((options.config_root() / group).glob("*.yaml"))]  # fmt: skip
+# Trained where it belongs, on several labels an image, by tests of its own below.
+REFUSED = {("loss", "asymmetric"): ("loss", "Give loss=cross_entropy.")}
+
+
+@pytest.fixture(scope="module")
+def bare(lab):
+    """A run whose options are exchanged, and the weights it begins with."""
+    run = lab.prepared()
+    start = [v.numpy().copy() for v in run.student.model.variables]
+    return run, start
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=lambda v: v)
+def test_every_option_trains_two_steps(lab, bare, group, name):
+    if (group, name) in REFUSED:
+        where, remedy = REFUSED[group, name]
+        with pytest.raises(ConfigError) as caught:
+            setup.check_data(lab.job(**{group: name}), bare[0].manifest)
+        assert (caught.value.where, caught.value.remedy) == (where, remedy)
+        return
+    if group == "head" or name == "lora":  # these make another model
+        run = lab.prepared(**{group: name})
+    else:
+        run, start = bare
+        for variable, value in zip(run.student.model.variables, start, strict=True):
+            variable.assign(value)
+        run = lab.with_options(run, **{group: name})
+        setup.check_data(run.job, run.manifest)
+    # Schedules and losses are values and a few operations; the others run as in a training.
+    with lab.eagerly() if group in ("schedule", "loss") else contextlib.nullcontext():
+        trainer, _ = lab.steps(run)
+    mixes = run.job.augmentation.mix is not None
+    assert trainer.source == ("streamed" if mixes or run.train_views.finite is None else "cached")
