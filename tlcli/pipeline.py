@@ -44,6 +44,8 @@ class Views:
         augmented = self.augmentation is not None
         self._least = augmentation.short_side(resize.size) if augmented else resize.short_side
         self._uids = sample_uids(manifest.ids) if self.augmentation is not None else None
+        # A training makes a dozen datasets; tracing the same decoding for each takes seconds.
+        self._traced = tf.function(self.image, input_signature=[tf.TensorSpec((), tf.int64)] * 2)
 
     @property
     def finite(self) -> int | None:
@@ -83,7 +85,7 @@ class Views:
         pairs = tf.data.Dataset.from_tensor_slices(
             (np.asarray(rows, np.int64), np.asarray(views, np.int64))
         )
-        images = pairs.map(self.image, num_parallel_calls=self.workers, deterministic=True)
+        images = pairs.map(self._traced, num_parallel_calls=self.workers, deterministic=True)
         return _plain(images.batch(batch_size).prefetch(2))
 
     def explained(self, error: Exception, rows: Any) -> Exception:
@@ -121,7 +123,7 @@ class Views:
         def one(chosen: Any, epoch: Any, weight: Any) -> Any:
             row = tf.gather(tf.constant(rows), chosen)
             return {
-                "images": self.image(row, self.number(epoch)),
+                "images": self._traced(row, self.number(epoch)),
                 "labels": tf.gather(tf.constant(labels), chosen),
                 "rows": chosen,
                 "views": self.number(epoch),
