@@ -1,9 +1,11 @@
+import os
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tlcli import cache
+from tlcli import cache, table_file
 from tlcli.pipeline import Views
 from tlcli.resize import Resize
 
@@ -43,11 +45,12 @@ def test_the_key_changes_with_all_the_numbers_depend_on(views, model):
     moved = Views(other, views.resize, None, 0, 2)
     keys = {key, cache.table_key(model, pad, ROWS, 1), cache.table_key(model, moved, ROWS, 1),
             cache.table_key(model, views, ROWS[::-1], 1), cache.table_key(model, views, ROWS, 2),
-            cache.table_key(None, views, ROWS, 1)}  # fmt: skip
+            cache.table_key(None, views, ROWS, 1), cache.table_key(model, views, ROWS, 1, True),
+            }  # fmt: skip
     bias = model.get_layer("conv").bias
     bias.assign(bias + 1)
     keys.add(cache.table_key(model, views, ROWS, 1))
-    assert len(keys) == 7
+    assert len(keys) == 8
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "facts"])
@@ -64,12 +67,103 @@ def test_a_damaged_table_is_computed_again(views, model, tmp_path, damage):
     else:
         array.write_bytes(content if damage == "flip" else content[:-9])
     np.testing.assert_array_equal(tables.outputs(model, views, ROWS, 1, 4)[0], first)
-    assert tables._read(array.parent.name) is not None
+    assert table_file.read(array.parent, mapped=False) is not None
 
 
 def test_a_whole_table_is_read_not_computed(views, model, tmp_path, monkeypatch):
     tables = cache.Tables(tmp_path)
     (first,) = tables.outputs(model, views, ROWS, 1, 4)
-    monkeypatch.setattr(cache, "compute", None)
+    monkeypatch.setattr(cache.Frozen, "parts", None)
     np.testing.assert_array_equal(tables.outputs(model, views, ROWS, 1, 4)[0], first)
     assert not list(tmp_path.glob(".new-*"))
+
+
+def test_a_mapped_table_stays_on_disk_and_is_the_same(views, model, tmp_path):
+    tables = cache.Tables(tmp_path)
+    (mapped,) = tables.outputs(model, views, ROWS, 2, 4, mapped=True)
+    assert isinstance(mapped, np.memmap)
+    assert not mapped.flags.writeable
+    (held,) = tables.outputs(model, views, ROWS, 2, 4)
+    assert not isinstance(held, np.memmap)
+    np.testing.assert_array_equal(mapped, held)
+    np.testing.assert_array_equal(held, cache.compute(model, views, ROWS, 2, 4)[0])
+
+
+def test_large_tables_are_hashed_again_only_after_a_change(views, tmp_path, monkeypatch):
+    tables, hashed = cache.Tables(tmp_path), []
+    monkeypatch.setattr(table_file, "ALWAYS_HASHED", 100)
+    monkeypatch.setattr(table_file.files, "sha256", hashed.append)
+    (first,) = tables.outputs(None, views, ROWS, 1, 4)
+    assert not hashed
+    (path,) = tmp_path.glob("*/0.npy")
+    os.utime(path, (1, 1))
+    np.testing.assert_array_equal(tables.outputs(None, views, ROWS, 1, 4)[0], first)
+    assert path in hashed
+
+
+def test_half_precision_is_kept_where_it_is_exact_enough(views, model, tmp_path):
+    (exact,) = cache.compute(model, views, ROWS, 1, 4)
+    (half,) = cache.Tables(tmp_path).outputs(model, views, ROWS, 1, 4, half=True)
+    assert half.dtype == np.float16
+    np.testing.assert_allclose(half, exact, rtol=2**-10, atol=2**-24)
+
+
+@pytest.mark.parametrize("change", [lambda a: a + 1000, lambda a: a * 1e6, lambda a: a * 1e-8])
+def test_half_precision_is_refused_where_it_would_blur(change):
+    """An offset takes the digits; 65504 is the largest number, 6e-8 the smallest."""
+    array = np.random.default_rng(0).normal(size=(64, 3, 3, 8)).astype(np.float32)
+    assert cache.kept_type(array) == np.float16
+    assert cache.kept_type(change(array).astype(np.float32)) == np.float32
+
+
+def test_bfloat16_survives_the_disk(tmp_path):
+    import ml_dtypes
+
+    array = np.arange(12, dtype=np.float32).reshape(4, 3).astype(ml_dtypes.bfloat16)
+    place = cache.write_table(tmp_path / "key", iter([[array[:3]], [array[3:]]]), 4)
+    (found,) = table_file.read(place, mapped=True)
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found.astype(np.float32), array.astype(np.float32))
+
+
+def test_a_disk_that_is_too_small_is_noticed_before_anything_is_computed(
+    views, model, tmp_path, monkeypatch
+):
+    tables = cache.Tables(tmp_path)
+    monkeypatch.setattr(cache.files, "free_bytes", lambda folder: 1000)
+    with pytest.raises(cache.NoRoom, match=r"^0 MB of outputs .* which has 0 MB free"):
+        tables.outputs(model, views, ROWS, 1, 4, mapped=True)
+    (found,) = tables.outputs(model, views, ROWS, 1, 4)
+    assert found.shape[0] == len(ROWS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_is_removed_after_a_day(tmp_path):
+    for name, age in ((".new-old", 90_000), (".new-now", 10)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.npy").touch()
+        for path in (tmp_path / name / "0.npy", tmp_path / name):
+            os.utime(path, (time.time() - age,) * 2)
+    with table_file.Writer(tmp_path, "key", 1):
+        assert not (tmp_path / ".new-old").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [".new-now"]
+
+
+@pytest.mark.parametrize(
+    ("words", "samples", "expected"),
+    [
+        ("cache=off", 10, None),
+        ("", 10, (False, False)),
+        ("cache=disk", 10, (True, False)),
+        ("cache_format=float16", 10, (False, True)),
+        ("", 3_000_000, (True, True)),
+        ("cache=ram", 3_000_000_000, None),
+    ],
+)
+def test_where_a_table_goes(config, views, model, monkeypatch, words, samples, expected):
+    from tlcli.settings import train_job
+
+    monkeypatch.setattr(cache, "free_memory", lambda: 2 << 30)
+    settings = train_job(config("train", *words.split())).settings
+    place = cache.place_of(settings, model, views, samples)
+    assert (place and (place.mapped, place.half)) == expected

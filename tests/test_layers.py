@@ -15,7 +15,7 @@ LAYERS = (
     {"cluster"},
     {"options", "files", "resize", "order", "gradients", "metrics", "graph", "imagenet", "tta",
      "hdf5"},
-    {*GROUPS, "weights", "recipe", "fold", "fused_batch_norm"},
+    {*GROUPS, "weights", "table_file", "recipe", "fold", "fused_batch_norm"},
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
     {"phase", "evaluate", "likeness", "balance", "plain_keras", "pictures"},

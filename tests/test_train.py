@@ -78,6 +78,13 @@ def test_finite_views_of_a_frozen_part_are_the_same_cached_and_streamed(
     cached = train_digits(tmp_path / "cached", *words, "cache=ram")
     streamed = train_digits(tmp_path / "streamed", *words, "cache=off")
     same_weights(cached, streamed, atol=1e-5)
+    folder = f"cache_dir={tmp_path / 'cache'}"
+    mapped = train_digits(tmp_path / "mapped", *words, "cache=disk", folder)
+    same_weights(cached, mapped, atol=1e-6)
+    halved = train_digits(tmp_path / "halved", *words, "cache=disk", folder, "cache_format=float16")
+    same_weights(cached, halved, atol=2e-3)
+    kept = [np.load(path, mmap_mode="r") for path in (tmp_path / "cache").glob("tables/*/0.npy")]
+    assert sorted(str(a.dtype) for a in kept) == ["float16"] * 2 + ["float32"] * 2
 
 
 @pytest.mark.parametrize(

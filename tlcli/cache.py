@@ -8,21 +8,28 @@ run, another head or another learning rate finds it.
 import hashlib
 import json
 import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import fold
+from tlcli import files, fold, table_file
+from tlcli.errors import TlError
 from tlcli.pipeline import Views
 from tlcli.resize import PIXELS
+from tlcli.settings import Train
 
 log = logging.getLogger(__name__)
+SPARE_BYTES = 256 << 20
+# Outputs above this are kept as float16 by cache_format=auto. A fixed number, not a share of the
+# free memory, so that the same command gives the same weights anywhere.
+EXACT_BYTES = 1 << 30
+# Images that decide whether float16 is exact enough.
+SAMPLE = 256
 
 
 def free_memory() -> int:
@@ -35,17 +42,68 @@ def free_memory() -> int:
 
 
 def table_bytes(model: Any, samples: int) -> int:
-    """Size of a model's outputs over some samples, float32; of uint8 inputs where model is None."""
+    """Size of a model's outputs over some samples."""
     total = 0
     for tensor in model.outputs:
         sides = [int(side or 1) for side in tensor.shape[1:]]
-        total += samples * int(np.prod(sides)) * np.dtype(tensor.dtype).itemsize
+        total += samples * int(np.prod(sides)) * _itemsize(tensor.dtype)
     return total
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
 def images_bytes(views: Views, samples: int) -> int:
     """Size of the views themselves, uint8."""
     return samples * views.resize.size**2 * 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """How outputs over some views are kept.
+
+    Attributes:
+        mapped: Whether they stay on disk, memory-mapped, instead of in memory.
+        half: Whether float16 is wanted, where it is exact enough.
+        size: Bytes.
+    """
+
+    mapped: bool
+    half: bool
+    size: int
+
+    def __str__(self) -> str:
+        kind = ", float16 if exact enough" if self.half else ""
+        where = "on disk" if self.mapped else "in memory"
+        return f"{self.size / 1e6:,.1f} MB {where}{kind}"
+
+
+def place_of(settings: Train, model: Any, views: Views, samples: int) -> Place | None:
+    """How a model's outputs over some views are kept; None to compute them at each use.
+
+    Args:
+        settings: Of the training.
+        model: Frozen model, or None for the images themselves.
+        views: The views.
+        samples: Images times views.
+    """
+    mode = settings.cache
+    if mode in ("off", False):
+        return None
+    size = images_bytes(views, samples) if model is None else table_bytes(model, samples)
+    half = settings.cache_format == "float16" or (
+        settings.cache_format == "auto" and size > EXACT_BYTES)  # fmt: skip
+    half = half and model is not None and keras.config.dtype_policy().name == "float32"
+    size //= 2 if half else 1
+    if mode != "disk" and size <= settings.cache_memory * free_memory():
+        return Place(False, half, size)
+    # Decoded images are many times the size of their files: kept on disk only when asked for.
+    return Place(True, half, size) if mode == "disk" or (mode != "ram" and model) else None
+
+
+class NoRoom(TlError):  # noqa: N818 - named after what is missing
+    """The disk is too small for a table."""
 
 
 class Tables:
@@ -58,7 +116,10 @@ class Tables:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
-    def outputs(self, model: Any, views: Views, rows: Any, count: int, batch: int) -> list[Any]:
+    def outputs(  # noqa: PLR0913
+        self, model: Any, views: Views, rows: Any, count: int, batch: int,
+        half: bool = False, mapped: bool = False,
+    ) -> list[Any]:  # fmt: skip
         """Outputs of a frozen model for `count` views of each row.
 
         Args:
@@ -67,84 +128,141 @@ class Tables:
             rows: Manifest rows (samples,).
             count: Views of each row.
             batch: Images at a time.
+            half: Keep float32 outputs as float16 where that is exact enough.
+            mapped: Leave them on disk, memory-mapped; needs a folder.
 
         Returns:
             Arrays (count * samples, ...): all rows of view 0, then of view 1, ...
+
+        Raises:
+            NoRoom: They are to be mapped, and the disk cannot hold them.
         """
-        key = table_key(model, views, rows, count) if self.folder else ""
-        if self.folder and (found := self._read(key)) is not None:
+        made = Frozen(model, views, batch, half)
+        if self.folder is None:
+            return in_memory(made.parts(rows, count), len(rows) * count)
+        place = self.folder / table_key(model, views, rows, count, half)
+        if (found := self._read(place, mapped)) is not None:
+            log.info("cache: outputs of frozen layers found in %s", place)
             return found
-        arrays = compute(model, views, rows, count, batch)
-        if self.folder:
-            self._write(key, arrays)
-        return arrays
-
-    def _read(self, key: str) -> list[Any] | None:
-        assert self.folder
-        place = self.folder / key
         try:
-            hashes = json.loads((place / "table.json").read_text(encoding="utf-8"))["sha256"]
-            arrays = []
-            for index, expected in enumerate(hashes):
-                path = place / f"{index}.npy"
-                if _sha256(path) != expected:
-                    log.warning("cache: %s is damaged; it is computed again", path)
-                    return None
-                arrays.append(np.load(path, allow_pickle=False))
-        except (OSError, ValueError, KeyError):
+            check_room(self.folder, made.size(len(rows) * count))
+            kept = write_table(place, made.parts(rows, count), len(rows) * count)
+            found = self._read(kept, mapped)
+        except (NoRoom, OSError) as error:
+            if mapped:
+                raise error if isinstance(error, NoRoom) else NoRoom(str(error)) from error
+            reason = getattr(error, "strerror", None) or error
+            log.warning("cache: not written (%s); kept in memory", reason)
+        return found or in_memory(made.parts(rows, count), len(rows) * count)
+
+    def _read(self, place: Path, mapped: bool) -> list[Any] | None:
+        try:
+            return table_file.read(place, mapped)
+        except table_file.DamagedError as path:
+            log.warning("cache: %s is damaged; it is computed again", path)
             return None
-        log.info("cache: outputs of frozen layers found in %s", place)
-        return arrays
-
-    def _write(self, key: str, arrays: Sequence[Any]) -> None:
-        assert self.folder
-        size = sum(array.nbytes for array in arrays)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.folder).free
-        if free < 2 * size + (256 << 20):
-            log.warning("cache: %d MB do not fit on the disk; kept in memory", size >> 20)
-            return
-        made = Path(tempfile.mkdtemp(dir=self.folder, prefix=".new-"))
-        try:
-            hashes = []
-            for index, array in enumerate(arrays):
-                np.save(made / f"{index}.npy", array)
-                hashes.append(_sha256(made / f"{index}.npy"))
-            (made / "table.json").write_text(json.dumps({"sha256": hashes}), encoding="utf-8")
-            shutil.rmtree(self.folder / key, ignore_errors=True)
-            os.replace(made, self.folder / key)
-        except OSError as error:
-            log.warning("cache: not written (%s)", error.strerror)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
 
 
-def compute(model: Any, views: Views, rows: Any, count: int, batch: int) -> list[Any]:
-    """The outputs, in memory; batch normalisation is folded away where that is exact."""
-    inference = None if model is None else (fold.folded(model) or model)
-    run = None
-    if inference is not None:
-        run = tf.function(lambda images: inference(images, training=False), reduce_retracing=True)
-    rows = np.asarray(rows, np.int64)
-    repeated, numbers = np.tile(rows, count), np.repeat(np.arange(count), len(rows))
+def check_room(folder: Path, size: int) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Raises:
+        NoRoom: It is too small.
+    """
+    free = files.free_bytes(folder)
+    if size + SPARE_BYTES > free:
+        raise NoRoom(
+            f"{size >> 20} MB of outputs and {SPARE_BYTES >> 20} MB to spare do not fit in "
+            f"{folder}, which has {free >> 20} MB free"
+        )
+
+
+def write_table(place: Path, parts: Iterator[list[Any]], length: int) -> Path:
+    """Write parts as they come into a folder; gives it."""
+    with table_file.Writer(place.parent, place.name, length) as writer:
+        for part in parts:
+            writer.add(part)
+        return writer.keep()
+
+
+def in_memory(parts: Iterator[list[Any]], length: int) -> list[Any]:
+    """Parts as whole arrays (length, ...)."""
     arrays: list[Any] = []
     start = 0
-    for images in views.batches(repeated, numbers, batch):
-        found = [images] if run is None else tf.nest.flatten(run(images))
+    for part in parts:
         if not arrays:
-            arrays = [np.empty((len(repeated), *t.shape[1:]), t.numpy().dtype) for t in found]
-        for array, tensor in zip(arrays, found, strict=True):
-            array[start : start + len(images)] = tensor.numpy()
-        start += len(images)
+            arrays = [np.empty((length, *array.shape[1:]), array.dtype) for array in part]
+        for whole, array in zip(arrays, part, strict=True):
+            whole[start : start + len(array)] = array
+        start += len(part[0])
     return arrays
 
 
-def table_key(model: Any, views: Views, rows: Any, count: int) -> str:
+class Frozen:
+    """Runs a frozen model over views; batch normalisation is folded away where that is exact."""
+
+    def __init__(self, model: Any, views: Views, batch: int, half: bool = False) -> None:
+        """See Tables.outputs."""
+        self.model, self.views, self.batch, self.half = model, views, batch, half
+
+    def size(self, length: int) -> int:
+        """Bytes of its outputs for some views."""
+        if self.model is None:
+            return images_bytes(self.views, length)
+        return table_bytes(self.model, length) // (2 if self.half else 1)
+
+    def parts(self, rows: Any, count: int) -> Iterator[list[Any]]:
+        """Outputs of `count` views of each row, a few at a time, arrays (batch, ...)."""
+        inference = None if self.model is None else (fold.folded(self.model) or self.model)
+        run = None
+        if inference is not None:
+            run = tf.function(lambda images: inference(images, training=False),
+                              reduce_retracing=True)  # fmt: skip
+        rows = np.asarray(rows, np.int64)
+        kinds: list[Any] = []
+        if self.half:
+            few = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int))]
+            kinds = [kept_type(array) for array in in_memory(self._run(run, few, 1), len(few))]
+        for part in self._run(run, rows, count):
+            yield [a.astype(k, copy=False) for a, k in zip(part, kinds, strict=True)] if (
+                kinds) else part  # fmt: skip
+
+    def _run(self, run: Any, rows: Any, count: int) -> Iterator[list[Any]]:
+        repeated, numbers = np.tile(rows, count), np.repeat(np.arange(count), len(rows))
+        for images in self.views.batches(repeated, numbers, self.batch):
+            found = [images] if run is None else tf.nest.flatten(run(images))
+            yield [tensor.numpy() for tensor in found]
+
+
+def kept_type(array: Any) -> Any:
+    """float16 where it changes a float32 array by at most a thousandth of what varies in it.
+
+    What varies is the deviation from the mean over the images, in each channel: a head sees only
+    that. Range and precision of float16 (65504, 11 bits) both show here.
+    """
+    if array.dtype != np.float32:
+        return array.dtype
+    wide = array.astype(np.float64)
+    with np.errstate(over="ignore"):
+        error = wide - array.astype(np.float16)
+    spread = wide - wide.mean(tuple(range(wide.ndim - 1)))
+    exact = np.sqrt((error**2).mean()) <= 1e-3 * np.sqrt((spread**2).mean())
+    if not exact:
+        log.info("cache: float16 is not exact enough for outputs %s; float32", array.shape[1:])
+    return np.float16 if exact else np.float32
+
+
+def compute(model: Any, views: Views, rows: Any, count: int, batch: int) -> list[Any]:
+    """The outputs, in memory, as they are computed."""
+    return in_memory(Frozen(model, views, batch).parts(rows, count), len(rows) * count)
+
+
+def table_key(model: Any, views: Views, rows: Any, count: int, half: bool = False) -> str:
     """Hash of everything a table depends on."""
     digest = hashlib.sha256()
     augmentation = views.augmentation
     facts = [views.manifest.fingerprint, views.resize.as_dict(), count, repr(augmentation)]
-    facts += [views.seed if augmentation is not None else 0, "tl-table-1", PIXELS]
+    facts += [views.seed if augmentation is not None else 0, "tl-table-2", PIXELS, half]
     digest.update(json.dumps(facts, default=str).encode())
     digest.update(np.ascontiguousarray(rows, np.int64).tobytes())
     if model is not None:
@@ -165,12 +283,3 @@ def weights_hash(variables: Sequence[Any]) -> str:
         digest.update(f"{array.shape}{array.dtype}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else hashlib.sha256(file.read()).hexdigest()
-        )

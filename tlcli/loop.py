@@ -250,7 +250,7 @@ class Loop:
             rows, views, weights = rows[replica], views[replica], weights[replica]
             places = rows + views * samples
             batch = {
-                "inputs": [tf.gather(t, places) for t in held],
+                "inputs": self._inputs([tf.gather(t, places) for t in held]),
                 "labels": tf.gather(held_labels, rows),
                 "rows": rows, "views": views, "weights": weights, "step": step,
                 **{name: tf.gather(t, places) for name, t in held_extra.items()},
@@ -275,12 +275,20 @@ class Loop:
 
         return run
 
+    def _inputs(self, tensors: Any) -> list[Any]:
+        """Cut tensors as the suffix takes them: tables may hold float16 of float32."""
+        wanted = getattr(self.parts.suffix, "inputs", tensors)
+        return [
+            tf.cast(t, w.dtype) if t.dtype == tf.float16 else t
+            for t, w in zip(tensors, wanted, strict=True)
+        ]
+
     def from_stream(self) -> Any:
         """A function (iterator, steps) -> float32 (steps, 4) over a distributed dataset."""
 
         def one(batch: Any) -> Any:
             batch = dict(batch)
-            batch["inputs"] = [batch["images"]]
+            batch["inputs"] = self._inputs(batch.get("inputs") or [batch["images"]])
             return self._step(batch)
 
         one = tf.autograph.experimental.do_not_convert(one)

@@ -21,7 +21,7 @@ from tlcli.loss._base import Partly
 from tlcli.model import Student, is_batch_norm, is_head
 from tlcli.optimizer._rates import TableSchedule, evaluation_weights, with_rates
 from tlcli.order import Order
-from tlcli.pipeline import Views, label_table
+from tlcli.pipeline import Views, label_table, table_stream
 from tlcli.settings import Train, TrainJob
 
 log = logging.getLogger(__name__)
@@ -228,15 +228,16 @@ class PhaseTrainer:
         """A function (first step, last step) -> figures (steps, 4)."""
         run = self.run
         count = run.train_views.finite
-        mode = run.job.settings.cache
         teacher_ok = run.teacher is None or run.teacher.tabular
-        fits = count is not None and _fits(run, self.split.prefix, len(self.rows) * count)
-        if count is None or mode in ("off", False) or not fits or not teacher_ok:
+        if count is None or not teacher_ok:
             return self._stream_feed()
-        arrays = run.tables.outputs(
-            self.split.prefix, run.train_views, self.rows, count, EVALUATION_BATCH
-        )
-        extra = run.teacher.table(run, self.rows, count) if run.teacher is not None else None
+        place = placed(run, self.split.prefix, run.train_views, len(self.rows) * count)
+        arrays = outputs(run, self.split.prefix, run.train_views, self.rows, place)
+        if place is None or arrays is None:
+            return self._stream_feed()
+        extra = run.teacher.table(run, self.rows, count) if run.teacher is not None else {}
+        if place.mapped:
+            return self._mapped_feed(arrays, extra)
         self.source = "cached"
         steps = self.loop.from_tables(arrays, self.labels, len(self.rows), extra)
 
@@ -247,36 +248,51 @@ class PhaseTrainer:
 
         return feed
 
+    def _mapped_feed(self, arrays: list[Any], extra: dict[str, Any]) -> Callable[[int, int], Any]:
+        """Batches gathered from tables on disk while steps run."""
+        self.source = "streamed"
+        views = self.run.train_views
+
+        def batches(span: range, replicas: range) -> Any:
+            return table_stream(
+                arrays, extra, self.labels, self.order, views.number, span, replicas
+            )
+
+        return self._distributed(batches)
+
     def _stream_feed(self) -> Callable[[int, int], Any]:
         run = self.run
         self.source = "streamed"
         if self.split.prefix is not None:
             # The frozen part runs in the step; its layers are constant, so the result is the same.
             self.loop.parts.suffix = _joined(self.split)
-        steps = self.loop.from_stream()
         add = run.teacher.feed() if run.teacher is not None else None
+
+        def batches(span: range, replicas: range) -> Any:
+            made = run.train_views.stream(self.rows, self.labels, self.order, span, replicas)
+            return made if add is None else made.map(add).prefetch(2)
+
+        return self._distributed(batches)
+
+    def _distributed(self, batches: Callable[[range, range], Any]) -> Callable[[int, int], Any]:
+        """Steps over datasets of batches for (steps, replicas)."""
+        strategy, steps = self.run.strategy, self.loop.from_stream()
         state: dict[str, Any] = {"next": -1, "iterator": None}
 
         def dataset(context: Any, start: int) -> Any:
-            local = run.strategy.num_replicas_in_sync // context.num_input_pipelines
+            local = strategy.num_replicas_in_sync // context.num_input_pipelines
             first = context.input_pipeline_id * local
-            batches = run.train_views.stream(
-                self.rows, self.labels, self.order, range(start, self.total_steps),
-                range(first, first + local),
-            )  # fmt: skip
-            return batches if add is None else batches.map(add).prefetch(2)
+            return batches(range(start, self.total_steps), range(first, first + local))
 
         def feed(first: int, last: int) -> Any:
             if state["next"] != first:
-                made = run.strategy.distribute_datasets_from_function(
-                    lambda context: dataset(context, first)
-                )
+                made = strategy.distribute_datasets_from_function(lambda c: dataset(c, first))
                 state["iterator"] = iter(made)
             state["next"] = last
             try:
                 return steps(state["iterator"], tf.constant(last - first)).numpy()
             except tf.errors.InvalidArgumentError as error:
-                raise run.train_views.explained(error, self.rows) from error
+                raise self.run.train_views.explained(error, self.rows) from error
 
         return feed
 
@@ -494,10 +510,10 @@ class SplitEvaluator:
         )
         self.front = self.arrays = None
         prefix = split.prefix
-        caches = run.job.settings.cache not in ("off", False) and _fits(run, prefix, len(rows))
-        if caches and len(rows):
-            self.arrays = run.tables.outputs(prefix, run.plain_views, rows, 1, EVALUATION_BATCH)
-        elif prefix is not None:
+        if len(rows):
+            place = placed(run, prefix, run.plain_views, len(rows))
+            self.arrays = outputs(run, prefix, run.plain_views, rows, place)
+        if self.arrays is None and prefix is not None:
             frozen: Any = fold.folded(prefix) or prefix
             self.front = tf.function(
                 lambda images: frozen(images, training=False), reduce_retracing=True
@@ -518,7 +534,8 @@ class SplitEvaluator:
         size = EVALUATION_BATCH
         if self.arrays is not None:
             for start in range(0, len(self.rows), size):
-                yield [tf.constant(a[start : start + size]) for a in self.arrays]
+                parts = [tf.constant(a[start : start + size]) for a in self.arrays]
+                yield [tf.cast(p, i.dtype) for p, i in zip(parts, self.model.inputs, strict=True)]
             return
         for images in self.run.plain_views.batches(self.rows, np.zeros(len(self.rows)), size):
             yield [images] if self.front is None else tf.nest.flatten(self.front(images))
@@ -584,13 +601,26 @@ def label_loss(run: Run) -> Any:
     return whole if len(known) == len(rows) else Partly(whole)
 
 
-def _fits(run: Run, prefix: Any, samples: int) -> bool:
-    needed = (
-        cache.images_bytes(run.plain_views, samples)
-        if prefix is None
-        else cache.table_bytes(prefix, samples)
-    )
-    return needed <= run.job.settings.cache_memory * cache.free_memory()
+def placed(run: Run, prefix: Any, views: Views, samples: int) -> cache.Place | None:
+    """How a frozen part's outputs over some views are kept; None where they are not."""
+    place = cache.place_of(run.job.settings, prefix, views, samples)
+    return None if place is None or (place.mapped and run.tables.folder is None) else place
+
+
+def outputs(
+    run: Run, prefix: Any, views: Views, rows: Any, place: cache.Place | None
+) -> list[Any] | None:
+    """Those outputs; None where they are not kept or the disk is too small."""
+    if place is None:
+        return None
+    count = views.finite or 1
+    try:
+        return run.tables.outputs(
+            prefix, views, rows, count, EVALUATION_BATCH, place.half, place.mapped
+        )
+    except cache.NoRoom as problem:
+        log.warning("cache: %s. They are computed at each use.", problem)
+        return None
 
 
 def _jit(job: TrainJob) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,19 +106,8 @@ class Views:
         Returns:
             Elements {images, labels, rows, weights, step}.
         """
-        local, count = order.local_size, len(replicas)
+        count, local = len(replicas), order.local_size
         rows = np.asarray(rows, np.int64)
-
-        def plan(element: Any) -> Any:
-            step = span.start + int(element) // count
-            part = order.slice(step, replicas[int(element) % count])
-            return part.rows, part.epochs, part.weights
-
-        def planned(element: Any) -> Any:
-            chosen, epochs, weights = tf.numpy_function(
-                plan, [element], [tf.int64, tf.int64, tf.float32]
-            )
-            return tuple(tf.ensure_shape(t, (local,)) for t in (chosen, epochs, weights))
 
         def one(chosen: Any, epoch: Any, weight: Any) -> Any:
             row = tf.gather(tf.constant(rows), chosen)
@@ -136,9 +125,8 @@ class Views:
             first = tf.gather(tf.constant(list(replicas), tf.int64), element % count) * local
             return self._mixed(batch, step, order, first)
 
-        elements = tf.data.Dataset.range(len(span) * count)
-        samples = elements.map(planned).unbatch()
-        batches = samples.map(one, num_parallel_calls=self.workers, deterministic=True)
+        elements, slices = _slices(order, span, replicas)
+        batches = slices.unbatch().map(one, num_parallel_calls=self.workers, deterministic=True)
         batches = tf.data.Dataset.zip((elements, batches.batch(local, drop_remainder=True)))
         return _plain(batches.map(finish, num_parallel_calls=2, deterministic=True).prefetch(4))
 
@@ -151,6 +139,68 @@ class Views:
                 batch_seed(self.seed, step), epoch, first, batch["weights"] > 0,
             )  # fmt: skip
         return batch
+
+
+def _slices(order: Order, span: range, replicas: range) -> tuple[Any, Any]:
+    """Numbers of the elements, step by step and replica by replica; and what each is made of.
+
+    Returns:
+        Datasets of int64, and of rows, epochs and weights, each (local,).
+    """
+    local, count = order.local_size, len(replicas)
+
+    def plan(element: Any) -> Any:
+        step = span.start + int(element) // count
+        part = order.slice(step, replicas[int(element) % count])
+        return part.rows, part.epochs, part.weights
+
+    def planned(element: Any) -> Any:
+        found = tf.numpy_function(plan, [element], [tf.int64, tf.int64, tf.float32])
+        return tuple(tf.ensure_shape(t, (local,)) for t in found)
+
+    elements = tf.data.Dataset.range(len(span) * count)
+    return elements, elements.map(planned)
+
+
+def table_stream(  # noqa: PLR0913
+    tables: Sequence[Any], extra: Mapping[str, Any], labels: Any, order: Order,
+    number: Callable[[Any], Any], span: range, replicas: range,
+) -> Any:  # fmt: skip
+    """Training batches gathered from tables that are too large for memory, as one dataset.
+
+    Args:
+        tables: Inputs of the trained part, memory-mapped arrays (views * samples, ...).
+        extra: Further tables by name.
+        labels: float32 table (samples, classes).
+        order: Which images a step sees.
+        number: Views of epochs.
+        span: Steps.
+        replicas: The replicas fed from here; each step gives one element for each of them.
+
+    Returns:
+        Elements {inputs, labels, rows, views, weights, step} and the further tables.
+    """
+    every = [*tables, *extra.values()]
+    kinds = [tf.as_dtype(table.dtype) for table in every]
+
+    def gather(places: Any) -> list[Any]:
+        return [np.ascontiguousarray(table[places]) for table in every]
+
+    def batch(element: Any, chosen: tuple[Any, Any, Any]) -> Any:
+        rows, epochs, weights = chosen
+        views = tf.cast(number(epochs), tf.int64)
+        found = tf.numpy_function(gather, [rows + views * len(labels)], kinds, stateful=False)
+        found = [tf.ensure_shape(t, (len(rows), *table.shape[1:]))
+                 for t, table in zip(found, every, strict=True)]  # fmt: skip
+        return {
+            "inputs": tuple(found[: len(tables)]), "labels": tf.gather(tf.constant(labels), rows),
+            "rows": rows, "views": views, "weights": weights,
+            "step": span.start + element // len(replicas),
+            **dict(zip(extra, found[len(tables) :], strict=True)),
+        }  # fmt: skip
+
+    both = tf.data.Dataset.zip(_slices(order, span, replicas))
+    return _plain(both.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4))
 
 
 def _plain(dataset: Any) -> Any:

@@ -80,6 +80,7 @@ class Train:
     early_stopping: int | None
     validate_every: int
     cache: Literal["auto", "off", "ram", "disk"] | bool
+    cache_format: Literal["auto", "float32", "float16"]
     cache_dir: str | None
     cache_memory: float
     calibrate: bool

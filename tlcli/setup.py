@@ -15,7 +15,7 @@ from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data._unlabelled import joined, photos, with_classes
 from tlcli.errors import ConfigError, DataError
 from tlcli.finetune import Block, Phase
-from tlcli.phase import Run, cached_split, make_order, monitored
+from tlcli.phase import Run, cached_split, make_order, monitored, placed
 from tlcli.pipeline import Views, worker_count
 from tlcli.resize import Resize
 from tlcli.settings import TrainJob
@@ -361,16 +361,24 @@ def phase_lines(run: Run, index: int, phase: Phase) -> list[str]:
     order = make_order(run, run.manifest.rows(TRAIN), 0)
     rate = job.optimizer.scaled_rate(order.batch_size) * phase.rate
     span = [rate * multiplier for multiplier in rates.values()] or [0.0]
-    frozen = cached_split(run).prefix is not None
-    repeats = run.train_views.finite is not None and job.settings.cache not in ("off", False)
-    cut = "frozen part cached" if frozen and repeats else "frozen part each step"
+    prefix = cached_split(run).prefix
+    cut = f", {cache_text(run, prefix)}" if prefix is not None else ""
     line = (
         f"phase {index + 1}    {phase.name}: {trained:,} of {total:,} numbers, "
         f"{order.total_steps(phase.epochs)} steps ({phase.epochs:.3g} epochs), "
-        f"rate {block_table.rate_text((min(span), max(span)))}{', ' + cut if frozen else ''}"
+        f"rate {block_table.rate_text((min(span), max(span)))}{cut}"
     )
     table = [str(row) for row in block_table.rows(run.student.model, rates, rate)]
     return [line, block_table.HEADER, *table]
+
+
+def cache_text(run: Run, prefix: Any) -> str:
+    """Where the outputs of the frozen part are kept, and their size."""
+    count, rows = run.train_views.finite, run.manifest.rows(TRAIN)
+    if count is None or (run.teacher is not None and not run.teacher.tabular):
+        return "frozen part each step"
+    place = placed(run, prefix, run.train_views, len(rows) * count)
+    return "frozen part each step" if place is None else f"frozen part cached, {place}"
 
 
 def augmentation_text(run: Run) -> str:
