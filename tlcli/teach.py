@@ -19,6 +19,7 @@ from tlcli.weights import copy_by_name
 
 # A teacher this many times better than chance has learnt something.
 ABOVE_CHANCE = 1.2
+REMEDY = "Check its classes and preprocessing, or train it longer."
 
 
 class Attached:
@@ -31,8 +32,8 @@ class Attached:
         tabular: Whether its outputs may be computed once.
     """
 
-    def __init__(self, built: Any, adapters: Any, method: str, classes: str) -> None:
-        self.built, self.adapters, self.method, self.classes = built, adapters, method, classes
+    def __init__(self, built: Any, adapters: Any, method: str) -> None:
+        self.built, self.adapters, self.method = built, adapters, method
         self.tabular: bool = built.tabular
         self.accuracy: tuple[float, str] | None = None
 
@@ -59,7 +60,7 @@ class Attached:
         numbers = sum(int(np.prod(v.shape)) for v in self.adapters)
         seen = ", ".join(name.removeprefix("teacher_") for name in self.built.names)
         return [
-            f"teacher    {self.built.label}: {figure}; {self.classes}",
+            f"teacher    {self.built.label}: {figure}; {self.built.classes}",
             f"           {self.method} on {seen}; adapters {numbers:,} numbers",
         ]
 
@@ -136,8 +137,7 @@ def attach(run: Run) -> None:
     if built is None:
         return
     adapters = run.method_state.trainable_variables if run.method_state is not None else []
-    classes = f"{len(run.manifest.class_names)} classes by name"
-    run.teacher = Attached(built, adapters, job.config["distillation"]["name"], classes)
+    run.teacher = Attached(built, adapters, job.config["distillation"]["name"])
     check_teacher(run)
 
 
@@ -260,7 +260,7 @@ def check_teacher(run: Run) -> None:
         wanted = f"chance is {chance:.4f}" if least is None else f"{least} was asked for"
         raise ConfigError(
             "teacher", f"{attached.built.label} has {attached.accuracy[1]} {value:.4f} on these "
-            f"images, and {wanted}", "Check its classes and preprocessing, or train it longer.",
+            f"images, and {wanted}", getattr(attached.built, "remedy", REMEDY),
         )  # fmt: skip
 
 

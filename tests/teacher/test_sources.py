@@ -196,14 +196,17 @@ def test_files_that_lack_or_confuse_images_are_refused(from_file, stored):
     broken[7, 2] = np.nan
     with pytest.raises(DataError, match=f"not finite for {re.escape(ids[7])}"):
         from_file(ids=ids, logits=broken)
-    with pytest.raises(DataError, match="has no array ids"):
+    with pytest.raises(ConfigError, match="does not say which image a row belongs to"):
         from_file(logits=logits)
     with pytest.raises(DataError, match="has 4 classes"):
         from_file(ids=ids, logits=logits[:, :4])
     with pytest.raises(DataError, match="cannot be read"):
         from_file(ids=ids.astype(object), logits=logits)
-    with pytest.raises(ConfigError, match=r"chance is 0\.2"):
+    told = r"chance is 0\.2.* Check that each row stands beside its own id"
+    with pytest.raises(ConfigError, match=told):
         from_file(ids=ids, logits=-logits)
+    with pytest.raises(ConfigError, match=told):
+        from_file(ids=np.roll(ids, 1), logits=logits)
     with pytest.raises(ConfigError, match="many views"):
         from_file("augmentation=light", ids=ids, logits=logits)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tlcli.errors import ConfigError, DataError
 from tlcli.teacher import Target
 from tlcli.teacher._kept import Kept
 from tlcli.teacher._layers import ResizeImages
-from tlcli.teacher._network import class_places
+from tlcli.teacher._network import class_places, mapping_text
 from tlcli.teacher._table import as_logits, check_numbers
 
 
@@ -38,6 +38,7 @@ class ForeignTeacher:
 
     Attributes:
         names: `teacher_logits`.
+        classes: How its outputs became the student's classes, in words.
         kept: Its outputs over finite views.
         tabular: Whether they are worth a table in memory.
     """
@@ -56,6 +57,7 @@ class ForeignTeacher:
         self.option, self.target, self.model = option, target, model
         self.label = f"{type(option).__module__.rpartition('.')[2]} {option.path}"
         self.places: list[int] = []
+        self.classes = ""
         self.channels_first = _channels_first(option.layout, model.shape)
         side = _side(option.image_size, model.shape, self.channels_first, target.side)
         self.resize = None if side == target.side else ResizeImages(target.side, side)
@@ -88,19 +90,24 @@ class ForeignTeacher:
 
     def _places(self, columns: int) -> list[int]:
         names, option = self.target.manifest.class_names, self.option
+        known: Sequence[str] = names
+        self.classes = f"{len(names)} classes by position, for teacher.class_names is null"
         if option.class_names == "imagenet":
+            from tlcli import imagenet
             from tlcli.teacher.pretrained import imagenet_places
 
-            known, places = 1000, imagenet_places(option.classes, names)
+            known, places = imagenet.class_names(), imagenet_places(option.classes, names)
         elif option.class_names is not None:
             wanted = [(option.classes or {}).get(name, name) for name in names]
-            known = len(option.class_names)
-            places = class_places(wanted, option.class_names, "teacher.class_names")
+            known = option.class_names
+            places = class_places(wanted, known, "teacher.class_names")
         else:
-            known, places = len(names), list(range(len(names)))
-        if known != columns:
+            places = list(range(len(names)))
+        if option.class_names is not None:
+            self.classes = mapping_text(names, known, places)
+        if len(known) != columns:
             raise ConfigError(
-                "teacher.class_names", f"{known} classes, and the model has {columns} outputs",
+                "teacher.class_names", f"{len(known)} classes, and the model has {columns} outputs",
                 "List the class of each output in order, or give imagenet.",
             )  # fmt: skip
         return places

@@ -32,6 +32,7 @@ class Network:
         embedding: Pooled features (batch, dim), or None where it has none of that shape.
         logits: (batch, own classes).
         places: Column of each of the student's classes.
+        classes: How they were found, in words.
         label: What the plan calls it.
         reference: What metadata.json keeps of it.
         features: What its head takes, or None where its head cannot be lent.
@@ -43,6 +44,7 @@ class Network:
     embedding: Any
     logits: Any
     places: list[int]
+    classes: str
     label: str
     reference: dict[str, Any]
     features: Any = None
@@ -64,7 +66,7 @@ class NetworkTeacher:
     """
 
     def __init__(self, network: Network, target: Target, option: Any) -> None:
-        self.label, self.target = network.label, target
+        self.label, self.target, self.classes = network.label, target, network.classes
         self._reference = network.reference
         self.network = network
         self.model, self.names, self.norms = _signals(network, target)
@@ -236,10 +238,32 @@ def class_places(wanted: Sequence[str], known: Sequence[str], where: str) -> lis
     if missing:
         shown = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
         raise ConfigError(
-            where, f"the teacher does not know {shown}",
+            where, f"the teacher does not know {shown}; it knows {len(wanted) - len(missing)} of "
+            f"{len(wanted)} classes",
             f"{nearest(missing[0], known)} Its class names must hold the student's.",
         )  # fmt: skip
     return [list(known).index(name) for name in wanted]
+
+
+def mapping_text(names: Sequence[str], known: Sequence[str], places: Sequence[int]) -> str:
+    """How the teacher's classes became the student's, for the plan.
+
+    Args:
+        names: The student's classes.
+        known: The teacher's.
+        places: Column of each of the student's classes.
+    """
+    renamed = [f"{ours} = {known[place]}" for ours, place in zip(names, places, strict=True)
+               if str(ours) != str(known[place])]  # fmt: skip
+    unused = [str(name) for column, name in enumerate(known) if column not in set(places)]
+    count = f"{len(names)} of its {len(known):,}" if unused else str(len(names))
+    text = f"{count} classes by name"
+    if renamed:
+        text += f", {', '.join(renamed[:6])}{', …' if len(renamed) > 6 else ''}"
+    if unused:
+        few = len(unused) <= 6
+        text += f"; not used: {', '.join(unused)}" if few else f"; {len(unused)} not used"
+    return text
 
 
 @contextlib.contextmanager
@@ -281,7 +305,9 @@ def run_network(path: str, target: Target, where: str) -> Network:
         "class_names": list(found.class_names),
     }
     return Network(
-        student.extended.inputs[0], embedding, logits, places, f"run {path}", reference,
+        student.extended.inputs[0], embedding, logits, places,
+        mapping_text(target.manifest.class_names, found.class_names, places), f"run {path}",
+        reference,
         None if borrowed else student.features, None if borrowed else found.config["head"],
         {layer.name: layer for layer in student.model.layers if is_head(layer)},
     )  # fmt: skip

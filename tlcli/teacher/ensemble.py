@@ -66,18 +66,19 @@ class Teacher(Computed):
         from tlcli.teacher._network import Network, NetworkTeacher, run_network
 
         images = keras.Input((target.side, target.side, 3), dtype="uint8", name="images")
-        logits, references = [], []
+        logits, references, classes = [], [], []
         for index, path in enumerate(self.runs):
             network = run_network(path, target, f"teacher.runs[{index}]")
             model = NetworkTeacher(network, target, None).model
             member = keras.Model(model.inputs, model.outputs[0], name=f"member_{index}")
             logits.append(member(images))
             references.append(network.reference)
+            classes.append(network.classes)
         given = self.weights or (1.0,) * len(self.runs)
         shares = [weight / sum(given) for weight in given]
         mean = MeanLogits if self.mean == "logits" else MeanProbabilities
         reference = {"ensemble": references, "weights": shares, "mean": self.mean}
         return Network(
             images, None, mean(shares)(logits), list(range(len(target.manifest.class_names))),
-            f"mean {self.mean} of {len(shares)} runs", reference,
+            "; ".join(dict.fromkeys(classes)), f"mean {self.mean} of {len(shares)} runs", reference,
         )  # fmt: skip

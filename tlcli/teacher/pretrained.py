@@ -42,8 +42,8 @@ class Teacher(Computed):
             return NetworkTeacher(self._network(target), target, self)
 
     def _network(self, target: Target) -> Any:
-        from tlcli import cache
-        from tlcli.teacher._network import Network
+        from tlcli import cache, imagenet
+        from tlcli.teacher._network import Network, mapping_text
 
         option = self._option()
         places = self.places(target.manifest.class_names)
@@ -65,6 +65,7 @@ class Teacher(Computed):
         }  # fmt: skip
         return Network(
             model.inputs[0], penultimate(model), model.outputs[0], places,
+            mapping_text(target.manifest.class_names, imagenet.class_names(), places),
             f"{self.backbone} ({report.source})", reference,
         )  # fmt: skip
 
