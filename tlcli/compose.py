@@ -22,7 +22,7 @@ from tlcli.settings import Composed
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
-    "output", "runs", "file", "preset",
+    "output", "runs", "file", "preset", "unlabelled", "ids",
 }  # fmt: skip
 
 
@@ -240,7 +240,7 @@ def _value(key: str, value: str, sweep: bool) -> str:
     """Quote what Hydra's grammar would not read as it is: paths above all."""
     if key.split(".")[-1] not in PATH_KEYS or value in ("null", "???"):
         return value if value else "''"
-    quoted_or_list = re.fullmatch(r"'[^']*'|\"[^\"]*\"|\[.*\]", value)
+    quoted_or_list = re.fullmatch(r"'[^']*'|\"[^\"]*\"|\[.*\]|\{[^{}]+:.*\}", value)
     several = sweep and re.fullmatch(r"[\w./~-]*,[\w./~,-]*|(choice|glob)\(.*\)", value, re.ASCII)
     return value if quoted_or_list or several else quoted(value)
 

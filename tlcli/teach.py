@@ -146,7 +146,7 @@ def target_of(run: Run) -> Target:
     return Target(
         manifest=run.manifest, side=run.student.resize.size, rows=run.manifest.rows(TRAIN),
         views=run.train_views, needs=run.method.needs, tables=run.tables,
-        memory=run.job.settings.cache_memory * cache.free_memory(),
+        memory=run.job.settings.cache_memory * cache.free_memory(), plain=run.plain_views,
     )  # fmt: skip
 
 

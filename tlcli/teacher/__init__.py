@@ -35,6 +35,7 @@ class Target:
         needs: Signals that the method wants beyond logits.
         tables: Cache of frozen outputs.
         memory: Bytes that tables may take.
+        plain: The evaluation views of the same data.
     """
 
     manifest: Any
@@ -44,3 +45,4 @@ class Target:
     needs: frozenset[str]
     tables: Any
     memory: float
+    plain: Any = None

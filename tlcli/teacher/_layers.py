@@ -68,25 +68,29 @@ class MeanLogits(keras.layers.Layer):  # type: ignore[misc]
     """Weighted mean of several models' logits.
 
     Args:
-        weights: Share of each model; they sum to 1.
+        weights: Share of each model, (models,); or of each in each class, (models, classes). They
+            sum to 1 over the models.
     """
 
     def __init__(self, weights: Any, name: str = "mean_logits") -> None:
         super().__init__(name=name, dtype="float32", trainable=False)
         shares = np.asarray(weights, np.float32)
+        shares = shares[:, None] if shares.ndim == 1 else shares
         self.shares = self.add_weight(name="shares", shape=shares.shape, trainable=False)
         self.shares.assign(shares)
 
     def call(self, logits: list[Tensor]) -> Tensor:
         """float32 (batch, classes)."""
-        return tf.einsum("mbc,m->bc", tf.stack(logits), tf.convert_to_tensor(self.shares))
+        return tf.reduce_sum(tf.stack(logits) * self.shares[:, None, :], axis=0)
 
 
 class MeanProbabilities(MeanLogits):
     """Logarithm of the weighted mean of several models' probabilities.
 
+    Shares that differ by class leave a sum other than 1, so the mean is divided by it.
+
     Args:
-        weights: Share of each model; they sum to 1.
+        weights: As of MeanLogits.
     """
 
     def __init__(self, weights: Any) -> None:
@@ -94,5 +98,5 @@ class MeanProbabilities(MeanLogits):
 
     def call(self, logits: list[Tensor]) -> Tensor:
         """float32 (batch, classes); its softmax is the mean."""
-        logs = tf.nn.log_softmax(tf.stack(logits)) + tf.math.log(self.shares)[:, None, None]
-        return tf.reduce_logsumexp(logs, axis=0)
+        logs = tf.nn.log_softmax(tf.stack(logits)) + tf.math.log(self.shares)[:, None, :]
+        return tf.nn.log_softmax(tf.reduce_logsumexp(logs, axis=0))

@@ -1,10 +1,12 @@
 """Several runs as one teacher."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tlcli.errors import ConfigError, require
-from tlcli.lazy import keras
+from tlcli.lazy import keras, np
+from tlcli.options import nearest
 from tlcli.teacher import Target
 from tlcli.teacher._common import Computed, run_classes
 
@@ -15,20 +17,30 @@ class Teacher(Computed):
 
     Attributes:
         runs: Their folders, two or more.
-        weights: Factor of each, above 0; None for equal ones. They are divided by their sum.
+        weights: Factor of each run, above 0; or of each in some classes, by class name, where those
+            left out weigh equally; "accuracy" or "class_accuracy" for each run's share of right
+            validation images, of all or of each class, (right + 1) / (images + 2); None for equal
+            ones. They are divided by their sum over the runs.
         mean: "logits", or "probabilities": logits are then the logarithm of the mean.
     """
 
     runs: tuple[str, ...]
-    weights: tuple[float, ...] | None
+    weights: (
+        tuple[float, ...] | dict[str, tuple[float, ...]]
+        | Literal["accuracy", "class_accuracy"] | None
+    )  # fmt: skip
     mean: Literal["logits", "probabilities"]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(len(self.runs) > 1, "teacher.runs", list(self.runs), "Give two folders or more.")
-        weights = self.weights
-        good = weights is None or (len(weights) == len(self.runs) and min(weights) > 0)
-        require(good, "teacher.weights", weights, "Give one number above 0 a run, or null.")
+        given = self.weights if isinstance(self.weights, Mapping) else {"": self.weights}
+        for name, weights in given.items():
+            where = f"teacher.weights.{name}" if name else "teacher.weights"
+            good = not isinstance(weights, tuple) or (
+                len(weights) == len(self.runs) and min(weights) > 0
+            )
+            require(good, where, weights, "Give one number above 0 a run, or null.")
 
     def known_classes(self) -> tuple[str, ...] | None:
         """Those of the first run.
@@ -66,19 +78,81 @@ class Teacher(Computed):
         from tlcli.teacher._network import Network, NetworkTeacher, run_network
 
         images = keras.Input((target.side, target.side, 3), dtype="uint8", name="images")
-        logits, references, classes = [], [], []
+        members, references, classes = [], [], []
         for index, path in enumerate(self.runs):
             network = run_network(path, target, f"teacher.runs[{index}]")
             model = NetworkTeacher(network, target, None).model
-            member = keras.Model(model.inputs, model.outputs[0], name=f"member_{index}")
-            logits.append(member(images))
+            members.append(keras.Model(model.inputs, model.outputs[0], name=f"member_{index}"))
             references.append(network.reference)
             classes.append(network.classes)
-        given = self.weights or (1.0,) * len(self.runs)
-        shares = [weight / sum(given) for weight in given]
+        shares = self._shares(members, target)
         mean = MeanLogits if self.mean == "logits" else MeanProbabilities
-        reference = {"ensemble": references, "weights": shares, "mean": self.mean}
+        reference = {"ensemble": references, "weights": shares.tolist(), "mean": self.mean}
         return Network(
-            images, None, mean(shares)(logits), list(range(len(target.manifest.class_names))),
-            "; ".join(dict.fromkeys(classes)), f"mean {self.mean} of {len(shares)} runs", reference,
+            images, None, mean(shares)([member(images) for member in members]),
+            list(range(len(target.manifest.class_names))), "; ".join(dict.fromkeys(classes)),
+            f"mean {self.mean} of {len(members)} runs{self._told(shares)}", reference,
         )  # fmt: skip
+
+    def _shares(self, members: Any, target: Target) -> Any:
+        """Share of each run, (runs,), or of each run in each class, (runs, classes).
+
+        Raises:
+            ConfigError: A class that there is not, or nothing to measure on.
+        """
+        weights, names = self.weights, target.manifest.class_names
+        if isinstance(weights, str):
+            values = measured(members, target, by_class=weights == "class_accuracy")
+        elif isinstance(weights, Mapping):
+            unknown = sorted(set(weights) - set(names))
+            if unknown:
+                where = f"teacher.weights.{unknown[0]}"
+                raise ConfigError(where, "there is no such class", nearest(unknown[0], names))
+            equal = (1.0,) * len(members)
+            values = np.array([weights.get(name, equal) for name in names]).T
+        else:
+            values = np.array(weights or (1.0,) * len(members))
+        return values / values.sum(0)
+
+    def _told(self, shares: Any) -> str:
+        """Weights in words."""
+        if shares.ndim == 2:
+            spread = f"{shares.min():.2f} to {shares.max():.2f}"
+            return f", weights by class {spread}" + (
+                " (validation)" if isinstance(self.weights, str) else "")  # fmt: skip
+        if isinstance(self.weights, str):
+            return f", weights {', '.join(f'{share:.3f}' for share in shares)} (validation)"
+        return ""
+
+
+def measured(members: Any, target: Target, by_class: bool) -> Any:
+    """Share of validation images that each member has right, with one right and one wrong more.
+
+    Args:
+        members: Models of the student's images to logits.
+        target: The student's data.
+        by_class: Whether each class has a share of its own.
+
+    Returns:
+        float64 (members,) or (members, classes).
+
+    Raises:
+        ConfigError: No labelled validation image, or several labels an image.
+    """
+    from tlcli import cache
+    from tlcli.data import VALIDATION
+    from tlcli.teacher._network import BATCH
+
+    manifest = target.manifest
+    rows = manifest.labelled(VALIDATION)
+    if manifest.multi_label or not len(rows):
+        kind = "several labels an image" if manifest.multi_label else "no labelled validation image"
+        raise ConfigError("teacher.weights", f"there is {kind} to measure on", "Give numbers.")
+    labels, classes, found = manifest.labels[rows], len(manifest.class_names), []
+    for member in members:
+        logits = cache.compute(member, target.plain, rows, 1, BATCH)[0]
+        right = labels[logits.argmax(-1) == labels]
+        counts = [np.bincount(x, minlength=classes).astype(float) for x in (right, labels)]
+        ours, all_of_them = counts if by_class else [count.sum() for count in counts]
+        found.append((ours + 1) / (all_of_them + 2))
+    return np.array(found)
