@@ -334,6 +334,131 @@ def test_none_adds_nothing(tools):
     assert (method.needs, method.needs_teacher, method.state(Shapes(2, 3))) == (set(), False, None)
 
 
+def _on_standardised(oracle):
+    return lambda s, t: oracle(*({"logits": standardise(z["logits"])} for z in (s, t)))
+
+
+def _hard(s, t):
+    return -(np.eye(4)[t["logits"].argmax(-1)] * log_softmax(s["logits"])).sum(-1)
+
+
+Y = np.eye(4)[LABELS]
+STANDARDISED = {
+    "hard": _on_standardised(_hard),
+    "nkd": _on_standardised(by_label(nkd_of, Y, 3.0, 1.0, 3.5)),
+    "dist": _on_standardised(on(dist, 4.0)),
+    "ctkd": _on_standardised(on(kd, 1 + 20 / (1 + math.exp(-1.0)))),
+    # The lag is that of the logits as they are, and has no gradient.
+    "wsld": lambda s, t, kept=[]: _lag(s, t, kept) * (
+        _on_standardised(lambda a, b: wsld(a["logits"], b["logits"], Y, 4.0)[1])(s, t)),
+    # Only the divergence is standardised, the Gram matrices are not.
+    "mlkd": lambda s, t: (
+        mlkd(s["logits"], t["logits"], [4.0, 3.0, 5.0, 2.0, 6.0])
+        + sum(
+            kd(standardise(s["logits"]), standardise(t["logits"]), x)
+            - kd(s["logits"], t["logits"], x)
+            for x in (4.0, 3.0, 5.0, 2.0, 6.0)
+        )
+    ),
+}  # fmt: skip
+
+
+def _lag(s, t, kept):
+    """The first call's weight, so that differences of the oracle do not move it."""
+    if not kept:
+        kept.append(wsld(s["logits"], t["logits"], Y, 4.0)[0])
+    return kept[0]
+
+
+@pytest.mark.parametrize("name", STANDARDISED)
+def test_standardised_logits_go_with_other_methods(tools, pair, name):
+    method = tools.make(name, standardise=True)
+    batch, state = Batch(tools.one_hot(LABELS, 4)), method.state(Shapes(4, 8))
+    tools.agree(method, STANDARDISED[name], *pair, batch=batch, state=state)
+
+
+def test_every_method_with_a_teachers_logits_can_standardise_them(tools):
+    kinds = {"kd", "logits_mse", "hard", "dkd", "nkd", "wsld", "mlkd", "ctkd", "dist"}
+    assert all(tools.make(name, standardise=True).standardise for name in kinds)
+
+
+def test_dkd_at_high_temperature_is_kd(tools, pair):
+    # KD = target + (1 - p_y) others, and p_y tends to 1 / 4.
+    dkd = tools.make("dkd", temperature=300.0, nontarget_weight=0.75)
+    student, teacher = map(tools.outputs, pair)
+    found = dkd.loss(Batch(tools.one_hot(LABELS, 4)), student, teacher)
+    s, t = (z["logits"].astype("float64") for z in pair)
+    difference = (s - s.mean(-1, keepdims=True)) - (t - t.mean(-1, keepdims=True))
+    # Float32 holds differences of logarithms to 1e-7, and T² is 9e4.
+    np.testing.assert_allclose(found, (difference**2).mean(-1) / 2, rtol=1e-2, atol=1e-2)
+
+
+def test_dist_at_high_temperature_correlates_logits(tools, pair):
+    method = tools.make("dist", temperature=100.0)
+    found = method.loss(Batch(None), *map(tools.outputs, pair)).numpy() / 100**2
+    s, t = (z["logits"].astype("float64") for z in pair)
+    # Columns are those of logits less their image's mean.
+    s, t = (z - z.mean(-1, keepdims=True) for z in (s, t))
+    rows = np.array([1 - pearson(a, b) for a, b in zip(s, t, strict=True)])
+    columns = 1 - np.mean([pearson(a, b) for a, b in zip(s.T, t.T, strict=True)])
+    np.testing.assert_allclose(found, rows + columns, rtol=5e-2, atol=5e-2)
+
+
+def test_independent_classes_at_high_temperature_are_squares(tools, pair):
+    batch, method = Batch(None, multi_label=True), tools.make("kd", temperature=300.0)
+    found = method.loss(batch, *map(tools.outputs, pair))
+    difference = pair[0]["logits"] - pair[1]["logits"]
+    np.testing.assert_allclose(found, (difference**2).sum(-1) / 8, rtol=2e-2)
+
+
+@pytest.mark.parametrize("name", ["wsld", "tf_kd"])
+def test_a_cross_entropy_at_high_temperature_has_the_gradient_of_squares(tools, pair, name):
+    # T² CE(p, q) itself grows without end; its gradient tends to (centred s - centred t) / C.
+    options = {"temperature": 300.0}
+    if name == "tf_kd":
+        options["correct_probability"] = 0.9
+    y, student = tools.one_hot(LABELS, 4), tools.outputs(pair[0])
+    with tf.GradientTape() as tape:
+        tape.watch(student.logits)
+        teacher = None if name == "tf_kd" else tools.outputs(pair[1])
+        loss = tools.make(name, **options).loss(Batch(y), student, teacher)
+    s, t = (z["logits"].astype("float64") for z in pair)
+    weight = 1.0
+    if name == "wsld":
+        weight = wsld(s, t, Y, 300.0)[0][:, None]
+    else:
+        t = np.log(np.where(y > 0, 0.9, 0.1 / 3))
+    s, t = (z - z.mean(-1, keepdims=True) for z in (s, t))
+    expected = weight * (s - t) / 4
+    np.testing.assert_allclose(tape.gradient(loss, student.logits), expected, atol=2e-2)
+
+
+LARGE = {
+    # A student that is sure of class 1, a teacher and a label that are sure of class 0; T is 1.
+    "kd": 30.0,
+    "hard": 30.0,
+    "wsld": 30.0,
+    "tf_kd": 30 * (0.99 + 0.005) + sum(p * math.log(p) for p in (0.99, 0.005, 0.005)),
+    "dkd": 30.0 + 15.0 - math.log(2),
+    "nkd": 30.0 + 15.0,
+    # The teacher's row and the student's have Gram matrices of classes with one 1 each.
+    "mlkd": 30.0 + 2 / 3,
+    "logits_mse": 2 * 30**2 / 3,
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_logits_are_not_clipped(tools, name):
+    options = {
+        "mlkd": {"temperatures": [1.0]}, "hard": {}, "logits_mse": {},
+        "dkd": {"temperature": 1.0, "nontarget_weight": 1.0},
+        "nkd": {"temperature": 1.0, "nontarget_weight": 1.0},
+    }.get(name, {"temperature": 1.0})  # fmt: skip
+    student, teacher = _logits([0.0, 30.0, 0.0], [30.0, 0.0, 0.0])
+    loss = tools.make(name, **options).loss(Batch(tools.one_hot([0], 3)), student, teacher)
+    np.testing.assert_allclose(loss, [LARGE[name]], rtol=1e-5)
+
+
 EQUAL_IS_ZERO = ["kd", "kd_standardised", "logits_mse", "dkd", "mlkd", "dist", "ctkd"]
 SHIFT_FREE = ["kd", "kd_standardised", "hard", "dkd", "nkd", "wsld", "mlkd", "dist", "ctkd"]
 ALL = [*SHIFT_FREE, "logits_mse", "tf_kd"]

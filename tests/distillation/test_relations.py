@@ -125,6 +125,16 @@ def test_value_and_gradient_stay_finite(tools, rng, name, case):
     assert np.isfinite(tape.gradient(loss, student.embedding)).all()
 
 
+@pytest.mark.parametrize("name", ["rkd", "pkt", "cc", "sp"])
+def test_one_image_has_no_relations(tools, rng, name):
+    method = tools.make(name)
+    one = {"embedding": rng.normal(size=(1, 4)), "features": [rng.normal(size=(1, 2, 2, 3))]}
+    other = {"embedding": rng.normal(size=(1, 4)), "features": [rng.normal(size=(1, 2, 2, 5))]}
+    state = method.state(Shapes(4, 8, student_embedding=4, teacher_embedding=4))
+    student, teacher = (tools.outputs(o) for o in (one, other))
+    np.testing.assert_allclose(method.loss(Batch(None), student, teacher, state), [0], atol=1e-7)
+
+
 @pytest.mark.parametrize("name", ["rkd", "pkt"])
 def test_a_rotated_and_scaled_teacher_has_equal_relations(tools, rng, name):
     embedding = rng.normal(size=(4, 3))

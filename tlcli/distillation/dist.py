@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs
 from tlcli.distillation._common import Method
+from tlcli.distillation._logits import logit_pair
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 
@@ -21,11 +22,13 @@ class Distillation(Method):
         temperature: Divisor of both models' logits, above 0.
         inter_weight: Factor of the correlation between classes, of each image.
         intra_weight: Factor of the correlation between images, of each class.
+        standardise: Bring each row of logits to mean 0 and deviation 1 first.
     """
 
     temperature: float
     inter_weight: float
     intra_weight: float
+    standardise: bool
 
     multi_label_ok: ClassVar[bool] = False
     min_classes: ClassVar[int] = 2
@@ -40,8 +43,9 @@ class Distillation(Method):
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Lack of correlation, times T², float32 (batch,)."""
-        p = ops.softmax(teacher.logits / self.temperature)
-        q = ops.softmax(student.logits / self.temperature)
+        ours, theirs = logit_pair(student, teacher, self.standardise)
+        p = ops.softmax(theirs / self.temperature)
+        q = ops.softmax(ours / self.temperature)
         inter = 1.0 - _correlation(q, p, axis=1)
         intra = 1.0 - ops.mean(_correlation(q, p, axis=0))
         return self.temperature**2 * (self.inter_weight * inter + self.intra_weight * intra)

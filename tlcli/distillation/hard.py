@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs
 from tlcli.distillation._common import Method, weighted_cross_entropy
+from tlcli.distillation._logits import logit_pair
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 
@@ -15,9 +16,12 @@ class Distillation(Method):
 
     Attributes:
         label_smoothing: Share of the target that is spread over all classes, in [0, 1).
+        standardise: Bring each row of the student's logits to mean 0 and deviation 1 first. The
+            teacher's decision stays, and the student can never be sure: its logits are bounded.
     """
 
     label_smoothing: float
+    standardise: bool
 
     multi_label_ok: ClassVar[bool] = False
     min_classes: ClassVar[int] = 2
@@ -29,7 +33,8 @@ class Distillation(Method):
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Cross-entropy in nats, float32 (batch,)."""
-        classes = student.logits.shape[-1]
-        decision = ops.one_hot(ops.argmax(teacher.logits, axis=-1), classes, dtype="float32")
+        ours, theirs = logit_pair(student, teacher, self.standardise)
+        classes = ours.shape[-1]
+        decision = ops.one_hot(ops.argmax(theirs, axis=-1), classes, dtype="float32")
         share = self.label_smoothing
-        return weighted_cross_entropy((1 - share) * decision + share / classes, student.logits)
+        return weighted_cross_entropy((1 - share) * decision + share / classes, ours)

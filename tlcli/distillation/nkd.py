@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs
 from tlcli.distillation._common import Method
-from tlcli.distillation._logits import log_complement, mean_outside
+from tlcli.distillation._logits import log_complement, logit_pair, mean_outside
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 
@@ -23,11 +23,13 @@ class Distillation(Method):
             the target's term is at temperature 1.
         target_weight: Factor of the target's term.
         nontarget_weight: Factor of the others' term, times temperature² (the paper's gamma).
+        standardise: Bring each row of logits to mean 0 and deviation 1 first.
     """
 
     temperature: float
     target_weight: float
     nontarget_weight: float
+    standardise: bool
 
     multi_label_ok: ClassVar[bool] = False
     min_classes: ClassVar[int] = 3
@@ -43,9 +45,10 @@ class Distillation(Method):
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Cross-entropies in nats, float32 (batch,)."""
-        target = -ops.softmax(teacher.logits) * ops.log_softmax(student.logits)
-        log_p = ops.log_softmax(teacher.logits / self.temperature)
-        log_q = ops.log_softmax(student.logits / self.temperature)
+        ours, theirs = logit_pair(student, teacher, self.standardise)
+        target = -ops.softmax(theirs) * ops.log_softmax(ours)
+        log_p = ops.log_softmax(theirs / self.temperature)
+        log_q = ops.log_softmax(ours / self.temperature)
         others = log_complement(log_q) - mean_outside(log_p, log_q)
         factor = self.nontarget_weight * self.temperature**2
         labels = ops.cast(batch.labels, "float32")

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs
 from tlcli.distillation._common import Method, weighted_cross_entropy
+from tlcli.distillation._logits import logit_pair
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 
@@ -17,9 +18,12 @@ class Distillation(Method):
 
     Attributes:
         temperature: Divisor of both models' logits, above 0.
+        standardise: Bring each row of logits to mean 0 and deviation 1 first; the weight is that of
+            the logits as they are.
     """
 
     temperature: float
+    standardise: bool
 
     multi_label_ok: ClassVar[bool] = False
     min_classes: ClassVar[int] = 2
@@ -33,9 +37,10 @@ class Distillation(Method):
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Weighted cross-entropy in nats, float32 (batch,)."""
         labels = ops.cast(batch.labels, "float32")
-        ours = weighted_cross_entropy(labels, ops.stop_gradient(student.logits))
-        theirs = weighted_cross_entropy(labels, teacher.logits)
-        weight = 1.0 - ops.exp(-ours / (theirs + 1e-7))
-        soft_targets = ops.softmax(teacher.logits / self.temperature)
-        soft = weighted_cross_entropy(soft_targets, student.logits / self.temperature)
+        lag = weighted_cross_entropy(labels, ops.stop_gradient(student.logits))
+        norm = weighted_cross_entropy(labels, teacher.logits)
+        weight = 1.0 - ops.exp(-lag / (norm + 1e-7))
+        ours, theirs = logit_pair(student, teacher, self.standardise)
+        soft_targets = ops.softmax(theirs / self.temperature)
+        soft = weighted_cross_entropy(soft_targets, ours / self.temperature)
         return self.temperature**2 * weight * soft
