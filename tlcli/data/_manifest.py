@@ -1,14 +1,15 @@
 """What all sources share: carve missing splits, check classes, describe sizes, fingerprint."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data._decode import file_images
-from tlcli.data._scan import Listing, same_files, scan_files
+from tlcli.data._index import Index, Known, now_ns
+from tlcli.data._scan import Listing, Scan, scan_files
 from tlcli.data._split import split_labels
 from tlcli.errors import DataError
 from tlcli.lazy import np
@@ -48,6 +49,10 @@ class Samples:
         return replace(self, ids=self.ids[rows], labels=self.labels[rows], splits=self.splits[rows])
 
 
+# Samples, files, and the folders and files whose times tell of a change.
+Listed = tuple[Samples, Listing, Sequence[str]]
+
+
 @dataclass(frozen=True)
 class Reading:
     """How files are read: the fields that every file source has.
@@ -63,21 +68,54 @@ class Reading:
     on_error: str
 
 
-def file_manifest(
-    samples: Samples, listing: Listing, reading: Reading, seed: int, cache_dir: Path
-) -> Manifest:
-    """Scan the files, leave out or refuse unreadable ones, complete the splits.
+def indexed_manifest(
+    index: Index, where: str, listed: Callable[[], Listed], reading: Reading, seed: int,
+    cache_dir: Path,
+) -> Manifest:  # fmt: skip
+    """Manifest of files that are listed and scanned, or known from the index.
+
+    Args:
+        index: Of the source.
+        where: What the user named: place in messages.
+        listed: Finds the files.
+        reading: How they are read.
+        seed: Decides what is carved from train.
+        cache_dir: Where the scan is kept.
 
     Raises:
         DataError: Unreadable files under "fail", classes that do not fit, too few images.
     """
+    known = index.load()
+    if known is not None:
+        samples = Samples(
+            where, np.array(known.listing.names, object), known.labels, known.splits,
+            known.class_names, known.notes,
+        )  # fmt: skip
+        return _manifest(samples, known.listing, known.scan, reading, seed)
+    started = now_ns()
+    samples, listing, folders = listed()
     check_classes(samples)
     scan = scan_files(listing, reading.max_pixels, cache_dir)
+    made = _manifest(samples, listing, scan, reading, seed)
+    columns = (samples.labels, samples.splits, samples.class_names, samples.notes)
+    index.save(Known(listing, scan, *columns), folders, started)
+    return made
+
+
+def _manifest(
+    samples: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int
+) -> Manifest:
+    """Leave out or refuse unreadable files, complete the splits.
+
+    Raises:
+        DataError: Unreadable files under "fail", classes that do not fit, too few images.
+    """
     samples, rows, skipped = leave_out(samples, scan.problems, reading.on_error)
-    scan, paths = scan.keep(rows), listing.paths()
-    paths = [paths[row] for row in rows.tolist()]
+    paths = listing.paths()
+    if len(rows) < len(paths):
+        scan, paths = scan.keep(rows), [paths[row] for row in rows.tolist()]
     samples = settle(samples, reading.fractions, seed)
-    duplicates, conflicts = _duplicates(samples, same_files(paths, scan))
+    duplicates, conflicts = _duplicates(samples, scan.twins)
     return Manifest(
         ids=samples.ids,
         labels=samples.labels,
@@ -219,21 +257,18 @@ def _check_enough(samples: Samples, validation: float, test: float) -> None:
         )
 
 
-def _duplicates(
-    samples: Samples, groups: Sequence[Sequence[int]]
-) -> tuple[list[tuple[str, str]], list[str]]:
+def _duplicates(samples: Samples, twins: Any) -> tuple[list[tuple[str, str]], list[str]]:
     """Pairs of equal files in different splits; and a note on equal files of different classes."""
     ids, labels, splits = samples.ids, samples.labels, samples.splits
-    pairs, conflicts = [], []
-    for rows in groups:
-        first = rows[0]
-        pairs += [(ids[first], ids[row]) for row in rows[1:] if splits[row] != splits[first]]
-        if (labels[rows] != labels[first]).any():
-            conflicts.append(" = ".join(ids[row] for row in rows))
-    if not conflicts:
+    first, other = twins.T
+    apart = splits[first] != splits[other]
+    pairs = list(zip(ids[first[apart]], ids[other[apart]], strict=True))
+    differ = labels[first] != labels[other]
+    conflicts = np.unique(first[differ if differ.ndim == 1 else differ.any(1)])
+    if not len(conflicts):
         return pairs, []
-    note = f"{len(conflicts)} pictures stand under different labels, as {conflicts[0]}"
-    return pairs, [note]
+    same = " = ".join([ids[conflicts[0]], *ids[other[first == conflicts[0]]]])
+    return pairs, [f"{len(conflicts)} pictures stand under different labels, as {same}"]
 
 
 def describe_sizes(widths: Any, heights: Any) -> str:

@@ -7,7 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tlcli.data._header import (
 )
 from tlcli.lazy import np
 
-_VERSION = 1
+_VERSION = 2
 _CHUNK = 256
 _COLUMNS = ("sizes", "mtimes", "decoders", "orientations", "widths", "heights", "checksums")
 
@@ -48,7 +48,7 @@ class Listing:
         """The files as they can be opened."""
         # os.path.join for each takes longer than all the rest of a cached restart.
         below = os.path.join(self.root, "")
-        return [name if os.path.isabs(name) else below + name for name in self.names]
+        return [name if name.startswith("/") else below + name for name in self.names]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Scan:
         heights: Pixels, upright, int32 (files,).
         checksums: CRC-32 of head and tail, uint32 (files,).
         problems: Row to the reason why a file is unreadable.
+        twins: Pairs of rows whose files hold the same bytes, the first such row and another one,
+            int64 (pairs, 2), sorted.
     """
 
     sizes: Any
@@ -74,11 +76,14 @@ class Scan:
     heights: Any
     checksums: Any
     problems: dict[int, str]
+    twins: Any
 
     def keep(self, rows: Any) -> "Scan":
-        """The rows given, int64 (rows,), which must be readable."""
+        """The rows given, int64 (rows,), which must be all that are readable."""
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
-        return Scan(**columns, problems={})
+        places = np.full(len(self.sizes), -1, np.int64)
+        places[rows] = np.arange(len(rows))
+        return Scan(**columns, problems={}, twins=places[self.twins])
 
 
 def stat_files(root: str, names: Sequence[str]) -> Listing:
@@ -101,10 +106,9 @@ def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
         max_pixels: Width times height above which a picture counts as unreadable.
         cache_dir: Folder for the cache, made if missing.
     """
-    key = f"{_VERSION}\0{max_pixels}\0{os.path.realpath(listing.root)}"
-    path = cache_dir / f"scan-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    path = scan_file(listing.root, max_pixels, cache_dir)
     names = "\0".join(listing.names).encode()
-    cached = _load(path)
+    cached = load_scan(path)
     if cached is not None and cached[0] == names and _unchanged(cached[1], listing):
         return cached[1]
     scan = _blank(listing)
@@ -113,8 +117,15 @@ def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
     if len(rows) > 10_000:
         log.info("reading the headers of %s files, once", f"{len(rows):,}")
     _fill(scan, rows, listing, max_pixels)
+    scan = replace(scan, twins=same_files(listing, scan))
     _save(path, names, scan)
     return scan
+
+
+def scan_file(root: str, max_pixels: int, cache_dir: Path) -> Path:
+    """Where the scan of a folder is kept."""
+    key = f"{_VERSION}\0{max_pixels}\0{os.path.realpath(root)}"
+    return cache_dir / f"scan-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
 
 
 def _unchanged(scan: Scan, listing: Listing) -> bool:
@@ -133,6 +144,7 @@ def _blank(listing: Listing) -> Scan:
         heights=np.zeros(count, np.int32),
         checksums=np.zeros(count, np.uint32),
         problems={},
+        twins=np.zeros((0, 2), np.int64),
     )
 
 
@@ -178,11 +190,11 @@ def header_or_problem(source: str | bytes, max_pixels: int) -> Header | str:
         return str(problem)
 
 
-def _load(path: Path) -> tuple[bytes, Scan] | None:
+def load_scan(path: Path) -> tuple[bytes, Scan] | None:
     """Names and scan from a cache file; None if there is none that can be used."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in _COLUMNS}
+            columns = {name: file[name] for name in (*_COLUMNS, "twins")}
             names, problems = file["names"].tobytes(), json.loads(file["problems"].tobytes())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
@@ -192,7 +204,7 @@ def _load(path: Path) -> tuple[bytes, Scan] | None:
 def _save(path: Path, names: bytes, scan: Scan) -> None:
     """Write a cache file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {name: getattr(scan, name) for name in _COLUMNS}
+    columns = {name: getattr(scan, name) for name in (*_COLUMNS, "twins")}
     problems = np.frombuffer(json.dumps(scan.problems).encode(), np.uint8)
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
@@ -200,21 +212,29 @@ def _save(path: Path, names: bytes, scan: Scan) -> None:
     os.replace(temporary, path)
 
 
-def same_files(paths: Sequence[str], scan: Scan) -> list[list[int]]:
-    """Groups of rows whose files hold the same bytes, each group and the list sorted.
+def same_files(listing: Listing, scan: Scan) -> Any:
+    """Readable files that hold the same bytes: see Scan.twins.
 
-    Files of one size and one checksum of their ends are compared by SHA-256.
+    Files of one size and one checksum of their ends are compared by SHA-256, links to one file
+    once.
     """
-    keys = (scan.sizes.astype(np.uint64) << np.uint64(32)) ^ scan.checksums.astype(np.uint64)
-    order = np.argsort(keys, kind="stable")
-    cuts = np.flatnonzero(np.diff(keys[order])) + 1
-    groups: dict[bytes, list[int]] = {}
-    lengths = np.diff(np.concatenate([[0], cuts, [len(order)]]))
-    starts = np.concatenate([[0], cuts])
-    for at in np.flatnonzero(lengths > 1):
-        for row in order[starts[at] : starts[at] + lengths[at]].tolist():
-            groups.setdefault(_digest(paths[row]), []).append(row)
-    return sorted(sorted(rows) for rows in groups.values() if len(rows) > 1)
+    rows = np.setdiff1d(np.arange(len(listing.names)), np.array(list(scan.problems), np.int64))
+    sizes, checksums = scan.sizes[rows], scan.checksums[rows]
+    keys = (sizes.astype(np.uint64) << np.uint64(32)) ^ checksums.astype(np.uint64)
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    first: dict[bytes, int] = {}
+    digests: dict[tuple[int, int], bytes] = {}
+    pairs = []
+    for row in rows[counts[inverse] > 1].tolist():
+        path = os.path.join(listing.root, listing.names[row])
+        status = os.stat(path)
+        node = (status.st_dev, status.st_ino)
+        if node not in digests:
+            digests[node] = _digest(path)
+        one = first.setdefault(digests[node], row)
+        if one != row:
+            pairs.append((one, row))
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
 def _digest(path: str) -> bytes:

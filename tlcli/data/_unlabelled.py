@@ -41,7 +41,7 @@ def photos(
     if not root.is_dir():
         raise ConfigError(where, f"{root}: there is no such folder", "Give a folder of photos.")
     ignored: Counter[str] = Counter()
-    found = sorted(walk(str(root), ignored))
+    found = sorted(walk(str(root), ignored, []))
     if not found:
         raise DataError(str(root), "has no pictures", "Give a folder of photos.")
     names, sizes, mtimes = map(list, zip(*found, strict=True))

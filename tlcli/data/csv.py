@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.data import SPLIT_NAMES, TRAIN, Manifest
-from tlcli.data._manifest import SPLIT_WORDS, Reading, Samples, file_manifest
+from tlcli.data._index import Index
+from tlcli.data._manifest import SPLIT_WORDS, Listed, Reading, Samples, indexed_manifest
 from tlcli.data._scan import stat_files
 from tlcli.data._split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
@@ -77,6 +78,16 @@ class Data:
         root = Path(self.image_root).expanduser() if self.image_root else table.parent
         if not root.is_dir():
             raise ConfigError("data.image_root", f"{root}: there is no such folder", "Give one.")
+        fractions = (self.validation_fraction, self.test_fraction)
+        reading = Reading(fractions, self.max_pixels, self.on_error)
+        facts = ["csv", str(table.resolve()), self.label_separator, self.multi_label]
+        index = Index(str(root), facts, self.max_pixels, cache_dir)
+        return indexed_manifest(
+            index, str(table), lambda: self._listed(table, str(root)), reading, seed, cache_dir
+        )
+
+    def _listed(self, table: Path, root: str) -> Listed:
+        """Samples and files of the table; and the table and all folders of its pictures."""
         rows = self._checked(table)
         labels, class_names = self._labels(table, rows)
         paths = [row.path for row in rows]
@@ -87,10 +98,8 @@ class Data:
             splits=np.array([max(row.split, TRAIN) for row in rows], np.int8),
             class_names=class_names,
         )
-        fractions = (self.validation_fraction, self.test_fraction)
-        reading = Reading(fractions, self.max_pixels, self.on_error)
-        listing = stat_files(str(root), paths)
-        return file_manifest(samples, listing, reading, seed, cache_dir)
+        folders = sorted({os.path.dirname(os.path.join(root, path)) for path in paths})
+        return samples, stat_files(root, paths), [str(table), *folders]
 
     def _checked(self, table: Path) -> list[_Row]:
         """Rows sorted by path, each path once."""

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 from tlcli.data import SPLIT_NAMES, TRAIN, Manifest
-from tlcli.data._manifest import SPLIT_WORDS, Reading, Samples, file_manifest, some_names
+from tlcli.data._index import Index
+from tlcli.data._manifest import (
+    SPLIT_WORDS,
+    Listed,
+    Reading,
+    Samples,
+    indexed_manifest,
+    some_names,
+)
 from tlcli.data._scan import Listing
 from tlcli.data._split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
@@ -63,14 +71,16 @@ class Data:
         if not root.is_dir():
             problem = "is a file" if root.exists() else "there is no such folder"
             raise ConfigError("data.path", f"{root}: {problem}", "Give a folder of class folders.")
-        samples, listing = _list_folder(root)
         fractions = (self.validation_fraction, self.test_fraction)
         reading = Reading(fractions, self.max_pixels, self.on_error)
-        return file_manifest(samples, listing, reading, seed, cache_dir)
+        index = Index(str(root), ["folder"], self.max_pixels, cache_dir)
+        return indexed_manifest(
+            index, str(root), lambda: _list_folder(root), reading, seed, cache_dir
+        )
 
 
-def _list_folder(root: Path) -> tuple[Samples, Listing]:
-    """All candidates below the root with their class and split, sorted by name."""
+def _list_folder(root: Path) -> Listed:
+    """All candidates below the root with their class and split, sorted by name; and all folders."""
     top = _folders(root)
     split_of = {name: SPLIT_WORDS[name.lower()] for name in top if name.lower() in SPLIT_WORDS}
     if TRAIN not in split_of.values():
@@ -81,7 +91,8 @@ def _list_folder(root: Path) -> tuple[Samples, Listing]:
     ignored: Counter[str] = Counter()
     depth = 1 if split_of else 0
     found: list[_Found] = []
-    for name, size, mtime in walk(str(root), ignored):
+    folders: list[str] = []
+    for name, size, mtime in walk(str(root), ignored, folders):
         parts = name.split("/")
         if split_of and parts[0] not in split_of:
             ignored[f"in {parts[0]}, which is no split" if len(parts) > 1 else "outside"] += 1
@@ -92,7 +103,7 @@ def _list_folder(root: Path) -> tuple[Samples, Listing]:
     if not found:
         raise DataError(str(root), _nothing(ignored), LAYOUT)
     notes = tuple(f"{count} files left out: {why}" for why, count in sorted(ignored.items()))
-    return _samples(root, sorted(found), split_of, notes)
+    return *_samples(root, sorted(found), split_of, notes), folders
 
 
 def _nothing(ignored: Counter[str]) -> str:
@@ -142,8 +153,14 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def walk(root: str, ignored: Counter[str]) -> Iterator[_Found]:
-    """Path below the root, bytes and time (ns) of each candidate; links to folders are followed."""
+def walk(root: str, ignored: Counter[str], folders: list[str]) -> Iterator[_Found]:
+    """Path below the root, bytes and time (ns) of each candidate; links to folders are followed.
+
+    Args:
+        root: The folder.
+        ignored: Gets why files are left out, and how many.
+        folders: Gets every folder that is looked into.
+    """
     stack, visited = [""], set()
     while stack:
         below = stack.pop()
@@ -153,6 +170,7 @@ def walk(root: str, ignored: Counter[str]) -> Iterator[_Found]:
             ignored["in folders that were seen before, by a link"] += 1
             continue
         visited.add((status.st_dev, status.st_ino))
+        folders.append(folder)
         with os.scandir(folder) as entries:
             for entry in entries:
                 if _hidden(entry.name):
