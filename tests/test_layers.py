@@ -12,7 +12,7 @@ ROOT = Path(tlcli.__file__).parent
 
 LAYERS = (
     {"__init__", "errors", "lazy"},
-    {"cluster"},
+    {"cluster", "memory"},
     {"options", "files", "resize", "order", "gradients", "metrics", "graph", "imagenet", "tta",
      "hdf5"},
     {*GROUPS, "weights", "table_file", "recipe", "fold", "fused_batch_norm"},

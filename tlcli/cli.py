@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tlcli import __version__
+from tlcli import __version__, memory
 from tlcli.errors import ConfigError, TlError
 
 
@@ -80,6 +80,7 @@ HYDRA_FLAGS = {
     "-m", "--multirun", "-c", "--cfg", "--info", "-i", "--resolve", "-p", "--package",
     "--hydra-help", "-sc", "--shell-completion", "-cd", "--config-dir", "--experimental-rerun",
 }  # fmt: skip
+SMALLER = "Give a smaller batch_size or image_size; a training also takes cache=off."
 FLAGS_WITH_VALUE = {"-c", "--cfg", "-p", "--package", "-cd", "--config-dir", "-sc", "--info", "-i"}
 
 
@@ -193,7 +194,8 @@ def execute(word: str, config: dict[str, Any]) -> int:
     runner: Callable[[Any], int | None] = importlib.import_module(COMMANDS[word].module).run
     previous = signal.getsignal(signal.SIGTERM)
     try:
-        return int(runner(config) or 0)
+        with memory.told(f"in tl {word}", SMALLER):
+            return int(runner(config) or 0)
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import cache, cluster, fold, fused_batch_norm, graph, metrics
+from tlcli import cache, cluster, fold, fused_batch_norm, graph, memory, metrics
 from tlcli.data import TRAIN, VALIDATION, Manifest
 from tlcli.errors import TlError
 from tlcli.finetune import Phase
@@ -136,8 +136,9 @@ class PhaseTrainer:
         with run.strategy.scope():
             self._build()
         self.monitor = monitored(job, manifest)
-        self.feed = self._feed()
-        self._validate = self._validation()
+        with memory.told(f"before phase {index + 1}", "Give cache=off."):
+            self.feed = self._feed()
+            self._validate = self._validation()
 
     # ---- building -----------------------------------------------------------------------------
 
@@ -378,7 +379,8 @@ class PhaseTrainer:
                 last = min(end, progress.step + self.steps_per_call)
                 if self.source == "streamed" or self.member.size > 1:
                     last = min(last, progress.step + 8)
-                with self.member.waiting():
+                where = f"after step {progress.step} of phase {self.index + 1}"
+                with self.member.waiting(), memory.told(where, self.smaller()):
                     figures = self.feed(progress.step, last)
                 self._check_finite(figures, progress.step)
                 images += (last - progress.step) * self.order.batch_size
@@ -396,6 +398,19 @@ class PhaseTrainer:
             if progress.epoch % every == 0 or progress.step >= self.total_steps:
                 yield self._epoch(progress, images, time.monotonic() - started)
                 started, images = time.monotonic(), 0
+
+    def smaller(self) -> str:
+        """What to give where a step does not fit into memory."""
+        settings = self.run.job.settings
+        size, local = int(settings.batch_size), self.order.local_size
+        pieces = 2 * settings.accumulation_steps
+        found = []
+        if size > 1:
+            shared = f" ({local} images on each device now)" if local < size else ""
+            found.append(f"batch_size={size // 2}{shared}")
+        if pieces <= local:
+            found.append(f"accumulation_steps={pieces}, which keeps the batch and cuts it")
+        return f"Give {' or '.join([*found, 'a smaller image_size'])}."
 
     def _epoch(self, progress: Progress, images: int, seconds: float) -> Epoch:
         loss, _, right, labelled, steps = progress.sums

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
     "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
-    "abstain_below", "control", "hardware",
+    "abstain_below", "control", "hardware", "accumulation_steps",
 )  # fmt: skip
 # Of these, what a stored run keeps whatever is typed.
 OWN_KEYS = ("run_dir", "name", "control")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from tlcli import checkpoint, cluster, console, files
 from tlcli import state as states
 from tlcli.errors import TlError
+from tlcli.memory import OutOfMemory
 from tlcli.settings import Every
 
 Value = TypeVar("Value")
@@ -24,6 +25,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 # A rate that must fall to a thousandth was not the trouble.
 HALVINGS = 10
+# A state is numbered by its phase and its step.
+STATES_A_PHASE = 10**8
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,22 @@ class Trainer:
         previous = {s: signal.signal(s, self._on_signal) for s in STOPPING}
         try:
             self._phases(state if state and state.arrays else None)
+        except OutOfMemory as error:
+            raise OutOfMemory(f"{error} {self._kept()}") from error
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _kept(self) -> str:
+        """What can be gone on with."""
+        found = sorted((self.run_dir / "state").glob("*.json"))
+        if not found:
+            return "No state was saved."
+        phase, step = divmod(int(found[-1].stem), STATES_A_PHASE)
+        return (
+            f"The last saved state, of step {step} of phase {phase + 1}, goes on with: tl train "
+            f"resume={self.run_dir} (accumulation_steps and cache may be changed there)"
+        )
 
     def _on_signal(self, number: int, _: Any) -> None:
         if self.signal:
@@ -245,7 +261,7 @@ class Trainer:
             arrays |= {f"good/{k}": a for k, a in self.good.arrays.items()}
             arrays |= {f"good_swa/{i}": a for i, a in enumerate(self.good.swa)}
             facts["good"] = self.good.facts
-        total = self.progress.phase * 10**8 + self.progress.step
+        total = self.progress.phase * STATES_A_PHASE + self.progress.step
         if self.member.is_chief:
             self.state_bytes = self.patiently(
                 lambda: states.save(self.run_dir / "state", total, arrays, facts)
