@@ -57,6 +57,7 @@ class Lab:
     """Trains two steps of any option."""
 
     eagerly = staticmethod(run_eagerly)
+    values = staticmethod(values)
 
     def __init__(self, composed, folder):
         self.base = composed("train", *WORDS, f"cache_dir={folder}")
