@@ -1,0 +1,201 @@
+"""Options of neighbouring groups go together, or are refused with a remedy; there is no third."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tlcli import balance, options, setup
+from tlcli.data import TRAIN
+from tlcli.errors import ConfigError
+from tlcli.phase import PhaseTrainer, make_order
+from tlcli.pipeline import label_table
+
+NAMES = {group: sorted(p.stem for p in (options.config_root() / group).glob("*.yaml"))
+         for group in options.GROUPS}  # fmt: skip
+# Pairs that are refused whatever else is chosen, and the place that the message names.
+REFUSED = {("loss", "asymmetric"): "loss"}
+
+
+def refused(build, where):
+    with pytest.raises(ConfigError) as caught:
+        build()
+    assert caught.value.where.startswith(where)
+    assert caught.value.remedy.endswith(".")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _eager(lab):
+    with lab.eagerly():
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(lab):
+    return lab.prepared()
+
+
+@pytest.fixture(scope="module")
+def start(run):
+    return [v.numpy().copy() for v in run.student.model.variables]
+
+
+@pytest.fixture
+def fresh(run, start):
+    """The run at its first weights."""
+    for variable, value in zip(run.student.model.variables, start, strict=True):
+        variable.assign(value)
+    return run
+
+
+def updated(trainer, seed=0):
+    """Variables of a trainer before and after two updates by random gradients."""
+    random = np.random.default_rng(seed)
+    before = [v.numpy().copy() for v in trainer.variables]
+    for _ in range(2):
+        gradients = [
+            tf.constant(random.normal(size=v.shape), tf.float32) for v in trainer.variables
+        ]
+        trainer.optimizer.apply(gradients, trainer.variables)
+    return before, [v.numpy() for v in trainer.variables]
+
+
+@pytest.mark.parametrize("schedule", NAMES["schedule"])
+def test_each_optimizer_follows_each_schedule(lab, fresh, schedule):
+    phase = setup.phases(fresh)[0]
+    trainer = PhaseTrainer(fresh, phase, 0, 0)
+    for name in NAMES["optimizer"]:
+        trainer.run = lab.with_options(fresh, optimizer=name, schedule=schedule)
+        trainer.optimizer = trainer._optimizer([1.0] * len(trainer.variables))
+        table = trainer.rate_table
+        assert table.shape == (trainer.total_steps,)
+        before, after = updated(trainer)
+        for old, new in zip(before, after, strict=True):
+            assert np.isfinite(new).all(), name
+            moved = np.abs(new - old).max()
+            # No method moves a weight of size 1 much further than a few times its rate.
+            assert 0 < moved <= 20 * table[:2].sum() * max(1.0, np.abs(old).max()), name
+
+
+@pytest.fixture(scope="module")
+def with_factors(lab):
+    return lab.prepared(finetune="lora")
+
+
+@pytest.mark.parametrize("strategy", NAMES["finetune"])
+def test_each_strategy_moves_what_it_trains_with_each_optimizer(lab, fresh, request, strategy):
+    own = request.getfixturevalue("with_factors") if strategy == "lora" else fresh
+    run = lab.with_options(own, finetune=strategy)
+    for number, phase in enumerate(setup.phases(run)):
+        trainer = PhaseTrainer(run, phase, number, 0)
+        rates = list(trainer.optimizer._rates)
+        still = [(v, v.numpy()) for v in run.student.model.variables
+                 if not any(v is t for t in trainer.variables)]  # fmt: skip
+        for name in NAMES["optimizer"]:
+            trainer.run = lab.with_options(run, optimizer=name)
+            trainer.optimizer = trainer._optimizer(rates)
+            before, after = updated(trainer)
+            assert all((a != b).any() and np.isfinite(a).all()
+                       for a, b in zip(after, before, strict=True)), (phase.name, name)  # fmt: skip
+        assert all(np.array_equal(v.numpy(), old) for v, old in still), phase.name
+
+
+def batch_of(lab, run, augmentation):
+    """The first training batch as the step sees it."""
+    changed = lab.with_options(run, augmentation=augmentation)
+    rows = changed.manifest.rows(TRAIN)
+    labels = label_table(changed.manifest, rows)
+    views = changed.train_views.stream(rows, labels, make_order(run, rows, 0), range(1), range(1))
+    return next(iter(views))
+
+
+@pytest.fixture(scope="module")
+def batches(lab, run):
+    """Batches of plain images, and of each augmentation that changes labels."""
+    names = [n for n in NAMES["augmentation"]
+             if options.build("augmentation", lab.values("augmentation", n)).mix is not None]  # fmt: skip
+    return {name: batch_of(lab, run, name) for name in ("none", *names)}
+
+
+def test_mixing_gives_soft_labels(batches):
+    soft = {n for n, b in batches.items() if ((b["labels"].numpy() % 1) != 0).any()}
+    assert soft == set(batches) - {"none"}
+    assert soft
+
+
+@pytest.fixture(scope="module")
+def headed(lab):
+    """Students with each head on the same frozen features, by name."""
+    return {name: lab.prepared(head=name).student for name in NAMES["head"]}
+
+
+@pytest.mark.parametrize("loss", NAMES["loss"])
+def test_each_loss_takes_each_head_and_each_augmentation(lab, run, batches, headed, loss):
+    changed = lab.with_options(run, loss=loss)
+    if ("loss", loss) in REFUSED:
+        refused(lambda: setup.check_data(changed.job, run.manifest), REFUSED["loss", loss])
+        return
+    rows = run.manifest.rows(TRAIN)
+    counts = label_table(run.manifest, rows).sum(0).astype(np.int64)
+    prepared = changed.job.loss.prepared(counts, run.manifest.class_names)
+    for augmentation, batch in batches.items():
+        changed = lab.with_options(run, loss=loss, augmentation=augmentation)
+        setup.check_data(changed.job, run.manifest)
+        for head, student in headed.items():
+            with tf.GradientTape() as tape:
+                values = prepared.loss(batch["labels"], student.model(batch["images"]))
+                total = tf.reduce_mean(values)
+            found = tape.gradient(total, [student.model.trainable_variables[-1].value])[0]
+            assert values.shape == (10,)
+            assert np.isfinite(values).all(), (augmentation, head)
+            assert np.isfinite(found).all(), (augmentation, head)
+            assert np.abs(found).max() > 0, (augmentation, head)
+
+
+# ---- distillation ---------------------------------------------------------------------------
+
+METHODS = [n for n in NAMES["distillation"] if n != "none"]
+
+
+def taught(lab, request, method, **changed):
+    run = request.getfixturevalue("digits_run")
+    needs = options.build("distillation", method if isinstance(method, dict) else
+                          lab.values("distillation", method)).needs_teacher  # fmt: skip
+    teacher = lab.values("teacher", "run", path=str(run)) if needs else "none"
+    return lab.prepared(
+        distillation=method, teacher=teacher, image_size=32, finetune="full", cache="off",
+        backbone="tiny", **changed,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_goes_with_each_loss_and_augmentation(lab, request, method):
+    run = taught(lab, request, method)
+    trainer = PhaseTrainer(run, setup.phases(run)[-1], 0, 0)
+    counts = label_table(run.manifest, run.manifest.rows(TRAIN)).sum(0).astype(np.int64)
+    trained = [v for v in trainer.variables if "head" in v.path]
+    for number, augmentation in enumerate(NAMES["augmentation"]):
+        batch = dict(batch_of(lab, run, augmentation))
+        batch["inputs"] = [batch["images"]]
+        losses = [n for n in NAMES["loss"] if ("loss", n) not in REFUSED]
+        # All losses on plain images; each other augmentation with one of them in turn.
+        for name in losses if augmentation == "none" else losses[number % len(losses) :][:1]:
+            option = options.build("loss", lab.values("loss", name))
+            trainer.loop.parts.loss = option.prepared(counts, run.manifest.class_names)
+            figures, grads = trainer.loop._loss_and_gradients(batch)
+            assert np.isfinite(figures).all(), (augmentation, name)
+            assert all(np.isfinite(g).all() for g in grads), (augmentation, name)
+            assert any(np.abs(g).max() > 0 for g in grads), (augmentation, name)
+    assert trained or run.method.method.replaces_head
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", NAMES["head"])
+def test_each_method_goes_with_each_head(lab, request, head):
+    for method in ("kd", "fitnet", "srrl", "review_kd", "crd", "simkd", "mutual", "mean_teacher"):
+        if (head, method) == ("kernel", "mutual"):
+            refused(lambda: taught(lab, request, "mutual", head="kernel"), "head")
+            continue
+        run = taught(lab, request, method, head=head)
+        sizes = balance.term_sizes(run, setup.phases(run)[-1])
+        assert all(np.isfinite([s.loss, s.gradient]).all() for s in sizes), method
