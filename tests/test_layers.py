@@ -19,7 +19,7 @@ LAYERS = (
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
     {"phase", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
-    {"setup", "teach", "peers", "listing", "predict", "preview"},
+    {"setup", "teach", "peers", "listing", "predict", "preview", "prepare"},
     {"result"},
     {"trainer"},
     {"train", "verify", "bench", "find_lr"},

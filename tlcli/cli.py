@@ -59,6 +59,10 @@ COMMANDS = {
         "tlcli.verify", "Recompute stored teacher outputs and compare.",
         "tl teacher verify checkpoint=RUN", "verify", "teacher",
     ),
+    "prepare": Command(
+        "tlcli.prepare", "Pack many pictures into shards that trainings start from in seconds.",
+        "tl prepare data=folder data.path=photos output=shards", "Prepare", "prepare",
+    ),
     "preview": Command(
         "tlcli.preview", "Show the training images as the network will see them.",
         "tl preview data=folder data.path=photos augmentation=standard", "train+Preview", "preview",

@@ -191,6 +191,26 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Prepare:
+    """Keys of `tl prepare` beside the group data."""
+
+    output: str
+    shard_size: int
+    shrink: int | None
+    seed: int
+    workers: int | Literal["auto"]
+    cache_dir: str | None
+
+    def __post_init__(self) -> None:
+        require(self.shard_size >= 1, "shard_size", self.shard_size, "Give 1 or more.")
+        side = self.shrink
+        require(side is None or side >= 8, "shrink", side, "Give 8 pixels or more, or null.")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "Give a number from 0 to 2147483647.")
+        if self.workers != "auto":
+            require(self.workers >= 1, "workers", self.workers, "Give 1 or more, or auto.")
+
+
+@dataclass(frozen=True)
 class Preview:
     """Keys of `tl preview`, beside those of `tl train`."""
 

@@ -99,6 +99,7 @@ class EncodedImages:
         ids: Sequence[str],
         decoders: Any,
         orientations: Any,
+        encoded: Callable[[int], bytes] | None = None,
     ) -> None:
         """Keep what is needed to decode a sample.
 
@@ -107,7 +108,10 @@ class EncodedImages:
             ids: Names of the samples for messages.
             decoders: BY_ numbers, uint8 (samples,).
             orientations: EXIF orientations, uint8 (samples,).
+            encoded: Encoded image of a row, outside of tf.data.
         """
+        if encoded is not None:
+            self.encoded = encoded
         self._read, self._ids = read, ids
         self._decoders, self._orientations = decoders, orientations
 
@@ -164,7 +168,12 @@ def file_images(paths: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedI
         path = tf.strings.substr(whole, start, tf.gather(cuts, index + 1) - start)
         return tf.io.read_file(path)
 
-    return EncodedImages(read, ids, scan.decoders, scan.orientations)
+    def encoded(row: int) -> bytes:
+        start = int(ends[row - 1]) if row else 0
+        with open(text[start : int(ends[row])], "rb") as file:
+            return file.read()
+
+    return EncodedImages(read, ids, scan.decoders, scan.orientations, encoded)
 
 
 def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:

@@ -3,12 +3,13 @@
 import glob
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.data import SPLIT_NAMES, TRAIN, Manifest
+from tlcli.data import _prepared as prepared
 from tlcli.data._decode import EncodedImages
 from tlcli.data._labels import same_form
 from tlcli.data._manifest import (
@@ -70,6 +71,9 @@ class Data:
             ConfigError: There are no such shards.
             DataError: A shard or label that cannot be used, or what holds for folders as well.
         """
+        folder = Path(self.path).expanduser()
+        if (facts := prepared.read_facts(folder)) is not None:
+            return self._prepared(folder, facts)
         shards = _shards(self.path)
         splits, notes = _splits(shards)
         indexes = index_shards(shards, self.max_pixels, cache_dir)
@@ -83,19 +87,62 @@ class Data:
         samples, rows, skipped = leave_out(samples, problems, self.on_error)
         samples = settle(samples, (self.validation_fraction, self.test_fraction), seed)
         table = _Table(indexes, rows)
+        columns = {name: table(name) for name in prepared.COLUMNS}
         return Manifest(
             ids=samples.ids,
             labels=samples.labels,
             splits=samples.splits,
             class_names=samples.class_names,
-            images=_images(shards, table, samples.ids),
+            images=_images(shards, table.shards(), columns, samples.ids),
             root=self.path,
-            fingerprint=fingerprint(samples, [table("lengths"), table("checksums")]),
+            fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
             report={
                 "skipped": skipped,
                 "duplicates": [],
-                "sizes": describe_sizes(table("widths"), table("heights")),
+                "sizes": describe_sizes(columns["widths"], columns["heights"]),
                 "notes": [*notes, *samples.notes],
+            },
+        )
+
+    def _prepared(self, folder: Path, facts: dict[str, Any]) -> Manifest:
+        """Manifest of what `tl prepare` made; its splits stay as they are."""
+        parts = prepared.read_parts(folder, facts)
+        names = self.class_names or tuple(facts["class_names"])
+        if len(names) != len(facts["class_names"]):
+            raise ConfigError(
+                "data.class_names",
+                f"has {len(names)} names for {len(facts['class_names'])} classes",
+                "Give one name a class, or null.",
+            )
+        counts = [len(part.ids) for part in parts]
+        words = [SPLIT_WORDS[name.split("-", 1)[0]] for name in facts["shards"]]
+        samples = Samples(
+            where=str(folder),
+            ids=np.array([name for part in parts for name in part.ids], object),
+            labels=np.concatenate([part.labels for part in parts]),
+            splits=np.repeat(np.array(words, np.int8), counts),
+            class_names=tuple(names),
+        )
+        columns = {
+            name: np.concatenate([part.columns[name] for part in parts])
+            for name in prepared.COLUMNS
+        }
+        shards = [folder / f"{name}.tfrecord" for name in facts["shards"]]
+        numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
+        samples = settle(samples, (0.0, 0.0), 0)
+        return Manifest(
+            ids=samples.ids,
+            labels=samples.labels,
+            splits=samples.splits,
+            class_names=samples.class_names,
+            images=_images(shards, numbers, columns, samples.ids),
+            root=self.path,
+            fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
+            report={
+                "skipped": [],
+                "duplicates": [],
+                "sizes": describe_sizes(columns["widths"], columns["heights"]),
+                "notes": [f"prepared from {facts['source']}", *samples.notes],
             },
         )
 
@@ -143,10 +190,19 @@ class _Table:
         return np.repeat(np.arange(len(counts), dtype=np.int32), counts)[self.rows]
 
 
-def _images(shards: Sequence[Path], table: _Table, ids: Any) -> EncodedImages:
-    """Image source that reads a picture's bytes from its shard."""
+def _images(
+    shards: Sequence[Path], numbers: Any, columns: Mapping[str, Any], ids: Any
+) -> EncodedImages:
+    """Image source that reads a picture's bytes from its shard.
+
+    Args:
+        shards: Files.
+        numbers: Which of them each sample is in, int32 (samples,).
+        columns: offsets, lengths, decoders, orientations, each int64 (samples,).
+        ids: Sample ids.
+    """
     paths = [str(shard) for shard in shards]
-    numbers, offsets, lengths = table.shards(), table("offsets"), table("lengths")
+    offsets, lengths = columns["offsets"], columns["lengths"]
 
     def read_bytes(row: int) -> bytes:
         with open(paths[numbers[row]], "rb", buffering=0) as file:
@@ -160,7 +216,7 @@ def _images(shards: Sequence[Path], table: _Table, ids: Any) -> EncodedImages:
         data = tf.numpy_function(read_bytes, [index], tf.string)
         return tf.ensure_shape(data, ())
 
-    return EncodedImages(read, ids, table("decoders"), table("orientations"))
+    return EncodedImages(read, ids, columns["decoders"], columns["orientations"], read_bytes)
 
 
 def _shards(pattern: str) -> list[Path]:
