@@ -1,6 +1,7 @@
 """Students in a row: born-again generations and teacher assistants."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tlcli import chain, checkpoint, evaluate, train
 from tlcli.errors import ConfigError
+from tlcli.generations import best_place, told
 from tlcli.settings import train_job
 
 SHORT = (
@@ -36,15 +38,16 @@ def test_each_stage_is_taught_by_the_one_before(config):
     words = ("teacher=run", "teacher.path=big", "distillation=dkd", "generations=2")
     given = config("train", *words, "assistants=[{weights:none},{name:resnet50,weights:none}]")
     found, own = chain.stages(given, Path("run"))
-    names = ["assistant_1", "assistant_2", "generation_1"]
+    names = ["assistant_1", "assistant_2", "generation_1", "generation_2"]
     assert [stage.folder for stage in found] == [Path("run") / name for name in names]
-    paths = [stage.config["teacher"]["path"] for stage in found] + [own["teacher"]["path"]]
+    assert own is None
+    paths = [stage.config["teacher"]["path"] for stage in found]
     assert paths == ["big", "run/assistant_1", "run/assistant_2", "run/generation_1"]
-    first, second, third = (stage.config["backbone"] for stage in found)
+    first, second, third, fourth = (stage.config["backbone"] for stage in found)
     assert first == {**given["backbone"], "weights": "none"}
     assert second["name"] != "tiny"
     assert second["weights"] == "none"
-    assert third == own["backbone"] == given["backbone"]
+    assert third == fourth == given["backbone"]
     for stage in found:
         assert stage.config["distillation"] == given["distillation"]
         assert train_job(stage.config).settings.generations == 1
@@ -54,10 +57,10 @@ def test_each_stage_is_taught_by_the_one_before(config):
 def test_without_a_teacher_the_first_generation_learns_from_labels(config):
     given = config("train", "distillation=kd", "generations=3", "control=true")
     found, own = chain.stages(given, Path("run"))
-    assert [s.config["distillation"]["name"] for s in found] == ["none", "kd"]
-    assert [s.config["teacher"]["name"] for s in found] == ["none", "run"]
+    assert [s.config["distillation"]["name"] for s in found] == ["none", "kd", "kd"]
+    assert [s.config["teacher"]["name"] for s in found] == ["none", "run", "run"]
     assert not any(s.config["control"] for s in found)
-    assert own["teacher"]["path"] == "run/generation_2"
+    assert (own, found[-1].config["teacher"]["path"]) == (None, "run/generation_2")
 
 
 def test_a_run_without_a_chain_is_left_alone(config):
@@ -95,20 +98,53 @@ def test_an_assistant_that_is_none_is_told_where(config, tmp_path, entry, messag
 
 
 def test_generations_teach_each_other(generations):
-    for number, teacher in ((1, None), (2, "generation_1")):
+    for number, teacher in ((1, None), (2, "generation_1"), (3, "generation_2")):
         found = facts(generations / f"generation_{number}")["teacher"]
         assert (found and Path(found["run"]).name) == teacher
-    last = facts(generations)
-    assert Path(last["teacher"]["run"]) == (generations / "generation_2").resolve()
-    assert last["fidelity"]["agreement"] > 0
+    assert facts(generations / "generation_3")["fidelity"]["agreement"] > 0
     # The run's own configuration is what was asked for.
     assert checkpoint.read_json(generations / "config.json")["generations"] == 3
     assert checkpoint.read_json(generations / "config.json")["teacher"]["name"] == "none"
 
 
-def test_the_last_one_needs_the_others_no_more(generations, config, tmp_path, capsys):
+def test_the_best_on_validation_is_the_run(generations, same_weights):
+    folders = [generations / f"generation_{i}" for i in (1, 2, 3)]
+    figures = [facts(folder)["metrics"]["validation"]["accuracy"] for folder in folders]
+    best = max((value, index) for index, value in enumerate(figures))[1]
+    told = facts(generations)["generations"]
+    assert told["shipped"] == f"generation_{best + 1}"
+    assert [told[folder.name] for folder in folders] == figures
+    same_weights(folders[best], generations)
+    assert facts(generations)["metrics"] == facts(folders[best])["metrics"]
+    read = checkpoint.read_json
+    assert read(generations / "metrics.json") == read(folders[best] / "metrics.json")
+    assert (generations / "metrics.csv").read_text() == (folders[best] / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("monitor", "figures", "best"),
+    [
+        ("accuracy", [0.8, 0.9, 0.7], 1),
+        ("accuracy", [0.9, 0.9, 0.7], 1),
+        ("loss", [0.3, 0.2, 0.4], 1),
+        ("accuracy", [None, None, None], 2),
+        ("accuracy", [0.5, float("nan"), 0.4], 0),
+        ("accuracy", [0.4, 0.5, float("nan")], 1),
+    ],
+)
+def test_the_better_generation_is_known_by_the_figure(monitor, figures, best):
+    assert best_place(monitor, figures) == best
+
+
+def test_which_one_it_is_and_why_is_told():
+    line = told("accuracy", {"generation_1": 0.91, "generation_2": 0.905}, "generation_1")
+    assert re.search(r"is generation_1, by .* generation 1 0\.9100, generation 2 0\.9050$", line)
+    assert "the last, for there is no" in told("accuracy", {"generation_1": None}, "generation_1")
+
+
+def test_the_run_needs_the_generations_no_more(generations, config, tmp_path, capsys):
     run = Path(shutil.copytree(generations, tmp_path / "run"))
-    for number in (1, 2):
+    for number in (1, 2, 3):
         shutil.rmtree(run / f"generation_{number}")
     assert evaluate.run(config("eval", f"checkpoint={run}", "format=json")) == 0
     figures = json.loads(capsys.readouterr().out)
@@ -139,7 +175,7 @@ def test_broken_off_in_any_generation_gives_the_unbroken_run(
     with pytest.raises(ConfigError, match=r"generations was 3 and is 2"):
         train.run(config("train", f"run_dir={run_dir}", "generations=2", *SHORT))
     assert train.run(config("train", f"resume={run_dir}")) == 0
-    for name in ("generation_1", "generation_2", "."):
+    for name in ("generation_1", "generation_2", "generation_3", "."):
         same_weights(generations / name, run_dir / name)
 
 
@@ -166,5 +202,8 @@ def test_a_plan_names_the_stages_and_trains_nothing(config, tmp_path, capsys):
     run_dir = tmp_path / "run"
     given = config("train", f"run_dir={run_dir}", "generations=3", "plan_only=true", *SHORT)
     assert train.run(given) == 0
-    assert "generation 1, generation 2, then the run" in capsys.readouterr().err
+    assert (
+        "generation 1, generation 2, generation 3; the best of them is the run"
+        in capsys.readouterr().err
+    )
     assert not run_dir.exists()

@@ -3,14 +3,15 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
-from tlcli import checkpoint, evaluate, setup, train
+from tlcli import checkpoint, evaluate, result, setup, train
 from tlcli.errors import ConfigError
-from tlcli.phase import PhaseTrainer
+from tlcli.phase import PhaseTrainer, Progress
 from tlcli.settings import train_job
 
 WORDS = ("batch_size=16", "data.images_per_class=8", "finetune=full", "calibrate=false")
@@ -50,6 +51,28 @@ def test_peers_start_apart_and_learn(prepared):
     assert np.isfinite(trainer.feed(0, 2)).all()
     for model, then in zip((run.student.model, copy, other), before, strict=True):
         assert all(differ(then, values(model.variables)))  # moving statistics included
+
+
+@pytest.mark.slow
+def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp_path):
+    run, trainer = prepared(*MUTUAL)
+    mine = values(run.student.model.variables)
+    theirs = [values(model.variables) for model in run.method_state.models]
+    ended = SimpleNamespace(
+        shared=run, trainer=trainer, run_dir=tmp_path, best_peers=theirs, patiently=lambda do: do(),
+        progress=Progress(best=0.5, peers=[0.7, 0.9]), member=SimpleNamespace(is_chief=True),
+    )  # fmt: skip
+    told = result.write_peers(ended, result.peer_weights(ended))
+    # The second peer is better still, but another network than was asked for.
+    assert told == {"figure": "validation accuracy", "student": 0.5, "peer_1": 0.7, "peer_2": 0.9,
+                    "shipped": "peer_1"}  # fmt: skip
+    assert not any(differ(theirs[0], values(run.student.model.variables)))
+    for name, weights in zip(("student", "peer_1", "peer_2"), (mine, *theirs), strict=True):
+        found = checkpoint.read_run(tmp_path / "peers" / name)
+        assert not any(differ(weights, values(found.model.variables)))
+        assert 0 <= found.metadata["metrics"]["test"]["accuracy"] <= 1
+    ended.progress.peers = [0.5, 0.9]
+    assert result.write_peers(ended, result.peer_weights(ended)[:2])["shipped"] == "student"
 
 
 def test_peers_are_the_same_each_time(prepared):
@@ -179,6 +202,14 @@ def test_resumed_bit_equal_controlled_and_read_back(
     facts = checkpoint.read_json(parts / "metadata.json")
     assert figures["accuracy"] == facts["metrics"]["test"]["accuracy"]
     assert facts["parameters"] < 70_000  # the student alone
+    kept = facts["peers"]
+    assert (kept is None) == (words is MEAN)
+    if kept is not None:
+        same_weights(parts, parts / "peers" / kept["shipped"])
+        figures = [checkpoint.read_run(parts / "peers" / name).metadata["metrics"]["validation"]
+                   for name in ("student", "peer_1", "peer_2")]  # fmt: skip
+        told = [kept[name] for name in ("student", "peer_1", "peer_2")]
+        np.testing.assert_allclose([f["accuracy"] for f in figures], told, atol=1e-6)
 
 
 CODE = """

@@ -2,9 +2,11 @@
 
 Assistants are networks between teacher and student (Mirzadeh et al. 2020, arXiv:1902.03393).
 Generations are students of one kind, the first taught by the teacher or by the labels alone
-(born-again networks, Furlanello et al. 2018, arXiv:1805.04770); the last of them is the run itself.
+(born-again networks, Furlanello et al. 2018, arXiv:1805.04770); the run is the one of them that is
+best on validation (see `generations`).
 All have the run's seed, for it decides the split, and so also its initial weights. The paper's
-ensemble of generations is a teacher: teacher=ensemble teacher.runs=[RUN/generation_1,RUN].
+ensemble of generations is a teacher: teacher=ensemble
+teacher.runs=[RUN/generation_1,RUN/generation_2].
 """
 
 from collections.abc import Mapping
@@ -30,7 +32,7 @@ class Stage:
     config: dict[str, Any]
 
 
-def stages(config: Mapping[str, Any], run_dir: Path) -> tuple[list[Stage], dict[str, Any]]:
+def stages(config: Mapping[str, Any], run_dir: Path) -> tuple[list[Stage], dict[str, Any] | None]:
     """What a chain trains in turn.
 
     Args:
@@ -38,8 +40,8 @@ def stages(config: Mapping[str, Any], run_dir: Path) -> tuple[list[Stage], dict[
         run_dir: Its folder.
 
     Returns:
-        The trainings before the last, and the configuration of the last. No training and the
-        given configuration when there is no chain.
+        The trainings in folders of their own, and the configuration of the run's, which is None
+        when the run is one of them. No training and the given configuration when there is no chain.
 
     Raises:
         ConfigError: An assistant that is no backbone.
@@ -49,7 +51,9 @@ def stages(config: Mapping[str, Any], run_dir: Path) -> tuple[list[Stage], dict[
                                               f"assistants[{i - 1}]"))
         for i, entry in enumerate(config["assistants"], 1)
     ]  # fmt: skip
-    plan += [(f"generation_{i}", config["backbone"]) for i in range(1, int(config["generations"]))]
+    count = int(config["generations"])
+    if count > 1:
+        plan += [(f"generation_{i}", config["backbone"]) for i in range(1, count + 1)]
     found, teacher = [], dict(config["teacher"])
     # What is asked of the teacher is asked of those in its place.
     kept = {k: teacher[k] for k in ("minimum_accuracy", "cache") if k in teacher}
@@ -60,7 +64,8 @@ def stages(config: Mapping[str, Any], run_dir: Path) -> tuple[list[Stage], dict[
             values = without_teacher(values, folder)
         found.append(Stage(name.replace("_", " "), folder, values))
         teacher = {**options.defaults("teacher", "run"), **kept, "path": str(folder)}
-    return found, {**config, "teacher": teacher, "generations": 1, "assistants": []}
+    own = {**config, "teacher": teacher, "generations": 1, "assistants": []}
+    return found, own if count == 1 else None
 
 
 def without_teacher(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Other networks that a method trains or moves beside the student, never stored with it."""
+"""Other networks that a method trains or moves beside the student."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +57,7 @@ class Networks:
             fused_batch_norm.use_fused(made)
         phases = job.finetune.phases(setup.block_names(made), job.settings.epochs)
         return Peer(made, tuple(phase for phase in phases if phase.epochs > 0),
-                    setup.batch_norm(backbone, report))  # fmt: skip
+                    setup.batch_norm(backbone, report), values)  # fmt: skip
 
     def _built(self, backbone: Any) -> Any:
         run = self.run
@@ -101,5 +101,7 @@ def plan_lines(run: Run) -> list[str]:
     if not models:
         return []
     sizes = ", ".join(f"{graph.parameters(made):,}" for made in models)
-    kind = "average" if average is not None else "peers"
-    return [f"{kind:<10} {len(models)} beside the student, {sizes} numbers; not stored"]
+    kind, kept = "peers", "kept in RUN/peers; the best of the student's kind is the run"
+    if average is not None:
+        kind, kept = "average", "not stored"
+    return [f"{kind:<10} {len(models)} beside the student, {sizes} numbers; {kept}"]

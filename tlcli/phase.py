@@ -106,6 +106,7 @@ class Progress:
         rows: Rows of metrics.csv so far.
         averaged: Equal averages taken (SWA).
         halvings: How often the rate of the phase was halved (on_nan=reduce_lr).
+        peers: Best validation figure of each peer so far, or None.
     """
 
     phase: int = 0
@@ -119,6 +120,7 @@ class Progress:
     rows: list[dict[str, Any]] = field(default_factory=list)
     averaged: int = 0
     halvings: int = 0
+    peers: list[float | None] = field(default_factory=list)
 
 
 class PhaseTrainer:
@@ -139,6 +141,7 @@ class PhaseTrainer:
         with memory.told(f"before phase {index + 1}", "Give cache=off."):
             self.feed = self._feed()
             self._validate = self._validation()
+            self._validate_peers = self._peer_validation()
 
     # ---- building -----------------------------------------------------------------------------
 
@@ -313,6 +316,23 @@ class PhaseTrainer:
         if self.member.size > 1:
             figures = json.loads(self.member.from_chief(json.dumps(figures)))
         return figures
+
+    @property
+    def peers(self) -> list[Any]:
+        """Networks that learn beside the student (see distillation.Peer)."""
+        return list(getattr(self.run.method_state, "peers", ()))
+
+    def _peer_validation(self) -> list[Callable[[], Any]]:
+        rows = self.run.manifest.labelled(VALIDATION)
+        if not len(rows):
+            return []
+        whole = (graph.Split(None, peer.model, ()) for peer in self.peers)
+        return [SplitEvaluator(self.run, split, rows) for split in whole]
+
+    def validate_peers(self) -> list[float | None]:
+        """The figure that chooses the best epoch, of each peer; None without validation images."""
+        found = [float(measure().result()[self.monitor]) for measure in self._validate_peers]
+        return [*found] or [None] * len(self.peers)
 
     def evaluation_weights(self) -> "_Swapped":
         """A context in which the model holds the weights that are evaluated and kept."""

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from tlcli import (
     console,
     files,
     fused_batch_norm,
+    generations,
     graph,
     likeness,
     lora,
@@ -27,44 +29,21 @@ from tlcli.evaluate import score
 def write(trainer: Any, seconds: float) -> dict[str, Any]:
     """Write the run of a trainer that has its best weights in the model; gives metrics.json."""
     run = trainer.shared
-    manifest, settings = run.manifest, run.job.settings
     fused_batch_norm.use_keras(run.student.model)
     mixing = choose_mixing(trainer)
+    networks = peer_weights(trainer) if mixing is None else []
+    peers = write_peers(trainer, networks)
     model = plain_model(run)
-    found: dict[str, Any] = {}
-    facts: dict[str, Any] = {}
-    rows = {"validation": manifest.labelled(VALIDATION), "test": manifest.labelled(TEST)}
-    if len(rows["validation"]):
-        scores, logits, labels = score(model, run.plain_views, rows["validation"], keep=True)
-        found["validation"] = scores.result()
-        if settings.calibrate:
-            facts = calibration(logits, labels, manifest.multi_label)
-    temperature, thresholds = facts.get("temperature", 1.0), facts.get("thresholds", 0.5)
-    if len(rows["test"]):
-        scores, _, _ = score(
-            model, run.plain_views, rows["test"], temperature=temperature, thresholds=thresholds
-        )
-        found["test"] = scores.result()
-        trainer.test_scores = scores
+    found, facts, trainer.test_scores = measured(run, model)
     metadata = {
-        "class_names": list(manifest.class_names),
-        "multi_label": manifest.multi_label,
-        "resize": run.student.resize.as_dict(),
+        **described(run, model, found, facts),
         "head": run.borrowed,
-        "abstain_below": settings.abstain_below,
-        **facts,
-        "seed": settings.seed,
-        "data_fingerprint": manifest.own or manifest.fingerprint,
-        "data_root": manifest.root,
         "best_epoch": trainer.progress.best_epoch,
         "mixing": mixing,
         "teacher": run.teacher.reference() if run.teacher is not None else None,
         "fidelity": teach.fidelity(run, model, teach.measured_rows(run)) or None,
-        "parameters": graph.parameters(model),
+        "peers": peers,
         "seconds": round(seconds, 1),
-        "metrics": found,
-        "versions": versions(),
-        "git_commit": git_commit(),
     }
     path = trainer.run_dir
     if not trainer.member.is_chief:
@@ -72,6 +51,129 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
     trainer.patiently(lambda: files.write_json(path / "metrics.json", found))
     trainer.patiently(lambda: checkpoint.write_run(path, model, dict(run.job.config), metadata))
     return found
+
+
+def measured(run: Any, model: Any) -> tuple[dict[str, Any], dict[str, Any], Any]:
+    """Figures of a model on validation and test, what calibrates it, and its test scores."""
+    manifest = run.manifest
+    validation, test = (manifest.labelled(split) for split in (VALIDATION, TEST))
+    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    scores = None
+    if len(validation):
+        kept, logits, labels = score(model, run.plain_views, validation, keep=True)
+        found["validation"] = kept.result()
+        if run.job.settings.calibrate:
+            facts = calibration(logits, labels, manifest.multi_label)
+    if len(test):
+        scores, _, _ = score(
+            model, run.plain_views, test, temperature=facts.get("temperature", 1.0),
+            thresholds=facts.get("thresholds", 0.5),
+        )  # fmt: skip
+        found["test"] = scores.result()
+    return found, facts, scores
+
+
+def described(
+    run: Any, model: Any, found: Mapping[str, Any], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What metadata.json says of any network of a run."""
+    manifest, settings = run.manifest, run.job.settings
+    return {
+        "class_names": list(manifest.class_names),
+        "multi_label": manifest.multi_label,
+        "resize": run.student.resize.as_dict(),
+        "head": None,
+        "abstain_below": settings.abstain_below,
+        **facts,
+        "seed": settings.seed,
+        "data_fingerprint": manifest.own or manifest.fingerprint,
+        "data_root": manifest.root,
+        "parameters": graph.parameters(model),
+        "metrics": dict(found),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A network of mutual learning at its best.
+
+    Attributes:
+        name: "student" or "peer_1", …
+        backbone: Values of its backbone option.
+        weights: Its variables, arrays.
+        figure: Its best validation figure, or None.
+    """
+
+    name: str
+    backbone: Mapping[str, Any]
+    weights: list[Any]
+    figure: float | None
+
+
+def peer_weights(trainer: Any) -> list[Learnt]:
+    """The student and its peers at their best; empty where there are none."""
+    run, peers = trainer.shared, list(getattr(trainer.shared.method_state, "peers", ()))
+    if not peers:
+        return []
+    student = Learnt(
+        "student", run.job.config["backbone"], [v.numpy() for v in run.student.model.variables],
+        trainer.progress.best,
+    )  # fmt: skip
+    kept = zip(peers, trainer.best_peers, trainer.progress.peers, strict=True)
+    return [student, *(Learnt(f"peer_{number}", peer.backbone, weights, figure)
+                       for number, (peer, weights, figure) in enumerate(kept, 1))]  # fmt: skip
+
+
+def write_peers(trainer: Any, networks: list[Learnt]) -> dict[str, Any] | None:
+    """Write each network into RUN/peers, and put the best of the student's kind into the student.
+
+    Args:
+        trainer: Of the run.
+        networks: See `peer_weights`.
+
+    Returns:
+        What metadata.json says of them, or None without peers.
+    """
+    if not networks:
+        return None
+    run, metric = trainer.shared, trainer.trainer.monitor
+    student = networks[0]
+    alike = [one for one in networks if same_kind(one.backbone, student.backbone)]
+    # The student is last, so that of equal ones it is kept.
+    ordered = [*alike[1:], student]
+    best = ordered[generations.best_place(metric, [one.figure for one in ordered])]
+    for variable, value in zip(run.student.model.variables, best.weights, strict=True):
+        variable.assign(value)
+    for one in networks if trainer.member.is_chief else ():
+        _write_network(trainer, one)
+    figures = {one.name: one.figure for one in networks}
+    return {"figure": f"validation {metric}", **figures, "shipped": best.name}
+
+
+def same_kind(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two backbones are one network, wherever their first weights came from."""
+    one, two = ({k: v for k, v in each.items() if k != "weights"} for each in (first, second))
+    return one == two
+
+
+def _write_network(trainer: Any, network: Learnt) -> None:
+    run = trainer.shared
+    config = {**run.job.config, "backbone": dict(network.backbone)}
+    classes = len(run.manifest.class_names)
+    policy = keras.config.dtype_policy()
+    model = checkpoint.rebuild(config, {"head": None}, classes, run.student.resize)
+    keras.config.set_dtype_policy(policy)
+    for variable, value in zip(model.variables, network.weights, strict=True):
+        variable.assign(value)
+    found, facts, _ = measured(run, model)
+    folder = trainer.run_dir / "peers" / network.name
+    folder.mkdir(parents=True, exist_ok=True)
+    metadata = described(run, model, found, facts)
+    trainer.patiently(lambda: files.write_json(folder / "metrics.json", found))
+    trainer.patiently(lambda: checkpoint.write_run(folder, model, config, metadata))
 
 
 def plain_model(run: Any) -> Any:
@@ -144,6 +246,11 @@ def closing_lines(trainer: Any, found: Mapping[str, Any]) -> list[str]:
     elif "validation" in found:
         lines.append(f"validation {console.figures_line(found['validation'], classes)}")
     metadata = checkpoint.read_json(run_dir / "metadata.json")
+    if metadata["peers"]:
+        told = {k: v for k, v in metadata["peers"].items() if k not in ("figure", "shipped")}
+        lines.append("peers      " + generations.told(
+            metadata["peers"]["figure"].removeprefix("validation "), told,
+            metadata["peers"]["shipped"]))  # fmt: skip
     if "temperature" in metadata:
         lines.append(
             f"calibrated temperature {metadata['temperature']:.3f}: validation ECE "

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tlcli import chain, checkpoint, cluster, console, files, state
+from tlcli import chain, checkpoint, cluster, console, files, generations, state
 from tlcli.errors import ConfigError, TlError
 from tlcli.settings import TrainJob, train_job
 from tlcli.trainer import Trainer
@@ -193,7 +193,8 @@ def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
         return train(job, run_dir)
     check_same_config(job, run_dir)
     names = ", ".join(stage.title for stage in earlier)
-    console.say(f"chain      {names}, then the run")
+    last = "the best of them is the run" if own is None else "then the run"
+    console.say(f"chain      {names}; {last}")
     if not job.settings.plan_only:
         make_run_dir(run_dir)
         # A run that stops before its own training is gone on with like any other.
@@ -207,8 +208,18 @@ def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
             train(part, stage.folder)
         if job.settings.plan_only:
             return {}
+    if own is None:
+        return ship_best(job, run_dir, [stage.folder for stage in earlier])
     console.say("chain      the run")
     return train(replace(train_job(own), config=job.config), run_dir)
+
+
+def ship_best(job: TrainJob, run_dir: Path, folders: list[Path]) -> dict[str, Any]:
+    """Let the best generation be the run; gives its metrics."""
+    chosen = [folder for folder in folders if folder.name.startswith("generation_")]
+    if not cluster.join(job.hardware).is_chief:
+        return checkpoint.read_json(chosen[-1] / "metrics.json")
+    return generations.ship(run_dir, chosen, job.settings.monitor)
 
 
 def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class Trainer:
         self.shared, self.phases, self.run_dir = shared, phases, run_dir
         self.progress = Progress()
         self.best: list[Any] = []
+        self.best_peers: list[list[Any]] = []
         self.start_weights: list[Any] = []
         self.every = Every.parse(shared.job.settings.save_every, "save_every")
         self.saved_at, self.saved_steps = time.monotonic(), 0
@@ -219,10 +220,23 @@ class Trainer:
         if improved or not figures:
             with trainer.evaluation_weights():
                 self.best = [v.numpy() for v in self.shared.student.model.variables]
+        self._judge_peers()
         trainer.plateau(progress, figures)
         row = asdict(replace(epoch, best=improved))
         progress.rows.append(row)
         return row
+
+    def _judge_peers(self) -> None:
+        """Keep the weights of each peer that is at its best so far."""
+        from tlcli.metrics import better
+
+        progress, peers = self.progress, self.trainer.peers
+        progress.peers = progress.peers or [None] * len(peers)
+        self.best_peers = self.best_peers or [[] for _ in peers]
+        for index, figure in enumerate(self.trainer.validate_peers()):
+            if figure is None or better(self.trainer.monitor, figure, progress.peers[index]):
+                progress.peers[index] = figure
+                self.best_peers[index] = [v.numpy() for v in peers[index].model.variables]
 
     def _between(self, step: int) -> None:
         self.bar.move(step)
@@ -250,6 +264,8 @@ class Trainer:
         """
         arrays = {k: v.numpy() for k, v in self.trainer.state_variables().items()}
         arrays |= {f"best/{i}": a for i, a in enumerate(self.best)}
+        for number, best in enumerate(self.best_peers):
+            arrays |= {f"peer_{number}/{i}": a for i, a in enumerate(best)}
         arrays |= {f"start/{i}": a for i, a in enumerate(self.start_weights)}
         arrays |= {f"swa/{i}": a for i, a in enumerate(self.trainer.swa)}
         self._check_weights(arrays)
@@ -304,6 +320,8 @@ class Trainer:
         states.put(model, state.arrays, self.run_dir / "state")
         self.best = _numbered(state.arrays, "best")
         self.start_weights = _numbered(state.arrays, "start")
+        peers = range(len(self.progress.peers))
+        self.best_peers = [_numbered(state.arrays, f"peer_{number}") for number in peers]
         console.say(f"going on at phase {self.progress.phase + 1}, step {self.progress.step}")
 
     def _restore_phase(self, state: states.State) -> None:

@@ -77,11 +77,13 @@ class Peer:
         model: uint8 (batch, side, side, 3) to logits (batch, classes).
         phases: What each phase of the run trains of it; the last serves for those that follow.
         batch_norm: "train" when its statistics move.
+        backbone: Values of its backbone option.
     """
 
     model: Any
     phases: tuple[Any, ...]
     batch_norm: str
+    backbone: Any = None
 
 
 @dataclass(frozen=True)

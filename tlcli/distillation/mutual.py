@@ -17,8 +17,9 @@ class Distillation(Method):
 
     Every network has hard_weight x label loss + soft_weight x divergence from the others, whose
     predictions are constant. All move in the same step from one set of predictions; the paper's
-    networks move one after the other. The student is what the run keeps. Gradients are clipped
-    over all networks together.
+    networks move one after the other. Each network is kept at its best validation in RUN/peers;
+    the run is the best of those that are like the student but for their first weights. Gradients
+    are clipped over all networks together.
 
     Attributes:
         peers: One entry a peer: options of the student's backbone that differ, perhaps its name.
