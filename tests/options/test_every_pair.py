@@ -111,8 +111,8 @@ def batch_of(lab, run, augmentation):
 @pytest.fixture(scope="module")
 def batches(lab, run):
     """Batches of plain images, and of each augmentation that changes labels."""
-    names = [n for n in NAMES["augmentation"]
-             if options.build("augmentation", lab.values("augmentation", n)).mix is not None]  # fmt: skip
+    every = {n: lab.job(augmentation=n).augmentation for n in NAMES["augmentation"]}
+    names = [name for name, option in every.items() if option.mix is not None]
     return {name: batch_of(lab, run, name) for name in ("none", *names)}
 
 
