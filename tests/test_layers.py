@@ -20,7 +20,7 @@ LAYERS = (
     {"cache", "loop", "checkpoint", "state"},
     {"phase", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
     {"setup", "teach", "peers", "listing", "predict", "preview", "prepare"},
-    {"result", "generations"},
+    {"result", "generations", "auto"},
     {"trainer"},
     {"train", "verify", "bench", "find_lr"},
     {"compare"},

@@ -54,6 +54,12 @@ def _itemsize(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
+def activation_bytes(model: Any) -> int:
+    """Size of all layers' outputs for one image, float32."""
+    shapes = [tensor.shape for layer in model.layers for tensor in tf.nest.flatten(layer.output)]
+    return 4 * sum(int(np.prod([int(side or 1) for side in shape[1:]])) for shape in shapes)
+
+
 def images_bytes(views: Views, samples: int) -> int:
     """Size of the views themselves, uint8."""
     return samples * views.resize.size**2 * 3

@@ -3,7 +3,7 @@
 import glob as globbing
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,13 @@ class Request:
     @property
     def typed(self) -> tuple[str, ...]:
         """Dotted keys and groups that were typed or come from the recipe."""
-        keys = (o.partition("=")[0].lstrip("+~") for o in self.overrides)
-        return tuple(key for key in keys if not key.startswith("hydra"))
+        return keys_of(self.overrides)
+
+
+def keys_of(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Dotted keys and groups that overrides set, Hydra's own left out."""
+    keys = (o.partition("=")[0].lstrip("+~") for o in overrides)
+    return tuple(key for key in keys if not key.startswith("hydra"))
 
 
 def read(word: str, words: list[str]) -> Request:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.errors import ConfigError
-from tlcli.options import GROUPS, config_root, nearest
+from tlcli.options import GROUPS, config_root, defaults, names, nearest
 
 MAX_BYTES = 65536
 MAX_DEPTH = 20
+# Keys of one training's doing and place, not of what it makes.
+PASSING = ("resume", "run_dir", "name", "plan_only", "auto")
 
 
 @dataclass(frozen=True)
@@ -161,3 +163,66 @@ def _gate(path: Path, where: str, key: Any, value: Any) -> None:
     if isinstance(value, (list, tuple)):
         for content in value:
             _gate(path, where, "item", content)
+
+
+def written(config: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
+    """A recipe that composes into a configuration: what differs from the defaults, as YAML.
+
+    Args:
+        config: Composed configuration of a training.
+        reasons: Why a value was chosen, by group or dotted key; such values are written even where
+            they are the default, with the reason beside them.
+    """
+    import yaml
+
+    text = (config_root() / "train.yaml").read_text(encoding="utf-8")
+    usual = yaml.safe_load(text)
+    chosen = {group: option for entry in usual.pop("defaults") if isinstance(entry, Mapping)
+              for group, option in entry.items()}  # fmt: skip
+    lines = []
+    for group in GROUPS:
+        lines += _written_group(group, config[group], chosen[group], reasons)
+    for key, value in config.items():
+        if key in usual and key not in PASSING and (value != usual[key] or key in reasons):
+            lines.append(_line(key, value, reasons.get(key)))
+    return "\n".join(lines) + "\n"
+
+
+def _written_group(
+    group: str, values: Mapping[str, Any], usual: str, reasons: Mapping[str, str]
+) -> list[str]:
+    """The option of a group that needs the fewest changes, and the changes."""
+    found = []
+    for option in names(group):
+        base = defaults(group, option)
+        if base.get("name") == values["name"]:
+            changed = {k: v for k, v in values.items() if k not in base or base[k] != v}
+            kept = [k for k in values if f"{group}.{k}" in reasons]
+            found.append((len(changed), option != usual, option, {*changed, *kept}))
+    _, _, option, keys = min(found)
+    if option == usual and not keys and group not in reasons:
+        return []
+    lines = [f"{group}:", "  " + _line("option", option, reasons.get(group))]
+    inner = [k for k in values if k in keys]
+    return lines + [f"  {_line(k, values[k], reasons.get(f'{group}.{k}'))}" for k in inner]
+
+
+def _line(key: str, value: Any, reason: str | None) -> str:
+    return f"{key}: {shown(value)}" + (f"  # {reason}" if reason else "")
+
+
+def shown(value: Any) -> str:
+    """A plain value as YAML in one line; an option object's values by the name."""
+    import yaml
+
+    if isinstance(value, Mapping) and "name" in value:
+        value = value["name"]
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    return str(text).removesuffix("\n").removesuffix("\n...")
+
+
+def value_at(config: Any, key: str) -> Any:
+    """Value at a dotted key, or None."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config

@@ -63,6 +63,7 @@ class Train:
     """Top-level keys of `tl train`; the comments in train.yaml give ranges and meanings."""
 
     unlabelled: str | None
+    auto: bool
     epochs: float
     batch_size: int
     accumulation_steps: int
@@ -308,7 +309,12 @@ class Verify:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """A checked training: settings, an option object a group, the plain values they came from."""
+    """A checked training: settings, an option object a group, the plain values they came from.
+
+    Attributes:
+        config: Those plain values.
+        reasons: Why `auto` chose a value, by group or dotted key; empty where nothing was chosen.
+    """
 
     settings: Train
     data: Any
@@ -323,6 +329,7 @@ class TrainJob:
     schedule: Any
     hardware: Any
     config: Mapping[str, Any]
+    reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def train_job(config: Mapping[str, Any]) -> TrainJob:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tlcli import compose
 from tlcli.errors import ConfigError, TlError
+from tlcli.settings import Composed
 
 # Exit codes of a training that was asked to stop.
 STOPPED = (76, 130)
@@ -32,7 +33,8 @@ def run(request: compose.Request, job: Callable[[dict[str, Any]], int]) -> int:
     def task(config: Any) -> float | None:
         from hydra.core.hydra_config import HydraConfig
 
-        values = compose.container(config)
+        values = Composed(compose.container(config))
+        values.typed = compose.keys_of(HydraConfig.get().overrides.task)
         if "run_dir" in values and values["run_dir"] is None:
             values["run_dir"] = HydraConfig.get().runtime.output_dir
         return _result(request.word, job, values)

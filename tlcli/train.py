@@ -15,6 +15,7 @@ from typing import Any
 
 from tlcli import chain, checkpoint, cluster, console, files, generations, state
 from tlcli.errors import ConfigError, TlError
+from tlcli.recipe import value_at, written
 from tlcli.settings import TrainJob, train_job
 from tlcli.trainer import Trainer
 
@@ -26,6 +27,7 @@ FREE_KEYS = (
     "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
     "abstain_below", "control", "hardware", "accumulation_steps",
 )  # fmt: skip
+RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 # Of these, what a stored run keeps whatever is typed.
 OWN_KEYS = ("run_dir", "name", "control")
 
@@ -45,8 +47,7 @@ def run(config: Mapping[str, Any]) -> int:
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
         raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
-    if job.settings.resume:
-        job = resumed_job(job, run_dir, typed)
+    job = settled_job(job, run_dir, typed)
     distilled = (
         checkpoint.read_json(run_dir / "metrics.json")
         if checkpoint.is_finished(run_dir)
@@ -117,6 +118,24 @@ def find_run_dir(job: TrainJob) -> Path:
     return path
 
 
+def settled_job(job: TrainJob, run_dir: Path, typed: tuple[str, ...]) -> TrainJob:
+    """The job with nothing left to choose: what its run says, or chosen now.
+
+    Args:
+        job: As composed from the command line.
+        run_dir: Its folder, which may hold a run that was begun.
+        typed: Dotted keys and groups that the command line or its recipe gives.
+    """
+    begun = (run_dir / "config.json").is_file()
+    if job.settings.resume or (begun and job.settings.auto):
+        return resumed_job(job, run_dir, typed)
+    if job.settings.auto:
+        from tlcli import auto
+
+        return auto.resolved(job, typed)
+    return job
+
+
 def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
     """The job that a run was started with, with the free keys that were typed.
 
@@ -134,7 +153,7 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
     differ = []
     for key in sorted({*typed}):
         if key.split(".")[0] not in FREE_KEYS:
-            differ += differences(_at(stored, key), _at(now, key), key)
+            differ += differences(value_at(stored, key), value_at(now, key), key)
     if differ:
         told = "; ".join(dict.fromkeys(f"{k} was {a!r} and is {b!r}" for k, a, b in differ))
         raise ConfigError(
@@ -146,13 +165,6 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
 
 def _free_to_type() -> list[str]:
     return [k for k in FREE_KEYS if k not in (*OWN_KEYS, "resume")]
-
-
-def _at(config: Any, key: str) -> Any:
-    """Value at a dotted key, or None."""
-    for part in key.split("."):
-        config = config.get(part) if isinstance(config, Mapping) else None
-    return config
 
 
 def check_same_config(job: TrainJob, run_dir: Path) -> None:
@@ -211,7 +223,7 @@ def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
     if own is None:
         return ship_best(job, run_dir, [stage.folder for stage in earlier])
     console.say("chain      the run")
-    return train(replace(train_job(own), config=job.config), run_dir)
+    return train(replace(train_job(own), config=job.config, reasons=job.reasons), run_dir)
 
 
 def ship_best(job: TrainJob, run_dir: Path, folders: list[Path]) -> dict[str, Any]:
@@ -242,6 +254,8 @@ def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
     if member.is_chief:
         files.remove_torn(run_dir)
         files.write_json(run_dir / "config.json", dict(job.config))
+        if job.reasons:
+            files.write_text(run_dir / "auto.yaml", RECIPE_HEAD + written(job.config, job.reasons))
         _write_split(shared.manifest, run_dir)
     console.start_log(run_dir / ("train.log" if member.is_chief else f"worker_{member.rank}.log"))
     started = time.monotonic()
