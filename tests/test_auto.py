@@ -14,6 +14,7 @@ from tlcli.settings import train_job
 PHOTOS = Facts(
     images=2000, validation=300, classes=10, least=200, most=200, multi_label=False, side=375,
     symbols=False, pretrained=True, resizable=True, default_size=224, flops=8e7, activations=1e7,
+    parameters=4_000_000, batch_norm=True,
     gpu=False, cores=4, memory=8e9,
 )  # fmt: skip
 
@@ -68,6 +69,21 @@ def test_details_that_facts_decide(config):
     assert chosen(config, images=50_000, multi_label=True)[0]["augmentation"]["mixup"] == 0
     assert chosen(config, least=20)[0]["loss"]["class_weight"] == "balanced"
     assert chosen(config, pretrained=False)[0]["finetune"]["rate"] == 1.0
+    for parameters, rate in ((4_000_000, 1.0), (25_000_000, 0.3), (90_000_000, 0.1)):
+        assert chosen(config, parameters=parameters)[0]["finetune"]["rate"] == rate
+
+
+def test_running_statistics_follow_where_a_batch_tells_them(config):
+    def mode(*words, **facts):
+        return chosen(config, *words, **facts)[0]["backbone"]["batch_norm"]
+
+    given = config("train")["backbone"]["batch_norm"]
+    assert mode("backbone=mobilenet") == "train"
+    assert mode("batch_size=8") == "frozen"
+    assert mode("batch_size=8", pretrained=False) == "train"
+    assert mode(images=40) == given  # a probe
+    assert mode(batch_norm=False) == given
+    assert mode("backbone.batch_norm=adapt") == "adapt"
 
 
 def test_the_head_s_rate_is_that_of_32_images_and_follows_the_batch(config):
