@@ -67,3 +67,31 @@ def test_label_tables_are_one_hot(views):
 def test_workers():
     assert worker_count(3) == 3
     assert worker_count("auto") >= 1
+
+
+@pytest.mark.parametrize("name", ["light", "randaugment"])
+def test_a_view_is_the_same_in_another_batch_and_after_a_resume(views, name):
+    from tlcli import options
+    from tlcli.order import Order
+
+    option = options.build("augmentation", options.defaults("augmentation", name))
+    own = Views(views.manifest, views.resize, option, 3, 2)
+    rows = own.manifest.rows(0)
+
+    def seen(batch, span):
+        """Images by row and epoch."""
+        order = Order(len(rows), batch, 5)
+        stream = own.stream(rows, label_table(own.manifest, rows), order, span, range(1))
+        return {
+            (int(r), int(v)): image
+            for b in stream.as_numpy_iterator()
+            for r, v, image in zip(b["rows"], b["views"], b["images"], strict=True)
+        }
+
+    whole = seen(10, range(8))
+    assert len(whole) == 2 * len(rows), "two epochs, each image twice"
+    for other in (seen(7, range(11)), seen(10, range(5, 8))):
+        assert len(set(other) & set(whole)) >= 30
+        for key in set(other) & set(whole):
+            np.testing.assert_array_equal(other[key], whole[key])
+    assert any((whole[r, 0] != whole[r, 1]).any() for r in range(len(rows)))

@@ -126,3 +126,48 @@ def test_rotation_agrees_with_pillow(degrees):
 def test_identity_returns_the_image():
     image = tf.constant(picture())
     np.testing.assert_array_equal(_ops.identity(image), image)
+
+
+def centre_of_mark(image):
+    """Where the bright mark stands, in pixels right and down of the middle of the image."""
+    weight = np.asarray(image, np.float64)[..., 0]
+    weight = np.where(weight > 135, weight - 128, 0.0)
+    side = weight.shape[0]
+    rows, columns = np.mgrid[0:side, 0:side] + 0.5 - side / 2
+    return np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
+
+
+QUADRANTS = [(-10, -6), (9, -8), (-7, 10), (8, 11)]
+# Where a point goes, as a matrix on (right, down) of the middle and a shift.
+MAPS = {
+    # The inverse of what Pillow is given: it maps results to sources.
+    "shear_x": (_ops.shear_x, 0.4, np.linalg.inv([[1, 0.4], [0, 1]]), "corner"),
+    "shear_y": (_ops.shear_y, -0.3, np.linalg.inv([[1, 0], [-0.3, 1]]), "corner"),
+    "translate_x": (_ops.translate_x, 6.0, np.eye(2), (-6.0, 0.0)),
+    "translate_y": (_ops.translate_y, -5.0, np.eye(2), (0.0, 5.0)),
+    # 30 degrees against the clock: right becomes right and up.
+    "rotate": (
+        _ops.rotate, 30.0,
+        [[np.cos(np.pi / 6), np.sin(np.pi / 6)], [-np.sin(np.pi / 6), np.cos(np.pi / 6)]],
+        (0.0, 0.0),
+    ),
+    "flip": (lambda i, _: tf.image.flip_left_right(i), None, np.diag([-1, 1]), (0.0, 0.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", QUADRANTS)
+@pytest.mark.parametrize("name", MAPS)
+def test_a_mark_goes_where_the_affine_map_says(name, place):
+    operation, value, matrix, shift = MAPS[name]
+    rows, columns = np.mgrid[0:61, 0:61] + 0.5 - 30.5
+    mark = np.exp(-((columns - place[0]) ** 2 + (rows - place[1]) ** 2) / 8)
+    image = np.repeat((128 + 120 * mark)[..., None], 3, -1).astype(np.uint8)
+    moved = centre_of_mark(operation(tf.constant(image), value))
+    corner = np.array([30.5, 30.5])
+    start = np.array(place, float)
+    if isinstance(shift, str):  # about the upper left corner, not the middle
+        expected = np.asarray(matrix) @ (start + corner) - corner
+    else:
+        expected = np.asarray(matrix) @ start + np.array(shift)
+    np.testing.assert_allclose(moved, expected, atol=0.15)
+    assert np.abs(moved - start).max() > 1 or name == "flip"

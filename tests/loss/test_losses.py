@@ -136,6 +136,18 @@ def test_an_easy_negative_costs_nothing_in_the_asymmetric_loss():
     np.testing.assert_allclose(losses("asymmetric", [[0, 0, 0]], [[-4.0] * 3]), [0], atol=1e-20)
 
 
+def test_class_weights_of_a_mixed_label_by_hand():
+    # Logits (log 3, 0) give (3/4, 1/4). Weights 1, 4 and 1 have a mean of 1.9 over 60, 30 and 10
+    # images; three parts cat and seven parts dog weigh (0.3 * 1 + 0.7 * 4) / 1.9.
+    logits, label = [[math.log(3), 0.0, -1e4]], [[0.3, 0.7, 0.0]]
+    changes = {"label_smoothing": 0.0, "class_weight": {"dog": 4.0}}
+    entropy = 0.3 * math.log(4 / 3) + 0.7 * math.log(4)
+    expected = entropy * (0.3 * 1 + 0.7 * 4) / 1.9
+    np.testing.assert_allclose(
+        losses("cross_entropy", label, logits, **changes), [expected], rtol=1e-6
+    )
+
+
 def test_weights_have_a_mean_of_one_over_the_training_set():
     for name, changes in [
         ("cross_entropy", {"class_weight": "balanced"}),
