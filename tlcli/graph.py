@@ -250,7 +250,7 @@ def split(
     cut = _cut(graph, inside)
     extras = {}
     for name in extra_outputs:
-        value = _find(graph, name)
+        value = graph.named[_path(graph, name, None)][0][0]
         if any(value in call.outputs for call in inside):
             extras[name] = value
     _refuse_clash(graph)
@@ -325,37 +325,49 @@ def _cut_names(graph: Graph, cut: Sequence[Value]) -> Iterator[str]:
         yield name if seen[name] == 1 else f"{name}#{seen[name]}"
 
 
-def _find(graph: Graph, name: str) -> Value:
-    """The output Value of a layer, by path or by the last part of it.
+def _path(graph: Graph, name: str, where: str | None) -> str:
+    """Path of a layer, given as such or by its last part.
 
     Raises:
         ConfigError: No layer or more than one of that name, or more than one output.
     """
+    told, where = (f"{name}: ", where) if where else ("", name)
     paths = [name] if name in graph.named else []
     paths = paths or [path for path in graph.named if path.endswith(f"/{name}")]
     if not paths:
         known = {path.rpartition("/")[2] for path in graph.named}
-        raise ConfigError(name, "the model has no such layer", nearest(name, known))
+        raise ConfigError(where, f"{told}the model has no such layer", nearest(name, known))
     if len(paths) > 1:
-        raise ConfigError(name, f"{len(paths)} layers have that name", f"Give {paths[0]}.")
+        raise ConfigError(where, f"{told}{len(paths)} layers have that name", f"Give {paths[0]}.")
     if len(graph.named[paths[0]][0]) != 1:
-        raise ConfigError(name, "the layer has several outputs", "Choose another layer.")
-    return graph.named[paths[0]][0][0]
+        raise ConfigError(where, f"{told}the layer has several outputs", "Choose another layer.")
+    return paths[0]
 
 
-def taps(model: Model, names: Sequence[str]) -> list[Tensor]:
+def layer_paths(model: Model, names: Sequence[str], where: str) -> list[str]:
+    """Paths of layers, nested or not; `where` the names were given is told if one is wrong.
+
+    Raises:
+        ConfigError: No such layer, or several of that name.
+    """
+    graph = trace(model)
+    return [_path(graph, name, where) for name in names]
+
+
+def taps(model: Model, names: Sequence[str], where: str | None = None) -> list[Tensor]:
     """Output tensors of layers, nested or not, that `keras.Model(model.inputs, …)` can take.
 
     Args:
         model: A functional model.
         names: Layer names, or paths such as `base/conv1`. Of a layer that is called several
             times, the first call counts.
+        where: Place in the configuration that names them, for messages.
 
     Raises:
         ConfigError: No such layer, or several of that name.
     """
     graph = trace(model)
-    values = [_find(graph, name) for name in names]
+    values = [graph.named[_path(graph, name, where)][0][0] for name in names]
     if not graph.nested:
         return [value.tensor for value in values]
     _refuse_clash(graph)

@@ -52,7 +52,7 @@ def build_student(
     embedding, logits = head.build(features, num_classes)
     model = keras.Model(inputs, logits, name="student")
     names = tuple(graph.stages(model)) if taps is None else taps
-    tapped = graph.taps(model, names) if names else []
+    tapped = graph.taps(model, names, "distillation.student_layers") if names else []
     extended = keras.Model(inputs, [logits, embedding, *tapped], name="student_extended")
     return Student(model, extended, names, resize, features)
 

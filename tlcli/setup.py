@@ -36,7 +36,9 @@ def prepare(job: TrainJob) -> Run:
     resize = resize_of(job)
     workers = worker_count(settings.workers)
     with strategy.scope():
-        taps: tuple[str, ...] | None = None if _needs_features(job) else ()
+        taps: tuple[str, ...] | None = ()
+        if _needs_features(job):
+            taps = getattr(job.distillation, "student_layers", None)
         classes = len(manifest.class_names)
         student = model.build_student(job.backbone, job.head, classes, resize, taps)
         report = job.backbone.load(student.model)

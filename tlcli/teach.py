@@ -10,6 +10,7 @@ import numpy as np
 from tlcli import cache, graph, likeness, metrics, peers
 from tlcli.data import TEST, TRAIN, VALIDATION
 from tlcli.distillation import Batch, Outputs, Shapes
+from tlcli.distillation._maps import shape_text
 from tlcli.errors import ConfigError
 from tlcli.head import _borrowed
 from tlcli.model import build_student, is_batch_norm
@@ -29,6 +30,7 @@ class Attached:
         built: What the teacher option made.
         accuracy: Accuracy (mean average precision where classes are independent) and on what; None
             where no labelled image is there to measure it on.
+        maps: Lines of the plan: which maps are compared, and how they meet.
         tabular: Whether its outputs may be computed once.
     """
 
@@ -36,6 +38,7 @@ class Attached:
         self.built, self.adapters, self.method = built, adapters, method
         self.tabular: bool = built.tabular
         self.accuracy: tuple[float, str] | None = None
+        self.maps: list[str] = []
 
     def outputs(self, batch: dict[str, Any]) -> Outputs:
         """Signals of a batch inside a step."""
@@ -62,6 +65,7 @@ class Attached:
         return [
             f"teacher    {self.built.label}: {figure}; {self.built.classes}",
             f"           {self.method} on {seen}; adapters {numbers:,} numbers",
+            *self.maps,
         ]
 
     def reference(self) -> dict[str, Any]:
@@ -138,7 +142,18 @@ def attach(run: Run) -> None:
         return
     adapters = run.method_state.trainable_variables if run.method_state is not None else []
     run.teacher = Attached(built, adapters, job.config["distillation"]["name"])
+    run.teacher.maps = map_lines(run.student.taps, built, method, shapes)
     check_teacher(run)
+
+
+def map_lines(taps: tuple[str, ...], built: Any, method: Any, shapes: Shapes) -> list[str]:
+    """Student's and teacher's compared layers, their shapes and their bridge, a line a pair."""
+    ours, theirs = shapes.student_features, shapes.teacher_features
+    return [
+        f"           {taps[i]} {shape_text(ours[i])}, teacher's {built.taps[j]} "
+        f"{shape_text(theirs[j])}: {how}"
+        for i, j, how in method.bridges(shapes)
+    ]
 
 
 def target_of(run: Run) -> Target:
@@ -147,6 +162,7 @@ def target_of(run: Run) -> Target:
         manifest=run.manifest, side=run.student.resize.size, rows=run.manifest.rows(TRAIN),
         views=run.train_views, needs=run.method.needs, tables=run.tables,
         memory=run.job.settings.cache_memory * cache.free_memory(), plain=run.plain_views,
+        layers=getattr(run.method, "teacher_layers", None),
     )  # fmt: skip
 
 
@@ -201,7 +217,8 @@ def add_preactivations(run: Run) -> None:
     from tlcli.teacher._network import tapped
 
     student = run.student
-    found, _, _ = tapped(student.model, run.method.needs, "student")
+    stages = graph.layer_paths(student.model, student.taps, "distillation.student_layers")
+    found, _, _ = tapped(student.model, run.method.needs, "student", stages)
     outputs = [*student.extended.outputs[:2], *found]
     student.extended = keras.Model(student.extended.inputs, outputs, name="student_extended")
 

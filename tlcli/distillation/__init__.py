@@ -9,11 +9,15 @@ Each option is a frozen dataclass `Distillation`, a `_common.Method`, with the m
         for methods with networks beside the student, and ends the caching of its frozen part.
     needs_teacher: False when the method makes its own targets (`none`, `tf_kd`); `teacher` is None.
     multi_label_ok: Whether classes may be independent (sigmoid) instead of exclusive (softmax).
+    student_layers, teacher_layers: of methods on maps: names of the tapped layers, or None.
     replaces_head: Whether the student ends in a projector (`projector`: its factor and activation)
         and the teacher's head instead of its own.
 
     def checked(self, shapes: Shapes) -> None
         Raises ConfigError where the method cannot work with these models and labels.
+
+    def bridges(self, shapes: Shapes) -> list of (student's place, teacher's place, words)
+        Which maps are compared, and how they are brought together; for the plan.
 
     def state(self, shapes: Shapes) -> keras.layers.Layer | None
         Trainable connectors and memories (banks, constants); None when there are none. Built and

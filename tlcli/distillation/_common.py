@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tlcli.distillation import Batch, Outputs, Shapes
-from tlcli.distillation._maps import map_shape, stage_pairs, to_map
+from tlcli.distillation._maps import (
+    Meeting,
+    Shape,
+    bridge_text,
+    map_shape,
+    stage_pairs,
+    to_map,
+)
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, np, ops
 
@@ -158,6 +165,10 @@ class Method:
         """Weights of the method, a keras.layers.Layer, or None."""
         return None
 
+    def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
+        """Places of the compared maps and how they are brought together; most compare none."""
+        return []
+
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """The teacher's term before its factor, float32 (batch,) or a scalar of the batch."""
         raise NotImplementedError
@@ -191,16 +202,26 @@ class FeatureMethod(Method):
     Attributes:
         stages: Student's maps that are compared, negative from the deepest, or None for the
             method's own choice. See `_maps.stage_pairs` for the teacher's partners.
+        student_layers: Layers whose outputs are the student's maps, by name or path, or None for
+            one a stage. All of them are compared unless `stages` chooses.
+        teacher_layers: The same of the teacher; as many as are compared are partners in order.
     """
 
     stages: tuple[int, ...] | None
+    student_layers: tuple[str, ...] | None
+    teacher_layers: tuple[str, ...] | None
 
     signals: ClassVar[frozenset[str]] = frozenset({"features"})
     default_stages: ClassVar[tuple[int, ...]] = (-3, -2, -1)
     min_stages: ClassVar[int] = 1
+    connects: ClassVar[bool] = False
+    meets: ClassVar[Meeting] = "smaller"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for field in ("student_layers", "teacher_layers"):
+            layers = getattr(self, field)
+            require(layers is None or layers, f"distillation.{field}", layers, "Name some or none.")
         enough = self.stages is None or len(self.stages) >= self.min_stages
         remedy = f"Give a list of at least {self.min_stages}, or null."
         require(enough, "distillation.stages", self.stages, remedy)
@@ -223,13 +244,29 @@ class FeatureMethod(Method):
     def shape_pairs(self, shapes: Shapes) -> list[tuple[Any, Any]]:
         """(height, width, channels) of the student's and the teacher's chosen maps."""
         ours, theirs = shapes.student_features, shapes.teacher_features
-        indices = stage_pairs(ours, theirs, self.stages, self.default_stages)
-        return [(map_shape(ours[i]), map_shape(theirs[j])) for i, j in indices]
+        return [(map_shape(ours[i]), map_shape(theirs[j])) for i, j in self.indices(ours, theirs)]
+
+    def indices(
+        self, student: tuple[Shape, ...], teacher: tuple[Shape, ...]
+    ) -> list[tuple[int, int]]:
+        """Places of the student's and the teacher's compared maps, from the shapes of all."""
+        stages = self.stages
+        if stages is None and self.student_layers is not None:
+            stages = tuple(range(len(student)))
+        pairs = stage_pairs(student, teacher, stages, self.default_stages)
+        if self.teacher_layers is not None and len(teacher) == len(pairs):
+            return [(i, place) for place, (i, _) in enumerate(pairs)]
+        return pairs
+
+    def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
+        """Places of compared maps, and in words how they meet."""
+        ours, theirs = shapes.student_features, shapes.teacher_features
+        return [(i, j, bridge_text(ours[i], theirs[j], self.connects, self.meets))
+                for i, j in self.indices(ours, theirs)]  # fmt: skip
 
     def map_pairs(
         self, student: tuple[Tensor, ...], teacher: tuple[Tensor, ...]
     ) -> list[tuple[Tensor, Tensor]]:
         """The student's and the teacher's chosen maps."""
         ours, theirs = (tuple(tuple(f.shape[1:]) for f in maps) for maps in (student, teacher))
-        indices = stage_pairs(ours, theirs, self.stages, self.default_stages)
-        return [(student[i], teacher[j]) for i, j in indices]
+        return [(student[i], teacher[j]) for i, j in self.indices(ours, theirs)]

@@ -2,12 +2,14 @@
 
 import functools
 import math
-from typing import Any
+from typing import Any, Literal
 
 from tlcli.errors import ConfigError
 from tlcli.lazy import Tensor, np, ops
 
 Shape = tuple[int, ...]
+# Where two maps of different sizes meet: at the teacher's, at the smaller of both, or nowhere.
+Meeting = Literal["teacher", "smaller", "apart"]
 
 
 def grid(tokens: int) -> tuple[int, int]:
@@ -40,7 +42,16 @@ def to_map(features: Tensor) -> Tensor:
 
 
 def map_shape(shape: Shape) -> tuple[int, int, int]:
-    """(height, width, channels) of what `to_map` makes of a shape without its batch."""
+    """(height, width, channels) of what `to_map` makes of a shape without its batch.
+
+    Raises:
+        ConfigError: Neither a map nor tokens of a square grid.
+    """
+    if len(shape) not in (2, 3):
+        raise ConfigError(
+            "distillation", f"an output of shape {shape} is no map",
+            "Name layers that give maps (height, width, channels) or tokens (tokens, channels).",
+        )  # fmt: skip
     if len(shape) == 3:
         return (int(shape[0]), int(shape[1]), int(shape[2]))
     side, _ = grid(shape[0])
@@ -129,3 +140,33 @@ def _nearest(shape: Shape, candidates: tuple[Shape, ...]) -> int:
     area = math.log(shape[0] * shape[1])
     distances = [abs(math.log(h * w) - area) for h, w, _ in map(map_shape, candidates)]
     return max(i for i, d in enumerate(distances) if d <= min(distances) + 1e-9)
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape in words, as `8x8x32` or `17 tokens x 32`."""
+    return "x".join(map(str, shape)) if len(shape) == 3 else f"{shape[0]} tokens x {shape[1]}"
+
+
+def bridge_text(student: Shape, teacher: Shape, connects: bool, meets: Meeting) -> str:
+    """How a student's map and a teacher's are brought together, for the plan.
+
+    Args:
+        student: Shape of the student's map or tokens.
+        teacher: The same of the teacher's.
+        connects: Whether learned convolutions change the student's channels.
+        meets: Where sizes that differ meet.
+    """
+    notes = []
+    for name, shape in (("student", student), ("teacher", teacher)):
+        if len(shape) == 2:
+            notes.append("{}'s tokens as {}x{}".format(name, *map_shape(shape)))
+    ours, theirs = map_shape(student), map_shape(teacher)
+    if ours[2] != theirs[2]:
+        learned = f"{ours[2]} to {theirs[2]} channels by convolution"
+        notes.append(learned if connects else "channels may differ")
+    if ours[:2] != theirs[:2]:
+        size = theirs if meets == "teacher" else tuple(map(min, ours, theirs))
+        who = "student resized" if meets == "teacher" else "averaged"
+        told = "sizes may differ" if meets == "apart" else "{} to {}x{}".format(who, *size[:2])
+        notes.append(told)
+    return ", ".join(notes) or "alike"

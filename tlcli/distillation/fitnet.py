@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.distillation._common import FeatureMethod, per_image
+from tlcli.distillation._maps import Meeting
 from tlcli.lazy import Tensor, ops
 
 
@@ -21,6 +22,8 @@ class Distillation(FeatureMethod):
     activation: Literal["relu", "linear"]
 
     default_stages: ClassVar[tuple[int, ...]] = (-2,)
+    connects: ClassVar[bool] = True
+    meets: ClassVar[Meeting] = "teacher"
 
     def state(self, shapes: Shapes) -> Any:
         """A regressor for each stage."""

@@ -20,6 +20,7 @@ class Distillation(FeatureMethod):
     """
 
     min_stages: ClassVar[int] = 2
+    connects: ClassVar[bool] = True
 
     def state(self, shapes: Shapes) -> Any:
         """A 1x1 convolution for each stage whose channels differ, or None when all are equal."""

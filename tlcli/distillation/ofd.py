@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.distillation._common import FeatureMethod
-from tlcli.distillation._maps import stage_pairs
+from tlcli.distillation._maps import Meeting
 from tlcli.lazy import Tensor, np, ops
 
 _RARE = 1e-3
@@ -25,6 +25,8 @@ class Distillation(FeatureMethod):
     """
 
     signals: ClassVar[frozenset[str]] = frozenset({"preactivations"})
+    connects: ClassVar[bool] = True
+    meets: ClassVar[Meeting] = "teacher"
 
     def state(self, shapes: Shapes) -> Any:
         """A connector for each stage, and the margins that are known before the data."""
@@ -36,7 +38,7 @@ class Distillation(FeatureMethod):
         modules.margins = None
         if shapes.teacher_norms:
             ours, theirs = shapes.student_features, shapes.teacher_features
-            indices = stage_pairs(ours, theirs, self.stages, self.default_stages)
+            indices = self.indices(ours, theirs)
             modules.margins = [margins(*shapes.teacher_norms[j]) for _, j in indices]
         return modules
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.distillation._common import FeatureMethod, per_image
-from tlcli.distillation._maps import resized
+from tlcli.distillation._maps import Meeting, resized
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 
@@ -28,6 +28,8 @@ class Distillation(FeatureMethod):
     middle_channels: int
 
     default_stages: ClassVar[tuple[int, ...]] = (-3, -2, -1)
+    connects: ClassVar[bool] = True
+    meets: ClassVar[Meeting] = "teacher"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs
 from tlcli.distillation._common import FeatureMethod, per_image, unit
+from tlcli.distillation._maps import Meeting
 from tlcli.lazy import Tensor, ops
 
 
@@ -16,6 +17,7 @@ class Distillation(FeatureMethod):
     """
 
     default_stages: ClassVar[tuple[int, ...]] = (-1,)
+    meets: ClassVar[Meeting] = "apart"
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Mean squared difference of each image's row, float32 (batch,)."""

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.distillation._common import FeatureMethod, per_image
+from tlcli.distillation._maps import Meeting
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 
@@ -25,11 +26,13 @@ class Distillation(FeatureMethod):
 
     signals: ClassVar[frozenset[str]] = frozenset({"features", "embedding", "teacher_head"})
     default_stages: ClassVar[tuple[int, ...]] = (-1,)
+    connects: ClassVar[bool] = True
+    meets: ClassVar[Meeting] = "apart"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one = self.stages is None or len(self.stages) == 1
-        require(one, "distillation.stages", self.stages, "Give one stage, or null for the last.")
+        chosen = self.stages or self.student_layers or (-1,)
+        require(len(chosen) == 1, "distillation.stages", chosen, "Give one, or null for the last.")
         for field in ("feature_weight", "logit_weight"):
             value = getattr(self, field)
             require(value >= 0, f"distillation.{field}", value, "Give a number of at least 0.")

@@ -10,6 +10,8 @@ from tlcli.distillation._common import Method, scheduled
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor
 
+_LAYERS = ("student_layers", "teacher_layers")
+
 
 @dataclass(frozen=True)
 class Distillation(Method):
@@ -20,20 +22,30 @@ class Distillation(Method):
             one mapping {METHOD: {weight: FACTOR, OPTION: VALUE, …}, …}. `weight` is 1 when left
             out; options left out have the values of the method's YAML. `hard_weight` belongs to
             the sum alone.
+        student_layers: Layers whose outputs are the student's maps, for all methods on maps.
+        teacher_layers: The same of the teacher.
     """
 
     methods: tuple[Any, ...] | dict[str, Any]
+    student_layers: tuple[str, ...] | None
+    teacher_layers: tuple[str, ...] | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         remedy = "Give a list, as [kd,at]."
         require(len(self.methods) > 0, "distillation.methods", self.methods, remedy)
         require(self.parts, "distillation.methods", self.methods, remedy)
+        named = {k: getattr(self, k) for k in _LAYERS}
+        for field, layers in named.items():
+            used = layers is None or any(hasattr(method, field) for _, method in self.parts)
+            remedy = "Leave it out: no method of the list compares maps."
+            require(used, f"distillation.{field}", layers, remedy)
 
     @functools.cached_property
     def parts(self) -> tuple[tuple[float, Any], ...]:
         """Factor and method object of each part."""
-        return tuple(_part(f"distillation.methods[{i}]", entry)
+        layers = {k: getattr(self, k) for k in _LAYERS}
+        return tuple(_part(f"distillation.methods[{i}]", entry, layers)
                      for i, entry in enumerate(_entries(self.methods)))  # fmt: skip
 
     @property
@@ -74,6 +86,11 @@ class Distillation(Method):
         from tlcli.distillation._states import Modules
 
         return Modules(states)
+
+    def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
+        """Those of all methods, each once."""
+        found = [bridge for _, method in self.parts for bridge in method.bridges(shapes)]
+        return list(dict.fromkeys(found))
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Weighted sum of the methods' terms, float32 (batch,)."""
@@ -120,8 +137,13 @@ def _entries(methods: Any) -> list[Any]:
     return entries
 
 
-def _part(where: str, entry: Any) -> tuple[float, Any]:
+def _part(where: str, entry: Any, layers: dict[str, Any]) -> tuple[float, Any]:
     """Factor and checked method of one entry, options over its YAML's.
+
+    Args:
+        where: Its place in the configuration.
+        entry: A name or a mapping.
+        layers: What every method on maps gets.
 
     Raises:
         ConfigError: Unknown method or option, wrong type or range.
@@ -133,20 +155,24 @@ def _part(where: str, entry: Any) -> tuple[float, Any]:
     weight = given.pop("weight", 1.0)
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight >= 0
     require(is_number, f"{where}.weight", weight, "Give a number of at least 0.")
-    if given["name"] == "sum" or "hard_weight" in given:
-        key = "name" if given["name"] == "sum" else "hard_weight"
-        raise ConfigError(f"{where}.{key}", "belongs to the sum itself", "Leave it out here.")
-    return float(weight), _built(where, given)
+    foreign = ["name"] if given["name"] == "sum" else []
+    foreign += [key for key in ("hard_weight", *_LAYERS) if key in given]
+    if foreign:
+        raise ConfigError(
+            f"{where}.{foreign[0]}", "belongs to the sum itself", "Leave it out here."
+        )
+    return float(weight), _built(where, given, layers)
 
 
-def _built(where: str, given: dict[str, Any]) -> Any:
+def _built(where: str, given: dict[str, Any], layers: dict[str, Any]) -> Any:
     """The method object; errors name the place in the list."""
     from tlcli import options
 
     name = given.pop("name")
     defaults = options.defaults("distillation", name, f"{where}.name")
+    shared = layers if "student_layers" in defaults else {}
     try:
-        return options.build("distillation", {**defaults, **given})
+        return options.build("distillation", {**defaults, **given, **shared})
     except ConfigError as error:
         place = where + error.where.removeprefix("distillation")
         raise type(error)(place, error.problem, error.remedy) from None

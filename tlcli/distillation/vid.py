@@ -1,7 +1,7 @@
 """Variational information distillation (Ahn et al., CVPR 2019, arXiv:1904.05835)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs, Shapes
 from tlcli.distillation._common import FeatureMethod, per_image
@@ -24,6 +24,8 @@ class Distillation(FeatureMethod):
 
     variance: float
     variance_floor: float
+
+    connects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

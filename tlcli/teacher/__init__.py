@@ -36,6 +36,7 @@ class Target:
         tables: Cache of frozen outputs.
         memory: Bytes that tables may take.
         plain: The evaluation views of the same data.
+        layers: Layers of the teacher that give its maps, or None for one a stage.
     """
 
     manifest: Any
@@ -46,3 +47,4 @@ class Target:
     tables: Any
     memory: float
     plain: Any = None
+    layers: tuple[str, ...] | None = None

@@ -60,6 +60,7 @@ class NetworkTeacher:
         names: `teacher_logits`, then perhaps `teacher_embedding`, `teacher_feature_0`, …
         shapes: Shape of each signal by name, without batch.
         norms: Offset and absolute scale of the BatchNorm behind each pre-activation, or empty.
+        taps: Paths of the layers that give its maps.
         classifier: Its own images to its own classes.
         kept: Its outputs over finite views.
         tabular: Whether they are worth a table in memory.
@@ -69,15 +70,19 @@ class NetworkTeacher:
         self.label, self.target, self.classes = network.label, target, network.classes
         self._reference = network.reference
         self.network = network
-        self.model, self.names, self.norms = _signals(network, target)
+        classifier = keras.Model(network.images, network.logits)
+        self.taps = _tapped_layers(classifier, target)
+        self.model, self.names, self.norms = _signals(network, target, self.taps)
         self.shapes = {
             name: tuple(int(side) for side in tensor.shape[1:])
             for name, tensor in zip(self.names, self.model.outputs, strict=True)
         }
         self.head = _head(network) if "teacher_head" in target.needs else None
-        self.classifier = keras.Model(network.images, network.logits)
+        self.classifier = classifier
         self.call = tf.function(lambda images: tf.nest.flatten(self.model(images, training=False)))
         identity = "" if option is None else cache.weights_hash(self.model.variables)
+        if target.layers is not None:
+            identity += " " + ", ".join(self.taps)
         self.kept = Kept(option, target, self.shapes, self.call, identity)
         self.tabular = option is not None and option.cache != "off" and self.kept.fits
 
@@ -119,7 +124,18 @@ def _listed(signals: dict[str, Any], start: str) -> tuple[Any, ...]:
     return tuple(value for name, value in signals.items() if name.startswith(start))
 
 
-def _signals(network: Network, target: Target) -> tuple[Any, tuple[str, ...], tuple[Any, ...]]:
+def _tapped_layers(classifier: Any, target: Target) -> list[str]:
+    """Paths of the layers whose maps are wanted."""
+    if not MAPS & target.needs:
+        return []
+    if target.layers is None:
+        return graph.stages(classifier)
+    return graph.layer_paths(classifier, target.layers, "distillation.teacher_layers")
+
+
+def _signals(
+    network: Network, target: Target, taps: Sequence[str]
+) -> tuple[Any, tuple[str, ...], tuple[Any, ...]]:
     """The teacher as one model of the student's images, names of its outputs, its norms."""
     tensors, names = [network.logits], ["teacher_logits"]
     if "embedding" in target.needs:
@@ -133,7 +149,7 @@ def _signals(network: Network, target: Target) -> tuple[Any, tuple[str, ...], tu
     norms: tuple[Any, ...] = ()
     if MAPS & target.needs:
         classifier = keras.Model(network.images, network.logits)
-        found, kinds, norms = tapped(classifier, target.needs, "teacher")
+        found, kinds, norms = tapped(classifier, target.needs, "teacher", taps)
         tensors += found
         names += [f"teacher_{kind}" for kind in kinds]
     inner = keras.Model(network.images, tensors, name="teacher_network")
@@ -149,7 +165,7 @@ def _signals(network: Network, target: Target) -> tuple[Any, tuple[str, ...], tu
 
 
 def tapped(
-    model: Any, needs: frozenset[str], whose: str
+    model: Any, needs: frozenset[str], whose: str, stages: Sequence[str]
 ) -> tuple[list[Any], list[str], tuple[Any, ...]]:
     """Maps of a classifier that a method asks for.
 
@@ -157,6 +173,7 @@ def tapped(
         model: Images to logits.
         needs: Signals.
         whose: "teacher" or "student", for messages.
+        stages: Paths of the layers that give the maps.
 
     Returns:
         Tensors; their names `feature_0`, …, `preactivation_0`, …; the norms of pre-activations.
@@ -164,7 +181,6 @@ def tapped(
     Raises:
         ConfigError: A stage has no pre-activation that can be tapped.
     """
-    stages = graph.stages(model)
     before, norms = [], []
     if "preactivations" in needs:
         calls = graph.trace(model).calls
