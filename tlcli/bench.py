@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlcli import (
+    batch_size,
     cache,
     checkpoint,
     console,
@@ -39,7 +40,6 @@ from tlcli.settings import Bench, parted, train_job
 
 BATCH = 32
 WARM_UPS = 2
-LEFT_OUT = 9  # a split that is no split
 
 
 @dataclass
@@ -88,10 +88,10 @@ def prepare(train: Mapping[str, Any], images: int) -> Run:
     fixed = {"cache": "ram", "epochs": 1000.0, "accumulation_steps": 1}
     chosen = (("finetune", "full"), ("augmentation", "none"))
     groups = {group: options.defaults(group, option) for group, option in chosen}
-    shared = setup.prepare(train_job({**train, **groups, **fixed}))
+    shared = setup.prepare(batch_size.resolved(train_job({**train, **groups, **fixed})))
     shared.batch_norm = "train"
     rows = shared.manifest.rows(TRAIN)[:images]
-    splits = np.full(len(shared.manifest.splits), LEFT_OUT, np.int8)
+    splits = np.full(len(shared.manifest.splits), setup.NO_SPLIT, np.int8)
     splits[rows] = TRAIN
     return replace(shared, manifest=replace(shared.manifest, splits=splits))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tlcli import console, files, setup
+from tlcli import auto, batch_size, console, files, setup
 from tlcli.data import TRAIN
 from tlcli.errors import ConfigError
 from tlcli.finetune import Phase
@@ -24,7 +24,6 @@ from tlcli.phase import STEPS_PER_CALL, PhaseTrainer, Run, make_order
 from tlcli.settings import FindLr, TrainJob, parted, train_job
 
 STEPS_AT_ONCE = 8
-NO_SPLIT = 9
 COLUMNS, ROWS = 64, 8
 
 
@@ -98,6 +97,10 @@ def run(config: Mapping[str, Any]) -> int:
     own, train = parted(FindLr, config)
     job = train_job(train)
     check(job)
+    job = batch_size.resolved(job)
+    if job.settings.auto:
+        typed = tuple(k for k in getattr(config, "typed", ()) if k in train or "." in k)
+        job = auto.resolved(job, typed)
     shared = setup.prepare(job)
     chosen = setup.phases(shared)
     if own.phase > len(chosen):
@@ -152,9 +155,7 @@ def range_test(shared: Run, chosen: Sequence[Phase], own: FindLr) -> Curve:
     state = shared.method_state
     variables = [*shared.student.model.variables, *(state.variables if state is not None else [])]
     before = [v.numpy() for v in variables]
-    only_train = np.where(shared.manifest.splits == TRAIN, TRAIN, NO_SPLIT).astype(np.int8)
-    # Validation has no part in it, and its frozen outputs would be computed in vain.
-    lent = replace(shared, manifest=replace(shared.manifest, splits=only_train))
+    lent = setup.without_validation(shared)
     first = 0.0
     try:
         for index, phase in enumerate(chosen[: own.phase - 1]):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tlcli import console, files, setup
+from tlcli import batch_size, console, files, setup
 from tlcli.data import TRAIN
 from tlcli.order import Order
 from tlcli.phase import order_of
@@ -51,7 +51,7 @@ def run(config: Mapping[str, Any]) -> int:
     console.start_log(None)
     own, train = parted(Preview, config)
     path = Path(own.output).expanduser()
-    picture = sheet(tiles(train_job(train), own))
+    picture = sheet(tiles(batch_size.resolved(train_job(train)), own))
     content = io.BytesIO()
     kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
     picture.save(content, kind, **({} if kind == "PNG" else {"quality": 92}))

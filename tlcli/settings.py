@@ -65,7 +65,7 @@ class Train:
     unlabelled: str | None
     auto: bool
     epochs: float
-    batch_size: int
+    batch_size: int | Literal["auto"]
     accumulation_steps: int
     image_size: int | None
     resize: Literal["crop", "squash", "pad"]
@@ -103,7 +103,9 @@ class Train:
     def __post_init__(self) -> None:
         above = "Give a number above 0."
         require(self.epochs > 0, "epochs", self.epochs, above)
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+        size: int | str | None = self.batch_size
+        valid = size == "auto" or (isinstance(size, int) and size >= 1)
+        require(valid, "batch_size", size, "Give 1 or more, or auto.")
         require(
             self.accumulation_steps >= 1,
             "accumulation_steps", self.accumulation_steps, "Give 1 or more.",

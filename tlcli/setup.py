@@ -21,6 +21,7 @@ from tlcli.resize import Resize
 from tlcli.settings import TrainJob
 
 log = logging.getLogger(__name__)
+NO_SPLIT = 9
 
 
 def prepare(job: TrainJob) -> Run:
@@ -57,6 +58,12 @@ def prepare(job: TrainJob) -> Run:
     fit_head(run)
     attach_method(run)
     return run
+
+
+def without_validation(run: Run) -> Run:
+    """The run with its training images alone, for trials: nothing is computed for the others."""
+    splits = np.where(run.manifest.splits == TRAIN, TRAIN, NO_SPLIT).astype(np.int8)
+    return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, splits=splits))
 
 
 def data_of(job: TrainJob) -> Manifest:

@@ -47,7 +47,7 @@ def run(config: Mapping[str, Any]) -> int:
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
         raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
-    job = settled_job(job, run_dir, typed)
+    job = settled_job(numbered(job, run_dir), run_dir, typed)
     distilled = (
         checkpoint.read_json(run_dir / "metrics.json")
         if checkpoint.is_finished(run_dir)
@@ -56,6 +56,13 @@ def run(config: Mapping[str, Any]) -> int:
     if job.settings.control and not job.settings.plan_only:
         _train_control(job, run_dir, distilled)
     return 0
+
+
+def numbered(job: TrainJob, run_dir: Path) -> TrainJob:
+    """The job with its batch size as a number: a begun run's own, or the largest that fits."""
+    from tlcli import batch_size
+
+    return batch_size.resolved(job, run_dir)
 
 
 def _control_is_due(job: TrainJob, run_dir: Path) -> bool:
