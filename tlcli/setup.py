@@ -157,10 +157,12 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
             "Give loss=bce or asymmetric." if manifest.multi_label else "Give loss=cross_entropy.",
         )  # fmt: skip
     mix = job.augmentation.mix
-    if mix is not None and mix.cutmix_alpha and manifest.multi_label:
+    allowed = getattr(job.augmentation, "cutmix_multi_label", True)
+    if mix is not None and mix.cutmix_alpha and manifest.multi_label and not allowed:
         raise ConfigError(
             "augmentation.cutmix", "a cut box may hold none of several labels",
-            "Give augmentation.cutmix=0; mixup is right for several labels.",
+            "Give augmentation.cutmix=0, for mixup is right for several labels, or "
+            "augmentation.cutmix_multi_label=true.",
         )  # fmt: skip
     if job.settings.sampler == "balanced" and manifest.multi_label:
         raise ConfigError("sampler", "several labels an image have no one class", "Give uniform.")

@@ -168,6 +168,7 @@ def test_an_augmentation_says_whether_it_mixes():
         "mix_probability": 1.0,
         "mix_switch": 0.5,
         "mix_off_epochs": None,
+        "cutmix_multi_label": False,
     }
     assert Augmentation(**fields).mix is None
     assert Augmentation(**(fields | {"mixup": 0.2, "mix_probability": 0.0})).mix is None

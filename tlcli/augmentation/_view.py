@@ -24,6 +24,8 @@ class RandomView:
         mix_probability: Probability that a pair of images is mixed.
         mix_switch: Probability of CutMix where both are on.
         mix_off_epochs: Epochs after which mixing stops; None never does.
+        cutmix_multi_label: Whether CutMix may cut images of several labels, which counts a label by
+            the area of its image whether or not the box shows it.
     """
 
     views: int | None
@@ -36,6 +38,7 @@ class RandomView:
     mix_probability: float
     mix_switch: float
     mix_off_epochs: float | None
+    cutmix_multi_label: bool
 
     def __post_init__(self) -> None:
         where, remedy = "augmentation.views", "Give a whole number above 0, or null."
