@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tlcli.errors import ConfigError
 from tlcli.order import Order
 
 
@@ -23,16 +24,42 @@ def test_a_batch_larger_than_the_data_crosses_epochs():
     assert sorted(one.rows[:3]) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("replicas", [2, 3])
-def test_replicas_together_see_the_batch_of_one_device(replicas):
-    alone = Order(samples=50, batch_size=15, seed=7)
-    spread = Order(samples=50, batch_size=15, seed=7, replicas=replicas)
-    for step in (0, 3, 11):
-        slices = [spread.slice(step, replica) for replica in range(replicas)]
-        together = np.concatenate([s.rows[s.weights > 0] for s in slices])
-        np.testing.assert_array_equal(together, alone.slice(step).rows)
-        assert sum(s.weights.sum() for s in slices) == 15
-        assert all(len(s.rows) % 2 == 0 for s in slices)
+def spread(replicas, batch_size=15, pieces=1, together=1):
+    return Order(50, batch_size, 7, replicas, pieces, together)
+
+
+@pytest.mark.parametrize("together", [1, 2])
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_pieces_are_the_same_images_on_any_number_of_replicas(replicas, pieces, together):
+    alone, shared = (spread(n, 15, pieces, together) for n in (1, replicas))
+    shares = [shared.shares(replica) for replica in range(replicas)]
+    for piece in range(pieces):
+        found = np.concatenate([np.asarray(mine[piece]) for mine in shares])
+        np.testing.assert_array_equal(found, alone.shares(0)[piece])
+    places = np.concatenate([shared.places(replica) for replica in range(replicas)])
+    assert sorted(places) == list(range(15))
+
+
+def test_shares_are_as_equal_as_they_can_be():
+    assert [len(spread(3, 10).places(r)) for r in range(3)] == [3, 3, 4]
+    assert [len(spread(2, 10, pieces=2).places(r)) for r in range(2)] == [4, 6]
+
+
+def test_pairs_stay_together():
+    order = spread(2, 15, pieces=3, together=2)
+    # Eight groups in three pieces are 2, 3 and 3; each piece is cut between the two.
+    assert order.shares(0) == [range(2), range(4, 6), range(10, 12)]
+    assert order.shares(1) == [range(2, 4), range(6, 10), range(12, 15)]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "pieces", "together", "least"), [(3, 1, 1, 4), (7, 2, 1, 8), (6, 1, 2, 8)]
+)
+def test_a_replica_without_images_is_refused(batch_size, pieces, together, least):
+    with pytest.raises(ConfigError, match=rf"^batch_size: .* 4 devices .* Give {least} or more\.$"):
+        spread(4, batch_size, pieces, together)
+    assert all(len(s) for r in range(4) for s in spread(4, least, pieces, together).shares(r))
 
 
 def test_any_step_is_found_without_the_steps_before():
@@ -55,7 +82,7 @@ def test_balanced_sampling_shows_classes_equally_often():
 
 
 def test_block_is_the_slices_in_order():
-    order = Order(samples=20, batch_size=6, seed=1, replicas=2)
-    rows, epochs, weights = order.block(2, 4)
-    assert rows.shape == epochs.shape == weights.shape == (2, 2, 4)
-    np.testing.assert_array_equal(rows[1, 1], order.slice(3, 1).rows)
+    order = Order(samples=20, batch_size=6, seed=1)
+    rows, epochs = order.block(2, 4)
+    assert rows.shape == epochs.shape == (2, 6)
+    np.testing.assert_array_equal(rows[1], order.slice(3).rows)

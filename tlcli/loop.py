@@ -35,7 +35,6 @@ class Parts:
         order: Which images a step sees.
         epochs: Of the phase.
         total_steps: Of the phase.
-        accumulation_steps: Pieces of a batch.
         loss_scale: Variable, or None.
         skip_bad: Whether a step with gradients that are not finite changes nothing.
         jit: Whether loss and gradients are compiled by XLA.
@@ -56,7 +55,6 @@ class Parts:
     order: Order
     epochs: float
     total_steps: int
-    accumulation_steps: int
     loss_scale: Any
     skip_bad: bool
     jit: bool
@@ -84,7 +82,7 @@ class Loop:
         parts = self.parts
         found = parts.suffix(graph.single(batch["inputs"]), training=True)
         logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
-        labels, weights = tf.cast(batch["labels"], tf.float32), batch["weights"]
+        labels = tf.cast(batch["labels"], tf.float32)
         size = tf.cast(parts.order.batch_size, tf.float32)
         hard = parts.loss.loss(labels, logits)
         known = label_mass(labels, parts.multi_label)
@@ -94,9 +92,9 @@ class Loop:
         facts = self._facts(batch)
         extra = parts.method.loss(facts, student, teacher, parts.method_state)
         per_image += extra
-        loss = tf.reduce_sum(per_image * weights) / size
+        loss = tf.reduce_sum(per_image) / size
         right = tf.cast(tf.equal(tf.argmax(logits, -1), tf.argmax(labels, -1)), tf.float32)
-        shown = [tf.reduce_sum(value * weights) / size for value in (hard, right * known, known)]
+        shown = [tf.reduce_sum(value) / size for value in (hard, right * known, known)]
         return loss, *shown, (facts, student, teacher)
 
     def _facts(self, batch: dict[str, Any]) -> Batch:
@@ -124,10 +122,12 @@ class Loop:
         return (total + (tf.add_n(own) if own else 0.0)) / self.replicas
 
     def _loss_and_gradients(self, batch: dict[str, Any]) -> tuple[Any, Any]:
-        pieces = self.parts.accumulation_steps
+        shares = self.parts.order.shares(replica_number())
+        pieces, start = len(shares), 0
         figures, grads = tf.zeros((4,)), None
-        for piece in range(pieces):
-            part = batch if pieces == 1 else _piece(batch, piece, pieces)
+        for share in shares:
+            part = batch if pieces == 1 else _piece(batch, start, start + len(share))
+            start += len(share)
             with tf.GradientTape() as tape:
                 loss, *shown, seen = self._losses(part)
                 total = loss + self._penalty() / pieces
@@ -233,7 +233,7 @@ class Loop:
     # ---- many steps ---------------------------------------------------------------------------
 
     def from_tables(self, tables: list[Any], labels: Any, samples: int, extra: Any = None) -> Any:
-        """A function (rows, views, weights, first step) -> float32 (steps, 4) over tables.
+        """A function (rows, views, first step) -> float32 (steps, 4) over tables.
 
         Args:
             tables: Cut tensors, arrays (views * samples, ...).
@@ -245,30 +245,29 @@ class Loop:
         held_labels = tf.constant(labels)
         held_extra = {name: tf.constant(t) for name, t in (extra or {}).items()}
 
-        def one(rows: Any, views: Any, weights: Any, step: Any) -> Any:
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            rows, views, weights = rows[replica], views[replica], weights[replica]
+        def one(rows: Any, views: Any, step: Any) -> Any:
+            mine = self.parts.order.places(replica_number())
+            rows, views = tf.gather(rows, mine), tf.gather(views, mine)
             places = rows + views * samples
             batch = {
                 "inputs": self._inputs([tf.gather(t, places) for t in held]),
                 "labels": tf.gather(held_labels, rows),
-                "rows": rows, "views": views, "weights": weights, "step": step,
+                "rows": rows, "views": views, "step": step,
                 **{name: tf.gather(t, places) for name, t in held_extra.items()},
             }  # fmt: skip
             return self._step(batch)
 
         # A step has no control flow on tensors; converting its source takes longer than tracing it.
         one = tf.autograph.experimental.do_not_convert(one)
-        shape = (None, self.replicas, self.parts.order.local_size)
-        signature = [tf.TensorSpec(shape, kind) for kind in (tf.int64, tf.int64, tf.float32)]
+        table = tf.TensorSpec((None, self.parts.order.batch_size), tf.int64)
 
-        @tf.function(input_signature=[*signature, tf.TensorSpec((), tf.int64)])
-        def run(rows: Any, views: Any, weights: Any, first: Any) -> Any:
+        @tf.function(input_signature=[table, table, tf.TensorSpec((), tf.int64)])
+        def run(rows: Any, views: Any, first: Any) -> Any:
             count = tf.shape(rows)[0]
             figures = tf.TensorArray(tf.float32, count, element_shape=(4,))
             for index in tf.range(count):
                 step = first + tf.cast(index, tf.int64)
-                each = self.strategy.run(one, (rows[index], views[index], weights[index], step))
+                each = self.strategy.run(one, (rows[index], views[index], step))
                 total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
                 figures = figures.write(index, total)
             return figures.stack()
@@ -287,7 +286,9 @@ class Loop:
         """A function (iterator, steps) -> float32 (steps, 4) over a distributed dataset."""
 
         def one(batch: Any) -> Any:
-            batch = dict(batch)
+            local = len(self.parts.order.places(replica_number()))
+            batch = {k: tf.nest.map_structure(lambda t: _sized(t, local), v)
+                     for k, v in dict(batch).items()}  # fmt: skip
             batch["inputs"] = self._inputs(batch.get("inputs") or [batch["images"]])
             return self._step(batch)
 
@@ -305,14 +306,22 @@ class Loop:
         return run
 
 
-def _piece(batch: dict[str, Any], index: int, pieces: int) -> dict[str, Any]:
-    """One part of a batch for accumulation; scalars stay."""
+def replica_number() -> int:
+    """Which replica this is; each is traced on its own, so shapes may differ."""
+    context = tf.distribute.get_replica_context()
+    return int(tf.get_static_value(context.replica_id_in_sync_group))
+
+
+def _sized(tensor: Any, size: int) -> Any:
+    """The tensor with its first dimension known; scalars stay."""
+    return tf.ensure_shape(tensor, (size, *tensor.shape[1:])) if tensor.shape.rank else tensor
+
+
+def _piece(batch: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
+    """Some images of a batch; scalars stay."""
 
     def cut(tensor: Any) -> Any:
-        if tensor.shape.rank == 0:
-            return tensor
-        size = tensor.shape[0]
-        return tensor[index * size // pieces : (index + 1) * size // pieces]
+        return tensor[start:stop] if tensor.shape.rank else tensor
 
     return {k: tf.nest.map_structure(cut, v) for k, v in batch.items()}
 

@@ -3,28 +3,32 @@
 Training reads one endless sequence: the permutation of epoch 0, then of epoch 1, and so on, cut
 into batches. Every batch is full, every image is seen once an epoch, nothing is dropped or padded;
 an epoch is therefore samples / batch_size steps, which need not be whole.
+
+A batch is cut into pieces, whose gradients are added, and each piece into shares, one a replica.
+Piece k is the same images on any number of replicas.
 """
 
 import functools
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from tlcli.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Slice:
-    """What one replica does in one step.
+    """The images of one step.
 
     Attributes:
-        rows: Rows of the training table, int64 (local,).
-        epochs: Epoch of each, int64 (local,).
-        weights: 1 for an image, 0 for padding, float32 (local,).
+        rows: Rows of the training table, int64 (batch,).
+        epochs: Epoch of each, int64 (batch,).
     """
 
     rows: Any
     epochs: Any
-    weights: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,8 @@ class Order:
         batch_size: Images a step over all replicas.
         seed: Decides the permutations.
         replicas: Over how many replicas a batch is spread.
+        pieces: Parts of a batch that are computed one after the other.
+        together: How many neighbours stay in one share; 2 where images are mixed in pairs.
         first_epoch: Number of the first epoch; a later phase goes on counting.
         pools: For balanced sampling, the rows of each class; None shows every image once an epoch.
     """
@@ -44,50 +50,61 @@ class Order:
     batch_size: int
     seed: int
     replicas: int = 1
+    pieces: int = 1
+    together: int = 1
     first_epoch: int = 0
     pools: tuple[Any, ...] | None = None
+
+    def __post_init__(self) -> None:
+        groups = -(-self.batch_size // self.together)
+        if groups // self.pieces < self.replicas:
+            least = self.replicas * self.pieces * self.together
+            cut = f" in {self.pieces} pieces (accumulation_steps)" if self.pieces > 1 else ""
+            who = "one of them" if self.replicas == 1 else f"one of {self.replicas} devices"
+            raise ConfigError(
+                "batch_size", f"{self.batch_size} images{cut} leave {who} without any",
+                f"Give {least} or more.",
+            )  # fmt: skip
 
     @property
     def steps_per_epoch(self) -> float:
         """Steps of one epoch, a fraction of a step included."""
         return self.samples / self.batch_size
 
-    @property
-    def local_size(self) -> int:
-        """Images a replica gets; even, so that pairs which are mixed stay together."""
-        if self.replicas == 1:
-            return self.batch_size
-        share = -(-self.batch_size // self.replicas)
-        return share + share % 2
+    def shares(self, replica: int) -> list[range]:
+        """Places in the batch of a replica's images, a range for each piece."""
+        whole = self._cut(range(self.batch_size), self.pieces)
+        return [self._cut(piece, self.replicas)[replica] for piece in whole]
+
+    def places(self, replica: int) -> Any:
+        """Places in the batch of a replica's images, in order, int64 (local,)."""
+        return np.concatenate([np.asarray(share, np.int64) for share in self.shares(replica)])
+
+    def _cut(self, places: range, parts: int) -> list[range]:
+        """Parts as equal as groups that stay together let them be."""
+        groups = -(-len(places) // self.together)
+        ends = [min(len(places), groups * i // parts * self.together) for i in range(parts + 1)]
+        return [places[a:b] for a, b in pairwise(ends)]
 
     def total_steps(self, epochs: float) -> int:
         """Steps that show the images `epochs` times, at least one."""
         return max(1, round(epochs * self.samples / self.batch_size))
 
-    def slice(self, step: int, replica: int = 0) -> Slice:
-        """The images of one replica in one step."""
-        local = self.local_size
-        inside = np.arange(replica * local, (replica + 1) * local)
-        real = inside < self.batch_size
-        positions = step * self.batch_size + np.minimum(inside, self.batch_size - 1)
+    def slice(self, step: int) -> Slice:
+        """The images of one step."""
+        positions = step * self.batch_size + np.arange(self.batch_size)
         epochs, offsets = np.divmod(positions, self.samples)
         epochs += self.first_epoch
-        rows = np.empty(local, np.int64)
+        rows = np.empty(self.batch_size, np.int64)
         for epoch in np.unique(epochs):
             chosen = epochs == epoch
             rows[chosen] = self._epoch(int(epoch))[offsets[chosen]]
-        return Slice(rows, epochs.astype(np.int64), real.astype(np.float32))
+        return Slice(rows, epochs.astype(np.int64))
 
-    def block(self, start: int, stop: int) -> tuple[Any, Any, Any]:
-        """Rows, epochs and weights of several steps, each (steps, replicas, local)."""
-        slices = [
-            [self.slice(step, replica) for replica in range(self.replicas)]
-            for step in range(start, stop)
-        ]
-        return tuple(
-            np.array([[getattr(one, field) for one in row] for row in slices])
-            for field in ("rows", "epochs", "weights")
-        )  # type: ignore[return-value]
+    def block(self, start: int, stop: int) -> tuple[Any, Any]:
+        """Rows and epochs of several steps, each int64 (steps, batch)."""
+        slices = [self.slice(step) for step in range(start, stop)]
+        return np.array([s.rows for s in slices]), np.array([s.epochs for s in slices])
 
     def _epoch(self, epoch: int) -> Any:
         if self.pools is None:

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -179,7 +179,7 @@ class PhaseTrainer:
                 method=run.method, method_state=state, teacher=run.teacher and run.teacher.outputs,
                 option=option, penalties=self._penalties(variables), order=self.order,
                 epochs=phase.epochs, total_steps=self.total_steps,
-                accumulation_steps=job.settings.accumulation_steps, loss_scale=self.loss_scale,
+                loss_scale=self.loss_scale,
                 skip_bad=half or job.settings.on_nan == "skip",
                 jit=_jit(job) and not needs_memory, seed=job.settings.seed,
                 multi_label=run.manifest.multi_label, ema=self.ema,
@@ -246,9 +246,9 @@ class PhaseTrainer:
         steps = self.loop.from_tables(arrays, self.labels, len(self.rows), extra)
 
         def feed(first: int, last: int) -> Any:
-            rows, epochs, weights = self.order.block(first, last)
+            rows, epochs = self.order.block(first, last)
             views = np.asarray(run.train_views.number(epochs), np.int64)
-            return steps(rows, views, weights.astype(np.float32), np.int64(first)).numpy()
+            return steps(rows, views, np.int64(first)).numpy()
 
         return feed
 
@@ -273,8 +273,7 @@ class PhaseTrainer:
         add = run.teacher.feed() if run.teacher is not None else None
 
         def batches(span: range, replicas: range) -> Any:
-            made = run.train_views.stream(self.rows, self.labels, self.order, span, replicas)
-            return made if add is None else made.map(add).prefetch(2)
+            return run.train_views.stream(self.rows, self.labels, self.order, span, replicas, add)
 
         return self._distributed(batches)
 
@@ -499,20 +498,24 @@ class _Swapped:
 
 def make_order(run: Run, rows: Any, first_epoch: int) -> Order:
     """The sequence of training images of a phase."""
-    replicas = run.strategy.num_replicas_in_sync
-    return order_of(run.job.settings, run.manifest, rows, replicas, first_epoch)
+    mixes = getattr(run.job.augmentation, "mix", None) is not None
+    order = order_of(run.job.settings, run.manifest, rows, first_epoch)
+    return replace(
+        order, replicas=run.strategy.num_replicas_in_sync, together=2 if mixes else 1,
+        pieces=run.job.settings.accumulation_steps,
+    )  # fmt: skip
 
 
-def order_of(
-    settings: Train, manifest: Manifest, rows: Any, replicas: int = 1, first_epoch: int = 0
-) -> Order:
-    """The sequence of some training images, over some replicas, from some epoch on."""
+def order_of(settings: Train, manifest: Manifest, rows: Any, first_epoch: int = 0) -> Order:
+    """The sequence of some training images from some epoch on."""
     pools = None
     if settings.sampler == "balanced":
         labels = manifest.labels[rows]
         pools = tuple(np.flatnonzero(labels == c) for c in range(len(manifest.class_names)))
         pools = tuple(pool for pool in pools if len(pool))
-    return Order(len(rows), int(settings.batch_size), settings.seed, replicas, first_epoch, pools)
+    return Order(
+        len(rows), int(settings.batch_size), settings.seed, first_epoch=first_epoch, pools=pools
+    )
 
 
 def monitored(job: TrainJob, manifest: Manifest) -> str:

@@ -93,7 +93,9 @@ class Views:
         finder = getattr(self.manifest.images, "first_broken", None)
         return (finder(rows) if finder else None) or error
 
-    def stream(self, rows: Any, labels: Any, order: Order, span: range, replicas: range) -> Any:
+    def stream(
+        self, rows: Any, labels: Any, order: Order, span: range, replicas: range, add: Any = None
+    ) -> Any:
         """Training batches of some steps, for some replicas, as one dataset.
 
         Args:
@@ -102,64 +104,82 @@ class Views:
             order: Which images a step sees.
             span: Steps.
             replicas: The replicas fed from here; each step gives one element for each of them.
+            add: What puts the teacher's signals into a batch, or None.
 
         Returns:
-            Elements {images, labels, rows, weights, step}.
+            Elements {images, labels, rows, views, step}, of images (local, side, side, 3).
         """
-        count, local = len(replicas), order.local_size
         rows = np.asarray(rows, np.int64)
+        places = _places(order, replicas)
 
-        def one(chosen: Any, epoch: Any, weight: Any) -> Any:
+        def one(chosen: Any, epoch: Any) -> Any:
             row = tf.gather(tf.constant(rows), chosen)
             return {
                 "images": self._traced(row, self.number(epoch)),
                 "labels": tf.gather(tf.constant(labels), chosen),
                 "rows": chosen,
                 "views": self.number(epoch),
-                "weights": weight,
             }
 
-        def finish(element: Any, batch: Any) -> Any:
-            step = span.start + element // count
-            batch["step"] = step
-            first = tf.gather(tf.constant(list(replicas), tf.int64), element % count) * local
-            return self._mixed(batch, step, order, first)
+        def finish(step: Any, batch: Any) -> Any:
+            batch = self._mixed({**batch, "step": step}, order, places[::2] // 2)
+            return batch if add is None else add(batch)
 
-        elements, slices = _slices(order, span, replicas)
+        steps, slices = _slices(order, span, places)
         batches = slices.unbatch().map(one, num_parallel_calls=self.workers, deterministic=True)
-        batches = tf.data.Dataset.zip((elements, batches.batch(local, drop_remainder=True)))
-        return _plain(batches.map(finish, num_parallel_calls=2, deterministic=True).prefetch(4))
+        batches = tf.data.Dataset.zip((steps, batches.batch(len(places), drop_remainder=True)))
+        batches = batches.map(finish, num_parallel_calls=2, deterministic=True)
+        return _plain(_cut(batches, order, replicas).prefetch(4))
 
-    def _mixed(self, batch: Any, step: Any, order: Order, first: Any) -> Any:
+    def _mixed(self, batch: Any, order: Order, pairs: Any) -> Any:
         mix = None if self.augmentation is None else self.augmentation.mix
         if mix is not None:
-            epoch = tf.cast(step, tf.float32) / order.steps_per_epoch
+            epoch = tf.cast(batch["step"], tf.float32) / order.steps_per_epoch
             batch["images"], batch["labels"] = mix.apply(
                 batch["images"], tf.cast(batch["labels"], tf.float32),
-                batch_seed(self.seed, step), epoch, first, batch["weights"] > 0,
+                batch_seed(self.seed, batch["step"]), epoch, tf.constant(pairs, tf.int32),
             )  # fmt: skip
         return batch
 
 
-def _slices(order: Order, span: range, replicas: range) -> tuple[Any, Any]:
-    """Numbers of the elements, step by step and replica by replica; and what each is made of.
+def _places(order: Order, replicas: range) -> Any:
+    """Places in a batch of the images of some replicas, replica by replica, int64 (local,)."""
+    return np.concatenate([order.places(replica) for replica in replicas])
+
+
+def _slices(order: Order, span: range, places: Any) -> tuple[Any, Any]:
+    """Numbers of the steps, and the images at some places of each.
 
     Returns:
-        Datasets of int64, and of rows, epochs and weights, each (local,).
+        Datasets of int64, and of rows and epochs, each (places,).
     """
-    local, count = order.local_size, len(replicas)
 
-    def plan(element: Any) -> Any:
-        step = span.start + int(element) // count
-        part = order.slice(step, replicas[int(element) % count])
-        return part.rows, part.epochs, part.weights
+    def plan(step: Any) -> Any:
+        chosen = order.slice(int(step))
+        return chosen.rows[places], chosen.epochs[places]
 
-    def planned(element: Any) -> Any:
-        found = tf.numpy_function(plan, [element], [tf.int64, tf.int64, tf.float32])
-        return tuple(tf.ensure_shape(t, (local,)) for t in found)
+    def planned(step: Any) -> Any:
+        found = tf.numpy_function(plan, [step], [tf.int64, tf.int64])
+        return tuple(tf.ensure_shape(t, places.shape) for t in found)
 
-    elements = tf.data.Dataset.range(len(span) * count)
-    return elements, elements.map(planned)
+    steps = tf.data.Dataset.range(span.start, span.stop)
+    return steps, steps.map(planned)
+
+
+def _cut(batches: Any, order: Order, replicas: range) -> Any:
+    """Each batch as an element for each of the replicas that it is for."""
+    if len(replicas) == 1:
+        return batches
+    ends = np.cumsum([len(order.places(replica)) for replica in replicas])
+    bounds = np.concatenate([[0], ends[:-1]]), ends
+
+    def parts(batch: Any) -> Any:
+        def part(start: Any, stop: Any) -> Any:
+            return tf.nest.map_structure(lambda t: t[start:stop] if t.shape.rank else t, batch)
+
+        return tf.data.Dataset.from_tensor_slices(bounds).map(part)
+
+    return batches.flat_map(parts)
 
 
 def table_stream(  # noqa: PLR0913
@@ -178,7 +198,7 @@ def table_stream(  # noqa: PLR0913
         replicas: The replicas fed from here; each step gives one element for each of them.
 
     Returns:
-        Elements {inputs, labels, rows, views, weights, step} and the further tables.
+        Elements {inputs, labels, rows, views, step} and the further tables.
     """
     every = [*tables, *extra.values()]
     kinds = [tf.as_dtype(table.dtype) for table in every]
@@ -186,21 +206,21 @@ def table_stream(  # noqa: PLR0913
     def gather(places: Any) -> list[Any]:
         return [np.ascontiguousarray(table[places]) for table in every]
 
-    def batch(element: Any, chosen: tuple[Any, Any, Any]) -> Any:
-        rows, epochs, weights = chosen
+    def batch(step: Any, chosen: tuple[Any, Any]) -> Any:
+        rows, epochs = chosen
         views = tf.cast(number(epochs), tf.int64)
         found = tf.numpy_function(gather, [rows + views * len(labels)], kinds, stateful=False)
         found = [tf.ensure_shape(t, (len(rows), *table.shape[1:]))
                  for t, table in zip(found, every, strict=True)]  # fmt: skip
         return {
             "inputs": tuple(found[: len(tables)]), "labels": tf.gather(tf.constant(labels), rows),
-            "rows": rows, "views": views, "weights": weights,
-            "step": span.start + element // len(replicas),
+            "rows": rows, "views": views, "step": step,
             **dict(zip(extra, found[len(tables) :], strict=True)),
         }  # fmt: skip
 
-    both = tf.data.Dataset.zip(_slices(order, span, replicas))
-    return _plain(both.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4))
+    both = tf.data.Dataset.zip(_slices(order, span, _places(order, replicas)))
+    batches = both.map(batch, num_parallel_calls=2, deterministic=True)
+    return _plain(_cut(batches, order, replicas).prefetch(4))
 
 
 def _plain(dataset: Any) -> Any:

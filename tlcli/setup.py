@@ -319,7 +319,8 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
     if len(chosen) > 6:
         lines.append(f"           … {len(chosen) - 6} more phases")
     batch, replicas = int(settings.batch_size), run.strategy.num_replicas_in_sync
-    local = make_order(run, run.manifest.rows(TRAIN), 0).local_size
+    order = make_order(run, run.manifest.rows(TRAIN), 0)
+    local = max(len(order.places(replica)) for replica in range(replicas))
     share = f" (up to {local} on each of {replicas} devices)" if replicas > 1 else ""
     lines.append(
         f"step       {names['optimizer']}, {names['schedule']}, batch {batch}{share}, "

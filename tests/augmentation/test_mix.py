@@ -37,7 +37,7 @@ def test_mixup_by_hand():
     images, labels = batch(2)
     # Of image 0 (all 0) and image 1 (all 10) with weight w of its own, image 0 becomes 10 (1 - w).
     mixed, mixed_labels = mix(mixup_alpha=1.0).apply(images, labels, SEED, 0)
-    own = float(pair_draws(SEED, tf.constant(0), tf.constant(1), (1.0, 1.0))[0, 4])
+    own = float(pair_draws(SEED, tf.range(1), (1.0, 1.0))[0, 4])
     assert mixed.dtype == tf.float32
     np.testing.assert_allclose(mixed[0], np.full((10, 10, 3), 10 * (1 - own)), rtol=1e-5)
     np.testing.assert_allclose(mixed[1], np.full((10, 10, 3), 10 * own), rtol=1e-5)
@@ -70,7 +70,8 @@ def test_halves_of_a_batch_mix_as_the_whole_does(kind):
     whole = KINDS[kind].apply(images, labels, SEED, 0)
     for first in (0, 4):
         part = slice(first, first + 4)
-        half = KINDS[kind].apply(images[part], labels[part], SEED, 0, first_position=first)
+        pairs = tf.constant([first // 2, first // 2 + 1])
+        half = KINDS[kind].apply(images[part], labels[part], SEED, 0, pairs)
         for one, all_of_it in zip(half, whole, strict=True):
             np.testing.assert_array_equal(one, all_of_it[part])
 
@@ -108,13 +109,15 @@ def test_the_last_of_an_odd_batch_stays(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_padding_is_not_mixed_in(kind):
-    images, labels = batch(4)
-    valid = tf.constant([True, True, True, False])
-    mixed, mixed_labels = KINDS[kind].apply(images, labels, SEED, 0, valid=valid)
-    np.testing.assert_array_equal(mixed[2:], images[2:])
-    np.testing.assert_array_equal(mixed_labels[2:], labels[2:])
-    np.testing.assert_array_equal(mixed[:2], KINDS[kind].apply(images, labels, SEED, 0)[0][:2])
+def test_pairs_that_do_not_follow_each_other_mix_as_in_the_whole(kind):
+    images, labels = batch()
+    whole = KINDS[kind].apply(images, labels, SEED, 0)
+    chosen = [0, 1, 6, 7]
+    some = (tf.gather(values, chosen) for values in (images, labels))
+    for one, all_of_it in zip(
+        KINDS[kind].apply(*some, SEED, 0, tf.constant([0, 3])), whole, strict=True
+    ):
+        np.testing.assert_array_equal(one, tf.gather(all_of_it, chosen))
 
 
 def test_mixing_stops_after_its_last_epoch():
@@ -140,7 +143,7 @@ def test_a_pair_is_mixed_with_the_stated_probability():
 @pytest.mark.parametrize("parameter", [0.1, 0.4, 1.0])
 def test_weights_follow_the_beta_distribution(parameter):
     graph = tf.function(pair_draws)
-    draws = graph(SEED, tf.constant(0), tf.constant(1000), (parameter, 1.0)).numpy()
+    draws = graph(SEED, tf.range(1000), (parameter, 1.0)).numpy()
     assert np.isfinite(draws).all()
     # Beta(a, a) has mean 1/2 and variance 1 / (4 (2a + 1)).
     assert draws[:, 4].mean() == pytest.approx(0.5, abs=0.06)
@@ -151,8 +154,8 @@ def test_weights_follow_the_beta_distribution(parameter):
 
 
 def test_seeds_and_pairs_draw_apart():
-    first = pair_draws(SEED, tf.constant(0), tf.constant(4), (1.0, 1.0)).numpy()
-    other = pair_draws(batch_seed(3, 12), tf.constant(0), tf.constant(4), (1.0, 1.0)).numpy()
+    first = pair_draws(SEED, tf.range(4), (1.0, 1.0)).numpy()
+    other = pair_draws(batch_seed(3, 12), tf.range(4), (1.0, 1.0)).numpy()
     assert len(np.unique(np.concatenate([first, other])[:, 4])) == 8
 
 

@@ -18,7 +18,7 @@ and `mix: Mix | None` for batch-level mixing (mixup, cutmix). `none` has no `app
 view is what `resize.Resize` makes of it for validation. Where `mix` is not None the images of a
 batch are mixed by
 
-    def apply(self, images, labels, seed, epoch, first_position=0, valid=None) -> images, labels
+    def apply(self, images, labels, seed, epoch, pairs=None) -> images, labels
 
 whose seed is `_seeds.batch_seed(run seed, step)`; see `_mix.Mix`.
 """

@@ -11,8 +11,8 @@ from tlcli.lazy import Tensor, tf
 class Mix:
     """Mixes each image of a batch with its neighbour: position 0 with 1, 2 with 3, and so on.
 
-    Partner and weights depend on a pair's place in the global batch only, so a slice that begins
-    at an even position can be mixed where it lies, with the same result.
+    Partner and weights depend on a pair's number in the global batch only, so any pairs of it can
+    be mixed where they lie, with the same result.
 
     Attributes:
         mixup_alpha: Parameter of mixup's Beta distribution; 0 is off.
@@ -34,8 +34,7 @@ class Mix:
         labels: Tensor,
         seed: Tensor,
         epoch: Any,
-        first_position: Any = 0,
-        valid: Tensor | None = None,
+        pairs: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Mixed images and labels.
 
@@ -44,8 +43,7 @@ class Mix:
             labels: float (batch, classes), one-hot or soft.
             seed: int32 (2,), of the global batch.
             epoch: Epochs passed, number or scalar; may be fractional.
-            first_position: Even position of the slice's first image in the global batch.
-            valid: bool (batch,), false for padding, which no image is mixed with.
+            pairs: Number of each pair in the global batch, int32 ((batch + 1) // 2,); None counts.
 
         Returns:
             float32 images and labels of the same shapes. An image without a partner stays.
@@ -54,12 +52,10 @@ class Mix:
         places = tf.range(shape[0])
         partner = tf.bitwise.bitwise_xor(places, 1)
         partner = tf.where(partner < shape[0], partner, places)
-        first_pair = tf.cast(first_position, tf.int32) // 2
-        draws = pair_draws(seed, first_pair, (shape[0] + 1) // 2, self._alphas())
+        pairs = tf.range((shape[0] + 1) // 2) if pairs is None else pairs
+        draws = pair_draws(seed, pairs, self._alphas())
         draws = tf.repeat(draws, 2, axis=0)[: shape[0]]
         mixed = self._mixed(draws[:, 0], epoch) & (partner != places)
-        if valid is not None:
-            mixed &= valid & tf.gather(valid, partner)
         own, own_label = self._weights(draws, mixed, shape[1], shape[2])
         return _blend(images, own, partner), _blend(labels, own_label[:, tf.newaxis], partner)
 
@@ -97,15 +93,12 @@ class Mix:
         return pixels, tf.where(cut, cutmix, mixup)
 
 
-def pair_draws(
-    seed: Tensor, first_pair: Tensor, count: Tensor, alphas: tuple[float, float]
-) -> Tensor:
+def pair_draws(seed: Tensor, pairs: Tensor, alphas: tuple[float, float]) -> Tensor:
     """Random numbers of pairs, each a function of the seed and the pair's number alone.
 
     Args:
         seed: int32 (2,).
-        first_pair: Number of the first pair, int32.
-        count: How many pairs.
+        pairs: Their numbers, int32 (count,).
         alphas: Parameters of two Beta distributions.
 
     Returns:
@@ -122,7 +115,6 @@ def pair_draws(
             [tf.random.stateless_uniform([4], uniform), tf.cast(beta, tf.float32)], axis=0
         )
 
-    pairs = first_pair + tf.range(count)
     spec = tf.TensorSpec([6], tf.float32)
     # These are small, and the gammas have no kernel on GPUs.
     with tf.device("CPU:0"):

@@ -1,5 +1,6 @@
 """Devices that the training runs on."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ class Hardware:
             tf.config.experimental.set_memory_growth(gpu, True)
         if self.device == "gpu" or len(gpus) == 1:
             return tf.distribute.OneDeviceStrategy("/gpu:0")
-        return tf.distribute.MirroredStrategy()
+        return mirrored(None)
 
     def _on_cpu(self) -> Any:
         if self.logical_devices == 1:
@@ -56,4 +57,14 @@ class Hardware:
         # A second training of a sweep finds the parts of the first, which cannot be changed.
         if len(tf.config.get_logical_device_configuration(cpu) or ()) != len(parts):
             tf.config.set_logical_device_configuration(cpu, parts)
-        return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(self.logical_devices)])
+        return mirrored(tuple(f"CPU:{i}" for i in range(self.logical_devices)))
+
+
+@functools.cache
+def mirrored(devices: tuple[str, ...] | None) -> Any:
+    """The strategy over some devices, or all GPUs.
+
+    TensorFlow numbers the reductions of each strategy from the start, and refuses a number that
+    comes again with another shape: all trainings of a process share one.
+    """
+    return tf.distribute.MirroredStrategy(devices and list(devices))
