@@ -45,6 +45,11 @@ MISTAKES = [
     (["preview", "output=a.gif"], 2, "tl preview: output: got 'a.gif'. Give a .png, .jpg or"),
     (["preview", "views=0"], 2, "tl preview: views: got 0. Give 1 to 32."),
     (["preview", "epochs=-1"], 2, "tl preview: epochs: got -1.0. Give a number above 0."),
+    (["launch"], 2, "tl launch: launch: got ''. Write tl launch N -- train KEY=VALUE"),
+    (["launch", "0", "--", "train"], 2, "tl launch: launch: got '0 train'."),
+    (["launch", "2", "--", "eval"], 2, "tl launch: launch: got '2 eval'."),
+    (["launch", "2", "restarts=-1", "--", "train"], 2, "tl launch: restarts: got -1. Give 0"),
+    (["launch", "2", "--", "train", "epochs=-1"], 2, "tl launch: epochs: got -1.0. Give a number"),
     (["train", "-m", "epochs=1,-1"], 2, "epochs: got -1.0 (in the job"),
     (["train", "config=mine.yaml"], 2, "config: there is no file mine.yaml"),
 ]  # fmt: skip

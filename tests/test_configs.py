@@ -75,7 +75,7 @@ def test_commands_yaml_are_the_fields_of_their_settings(config):
     pairs = (("train", settings.Train), ("eval", settings.Eval), ("predict", settings.Predict),
              ("compare", settings.Compare), ("teacher", settings.Verify),
              ("preview", settings.Preview), ("prepare", settings.Prepare),
-             ("find-lr", settings.FindLr))  # fmt: skip
+             ("find-lr", settings.FindLr), ("launch", settings.Launch))  # fmt: skip
     for word, cls in pairs:
         keys = set(yaml.safe_load((ROOT / f"{word}.yaml").read_text())) - {"defaults"}
         assert keys == {f.name for f in dataclasses.fields(cls)}, word

@@ -15,7 +15,7 @@ LAYERS = (
     {"cluster", "memory"},
     {"options", "files", "resize", "order", "gradients", "metrics", "graph", "imagenet", "tta",
      "hdf5"},
-    {*GROUPS, "weights", "table_file", "recipe", "fold", "fused_batch_norm"},
+    {*GROUPS, "weights", "table_file", "recipe", "fold", "fused_batch_norm", "image_dropout"},
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
     {"phase", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
@@ -25,7 +25,7 @@ LAYERS = (
     {"trainer"},
     {"train", "verify", "bench", "find_lr"},
     {"compare"},
-    {"cli", "compose", "sweep"},
+    {"cli", "compose", "sweep", "launch"},
 )  # fmt: skip
 # A teacher may be a finished run.
 ALLOWED = {("teacher", "checkpoint"), ("teacher", "pipeline"), ("teacher", "cache"),

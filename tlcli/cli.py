@@ -75,6 +75,11 @@ COMMANDS = {
         "tlcli.find_lr", "Find a learning rate: raise it step by step until the loss diverges.",
         "tl find-lr data=folder data.path=photos backbone=mobilenet", "train+FindLr", "find-lr",
     ),
+    "launch": Command(
+        "tlcli.launch", "Train one model in several processes of this machine.",
+        "tl launch 2 -- train data=folder data.path=photos", "Launch", "launch",
+        needs_tensorflow=False,
+    ),
     "list": Command(
         "tlcli.listing", "List options and where they come from.", "tl list backbone", "", "",
     ),

@@ -27,7 +27,7 @@ PATH_KEYS = {
 
 
 # The key that a command's words without "=" are for.
-PLAIN_WORDS = {"predict": "images", "compare": "runs"}
+PLAIN_WORDS = {"predict": "images", "compare": "runs", "launch": "words"}
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,34 @@ class Prepare:
 
 
 @dataclass(frozen=True)
+class Launch:
+    """Keys of `tl launch`."""
+
+    words: tuple[str, ...]
+    restarts: int
+    grace: float
+
+    def __post_init__(self) -> None:
+        usage = "Write tl launch N -- train KEY=VALUE …, N from 1 to 256."
+        number = self.words[0] if self.words else ""
+        fits = number.isdecimal() and 1 <= int(number) <= 256
+        require(fits, "launch", " ".join(self.words), usage)
+        require(self.words[1:2] == ("train",), "launch", " ".join(self.words), usage)
+        require(self.restarts >= 0, "restarts", self.restarts, "Give 0 or more.")
+        require(self.grace > 0, "grace", self.grace, "Give seconds above 0.")
+
+    @property
+    def count(self) -> int:
+        """Number of workers."""
+        return int(self.words[0])
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What each of them runs."""
+        return self.words[1:]
+
+
+@dataclass(frozen=True)
 class Preview:
     """Keys of `tl preview`, beside those of `tl train`."""
 
