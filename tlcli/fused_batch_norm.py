@@ -44,6 +44,26 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
             self._move(mean, variance, inputs)
         return tf.cast(outputs, self.compute_dtype)
 
+    def _moments(self, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and biased variance over all replicas, each (channels,)."""
+        context = tf.distribute.get_replica_context()
+        if not self.synchronized or mask is not None or context is None:
+            found: tuple[Tensor, Tensor] = super()._moments(inputs, mask)
+            return found
+
+        channels = inputs.shape[self.axis]
+
+        def total(values: Tensor) -> Tensor:
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+        count = tf.cast(tf.size(inputs) // channels, inputs.dtype)
+        sums = total(tf.concat([tf.reduce_sum(inputs, self._reduction_axes), [count]], 0))
+        mean, count = sums[:-1] / sums[-1], sums[-1]
+        shape = [1] * len(inputs.shape)
+        shape[self.axis] = channels
+        apart = tf.square(inputs - tf.reshape(mean, shape))
+        return mean, total(tf.reduce_sum(apart, self._reduction_axes)) / count
+
     def _fusible(self, inputs: Tensor) -> bool:
         plain = not (self.renorm or self.synchronized) and self.epsilon >= _SMALLEST_EPSILON
         dtype = keras.backend.standardize_dtype(inputs.dtype)

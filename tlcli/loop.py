@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tlcli import gradients, graph
+from tlcli import gradients, graph, image_dropout
 from tlcli.augmentation._seeds import batch_seed
 from tlcli.distillation import Batch, Outputs
+from tlcli.distillation._share import Share
 from tlcli.order import Order
 
 
@@ -40,6 +41,8 @@ class Parts:
         jit: Whether loss and gradients are compiled by XLA.
         seed: Of the run.
         multi_label: Whether classes are independent.
+        ema: Moving averages of `averaged`, or empty.
+        statistics: Variables that replicas move apart in a step, to be averaged after it.
     """
 
     suffix: Any
@@ -61,6 +64,7 @@ class Parts:
     seed: int
     multi_label: bool
     ema: list[Any] = field(default_factory=list)
+    statistics: list[Any] = field(default_factory=list)
 
 
 class Loop:
@@ -77,7 +81,7 @@ class Loop:
 
     # ---- one step -----------------------------------------------------------------------------
 
-    def _losses(self, batch: dict[str, Any]) -> tuple[Any, ...]:
+    def _losses(self, batch: dict[str, Any], share: Share | None) -> tuple[Any, ...]:
         """Parts of the loss, its label term, right and labelled images; and what memories see."""
         parts = self.parts
         found = parts.suffix(graph.single(batch["inputs"]), training=True)
@@ -89,7 +93,7 @@ class Loop:
         student = Outputs(logits, embedding, tuple(taps))
         teacher = parts.teacher(batch) if parts.teacher is not None else None
         per_image = parts.method.hard_weight * hard
-        facts = self._facts(batch)
+        facts = self._facts(batch, share)
         extra = parts.method.loss(facts, student, teacher, parts.method_state)
         per_image += extra
         loss = tf.reduce_sum(per_image) / size
@@ -97,7 +101,7 @@ class Loop:
         shown = [tf.reduce_sum(value) / size for value in (hard, right * known, known)]
         return loss, *shown, (facts, student, teacher)
 
-    def _facts(self, batch: dict[str, Any]) -> Batch:
+    def _facts(self, batch: dict[str, Any], share: Share | None = None) -> Batch:
         parts = self.parts
         step = tf.cast(batch["step"], tf.float32)
         return Batch(
@@ -108,6 +112,7 @@ class Loop:
             seed=batch_seed(parts.seed, batch["step"]),
             multi_label=parts.multi_label,
             images=batch["inputs"][0],
+            share=share,
             label_loss=lambda logits: parts.loss.loss(tf.cast(batch["labels"], tf.float32), logits),
         )
 
@@ -121,15 +126,22 @@ class Loop:
         own = [tf.cast(extra, tf.float32) for extra in self.parts.suffix.losses]
         return (total + (tf.add_n(own) if own else 0.0)) / self.replicas
 
+    def _shares(self) -> list[Share]:
+        """This replica's part of each piece of a batch."""
+        order = self.parts.order
+        pairs = zip(order.parts(), order.shares(replica_number()), strict=True)
+        return [Share(s.start - p.start, len(s), p.stop - s.stop) for p, s in pairs]
+
     def _loss_and_gradients(self, batch: dict[str, Any]) -> tuple[Any, Any]:
-        shares = self.parts.order.shares(replica_number())
+        shares = self._shares()
         pieces, start = len(shares), 0
         figures, grads = tf.zeros((4,)), None
         for share in shares:
-            part = batch if pieces == 1 else _piece(batch, start, start + len(share))
-            start += len(share)
-            with tf.GradientTape() as tape:
-                loss, *shown, seen = self._losses(part)
+            part = batch if pieces == 1 else _piece(batch, start, start + share.own)
+            start += share.own
+            seed = batch_seed(self.parts.seed, batch["step"])
+            with image_dropout.of_images(seed, part["rows"]), tf.GradientTape() as tape:
+                loss, *shown, seen = self._losses(part, share if self.replicas > 1 else None)
                 total = loss + self._penalty() / pieces
                 scaled = total if self.parts.loss_scale is None else total * batch["scale"]
             found = tape.gradient(
@@ -173,6 +185,7 @@ class Loop:
             self._keep(changed, before, finite)
         if self.parts.loss_scale is not None:
             self._rescale(finite)
+        self._average_statistics()
         self._move_average()
         if self.parts.method_state is not None:
             moved = self.parts.method.advance(self._facts(batch), self.parts.method_state)
@@ -215,6 +228,16 @@ class Loop:
         grown = tf.minimum(scale * 2.0 ** (1 / 2000), 2.0**24)
         _update([scale], [tf.where(finite, grown, tf.maximum(scale / 2, 1.0))],
                 lambda v, value: v.assign(value))  # fmt: skip
+
+    def _average_statistics(self) -> None:
+        """Let statistics of batches that each replica took alone be their mean."""
+        variables = [v.value for v in self.parts.statistics]
+        if not variables or self.replicas == 1:
+            return
+        context = tf.distribute.get_replica_context()
+        means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v) for v in variables])
+        for variable, mean in zip(variables, means, strict=True):
+            variable.assign(mean)
 
     def _move_average(self) -> None:
         decay = self.parts.option.ema

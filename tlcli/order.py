@@ -71,10 +71,13 @@ class Order:
         """Steps of one epoch, a fraction of a step included."""
         return self.samples / self.batch_size
 
+    def parts(self) -> list[range]:
+        """Places in the batch of each piece's images."""
+        return self._cut(range(self.batch_size), self.pieces)
+
     def shares(self, replica: int) -> list[range]:
         """Places in the batch of a replica's images, a range for each piece."""
-        whole = self._cut(range(self.batch_size), self.pieces)
-        return [self._cut(piece, self.replicas)[replica] for piece in whole]
+        return [self._cut(piece, self.replicas)[replica] for piece in self.parts()]
 
     def places(self, replica: int) -> Any:
         """Places in the batch of a replica's images, in order, int64 (local,)."""

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlcli import fused_batch_norm, graph, model, options, setup
+from tlcli import fused_batch_norm, graph, image_dropout, model, options, setup
 from tlcli.distillation import Peer
 from tlcli.errors import ConfigError
 from tlcli.phase import Run
@@ -51,10 +51,9 @@ class Networks:
         made = self._built(backbone)
         report = backbone.load(made)
         _draw_zeros(made, int(seed))
-        if self.run.strategy.num_replicas_in_sync > 1:
-            setup.synchronise_norms(made)
-        if self.run.fused:
-            fused_batch_norm.use_fused(made)
+        setup.synchronise_norms(self.run, made)
+        fused_batch_norm.use_fused(made)
+        image_dropout.use_image_dropout(made)
         phases = job.finetune.phases(setup.block_names(made), job.settings.epochs)
         return Peer(made, tuple(phase for phase in phases if phase.epochs > 0),
                     setup.batch_norm(backbone, report), values)  # fmt: skip

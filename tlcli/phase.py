@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import cache, cluster, fold, fused_batch_norm, graph, memory, metrics
+from tlcli import cache, cluster, fold, fused_batch_norm, graph, image_dropout, memory, metrics
 from tlcli.data import TRAIN, VALIDATION, Manifest
 from tlcli.errors import TlError
 from tlcli.finetune import Phase
@@ -51,7 +51,6 @@ class Run:
         batch_norm: "frozen", "train" or "adapt", decided.
         teacher: Built teacher, or None (see tlcli.teach).
         method, method_state: Distillation method and its connectors.
-        fused: Whether batch normalisation runs as one operation.
         weights_report: What the backbone's weights file gave.
         borrowed: What a head taken from the teacher is made of (see head._borrowed), or None.
         fixed: Names of layers that no phase trains.
@@ -68,7 +67,6 @@ class Run:
     teacher: Any = None
     method: Any = None
     method_state: Any = None
-    fused: bool = False
     weights_report: Any = None
     borrowed: dict[str, Any] | None = None
     fixed: tuple[str, ...] = ()
@@ -149,8 +147,8 @@ class PhaseTrainer:
         run, phase = self.run, self.phase
         job, student = run.job, run.student
         rates = set_trainable(student.model, phase.rates, phase.only, run.batch_norm)
-        if run.fused:
-            fused_batch_norm.use_fused(student.model)
+        fused_batch_norm.use_fused(student.model)
+        image_dropout.use_image_dropout(student.model)
         self.split = cached_split(run)
         variables = [v for v in student.model.trainable_variables if v.path in rates]
         if not variables:
@@ -183,8 +181,17 @@ class PhaseTrainer:
                 skip_bad=half or job.settings.on_nan == "skip",
                 jit=_jit(job) and not needs_memory, seed=job.settings.seed,
                 multi_label=run.manifest.multi_label, ema=self.ema,
+                statistics=self._own_statistics(),
             ),
         )  # fmt: skip
+
+    def _own_statistics(self) -> list[Any]:
+        """Statistics that each device takes of its own images."""
+        if self.run.job.hardware.batch_norm == "sync":
+            return []
+        peers = getattr(self.run.method_state, "peers", ())
+        models = [self.run.student.model, *(peer.model for peer in peers)]
+        return [variable for model in models for variable in _moving_statistics(model)]
 
     def _peers(self) -> tuple[list[Any], list[float]]:
         """Trained variables of the networks beside the student, and their rates."""

@@ -17,6 +17,7 @@ from tlcli import (
     fused_batch_norm,
     generations,
     graph,
+    image_dropout,
     likeness,
     lora,
     metrics,
@@ -30,6 +31,7 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
     """Write the run of a trainer that has its best weights in the model; gives metrics.json."""
     run = trainer.shared
     fused_batch_norm.use_keras(run.student.model)
+    image_dropout.use_keras(run.student.model)
     mixing = choose_mixing(trainer)
     networks = peer_weights(trainer) if mixing is None else []
     peers = write_peers(trainer, networks)

@@ -49,10 +49,9 @@ def prepare(job: TrainJob) -> Run:
         train_views=Views(manifest, resize, job.augmentation, settings.seed, workers),
         plain_views=Views(manifest, resize, None, settings.seed, workers),
         tables=cache.Tables(folder), batch_norm=batch_norm(job.backbone, report),
-        fused=strategy.num_replicas_in_sync == 1, weights_report=report,
+        weights_report=report,
     )  # fmt: skip
-    if strategy.num_replicas_in_sync > 1:
-        synchronise_norms(student.model)
+    synchronise_norms(run, student.model)
     if run.batch_norm == "adapt":
         adapt_norms(run)
     fit_head(run)
@@ -224,8 +223,11 @@ def batch_norm(backbone: Any, report: Any) -> str:
     return "train" if report.source == "random" else str(wanted)
 
 
-def synchronise_norms(student: Any) -> None:
+def synchronise_norms(run: Run, student: Any) -> None:
     """Let batch statistics be those of the global batch on several replicas."""
+    several = run.strategy.num_replicas_in_sync > 1
+    if not several or run.job.hardware.batch_norm == "local":
+        return
     for layer in student._flatten_layers():
         if model.is_batch_norm(layer):
             layer.synchronized = True

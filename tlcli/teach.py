@@ -202,7 +202,8 @@ def borrow_head(run: Run, built: Any) -> None:
             for variable, value in zip(layer.variables, theirs, strict=True):
                 variable.assign(value)
         elif is_batch_norm(layer):
-            layer.synchronized = run.strategy.num_replicas_in_sync > 1
+            several = run.strategy.num_replicas_in_sync > 1
+            layer.synchronized = several and run.job.hardware.batch_norm == "sync"
     run.fixed = tuple(fixed)
 
 

@@ -39,7 +39,8 @@ Each option is a frozen dataclass `Distillation`, a `_common.Method`, with the m
 A state may have `peers`, networks that are trained with the student by its finetune strategy (see
 `Peer`), and `average`, one that follows it (see `_states.Average`). Both lie in the resume state.
 
-Relations between images are taken within the batch that `loss` is given: one replica's.
+Relations between images are taken within the images that are computed at once on all replicas:
+`Batch.all` gives the values of all of them, `Batch.mine` this replica's rows of such values.
 """
 
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Batch:
         multi_label: Whether classes are independent; a Python bool, equal to Shapes.multi_label.
         images: What the student sees, uint8 or (mixed) float32 (batch, side, side, 3).
         label_loss: Callable from logits (batch, classes) to the run's label loss, float32 (batch,).
+        share: Where the images lie among those of all replicas, a `_share.Share`, or None on one.
     """
 
     labels: Tensor
@@ -71,6 +73,15 @@ class Batch:
     multi_label: bool = False
     images: Tensor = None
     label_loss: Any = None
+    share: Any = None
+
+    def all(self, values: Tensor) -> Tensor:
+        """Values of the images of all replicas, in order, from those of `batch` images."""
+        return values if self.share is None else self.share.all(values)
+
+    def mine(self, values: Tensor) -> Tensor:
+        """The values of this replica's images, from those of all."""
+        return values if self.share is None else self.share.mine(values)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tlcli.fused_batch_norm import FusedBatchNormalization
 from tlcli.lazy import Tensor
 
 
 def _batch_norm(channels: int) -> keras.layers.BatchNormalization:
     """A built BatchNorm, synchronised when there are several replicas."""
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    layer = keras.layers.BatchNormalization(
+    layer = FusedBatchNormalization(
         epsilon=1e-5, momentum=0.9, synchronized=several, dtype="float32"
     )
     layer.build((None, None, None, channels))

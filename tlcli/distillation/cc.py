@@ -39,7 +39,7 @@ class Distillation(Method):
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Congruence of neighbours, float32 scalar."""
         ours, theirs = state.student(student.embedding), state.teacher(teacher.embedding)
-        differences = ops.abs(ours - theirs)
+        differences = batch.all(ops.abs(ours - theirs))
         products = ops.sum(differences[:-1] * differences[1:])
         neighbours = ops.cast(ops.shape(differences)[0], "float32") - 1.0
         return products / ops.maximum(neighbours, 1.0)

@@ -85,7 +85,7 @@ class Distillation(Method):
         ours, theirs = _embedded(student, teacher, state)
         samples = state.student_bank.shape[0]
         for scores, stored in self._directions(batch, ours, theirs, state):
-            first = ops.mean(_gathered(_log_constant(scores, samples)[None]))
+            first = _log_constant(scores, samples)
             stored.assign(ops.where(state.started > 0.5, ops.convert_to_tensor(stored), first))
         state.started.assign(ops.ones_like(first))
         indices = _gathered(batch.indices)
@@ -97,7 +97,7 @@ class Distillation(Method):
     ) -> list[tuple[Tensor, Any]]:
         """Scores (batch, 1 + negatives), the positive first, and constant of each direction."""
         indices = ops.cast(batch.indices, "int32")
-        others = state.by_class.others(indices, self.negatives, batch.seed)
+        others = batch.mine(state.by_class.others(batch.all(indices), self.negatives, batch.seed))
         chosen = ops.concatenate([indices[:, None], others], axis=1)
         pairs = (
             (ours, state.teacher_bank, state.student_constant),
@@ -121,9 +121,10 @@ def _products(embedded: Tensor, bank: Any) -> Tensor:
 
 
 def _log_constant(scores: Tensor, samples: int) -> Tensor:
-    """Logarithm of samples x mean of exp(scores), no gradient, float32 scalar."""
-    number = ops.cast(ops.size(scores), "float32")
-    return ops.stop_gradient(ops.logsumexp(scores) - ops.log(number) + math.log(samples))
+    """Logarithm of samples x mean of exp(scores) over all images, no gradient, float32 scalar."""
+    rows = _gathered(ops.stop_gradient(ops.logsumexp(scores, axis=1)))
+    number = ops.cast(ops.size(rows) * scores.shape[1], "float32")
+    return ops.logsumexp(rows) - ops.log(number) + math.log(samples)
 
 
 def _contrast(log_ratios: Tensor, noise: float) -> Tensor:

@@ -47,7 +47,7 @@ class Distillation(Method):
         p = ops.softmax(theirs / self.temperature)
         q = ops.softmax(ours / self.temperature)
         inter = 1.0 - _correlation(q, p, axis=1)
-        intra = 1.0 - ops.mean(_correlation(q, p, axis=0))
+        intra = 1.0 - ops.mean(_correlation(batch.all(q), batch.all(p), axis=0))
         return self.temperature**2 * (self.inter_weight * inter + self.intra_weight * intra)
 
 

@@ -7,7 +7,7 @@ read the weak views' logits. Here masks act on single images and classes, and on
 the one that student and teacher both see.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from tlcli.distillation import Batch, Outputs
@@ -52,6 +52,7 @@ class Distillation(Method):
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Sum of the three terms, float32 (batch,)."""
+        student, teacher = (replace(o, logits=batch.all(o.logits)) for o in (student, teacher))
         probabilities = ops.softmax(teacher.logits)
         images = self._mask(ops.max(probabilities, axis=-1))
         classes = self._mask(ops.sum(probabilities, axis=0))
@@ -65,7 +66,7 @@ class Distillation(Method):
             across = ops.mean(classes * _gram_distance(ops.transpose(q), ops.transpose(p)))
             total += self.instance_weight * instance + self.batch_weight * between
             total += self.class_weight * across
-        return total
+        return batch.mine(total)
 
     def _mask(self, confidence: Tensor) -> Tensor:
         """1 where the confidence is at most the batch's quantile, else 0."""

@@ -19,8 +19,8 @@ class Distillation(Method):
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Mean over its row of each image's divergence, float32 (batch,)."""
-        ours, theirs = _conditional(student.embedding), _conditional(teacher.embedding)
-        return per_image(theirs * (ops.log(theirs + 1e-7) - ops.log(ours + 1e-7)))
+        ours, theirs = (_conditional(batch.all(o.embedding)) for o in (student, teacher))
+        return batch.mine(per_image(theirs * (ops.log(theirs + 1e-7) - ops.log(ours + 1e-7))))
 
 
 def _conditional(embedding: Tensor) -> Tensor:

@@ -34,12 +34,12 @@ class Distillation(Method):
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Weighted relations of each image to the others, float32 (batch,)."""
-        ours, theirs = student.embedding, teacher.embedding
+        ours, theirs = batch.all(student.embedding), batch.all(teacher.embedding)
         ours, theirs = (e[None, :, :] - e[:, None, :] for e in (ours, theirs))
         total = self.distance_weight * per_image(_huber(_distances(ours) - _distances(theirs)))
         if self.angle_weight:
             total += self.angle_weight * per_image(_huber(_angles(ours) - _angles(theirs)))
-        return total
+        return batch.mine(total)
 
 
 def _huber(differences: Tensor) -> Tensor:

@@ -23,11 +23,16 @@ class Distillation(FeatureMethod):
         """Mean squared difference of each image's row, float32 (batch,)."""
         total = 0.0
         for ours, theirs in self.map_pairs(student.features, teacher.features):
-            total += per_image(ops.square(_similarities(ours) - _similarities(theirs)))
-        return total
+            ours, theirs = (_similarities(batch.all(_flat(maps))) for maps in (ours, theirs))
+            total += per_image(ops.square(ours - theirs))
+        return batch.mine(total)
 
 
-def _similarities(maps: Tensor) -> Tensor:
+def _flat(maps: Tensor) -> Tensor:
+    """Maps as vectors, float32 (batch, height * width * channels)."""
+    return ops.reshape(maps, (-1, maps.shape[1] * maps.shape[2] * maps.shape[3]))
+
+
+def _similarities(flat: Tensor) -> Tensor:
     """Similarity of each image with each, rows of length 1, float32 (batch, batch)."""
-    flat = ops.reshape(maps, (-1, maps.shape[1] * maps.shape[2] * maps.shape[3]))
     return unit(ops.matmul(flat, ops.transpose(flat)))

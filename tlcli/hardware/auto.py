@@ -17,11 +17,14 @@ class Hardware:
             (all GPUs, or all logical CPU devices).
         logical_devices: Parts that the CPU is shown as, to try several replicas on one machine.
         threads: Threads of an operation, or null for one a core.
+        batch_norm: "sync" takes statistics over the images of all devices, "local" over each
+            device's own, and averages the moving ones after every step.
     """
 
     device: Literal["auto", "cpu", "gpu", "mirrored"]
     logical_devices: int
     threads: int | None
+    batch_norm: Literal["sync", "local"]
 
     def __post_init__(self) -> None:
         count = self.logical_devices

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tlcli.errors import ConfigError, require
 from tlcli.hardware import _workers
@@ -21,12 +21,15 @@ class Hardware:
         rank: Number of this one, from 0.
         timeout: Seconds that the others may be waited for, above 0; also for all to start.
         threads: Threads of an operation, or null for one a core.
+        batch_norm: "sync" takes statistics over the images of all workers, "local" over each one's
+            own, and averages the moving ones after every step.
     """
 
     workers: tuple[str, ...]
     rank: int | None
     timeout: float
     threads: int | None
+    batch_norm: Literal["sync", "local"]
 
     def __post_init__(self) -> None:
         require(self.timeout > 0, "hardware.timeout", self.timeout, "Give seconds above 0.")

@@ -1,0 +1,31 @@
+"""One device's images among those of a whole batch, for relations between images."""
+
+from dataclasses import dataclass
+
+from tlcli.lazy import Tensor, tf
+
+
+@dataclass(frozen=True)
+class Share:
+    """Where the images of a replica lie in the piece of a batch that is computed at once.
+
+    Attributes:
+        before, own, after: Numbers of images: of replicas before it, its own, of those behind.
+    """
+
+    before: int
+    own: int
+    after: int
+
+    def all(self, values: Tensor) -> Tensor:
+        """Values of all images in order, (piece, ...), from each replica's own (own, ...).
+
+        Gradients come back to the replica whose values they are of.
+        """
+        padding = [[self.before, self.after], *[[0, 0]] * (len(values.shape) - 1)]
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.pad(values, padding))
+
+    def mine(self, values: Tensor) -> Tensor:
+        """Values of this replica's images, from those of all."""
+        return values[self.before : self.before + self.own]
