@@ -1,0 +1,177 @@
+"""Scripts that start workers, with programs that stand for ssh, SLURM and the training."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "scripts"
+# Notes its words and what it was told of its place; then ends as $FAKE says.
+WORKER = """#!/usr/bin/env bash
+place="$SLURM_PROCID-${LOCAL_RANK:-none}"
+echo "worker $place $*"
+case ${FAKE:-} in
+  lose_once) [ -e "$HERE/lost" ] || { touch "$HERE/lost"; exit 75; } ;;
+  lose) exit 75 ;;
+  fail) exit 2 ;;
+  wait)
+    trap 'exit 76' TERM
+    touch "$HERE/waits-$$"
+    while :; do sleep 0.1; done ;;
+esac
+"""
+PROGRAMS = {
+    "ssh": '#!/usr/bin/env bash\n[ "$1" = -o ] && shift 2\necho "$1" >>"$HERE/hosts"\nshift\n'
+    'exec bash -c "$*"\n',
+    "srun": "#!/usr/bin/env bash\nshift\nworst=0\n"
+    'for rank in 0 1; do SLURM_PROCID=$rank SLURM_LOCALID=$rank "$@" & pids+=($!); done\n'
+    'for pid in "${pids[@]}"; do wait "$pid" || { c=$?; [ $c -gt $worst ] && worst=$c; }; done\n'
+    "exit $worst\n",
+    "scontrol": '#!/usr/bin/env bash\necho "$*" >>"$HERE/scontrol"\n',
+    "nvidia-smi": '#!/usr/bin/env bash\nfor i in $(seq "${GPUS:-0}"); do echo "GPU $i"; done\n',
+    "worker": WORKER,
+}
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a script with the programs in front of the PATH."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name, text in PROGRAMS.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+
+    def run(script, *words, **variables):
+        environment = {
+            **os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "HERE": str(tmp_path),
+            "PYTHON": str(folder / "worker"), **variables,
+        }  # fmt: skip
+        return subprocess.Popen(
+            ["bash", str(SCRIPTS / script), *words], env=environment, cwd=tmp_path, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return run
+
+
+def ended(process):
+    """Exit code, standard output and error."""
+    out, errors = process.communicate(timeout=60)
+    return process.returncode, out, errors
+
+
+@pytest.mark.parametrize("script", sorted(p.name for p in SCRIPTS.glob("*.sh")))
+def test_scripts_are_whole(script):
+    subprocess.run(["bash", "-n", SCRIPTS / script], check=True)
+    assert os.access(SCRIPTS / script, os.X_OK)
+
+
+def test_several_gpus_are_launched_one_is_trained_on(start):
+    assert ended(start("train_multi_gpu.sh", "epochs=3", GPUS="4"))[:2] == (
+        0, "worker -none -m tlcli.cli launch 4 restarts=3 -- train epochs=3\n",
+    )  # fmt: skip
+    code, out, errors = ended(start("train_multi_gpu.sh", "epochs=3", GPUS="1"))
+    assert (code, out) == (0, "worker -none -m tlcli.cli train epochs=3\n")
+    assert "one process trains" in errors
+
+
+def test_each_host_gets_a_worker_and_words_arrive_as_they_are(start, tmp_path):
+    words = ["run_dir=a b", "data.path=it's $HOME"]
+    code, out, errors = ended(start("train_multi_node.sh", "me@one,two,two", *words, PORT="4000"))
+    assert code == 0, errors
+    lines = sorted(out.splitlines())
+    address = "hardware.workers=[one:4000,two:4001,two:4002]"
+    for rank, (line, local) in enumerate(zip(lines, ["none", "0", "1"], strict=True)):
+        assert line == (
+            f"[{rank}] worker -{local} -m tlcli.cli train run_dir=a b data.path=it's $HOME "
+            f"hardware=multi_worker {address} hardware.rank={rank}"
+        )
+    assert set((tmp_path / "hosts").read_text().split()) == {"me@one", "two"}
+
+
+def test_after_a_loss_all_hosts_start_again(start):
+    process = start("train_multi_node.sh", "one,two", "run_dir=r", FAKE="lose_once")
+    code, out, errors = ended(process)
+    assert code == 0
+    assert "starting all again, 2 of such left" in errors
+    assert out.count("hardware.rank=1") == 2
+
+
+@pytest.mark.parametrize(("fake", "code", "starts"), [("lose", 75, 2), ("fail", 2, 1)])
+def test_losses_have_a_limit_and_mistakes_are_not_tried_again(start, fake, code, starts):
+    process = start("train_multi_node.sh", "one,two", "run_dir=r", FAKE=fake, RESTARTS="1")
+    found, out, _ = ended(process)
+    assert found == code
+    assert out.count("hardware.rank=0") == starts
+
+
+def test_a_signal_reaches_the_workers_on_all_hosts(start, tmp_path):
+    process = start("train_multi_node.sh", "one,two", "run_dir=r", FAKE="wait")
+    while len(list(tmp_path.glob("waits-*"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 76
+
+
+@pytest.mark.parametrize("words", [["one,two"], ["run_dir=r", "epochs=3"], ["one,two", "epochs=3"]])
+def test_without_hosts_or_run_dir_the_use_is_shown(start, words):
+    code, _, errors = ended(start("train_multi_node.sh", *words))
+    assert code == 2
+    assert "Use: scripts/train_multi_node.sh node1,node2" in errors
+
+
+def slurm(start, *words, **variables):
+    return ended(
+        start("train_slurm.sh", *words, SLURM_JOB_ID="77", SLURM_SUBMIT_DIR=str(ROOT), **variables)
+    )
+
+
+def test_each_slurm_task_trains_in_the_folder_of_the_job(start, tmp_path):
+    code, out, _ = slurm(start, "epochs=3")
+    assert code == 0
+    end = "-m tlcli.cli train epochs=3 run_dir=runs/slurm/77 hardware=multi_worker"
+    assert sorted(out.splitlines()) == [f"worker {n}-none {end}" for n in range(2)]
+    assert not (tmp_path / "scontrol").exists()
+
+
+@pytest.mark.parametrize(("fake", "count", "again"), [("lose", "0", True), ("lose", "10", False),
+                                                      ("fail", "0", False)])  # fmt: skip
+def test_a_slurm_job_is_queued_again_after_a_loss(start, tmp_path, fake, count, again):
+    code, out, _ = slurm(start, "run_dir=r", FAKE=fake, SLURM_RESTART_COUNT=count)
+    assert code == (75 if fake == "lose" else 2)
+    assert "runs/slurm" not in out
+    asked = tmp_path / "scontrol"
+    assert (asked.read_text() if asked.exists() else "") == ("requeue 77\n" if again else "")
+
+
+FEW = ("data.images_per_class=9", "batch_size=10", "epochs=1", "finetune=full", "run_dir=run",
+       "hardware.threads=1")  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["train_multi_node.sh", "train_slurm.sh"])
+def test_scripts_train(start, tmp_path, script):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncd "$HERE" && PYTHONPATH={ROOT} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    variables = {"PYTHON": str(python), "PORT": str(20000 + os.getpid() % 20000)}
+    words = [*FEW, f"run_dir={tmp_path / 'run'}"]
+    if script == "train_slurm.sh":
+        variables |= {
+            "SLURM_JOB_ID": str(os.getpid()), "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_NTASKS": "2",
+            "SLURM_JOB_NODELIST": "localhost", "SLURM_TASKS_PER_NODE": "2",
+        }  # fmt: skip
+    else:
+        words.insert(0, "localhost,127.0.0.1")
+    process = start(script, *words, **variables)
+    _, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors
+    assert (tmp_path / "run" / "metrics.json").is_file()
+    assert (tmp_path / "run" / "worker_1.log").is_file()
