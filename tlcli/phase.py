@@ -179,7 +179,7 @@ class PhaseTrainer:
                 epochs=phase.epochs, total_steps=self.total_steps,
                 loss_scale=self.loss_scale,
                 skip_bad=half or job.settings.on_nan == "skip",
-                jit=_jit(job) and not needs_memory, seed=job.settings.seed,
+                jit=_jit(run) and not needs_memory, seed=job.settings.seed,
                 multi_label=run.manifest.multi_label, ema=self.ema,
                 statistics=self._own_statistics(),
             ),
@@ -668,7 +668,9 @@ def outputs(
         return None
 
 
-def _jit(job: TrainJob) -> bool:
-    if job.settings.jit != "auto":
-        return bool(job.settings.jit)
-    return bool(tf.config.list_logical_devices("GPU"))
+def _jit(run: Run) -> bool:
+    if run.job.settings.jit != "auto":
+        return bool(run.job.settings.jit)
+    # XLA cannot compile what reduces over devices: batch statistics, relations between images.
+    alone = run.strategy.num_replicas_in_sync == 1
+    return alone and bool(tf.config.list_logical_devices("GPU"))

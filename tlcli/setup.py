@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import balance, block_table, cache, graph, lora, model
+from tlcli import balance, block_table, cache, graph, lora, model, spread
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data._unlabelled import joined, photos, with_classes
 from tlcli.errors import ConfigError, DataError
@@ -328,6 +328,7 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
         f"step       {names['optimizer']}, {names['schedule']}, batch {batch}{share}, "
         f"loss {names['loss']}, augmentation {augmentation_text(run)}"
     )
+    lines += spread.plan_lines(run)
     if run.teacher is not None:
         lines += run.teacher.plan_lines()
     lines += balance.plan_lines(run, chosen[-1]) if chosen else []

@@ -6,13 +6,14 @@ import json
 import numpy as np
 import pytest
 
-# 90 images of which 67 are trained with: neither they nor the batches divide by two or three.
+# 45 images are trained with: neither they nor their batches divide by two.
 FEW = ("data.images_per_class=9", "epochs=2", "finetune=full", "backbone.batch_norm=train",
        "calibrate=false")  # fmt: skip
 JOBS = {
     "sgd": (*FEW, "batch_size=10", "optimizer=sgd", "optimizer.clip_norm=0.5",
             "accumulation_steps=2"),
-    "adamw": (*FEW, "batch_size=13", "optimizer=adamw", "optimizer.clip_norm=0.5",
+    "adamw": (*FEW, "batch_size=13", "head=mlp", "head.dropout=0.3",
+              "optimizer=adamw", "optimizer.clip_norm=0.5",
               "augmentation=light", "augmentation.mixup=0.4"),
     "both": (*FEW, "batch_size=15", "optimizer=adamw", "accumulation_steps=2", "cache=off",
              "augmentation=light", "augmentation.mixup=0.4", "optimizer.ema=0.9"),
@@ -41,11 +42,11 @@ def test_weights_and_metrics_are_those_of_one_device(
     for job, folder in alone.items():
         ours, theirs = read_weights(folder), read_weights(spread[job])
         assert list(ours) == list(theirs)
+        first, second = (np.concatenate([a.ravel() for a in w.values()]) for w in (ours, theirs))
+        assert np.linalg.norm(second - first) <= 1e-5 * np.linalg.norm(first), job
         for name, array in ours.items():
-            scale = np.abs(array).max()
-            np.testing.assert_allclose(
-                theirs[name], array, rtol=0, atol=1e-5 * scale, err_msg=f"{job} {name}"
-            )
+            # Adam makes whole steps of gradients that are all but 0, rounding included.
+            np.testing.assert_allclose(theirs[name], array, atol=1e-4, err_msg=f"{job} {name}")
         (first, rows), (second, others) = figures(folder), figures(spread[job])
         for split, values in first.items():
             assert second[split] == pytest.approx(values, rel=1e-6, abs=1e-6), job
