@@ -83,6 +83,11 @@ class Order:
         """Places in the batch of a replica's images, in order, int64 (local,)."""
         return np.concatenate([np.asarray(share, np.int64) for share in self.shares(replica)])
 
+    @property
+    def local_size(self) -> int:
+        """Images of the replica that has most."""
+        return max(len(self.places(replica)) for replica in range(self.replicas))
+
     def _cut(self, places: range, parts: int) -> list[range]:
         """Parts as equal as groups that stay together let them be."""
         groups = -(-len(places) // self.together)

@@ -321,8 +321,7 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
     if len(chosen) > 6:
         lines.append(f"           … {len(chosen) - 6} more phases")
     batch, replicas = int(settings.batch_size), run.strategy.num_replicas_in_sync
-    order = make_order(run, run.manifest.rows(TRAIN), 0)
-    local = max(len(order.places(replica)) for replica in range(replicas))
+    local = make_order(run, run.manifest.rows(TRAIN), 0).local_size
     share = f" (up to {local} on each of {replicas} devices)" if replicas > 1 else ""
     lines.append(
         f"step       {names['optimizer']}, {names['schedule']}, batch {batch}{share}, "
