@@ -18,16 +18,10 @@ LAYERS = (
     {*GROUPS, "weights", "table_file", "recipe", "fold", "fused_batch_norm", "image_dropout"},
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state"},
-<<<<<<< HEAD
-    {"phase", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
+    {"phase", "spread", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
     {"setup", "teach", "peers", "listing", "predict", "preview", "prepare",
      "batch_size"},
     {"result", "generations", "auto"},
-=======
-    {"phase", "spread", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
-    {"setup", "teach", "peers", "listing", "predict", "preview"},
-    {"result"},
->>>>>>> fb61f65 (Say what depends on the devices; test losses, methods and strategies on two)
     {"trainer"},
     {"train", "verify", "bench", "find_lr"},
     {"compare"},

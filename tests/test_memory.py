@@ -20,10 +20,10 @@ class Short:
     def __init__(self, steps, last):
         self.steps, self.last = steps, last
 
-    def __call__(self, rows, views, weights, first):
+    def __call__(self, rows, views, first):
         if first >= self.last:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return self.steps(rows, views, weights, first)
+        return self.steps(rows, views, first)
 
 
 @pytest.fixture(scope="module")
