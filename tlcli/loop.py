@@ -330,9 +330,9 @@ class Loop:
 
 
 def replica_number() -> int:
-    """Which replica this is; each is traced on its own, so shapes may differ."""
+    """Which replica this is, the first where none runs; each is traced on its own."""
     context = tf.distribute.get_replica_context()
-    return int(tf.get_static_value(context.replica_id_in_sync_group))
+    return 0 if context is None else int(tf.get_static_value(context.replica_id_in_sync_group))
 
 
 def _sized(tensor: Any, size: int) -> Any:

@@ -23,8 +23,12 @@ class Share:
         Gradients come back to the replica whose values they are of.
         """
         padding = [[self.before, self.after], *[[0, 0]] * (len(values.shape) - 1)]
+        padded = tf.pad(values, padding)
         context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.pad(values, padding))
+        # A step that is only traced, to learn its size, runs on no replica.
+        if context is None:
+            return padded
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, padded)
 
     def mine(self, values: Tensor) -> Tensor:
         """Values of this replica's images, from those of all."""
