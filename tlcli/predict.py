@@ -109,7 +109,9 @@ def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
     resize = Resize(settings.image_size or backbone.default_image_size, "crop", 0.875, True)
     inputs = keras.Input((resize.size, resize.size, 3), dtype="uint8")
     pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
-    body = backbone.build_classifier(pixels)
+    # Built on an input of its own: Keras follows other tensors back to theirs.
+    own = keras.Input((resize.size, resize.size, 3), dtype="float32", name="body_images")
+    body = backbone.build_classifier(own)
     model = keras.Model(inputs, graph.rerun(body, pixels))
     backbone.load_classifier(model)
     return Namer(model, imagenet.class_names(), resize)

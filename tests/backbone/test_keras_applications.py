@@ -244,3 +244,13 @@ def test_efficientnet_stands_in_a_student():
     pooled = np.asarray(body(images)).mean((1, 2))
     embedding = student.extended(images.astype("uint8"))[1]
     np.testing.assert_allclose(embedding, pooled, rtol=1e-4, atol=1e-6)
+
+
+def test_efficientnet_names_pictures_with_its_own_head():
+    from types import SimpleNamespace
+
+    from tlcli import predict
+
+    values = {**options.defaults("backbone", "efficientnet_b0"), "weights": "none"}
+    namer = predict.own_head(values, SimpleNamespace(image_size=32))
+    assert namer.model.output.shape == (None, 1000)

@@ -56,7 +56,9 @@ class Teacher(Computed):
         pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(images)
         from tlcli import graph
 
-        classifier = option.build_classifier(pixels)
+        # Built on an input of its own: Keras follows other tensors back to theirs.
+        own = keras.Input((side, side, 3), dtype="float32", name="body_images")
+        classifier = option.build_classifier(own)
         model = keras.Model(images, graph.rerun(classifier, pixels), name="classifier")
         report = option.load_classifier(model)
         reference = {
