@@ -34,7 +34,7 @@ def test_the_error_before_and_after_by_hand(sure):
     manifest = evaluate.data_of(found, None)
     views = evaluate.Views(manifest, found.resize, None, 0, 1)
     rows = evaluate.rows_of(manifest, "validation")
-    _, logits, labels = evaluate.score(found.model, views, rows, keep=True)
+    _, logits, labels = evaluate.score(evaluate.classifier(found.model), views, rows, keep=True)
     for divisor, name in ((1.0, "before"), (found.temperature, "after")):
         probabilities = metrics.softmax(np.float64(logits) / divisor)
         sure_of, right = probabilities.max(-1), probabilities.argmax(-1) == labels

@@ -207,7 +207,9 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir, re
     for split in ("validation", "test"):
         rows = evaluate.rows_of(manifest, split)
         divisor = found.temperature if split == "test" else 1.0
-        scores, _, _ = evaluate.score(found.model, views, rows, temperature=divisor)
+        scores, _, _ = evaluate.score(
+            evaluate.classifier(found.model), views, rows, temperature=divisor
+        )
         stored = json.loads((run_dir / "metrics.json").read_text())[split]
         for name, value in scores.result().items():
             assert value == pytest.approx(stored[name], abs=1e-6), name

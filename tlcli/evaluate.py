@@ -28,8 +28,8 @@ def run(config: Mapping[str, Any]) -> int:
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
     scores, _, _ = score(
-        found.model, views, rows, settings.batch_size, temperature=found.temperature,
-        thresholds=found.thresholds, kind=settings.tta,
+        classifier(found.model, settings.tta), views, rows, settings.batch_size,
+        temperature=found.temperature, thresholds=found.thresholds,
     )  # fmt: skip
     figures = scores.result()
     content = json.dumps(figures, indent=2) + "\n"
@@ -126,7 +126,10 @@ def classifier(model: Any, kind: tta.Kind = "none") -> Any:
     """
     inference = fold.folded(model) or model
 
-    @tf.function(reduce_retracing=True)
+    shape = tuple(model.inputs[0].shape)
+
+    # One trace serves batches of every size.
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)])
     def logits(images: Any) -> Any:
         return tf.cast(inference(images, training=False), tf.float32)
 
@@ -138,19 +141,18 @@ def classifier(model: Any, kind: tta.Kind = "none") -> Any:
 
 
 def score(  # noqa: PLR0913
-    model: Any, views: Views, rows: Any, batch_size: int = 128, temperature: float = 1.0,
-    thresholds: Any = 0.5, kind: tta.Kind = "none", keep: bool = False,
+    call: Any, views: Views, rows: Any, batch_size: int = 128, temperature: float = 1.0,
+    thresholds: Any = 0.5, keep: bool = False,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Score a model on some rows, each image once.
 
     Args:
-        model: uint8 images to logits.
+        call: What `classifier` gave; uint8 images to logits.
         views: Evaluation views.
         rows: Manifest rows.
         batch_size: Images at a time; it does not change the figures' meaning.
         temperature: Divisor of the logits.
         thresholds: Of a multi-label model.
-        kind: Test-time augmentation.
         keep: Whether logits and labels are returned too.
 
     Returns:
@@ -159,7 +161,6 @@ def score(  # noqa: PLR0913
     from tlcli.phase import new_scores
 
     manifest = views.manifest
-    call = classifier(model, kind)
     scores, kept, start = new_scores(manifest, thresholds), [], 0
     labels = manifest.labels[rows]
     for images in views.batches(rows, np.zeros(len(rows)), batch_size):

@@ -24,7 +24,7 @@ from tlcli import (
     teach,
 )
 from tlcli.data import TEST, VALIDATION
-from tlcli.evaluate import score
+from tlcli.evaluate import classifier, score
 
 
 def write(trainer: Any, seconds: float) -> dict[str, Any]:
@@ -61,15 +61,15 @@ def measured(run: Any, model: Any) -> tuple[dict[str, Any], dict[str, Any], Any]
     validation, test = (manifest.labelled(split) for split in (VALIDATION, TEST))
     found: dict[str, Any] = {}
     facts: dict[str, Any] = {}
-    scores = None
+    scores, call = None, classifier(model)
     if len(validation):
-        kept, logits, labels = score(model, run.plain_views, validation, keep=True)
+        kept, logits, labels = score(call, run.plain_views, validation, keep=True)
         found["validation"] = kept.result()
         if run.job.settings.calibrate:
             facts = calibration(logits, labels, manifest.multi_label)
     if len(test):
         scores, _, _ = score(
-            model, run.plain_views, test, temperature=facts.get("temperature", 1.0),
+            call, run.plain_views, test, temperature=facts.get("temperature", 1.0),
             thresholds=facts.get("thresholds", 0.5),
         )  # fmt: skip
         found["test"] = scores.result()
@@ -220,7 +220,7 @@ def choose_mixing(trainer: Any) -> float | None:
     best: tuple[float, float] | None = None
     for factor in sorted(factors, reverse=True):
         _mix(variables, start, end, factor)
-        figure = score(run.student.model, run.plain_views, rows)[0].result()[monitor]
+        figure = score(classifier(run.student.model), run.plain_views, rows)[0].result()[monitor]
         if best is None or metrics.better(monitor, figure, best[0]):
             best = (figure, factor)
     assert best is not None
