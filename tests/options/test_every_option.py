@@ -38,8 +38,9 @@ def test_every_option_trains_two_steps(lab, bare, group, name):
             variable.assign(value)
         run = lab.with_options(run, **{group: name})
         setup.check_data(run.job, run.manifest)
-    # Schedules and losses are values and a few operations; the others run as in a training.
-    with lab.eagerly() if group in ("schedule", "loss") else contextlib.nullcontext():
+    # Their own tests compile optimizers, schedules and losses; the others run as in a training.
+    plain = group in ("optimizer", "schedule", "loss")
+    with lab.eagerly() if plain else contextlib.nullcontext():
         trainer, _ = lab.steps(run)
     mixes = run.job.augmentation.mix is not None
     assert trainer.source == ("streamed" if mixes or run.train_views.finite is None else "cached")

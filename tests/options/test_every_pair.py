@@ -81,6 +81,7 @@ def with_factors(lab):
     return lab.prepared(finetune="lora")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", NAMES["finetune"])
 def test_each_strategy_moves_what_it_trains_with_each_optimizer(lab, fresh, request, strategy):
     own = request.getfixturevalue("with_factors") if strategy == "lora" else fresh

@@ -121,7 +121,7 @@ def teachers(lab, digits_run, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if n == "pretrained" else [])
+    [pytest.param(n, marks=[] if n in ("run", "file") else [pytest.mark.slow])
      for n in FILES["teacher"] if n != "none"],
 )  # fmt: skip
 def test_every_teacher_teaches_two_steps(lab, teachers, name):
