@@ -223,7 +223,7 @@ class Frozen:
         run = None
         if inference is not None:
             run = tf.function(lambda images: inference(images, training=False),
-                              reduce_retracing=True)  # fmt: skip
+                              reduce_retracing=True, autograph=False)  # fmt: skip
         rows = np.asarray(rows, np.int64)
         kinds: list[Any] = []
         if self.half:

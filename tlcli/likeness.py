@@ -115,7 +115,7 @@ def latency(model: Any) -> float:
         model: uint8 (batch, side, side, 3) to logits.
     """
     images = tf.zeros((1, *model.inputs[0].shape[1:]), tf.uint8)
-    call = tf.function(lambda shown: model(shown, training=False))
+    call = tf.function(lambda shown: model(shown, training=False), autograph=False)
     taken: list[float] = []
     with tf.device("/CPU:0"):
         for _ in range(3):

@@ -45,7 +45,10 @@ class Views:
         self._least = augmentation.short_side(resize.size) if augmented else resize.short_side
         self._uids = sample_uids(manifest.ids) if self.augmentation is not None else None
         # A training makes a dozen datasets; tracing the same decoding for each takes seconds.
-        self._traced = tf.function(self.image, input_signature=[tf.TensorSpec((), tf.int64)] * 2)
+        self._traced = tf.function(
+            self.image, input_signature=[tf.TensorSpec((), tf.int64)] * 2,
+            autograph=False,  # to look through our source for control flow takes seconds
+        )  # fmt: skip
 
     @property
     def finite(self) -> int | None:

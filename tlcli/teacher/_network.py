@@ -79,7 +79,9 @@ class NetworkTeacher:
         }
         self.head = _head(network) if "teacher_head" in target.needs else None
         self.classifier = classifier
-        self.call = tf.function(lambda images: tf.nest.flatten(self.model(images, training=False)))
+        self.call = tf.function(
+            lambda images: tf.nest.flatten(self.model(images, training=False)), autograph=False
+        )
         identity = "" if option is None else cache.weights_hash(self.model.variables)
         if target.layers is not None:
             identity += " " + ", ".join(self.taps)
