@@ -49,6 +49,7 @@ MISTAKES = [
     (["launch", "0", "--", "train"], 2, "tl launch: launch: got '0 train'."),
     (["launch", "2", "--", "eval"], 2, "tl launch: launch: got '2 eval'."),
     (["launch", "2", "restarts=-1", "--", "train"], 2, "tl launch: restarts: got -1. Give 0"),
+    (["launch", "2", "--", "train", "hardware.timeout=0"], 2, "tl launch: hardware.timeout: got 0"),
     (["launch", "2", "--", "train", "epochs=-1"], 2, "tl launch: epochs: got -1.0. Give a number"),
     (["train", "-m", "epochs=1,-1"], 2, "epochs: got -1.0 (in the job"),
     (["train", "config=mine.yaml"], 2, "config: there is no file mine.yaml"),

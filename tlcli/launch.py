@@ -30,7 +30,8 @@ def run(config: Mapping[str, Any]) -> int:
     """
     given = options.build_dataclass(settings.Launch, config, "")
     words = given.command
-    cli.check("train", compose.plain(compose.read("train", list(words[1:]))))
+    together = [*words[1:], "hardware=multi_worker"]
+    cli.check("train", compose.plain(compose.read("train", together)))
     typed = {word.partition("=")[0] for word in words}
     if not typed & {"run_dir", "resume"}:
         # A training that goes on must find its folder again.
