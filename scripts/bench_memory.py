@@ -89,17 +89,42 @@ def predict(images: Path, run: Path, count: int, words: list[str]) -> None:
         print(f"the last is the peak; {number / seconds:.0f} images a second")
 
 
+def train(images: Path, folder: Path, words: list[str]) -> None:
+    """Pack the images, train on the shards for some steps and print a table."""
+    cache, shards = f"cache_dir={folder / 'cache'}", folder / "shards"
+    few = ("data.validation_fraction=0.005", "data.test_fraction=0")
+    started = time.monotonic()
+    packing = tl("prepare", f"data.path={images}", f"output={shards}", cache, *few)
+    subprocess.run(packing, check=True, capture_output=True)
+    print(f"prepared in {time.monotonic() - started:.0f} s")
+    command = tl("train", "data=tfrecord", f"data.path={shards}", f"run_dir={folder / 'trained'}",
+                 "image_size=32", "finetune=full", "augmentation=light", "calibrate=false",
+                 "save_every=off", cache, *words)  # fmt: skip
+    started, peak = time.monotonic(), 0.0
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        print("seconds   MiB  line")
+        for line in process.stderr:
+            peak = max(peak, resident(process, "VmHWM"))
+            now = time.monotonic() - started
+            print(f"{now:7.1f} {resident(process):5.0f}  {line.rstrip()[:80]}", flush=True)
+    print(f"peak {peak:.0f} MiB")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["predict"])
+    parser.add_argument("what", choices=["predict", "train"])
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("words", nargs="*", help="further keys of the command")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench_memory_") as name:
         folder = Path(name)
         images = make_images(folder / "images", given.images)
-        predict(images, small_run(folder), given.images, given.words)
+        if given.what == "train":
+            train(images, folder, given.words)
+        else:
+            predict(images, small_run(folder), given.images, given.words)
 
 
 if __name__ == "__main__":

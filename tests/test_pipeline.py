@@ -1,9 +1,10 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tlcli.pipeline import Views, label_table, sample_uids, worker_count
+from tlcli.pipeline import Views, label_lookup, label_table, sample_uids, worker_count
 
 
 def test_uids_depend_on_the_id_alone():
@@ -62,6 +63,16 @@ def test_label_tables_are_one_hot(views):
     table = label_table(views.manifest, rows)
     np.testing.assert_array_equal(table.argmax(1), views.manifest.labels[rows])
     assert (table.sum(1) == 1).all()
+
+
+@pytest.mark.parametrize("labels", [[0, 2, -1, 1], [[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]]])
+def test_looked_up_labels_are_the_rows_of_the_table(views, labels):
+    labels = np.array(labels, np.int32 if np.ndim(labels) == 1 else np.uint8)
+    manifest = replace(views.manifest, labels=labels, class_names=("a", "b", "c"))
+    rows = np.array([[3, 0], [2, 1]])
+    found = label_lookup(labels, 3)(rows)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, label_table(manifest, np.arange(4))[rows])
 
 
 def test_workers():

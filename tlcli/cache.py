@@ -121,6 +121,16 @@ class Tables:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self._known: tuple[Any, str, str] = (None, "", "")
+
+    def _identity(self, model: Any, side: int) -> str:
+        """Identity of a model; that of the last one is not computed twice."""
+        last, weights, identity = self._known
+        now = f"{weights_hash(model.variables)}{side}"
+        if last is not model or weights != now:
+            identity = model_identity(model, side)
+            self._known = (model, now, identity)
+        return identity
 
     def outputs(  # noqa: PLR0913
         self, model: Any, views: Views, rows: Any, count: int, batch: int,
@@ -146,7 +156,8 @@ class Tables:
         made = Frozen(model, views, batch, half)
         if self.folder is None:
             return in_memory(made.parts(rows, count), len(rows) * count)
-        place = self.folder / table_key(model, views, rows, count, half)
+        identity = "" if model is None else self._identity(model, views.resize.size)
+        place = self.folder / table_key(model, views, rows, count, half, identity)
         if (found := self._read(place, mapped)) is not None:
             log.info("cache: outputs of frozen layers found in %s", place)
             return found
@@ -263,22 +274,28 @@ def compute(model: Any, views: Views, rows: Any, count: int, batch: int) -> list
     return in_memory(Frozen(model, views, batch).parts(rows, count), len(rows) * count)
 
 
-def table_key(model: Any, views: Views, rows: Any, count: int, half: bool = False) -> str:
-    """Hash of everything a table depends on."""
+def table_key(
+    model: Any, views: Views, rows: Any, count: int, half: bool = False, identity: str = "",
+) -> str:  # fmt: skip
+    """Hash of everything a table depends on; the model's identity is computed unless given."""
     digest = hashlib.sha256()
     augmentation = views.augmentation
     facts = [views.manifest.fingerprint, views.resize.as_dict(), count, repr(augmentation)]
-    facts += [views.seed if augmentation is not None else 0, "tl-table-2", PIXELS, half]
+    facts += [views.seed if augmentation is not None else 0, "tl-table-3", PIXELS, half]
     digest.update(json.dumps(facts, default=str).encode())
     digest.update(np.ascontiguousarray(rows, np.int64).tobytes())
     if model is not None:
-        digest.update(weights_hash(model.variables).encode())
-        # What the graph does with them shows in its answer to a fixed picture.
-        side = views.resize.size
-        probe = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
-        for output in tf.nest.flatten(model(probe, training=False)):
-            digest.update(output.numpy().tobytes())
+        digest.update((identity or model_identity(model, views.resize.size)).encode())
     return digest.hexdigest()[:32]
+
+
+def model_identity(model: Any, side: int) -> str:
+    """Hash of a model's weights and of its answer to a fixed picture, which its graph decides."""
+    digest = hashlib.sha256(weights_hash(model.variables).encode())
+    probe = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
+    for output in tf.nest.flatten(model(probe, training=False)):
+        digest.update(output.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def weights_hash(variables: Sequence[Any]) -> str:

@@ -16,6 +16,7 @@ from tlcli.augmentation._seeds import batch_seed
 from tlcli.distillation import Batch, Outputs
 from tlcli.distillation._share import Share
 from tlcli.order import Order
+from tlcli.pipeline import label_lookup
 
 
 @dataclass
@@ -260,12 +261,12 @@ class Loop:
 
         Args:
             tables: Cut tensors, arrays (views * samples, ...).
-            labels: float32 (samples, classes).
+            labels: Class indices (samples,) or a table (samples, classes), see label_lookup.
             samples: Rows of one view.
             extra: Further tables by name for the teacher, (views * samples, ...).
         """
         held = [tf.constant(t) for t in tables]
-        held_labels = tf.constant(labels)
+        label_of = label_lookup(labels, int(self.parts.suffix.outputs[0].shape[-1]))
         held_extra = {name: tf.constant(t) for name, t in (extra or {}).items()}
 
         def one(rows: Any, views: Any, step: Any) -> Any:
@@ -274,7 +275,7 @@ class Loop:
             places = rows + views * samples
             batch = {
                 "inputs": self._inputs([tf.gather(t, places) for t in held]),
-                "labels": tf.gather(held_labels, rows),
+                "labels": label_of(rows),
                 "rows": rows, "views": views, "step": step,
                 **{name: tf.gather(t, places) for name, t in held_extra.items()},
             }  # fmt: skip

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tlcli import cache, cluster, fold, fused_batch_norm, graph, image_dropout, memory, metrics
 from tlcli.data import TRAIN, VALIDATION, Manifest
+from tlcli.data._manifest import class_counts
 from tlcli.errors import TlError
 from tlcli.finetune import Phase
 from tlcli.loop import Loop, Parts, make_variable, set_trainable
@@ -21,7 +22,7 @@ from tlcli.loss._base import Partly
 from tlcli.model import Student, is_batch_norm, is_head
 from tlcli.optimizer._rates import TableSchedule, evaluation_weights, with_rates
 from tlcli.order import Order
-from tlcli.pipeline import Views, label_table, table_stream
+from tlcli.pipeline import Views, label_lookup, table_stream
 from tlcli.settings import Train, TrainJob
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class PhaseTrainer:
         self.run, self.phase, self.index = run, phase, index
         job, manifest = run.job, run.manifest
         self.rows = manifest.rows(TRAIN)
-        self.labels = label_table(manifest, self.rows)
+        self.labels = manifest.labels[self.rows]
         self.order = make_order(run, self.rows, first_epoch)
         self.total_steps = self.order.total_steps(phase.epochs)
         self.steps_per_call = STEPS_PER_CALL
@@ -264,10 +265,10 @@ class PhaseTrainer:
         self.source = "streamed"
         views = self.run.train_views
 
+        label_of = label_lookup(self.labels, len(self.run.manifest.class_names))
+
         def batches(span: range, replicas: range) -> Any:
-            return table_stream(
-                arrays, extra, self.labels, self.order, views.number, span, replicas
-            )
+            return table_stream(arrays, extra, label_of, self.order, views.number, span, replicas)
 
         return self._distributed(batches)
 
@@ -638,7 +639,7 @@ def _moving_statistics(model: Any) -> list[Any]:
 def label_loss(run: Run) -> Any:
     """The loss of labels, prepared for the training images."""
     manifest, rows = run.manifest, run.manifest.rows(TRAIN)
-    counts = label_table(manifest, rows).sum(0).round().astype(np.int64)
+    counts = class_counts(manifest.labels[rows], len(manifest.class_names))
     known = manifest.labelled(TRAIN)
     if not len(known):
         return Partly(None)

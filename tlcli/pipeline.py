@@ -103,7 +103,7 @@ class Views:
 
         Args:
             rows: Manifest rows of the training split, int64 (samples,).
-            labels: float32 table (samples, classes) or class indices (samples,) with `classes`.
+            labels: Class indices (samples,) or a table (samples, classes), see label_lookup.
             order: Which images a step sees.
             span: Steps.
             replicas: The replicas fed from here; each step gives one element for each of them.
@@ -114,12 +114,13 @@ class Views:
         """
         rows = np.asarray(rows, np.int64)
         places = _places(order, replicas)
+        label_of = label_lookup(labels, len(self.manifest.class_names))
 
         def one(chosen: Any, epoch: Any) -> Any:
             row = tf.gather(tf.constant(rows), chosen)
             return {
                 "images": self._traced(row, self.number(epoch)),
-                "labels": tf.gather(tf.constant(labels), chosen),
+                "labels": label_of(chosen),
                 "rows": chosen,
                 "views": self.number(epoch),
             }
@@ -186,7 +187,7 @@ def _cut(batches: Any, order: Order, replicas: range) -> Any:
 
 
 def table_stream(  # noqa: PLR0913
-    tables: Sequence[Any], extra: Mapping[str, Any], labels: Any, order: Order,
+    tables: Sequence[Any], extra: Mapping[str, Any], label_of: Callable[[Any], Any], order: Order,
     number: Callable[[Any], Any], span: range, replicas: range,
 ) -> Any:  # fmt: skip
     """Training batches gathered from tables that are too large for memory, as one dataset.
@@ -194,7 +195,7 @@ def table_stream(  # noqa: PLR0913
     Args:
         tables: Inputs of the trained part, memory-mapped arrays (views * samples, ...).
         extra: Further tables by name.
-        labels: float32 table (samples, classes).
+        label_of: See label_lookup.
         order: Which images a step sees.
         number: Views of epochs.
         span: Steps.
@@ -212,11 +213,11 @@ def table_stream(  # noqa: PLR0913
     def batch(step: Any, chosen: tuple[Any, Any]) -> Any:
         rows, epochs = chosen
         views = tf.cast(number(epochs), tf.int64)
-        found = tf.numpy_function(gather, [rows + views * len(labels)], kinds, stateful=False)
+        found = tf.numpy_function(gather, [rows + views * order.samples], kinds, stateful=False)
         found = [tf.ensure_shape(t, (len(rows), *table.shape[1:]))
                  for t, table in zip(found, every, strict=True)]  # fmt: skip
         return {
-            "inputs": tuple(found[: len(tables)]), "labels": tf.gather(tf.constant(labels), rows),
+            "inputs": tuple(found[: len(tables)]), "labels": label_of(rows),
             "rows": rows, "views": views, "step": step,
             **dict(zip(extra, found[len(tables) :], strict=True)),
         }  # fmt: skip
@@ -232,6 +233,21 @@ def _plain(dataset: Any) -> Any:
     options.autotune.enabled = False
     options.deterministic = True
     return dataset.with_options(options)
+
+
+def label_lookup(labels: Any, classes: int) -> Callable[[Any], Any]:
+    """A function from rows (...) to labels float32 (..., classes), for graphs.
+
+    A table of a million images and a thousand classes would take 4 GB; their indices take 4 MB.
+
+    Args:
+        labels: Class indices int32 (samples,), -1 where unlabelled; or a table (samples, classes).
+        classes: Their number.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim == 1:
+        return lambda rows: tf.one_hot(tf.gather(tf.constant(labels), rows), classes)
+    return lambda rows: tf.cast(tf.gather(tf.constant(labels), rows), tf.float32)
 
 
 def label_table(manifest: Manifest, rows: Any) -> Any:

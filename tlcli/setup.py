@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from tlcli import balance, block_table, cache, graph, lora, model, spread
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data._decoded import DecodedImages
+from tlcli.data._manifest import class_counts as counts_of
 from tlcli.data._unlabelled import joined, photos, with_classes
 from tlcli.errors import ConfigError, DataError
 from tlcli.finetune import Block, Phase
@@ -46,7 +48,7 @@ def prepare(job: TrainJob) -> Run:
     folder = settings.cache_folder / "tables" if settings.cache in ("auto", "disk", True) else None
     run = Run(
         job=job, strategy=strategy, manifest=manifest, student=student,
-        train_views=Views(manifest, resize, job.augmentation, settings.seed, workers),
+        train_views=train_views(job, manifest, resize),
         plain_views=Views(manifest, resize, None, settings.seed, workers),
         tables=cache.Tables(folder), batch_norm=batch_norm(job.backbone, report),
         weights_report=report,
@@ -63,6 +65,19 @@ def without_validation(run: Run) -> Run:
     """The run with its training images alone, for trials: nothing is computed for the others."""
     splits = np.where(run.manifest.splits == TRAIN, TRAIN, NO_SPLIT).astype(np.int8)
     return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, splits=splits))
+
+
+def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
+    """Training views; where they never repeat, pictures stay decoded as far as memory allows."""
+    settings = job.settings
+    workers = worker_count(settings.workers)
+    views = Views(manifest, resize, job.augmentation, settings.seed, workers)
+    in_memory = settings.cache in ("auto", "ram", True)
+    if not in_memory or views.finite is not None or manifest.images.array is not None:
+        return views
+    room = int(settings.cache_memory * cache.free_memory())
+    kept = dataclasses.replace(manifest, images=DecodedImages(manifest.images, room))
+    return Views(kept, resize, job.augmentation, settings.seed, workers)
 
 
 def data_of(job: TrainJob) -> Manifest:
@@ -404,9 +419,8 @@ def augmentation_text(run: Run) -> str:
 
 def class_counts(manifest: Manifest) -> str:
     """Images a class in the training split, least to most."""
-    from tlcli.pipeline import label_table
-
-    counts = label_table(manifest, manifest.rows(TRAIN)).sum(0).astype(int)
+    labels = manifest.labels[manifest.rows(TRAIN)]
+    counts = counts_of(labels, len(manifest.class_names))
     if not counts.any():
         return "no training image has a label"
     if len(counts) <= 6:

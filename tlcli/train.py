@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tlcli import chain, checkpoint, cluster, console, files, generations, state
 from tlcli.errors import ConfigError, TlError
 from tlcli.recipe import value_at, written
@@ -346,18 +348,19 @@ def _write_split(manifest: Any, run_dir: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "class", "split"])
-    for row in range(len(manifest.ids)):
-        writer.writerow([manifest.ids[row], class_text(manifest, row),
-                         SPLIT_NAMES[manifest.splits[row]]])  # fmt: skip
+    splits = np.array(SPLIT_NAMES, object)[manifest.splits]
+    writer.writerows(zip(manifest.ids, class_texts(manifest), splits, strict=True))
     files.write_text(run_dir / "split.csv", text.getvalue())
 
 
-def class_text(manifest: Any, row: int) -> str:
-    """Class of a sample in words; several are separated by |."""
-    label = manifest.labels[row]
+def class_texts(manifest: Any) -> Iterable[str]:
+    """Class of each sample in words; several are separated by |."""
+    names = np.array([*manifest.class_names, ""], object)
     if manifest.multi_label:
-        return "|".join(n for n, on in zip(manifest.class_names, label, strict=True) if on)
-    return manifest.class_names[label] if label >= 0 else ""
+        return ("|".join(names[:-1][label > 0]) for label in manifest.labels)
+    return (
+        str(name) for name in names[manifest.labels]
+    )  # -1, of a sample without a label, is the last
 
 
 def finish(trainer: Trainer, seconds: float) -> dict[str, Any]:

@@ -117,9 +117,9 @@ class EncodedImages:
 
     def image(self, index: Tensor, short_side: int = 0) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB, upright; see ImageSource."""
-        kinds = np.unique(self._decoders)
-        fixed = len(kinds) == 1
-        decoder = int(kinds[0]) if fixed else tf.gather(self._decoders, index)
+        first = int(self._decoders[0])
+        fixed = (self._decoders == first).all()
+        decoder = first if fixed else tf.gather(self._decoders, index)
         image = decode(self._read(index), decoder, short_side)
         if (self._orientations != 1).any():
             image = upright(image, tf.gather(self._orientations, index))

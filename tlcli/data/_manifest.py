@@ -150,7 +150,9 @@ def leave_out(
         DataError: Some are unreadable under "fail", or all are.
     """
     skipped = [(str(samples.ids[row]), why) for row, why in sorted(problems.items())]
-    rows = np.setdiff1d(np.arange(len(samples.ids)), np.array(list(problems), np.int64))
+    readable = np.ones(len(samples.ids), bool)
+    readable[np.array(list(problems), np.int64)] = False
+    rows = np.flatnonzero(readable)
     if skipped and on_error == "fail":
         name, why = skipped[0]
         more = f" ({len(skipped)} such files)" if len(skipped) > 1 else ""
@@ -161,7 +163,7 @@ def leave_out(
             f"none of the {len(skipped)} files can be read; {skipped[0][0]}: {skipped[0][1]}",
             "Give JPEG, PNG, BMP, GIF or WebP images.",
         )
-    return samples.keep(rows), rows, skipped
+    return samples.keep(rows) if skipped else samples, rows, skipped
 
 
 def settle(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:

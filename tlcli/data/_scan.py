@@ -48,6 +48,8 @@ class Listing:
         """The files as they can be opened."""
         # os.path.join for each takes longer than all the rest of a cached restart.
         below = os.path.join(self.root, "")
+        if not any(map(str.startswith, self.names, repeat("/"))):
+            return [below + name for name in self.names]
         return [name if name.startswith("/") else below + name for name in self.names]
 
 
