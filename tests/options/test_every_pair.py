@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import balance, options, setup
+from tlcli import options, setup
 from tlcli.data import TRAIN
 from tlcli.errors import ConfigError
 from tlcli.phase import PhaseTrainer, make_order
@@ -150,53 +150,3 @@ def test_each_loss_takes_each_head_and_each_augmentation(lab, run, batches, head
             assert np.isfinite(values).all(), (augmentation, head)
             assert np.isfinite(found).all(), (augmentation, head)
             assert np.abs(found).max() > 0, (augmentation, head)
-
-
-# ---- distillation ---------------------------------------------------------------------------
-
-METHODS = [n for n in NAMES["distillation"] if n != "none"]
-
-
-def taught(lab, request, method, **changed):
-    run = request.getfixturevalue("digits_run")
-    needs = options.build("distillation", method if isinstance(method, dict) else
-                          lab.values("distillation", method)).needs_teacher  # fmt: skip
-    teacher = lab.values("teacher", "run", path=str(run)) if needs else "none"
-    return lab.prepared(
-        distillation=method, teacher=teacher, image_size=32, finetune="full", cache="off",
-        backbone="tiny", **changed,
-    )  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
-def test_each_method_goes_with_each_loss_and_augmentation(lab, request, method):
-    run = taught(lab, request, method)
-    trainer = PhaseTrainer(run, setup.phases(run)[-1], 0, 0)
-    counts = label_table(run.manifest, run.manifest.rows(TRAIN)).sum(0).astype(np.int64)
-    trained = [v for v in trainer.variables if "head" in v.path]
-    for number, augmentation in enumerate(NAMES["augmentation"]):
-        batch = dict(batch_of(lab, run, augmentation))
-        batch["inputs"] = [batch["images"]]
-        losses = [n for n in NAMES["loss"] if ("loss", n) not in REFUSED]
-        # All losses on plain images; each other augmentation with one of them in turn.
-        for name in losses if augmentation == "none" else losses[number % len(losses) :][:1]:
-            option = options.build("loss", lab.values("loss", name))
-            trainer.loop.parts.loss = option.prepared(counts, run.manifest.class_names)
-            figures, grads = trainer.loop._loss_and_gradients(batch)
-            assert np.isfinite(figures).all(), (augmentation, name)
-            assert all(np.isfinite(g).all() for g in grads), (augmentation, name)
-            assert any(np.abs(g).max() > 0 for g in grads), (augmentation, name)
-    assert trained or run.method.method.replaces_head
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("head", NAMES["head"])
-def test_each_method_goes_with_each_head(lab, request, head):
-    for method in ("kd", "fitnet", "srrl", "review_kd", "crd", "simkd", "mutual", "mean_teacher"):
-        if (head, method) == ("kernel", "mutual"):
-            refused(lambda: taught(lab, request, "mutual", head="kernel"), "head")
-            continue
-        run = taught(lab, request, method, head=head)
-        sizes = balance.term_sizes(run, setup.phases(run)[-1])
-        assert all(np.isfinite([s.loss, s.gradient]).all() for s in sizes), method
