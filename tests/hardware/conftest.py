@@ -65,7 +65,7 @@ def train_all():
                 )
             )
         try:
-            told = [process.communicate(timeout=500)[1] for process in started]
+            told = [process.communicate(timeout=1800)[1] for process in started]
         finally:
             for process in started:
                 if process.poll() is None:
