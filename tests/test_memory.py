@@ -65,7 +65,7 @@ def test_tables_without_memory_name_the_key_that_does_without(tmp_path, capsys, 
     def full(*_):
         raise np._core._exceptions._ArrayMemoryError((10**6, 10**6), np.dtype("float32"))
 
-    monkeypatch.setattr(cache, "compute", full)
+    monkeypatch.setattr(cache, "in_memory", full)
     assert cli.run(["train", f"run_dir={tmp_path / 'run'}", "cache=ram", *WORDS]) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert message == (
