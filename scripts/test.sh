@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# The test suite in its own environment; arguments go to pytest.
+# The test suite in its own environment, two files at a time; arguments go to pytest. Without any the
+# slow tests are left out: they have a second call, `scripts/test.sh -m slow`.
 extras=dev
 source "$(dirname "$0")/environment.sh"
-exec .venv/bin/python -m pytest "$@"
+if [ $# -eq 0 ]; then set -- -m "not slow"; fi
+exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
