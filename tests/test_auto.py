@@ -186,6 +186,7 @@ def test_the_choices_are_shown_with_their_reasons(tl, pictures):
     assert all(": " in line and len(line) <= 110 for line in lines)
 
 
+@pytest.mark.slow
 def test_in_a_sweep_what_was_typed_wins_too(tl, tmp_path):
     done = tl("train", "-m", "config=auto", "epochs=1,0.5", "data.images_per_class=4",
               "finetune=linear_probe", "hydra.sweep.dir=out")  # fmt: skip

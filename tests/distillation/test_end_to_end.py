@@ -12,7 +12,7 @@ from tlcli import balance, evaluate, options, predict, teach, train, trainer
 from tlcli.phase import PhaseTrainer
 
 # One of a kind runs always: logits, maps with connectors, relations, memories, peers, a new head.
-QUICK = {"dkd", "review_kd", "rkd", "crd", "mutual", "simkd"}
+QUICK = {"dkd", "review_kd", "crd", "simkd"}
 NAMES = [
     pytest.param(path.stem, marks=[] if path.stem in QUICK else [pytest.mark.slow])
     for path in sorted((options.config_root() / "distillation").glob("*.yaml"))

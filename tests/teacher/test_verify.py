@@ -28,6 +28,7 @@ def tamper(folder):
     (folder / "index.jsonl").write_text(json.dumps(line) + "\n")
 
 
+@pytest.mark.slow
 def test_stored_outputs_are_verified_and_changed_ones_found(words, fit, tl, tmp_path):
     nothing = tl("teacher", "verify", *words)
     assert nothing.returncode == 1
