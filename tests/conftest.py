@@ -147,3 +147,21 @@ def pictures(tmp_path_factory):
             shape((left, top, left + 12, top + 12), fill=(200, 220, 240))
             picture.save(root / name / f"{index}.png")
     return root
+
+
+@pytest.fixture
+def small_disk(tmp_path, request):
+    """A disk of 64 KiB or as parametrised; gives its folder and a function to remount it."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(options):
+        return subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place],
+            capture_output=True, check=False,
+        ).returncode  # fmt: skip
+
+    if os.geteuid() != 0 or mount(f"size={getattr(request, 'param', '64k')}"):
+        pytest.skip("mounting needs root")
+    yield place, lambda options: mount(f"remount,{options}")
+    subprocess.run(["umount", place], check=True)

@@ -242,24 +242,7 @@ def test_the_state_goes_when_the_run_is_finished_unless_kept(digits_run, train_d
     assert not (digits_run / "state").exists()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of its own that is nearly full; gives its folder and a function that remounts it."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(options):
-        return subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place],
-            capture_output=True, check=False,
-        ).returncode  # fmt: skip
-
-    if os.geteuid() != 0 or mount("size=2m"):
-        pytest.skip("mounting needs root")
-    yield place, lambda options: mount(f"remount,{options}")
-    subprocess.run(["umount", place], check=True)
-
-
+@pytest.mark.parametrize("small_disk", ["2m"], indirect=True)
 def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(
     config, broken_off, small_disk, train_digits, tmp_path, same_weights
 ):
@@ -275,6 +258,7 @@ def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(
     )
 
 
+@pytest.mark.parametrize("small_disk", ["2m"], indirect=True)
 def test_a_read_only_run_folder_is_told_and_left_alone(config, broken_off, small_disk):
     place, remount = small_disk
     run_dir = Path(shutil.copytree(broken_off, place / "run"))

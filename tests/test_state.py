@@ -22,24 +22,6 @@ def folder(tmp_path):
     return tmp_path / "state"
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 64 KiB of its own; gives its folder and a function that mounts it anew."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(options):
-        return subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place],
-            capture_output=True, check=False,
-        ).returncode  # fmt: skip
-
-    if os.geteuid() != 0 or mount("size=64k"):
-        pytest.skip("mounting needs root")
-    yield place, lambda options: mount(f"remount,{options}")
-    subprocess.run(["umount", place], check=True)
-
-
 def cut(folder):
     path = folder / "0000000010.npz"
     path.write_bytes(path.read_bytes()[:100])

@@ -141,7 +141,10 @@ class Member(Alone):
         errors = tf.errors
         self._watchdog.arm()
         try:
-            yield
+            try:
+                yield
+            finally:
+                self._watchdog.disarm()
         except (
             errors.UnavailableError,
             errors.DeadlineExceededError,
@@ -154,10 +157,6 @@ class Member(Alone):
             self._watchdog.arm(10.0)
             first = str(error.message).splitlines()[0][:160] if error.message else ""
             raise PeerLost(f"{self._text('is lost')} TensorFlow says: {first}") from error
-        except BaseException:
-            self._watchdog.disarm()
-            raise
-        self._watchdog.disarm()
 
     def _lost(self, seconds: float) -> str:
         return self._text(f"did not answer for {seconds:.0f} s (hardware.timeout)")

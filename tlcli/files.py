@@ -45,9 +45,8 @@ def write(path: Path, fill: Callable[[BinaryIO], None], size: int | None = None)
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
             os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        finally:
+            Path(name).unlink(missing_ok=True)  # gone already when all went well
         sync_folder(path.parent)
     except OSError as error:
         raise write_error(path, error, size) from error

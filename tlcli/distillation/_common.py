@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -83,8 +84,8 @@ def weighted_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Method:
-    """Base of the methods; a method gives `term`, and `build` when it has weights.
+class Base(ABC):
+    """What all methods share; one gives `loss`, and `state` when it has weights.
 
     Attributes:
         hard_weight: Factor of the label loss, which the loop adds.
@@ -169,17 +170,9 @@ class Method:
         """Places of the compared maps and how they are brought together; most compare none."""
         return []
 
-    def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
-        """The teacher's term before its factor, float32 (batch,) or a scalar of the batch."""
-        raise NotImplementedError
-
+    @abstractmethod
     def loss(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> Tensor:
-        """The teacher's term of each image, weighted, float32 (batch,)."""
-        student = as_float32(student)
-        teacher = teacher and constant(as_float32(teacher))
-        term = self.term(batch, student, teacher, state)
-        factor = self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
-        return factor * term + ops.zeros_like(student.logits[:, 0])
+        """What is added to the label loss of each image, weighted, float32 (batch,)."""
 
     def terms(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> dict[str, Tensor]:
         """What `loss` is the sum of, by name, each float32 (batch,)."""
@@ -193,6 +186,23 @@ class Method:
     def advance(self, batch: Batch, state: Any = None) -> list[tuple[Any, Tensor]]:
         """Variables that follow the student after its update, with their new values."""
         return []
+
+
+@dataclass(frozen=True)
+class Method(Base):
+    """A method that learns from one teacher; it gives `term`. The fields are Base's."""
+
+    @abstractmethod
+    def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
+        """The teacher's term before its factor, float32 (batch,) or a scalar of the batch."""
+
+    def loss(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> Tensor:
+        """The teacher's term of each image, weighted, float32 (batch,)."""
+        student = as_float32(student)
+        teacher = teacher and constant(as_float32(teacher))
+        term = self.term(batch, student, teacher, state)
+        factor = self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
+        return factor * term + ops.zeros_like(student.logits[:, 0])
 
 
 @dataclass(frozen=True)

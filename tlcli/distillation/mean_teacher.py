@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tlcli.distillation import Batch, Outputs, Shapes
-from tlcli.distillation._common import Method, scheduled
+from tlcli.distillation._common import Base, scheduled
 from tlcli.distillation._logits import bernoulli_divergence, soft_divergence
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 
 
 @dataclass(frozen=True)
-class Distillation(Method):
+class Distillation(Base):
     """Consistency of the student's probabilities with those of its average over steps.
 
     After each step average = decay x average + (1 - decay) x student, statistics of batch

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tlcli.distillation import Batch, Outputs, Shapes
-from tlcli.distillation._common import Method, scheduled
+from tlcli.distillation._common import Base, scheduled
 from tlcli.distillation._logits import bernoulli_divergence, soft_divergence
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 
 
 @dataclass(frozen=True)
-class Distillation(Method):
+class Distillation(Base):
     """The student and its peers learn from the labels and from each other's predictions.
 
     Every network has hard_weight x label loss + soft_weight x divergence from the others, whose

@@ -1,5 +1,6 @@
 """What the losses share: preparation from the training set, class weights, smoothing."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,7 @@ ClassWeight = Literal["balanced"] | dict[str, float] | None
 
 
 @dataclass(frozen=True)
-class Base:
+class Base(ABC):
     """A loss whose formula may use one number per class.
 
     A child gives `activation`, `multi_label`, `per_image` and, when it needs the training set,
@@ -23,9 +24,9 @@ class Base:
         """What the formula needs of each class, float64 (classes,), or None."""
         return None
 
+    @abstractmethod
     def per_image(self, labels: Tensor, logits: Tensor, per_class: Any) -> Tensor:
         """Loss of each image, float32 (batch,), from float32 inputs."""
-        raise NotImplementedError
 
     @property
     def needs_training_set(self) -> bool:

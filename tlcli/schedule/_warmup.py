@@ -1,5 +1,6 @@
 """The warm-up that every schedule begins with (Goyal et al. 2017, arXiv:1706.02677)."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from tlcli.schedule._length import Length, Span, steps_of
 
 
 @dataclass(frozen=True)
-class Warmup:
+class Warmup(ABC):
     """Fields and table of the warm-up; a schedule adds what follows.
 
     Attributes:
@@ -29,9 +30,9 @@ class Warmup:
         require(0 <= start <= 1, "schedule.warmup_start", start, remedy)
         require(start > 0 or not exponential, "schedule.warmup_start", start, remedy)
 
+    @abstractmethod
     def after_warmup(self, warmup_steps: int, span: Span) -> Any:
         """Multipliers once the warm-up is over, float64 (total_steps - warmup_steps,)."""
-        raise NotImplementedError
 
     def values(self, total_steps: int, steps_per_epoch: float, batch_size: int = 1) -> Any:
         """Multiplier of the base learning rate at each step, float64 (total_steps,).
