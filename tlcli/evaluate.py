@@ -129,7 +129,7 @@ def classifier(model: Any, kind: tta.Kind = "none") -> Any:
     shape = tuple(model.inputs[0].shape)
 
     # One trace serves batches of every size.
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
     def logits(images: Any) -> Any:
         return tf.cast(inference(images, training=False), tf.float32)
 

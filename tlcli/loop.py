@@ -5,6 +5,7 @@ is accumulated; sum over replicas; unscale, check, clip; update; move averages. 
 tables in memory (frozen computation done once) or from a stream of tf.data.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +76,7 @@ class Loop:
         self.strategy, self.parts = strategy, parts
         self.replicas = strategy.num_replicas_in_sync
         self._gradients = (
-            tf.function(self._loss_and_gradients, jit_compile=True)
+            tf.function(self._loss_and_gradients, jit_compile=True, autograph=False)
             if parts.jit
             else self._loss_and_gradients
         )
@@ -256,6 +257,23 @@ class Loop:
 
     # ---- many steps ---------------------------------------------------------------------------
 
+    def _repeated(self, step: Callable[[Any], tuple[Any, Any]], count: Any) -> Any:
+        """Figures of some steps, float32 (count, 4), inside a graph.
+
+        Args:
+            step: From the number of a step, from 0, to what each replica does and its arguments.
+            count: Of the steps, int32 scalar.
+        """
+
+        def body(index: Any, figures: Any) -> tuple[Any, Any]:
+            each = self.strategy.run(*step(index))
+            total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+            return index + 1, figures.write(index, total)
+
+        figures = tf.TensorArray(tf.float32, count, element_shape=(4,))
+        start = (tf.constant(0), figures)
+        return tf.while_loop(lambda index, _: index < count, body, start)[1].stack()
+
     def from_tables(self, tables: list[Any], labels: Any, samples: int, extra: Any = None) -> Any:
         """A function (rows, views, first step) -> float32 (steps, 4) over tables.
 
@@ -285,16 +303,15 @@ class Loop:
         one = tf.autograph.experimental.do_not_convert(one)
         table = tf.TensorSpec((None, self.parts.order.batch_size), tf.int64)
 
-        @tf.function(input_signature=[table, table, tf.TensorSpec((), tf.int64)])
+        @tf.function(
+            input_signature=[table, table, tf.TensorSpec((), tf.int64)], autograph=False
+        )
         def run(rows: Any, views: Any, first: Any) -> Any:
-            count = tf.shape(rows)[0]
-            figures = tf.TensorArray(tf.float32, count, element_shape=(4,))
-            for index in tf.range(count):
-                step = first + tf.cast(index, tf.int64)
-                each = self.strategy.run(one, (rows[index], views[index], step))
-                total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
-                figures = figures.write(index, total)
-            return figures.stack()
+            def step(index: Any) -> Any:
+                number = first + tf.cast(index, tf.int64)
+                return one, (rows[index], views[index], number)
+
+            return self._repeated(step, tf.shape(rows)[0])
 
         return run
 
@@ -318,14 +335,9 @@ class Loop:
 
         one = tf.autograph.experimental.do_not_convert(one)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def run(iterator: Any, count: Any) -> Any:
-            figures = tf.TensorArray(tf.float32, count, element_shape=(4,))
-            for index in tf.range(count):
-                each = self.strategy.run(one, (next(iterator),))
-                total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
-                figures = figures.write(index, total)
-            return figures.stack()
+            return self._repeated(lambda _: (one, (next(iterator),)), count)
 
         return run
 

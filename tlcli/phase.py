@@ -552,8 +552,8 @@ class SplitEvaluator:
         model = self.inference or self.model
         self.call = tf.function(
             lambda *inputs: model(graph.single(list(inputs)), training=False),
-            reduce_retracing=True,
-        )
+            reduce_retracing=True, autograph=False,
+        )  # fmt: skip
         self.front = self.arrays = None
         prefix = split.prefix
         if len(rows):
@@ -562,7 +562,9 @@ class SplitEvaluator:
         if self.arrays is None and prefix is not None:
             frozen: Any = fold.folded(prefix) or prefix
             self.front = tf.function(
-                lambda images: frozen(images, training=False), reduce_retracing=True
+                lambda images: frozen(images, training=False),
+                reduce_retracing=True,
+                autograph=False,
             )
 
     def __call__(self) -> Any:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,16 @@ from tlcli.augmentation._seeds import batch_seed, sample_seed
 from tlcli.data import Manifest
 from tlcli.order import Order
 from tlcli.resize import Resize
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def as_written(function: Function) -> Function:
+    """The function, which a graph is made of without looking through its source.
+
+    None of ours has Python control flow on tensors; the search for it takes seconds a training.
+    """
+    return cast("Function", tf.autograph.experimental.do_not_convert(function))
 
 
 def worker_count(given: int | str) -> int:
@@ -116,6 +126,7 @@ class Views:
         places = _places(order, replicas)
         label_of = label_lookup(labels, len(self.manifest.class_names))
 
+        @as_written
         def one(chosen: Any, epoch: Any) -> Any:
             row = tf.gather(tf.constant(rows), chosen)
             return {
@@ -125,6 +136,7 @@ class Views:
                 "views": self.number(epoch),
             }
 
+        @as_written
         def finish(step: Any, batch: Any) -> Any:
             batch = self._mixed({**batch, "step": step}, order, places[::2] // 2)
             return batch if add is None else add(batch)
@@ -162,6 +174,7 @@ def _slices(order: Order, span: range, places: Any) -> tuple[Any, Any]:
         chosen = order.slice(int(step))
         return chosen.rows[places], chosen.epochs[places]
 
+    @as_written
     def planned(step: Any) -> Any:
         found = tf.numpy_function(plan, [step], [tf.int64, tf.int64])
         return tuple(tf.ensure_shape(t, places.shape) for t in found)
@@ -177,7 +190,9 @@ def _cut(batches: Any, order: Order, replicas: range) -> Any:
     ends = np.cumsum([len(order.places(replica)) for replica in replicas])
     bounds = np.concatenate([[0], ends[:-1]]), ends
 
+    @as_written
     def parts(batch: Any) -> Any:
+        @as_written
         def part(start: Any, stop: Any) -> Any:
             return tf.nest.map_structure(lambda t: t[start:stop] if t.shape.rank else t, batch)
 
@@ -210,6 +225,7 @@ def table_stream(  # noqa: PLR0913
     def gather(places: Any) -> list[Any]:
         return [np.ascontiguousarray(table[places]) for table in every]
 
+    @as_written
     def batch(step: Any, chosen: tuple[Any, Any]) -> Any:
         rows, epochs = chosen
         views = tf.cast(number(epochs), tf.int64)
