@@ -36,14 +36,14 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
     networks = peer_weights(trainer) if mixing is None else []
     peers = write_peers(trainer, networks)
     model = plain_model(run)
-    found, facts, trainer.test_scores = measured(run, model)
+    found, facts, trainer.test_scores, logits = measured(run, model)
     metadata = {
         **described(run, model, found, facts),
         "head": run.borrowed,
         "best_epoch": trainer.progress.best_epoch,
         "mixing": mixing,
         "teacher": run.teacher.reference() if run.teacher is not None else None,
-        "fidelity": teach.fidelity(run, model, teach.measured_rows(run)) or None,
+        "fidelity": teach.fidelity(run, model, teach.measured_rows(run), logits) or None,
         "peers": peers,
         "seconds": round(seconds, 1),
     }
@@ -55,25 +55,30 @@ def write(trainer: Any, seconds: float) -> dict[str, Any]:
     return found
 
 
-def measured(run: Any, model: Any) -> tuple[dict[str, Any], dict[str, Any], Any]:
-    """Figures of a model on validation and test, what calibrates it, and its test scores."""
+def measured(run: Any, model: Any) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
+    """Figures of a model on validation and test, and what calibrates it.
+
+    Returns:
+        Both, its test scores, and its logits on the test images, or else those of validation.
+    """
     manifest = run.manifest
     validation, test = (manifest.labelled(split) for split in (VALIDATION, TEST))
     found: dict[str, Any] = {}
     facts: dict[str, Any] = {}
-    scores, call = None, classifier(model)
+    scores = logits = None
+    call = classifier(model)
     if len(validation):
         kept, logits, labels = score(call, run.plain_views, validation, keep=True)
         found["validation"] = kept.result()
         if run.job.settings.calibrate:
             facts = calibration(logits, labels, manifest.multi_label)
     if len(test):
-        scores, _, _ = score(
+        scores, logits, _ = score(
             call, run.plain_views, test, temperature=facts.get("temperature", 1.0),
-            thresholds=facts.get("thresholds", 0.5),
+            thresholds=facts.get("thresholds", 0.5), keep=True,
         )  # fmt: skip
         found["test"] = scores.result()
-    return found, facts, scores
+    return found, facts, scores, logits
 
 
 def described(
@@ -170,7 +175,7 @@ def _write_network(trainer: Any, network: Learnt) -> None:
     keras.config.set_dtype_policy(policy)
     for variable, value in zip(model.variables, network.weights, strict=True):
         variable.assign(value)
-    found, facts, _ = measured(run, model)
+    found, facts, _, _ = measured(run, model)
     folder = trainer.run_dir / "peers" / network.name
     folder.mkdir(parents=True, exist_ok=True)
     metadata = described(run, model, found, facts)

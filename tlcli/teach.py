@@ -295,13 +295,14 @@ def known_logits(run: Run, built: Any) -> tuple[str, Any, Any]:
 # ---- what came of it ------------------------------------------------------------------------
 
 
-def fidelity(run: Run, model: Any, rows: Any) -> dict[str, Any]:
+def fidelity(run: Run, model: Any, rows: Any, ours: Any = None) -> dict[str, Any]:
     """How like its teacher a student is on some images, and what both cost.
 
     Args:
         run: With a teacher.
         model: The trained student, uint8 images to logits.
         rows: Manifest rows, all of them labelled or none.
+        ours: The student's logits on them, where they are known.
 
     Returns:
         `agreement` of decisions, `kl` from teacher to student in nats, `teacher_ece` and
@@ -319,7 +320,9 @@ def fidelity(run: Run, model: Any, rows: Any) -> dict[str, Any]:
     theirs = built.logits(run.plain_views, rows) if len(rows) else None
     if theirs is None:
         return costs
-    ours = cache.compute(model, run.plain_views, rows, 1, 128)[0].astype(np.float32)
+    if ours is None:
+        ours = cache.compute(model, run.plain_views, rows, 1, 128)[0]
+    ours = ours.astype(np.float32)
     found: dict[str, Any] = {"images": len(rows)}
     if manifest.multi_label or manifest.labels[rows[0]] >= 0:
         found |= against_labels(manifest, rows, theirs, ours)

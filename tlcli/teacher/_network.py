@@ -1,6 +1,7 @@
 """A network as teacher: cut open where a method looks, frozen, folded, brought to the student."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +81,9 @@ class NetworkTeacher:
         self.head = _head(network) if "teacher_head" in target.needs else None
         self.classifier = classifier
         self.call = tf.function(
-            lambda images: tf.nest.flatten(self.model(images, training=False)), autograph=False
-        )
+            lambda images: tf.nest.flatten(self.model(images, training=False)),
+            reduce_retracing=True, autograph=False,
+        )  # fmt: skip
         identity = "" if option is None else cache.weights_hash(self.model.variables)
         if target.layers is not None:
             identity += " " + ", ".join(self.taps)
@@ -114,8 +116,20 @@ class NetworkTeacher:
 
     def logits(self, views: Any, rows: Any) -> Any:
         """float32 (rows, classes)."""
-        model = keras.Model(self.model.inputs, self.model.outputs[0])
-        return cache.compute(model, views, rows, 1, BATCH)[0]
+        made = [np.asarray(self._say(images)[0], np.float32)
+                for images in views.batches(rows, np.zeros(len(rows)), BATCH)]  # fmt: skip
+        return np.concatenate(made)
+
+    @functools.cached_property
+    def _say(self) -> Any:
+        """From images to a list that begins with the logits; maps are large, so without them."""
+        if len(self.names) == 1:
+            return self.call
+        model = keras.Model(self.model.inputs, self.model.outputs[:1])
+        return tf.function(
+            lambda images: tf.nest.flatten(model(images, training=False)),
+            reduce_retracing=True, autograph=False,
+        )  # fmt: skip
 
     def reference(self) -> dict[str, Any]:
         """Where it came from."""
