@@ -303,9 +303,7 @@ class Loop:
         one = tf.autograph.experimental.do_not_convert(one)
         table = tf.TensorSpec((None, self.parts.order.batch_size), tf.int64)
 
-        @tf.function(
-            input_signature=[table, table, tf.TensorSpec((), tf.int64)], autograph=False
-        )
+        @tf.function(input_signature=[table, table, tf.TensorSpec((), tf.int64)], autograph=False)
         def run(rows: Any, views: Any, first: Any) -> Any:
             def step(index: Any) -> Any:
                 number = first + tf.cast(index, tf.int64)
