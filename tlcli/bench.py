@@ -33,6 +33,7 @@ from tlcli import (
 )
 from tlcli.data import TRAIN
 from tlcli.data._arrays import ArrayImages
+from tlcli.data._decoded import DecodedImages
 from tlcli.model import build_student
 from tlcli.phase import PhaseTrainer, Run
 from tlcli.pipeline import Views, label_table
@@ -112,13 +113,19 @@ def in_memory(run: Run) -> Run:
 
 
 def decode_arms(run: Run) -> dict[str, Work]:
-    """Reading, decoding and resizing."""
-    rows = run.manifest.rows(TRAIN)
+    """Reading, decoding and resizing; later epochs of a stream find the pictures decoded."""
+    rows, plain = run.manifest.rows(TRAIN), run.plain_views
+    room = int(run.job.settings.cache_memory * cache.free_memory())
+    kept = replace(run.manifest, images=DecodedImages(run.manifest.images, room))
+    later = Views(kept, plain.resize, None, 0, plain.workers)
 
-    def ours() -> Any:
-        return consumed(run.plain_views.dataset(rows, np.zeros(len(rows)), BATCH))
+    def ours(views: Views) -> Work:
+        return lambda: consumed(views.dataset(rows, np.zeros(len(rows)), BATCH))
 
-    return {"tl": ours, "keras": lambda: consumed(plain_dataset(run, rows))}
+    return {
+        "tl": ours(plain), "tl, later epochs": ours(later),
+        "keras": lambda: consumed(plain_dataset(run, rows)),
+    }  # fmt: skip
 
 
 def forward_arms(run: Run) -> dict[str, Work]:

@@ -5,6 +5,7 @@ it, the views, the samples. It lies in the cache folder as .npy files with their
 run, another head or another learning rate finds it.
 """
 
+import functools
 import hashlib
 import json
 import logging
@@ -121,16 +122,16 @@ class Tables:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._known: tuple[Any, str, str] = (None, "", "")
+        self._last: Network | None = None
 
-    def _identity(self, model: Any, side: int) -> str:
-        """Identity of a model; that of the last one is not computed twice."""
-        last, weights, identity = self._known
-        now = f"{weights_hash(model.variables)}{side}"
-        if last is not model or weights != now:
-            identity = model_identity(model, side)
-            self._known = (model, now, identity)
-        return identity
+    def _network(self, model: Any) -> "Network | None":
+        """A model as it is now; its training and its validation images meet the same one."""
+        if model is None:
+            return None
+        weights = weights_hash(model.variables)
+        if self._last is None or self._last.model is not model or self._last.weights != weights:
+            self._last = Network(model, weights)
+        return self._last
 
     def outputs(  # noqa: PLR0913
         self, model: Any, views: Views, rows: Any, count: int, batch: int,
@@ -153,11 +154,11 @@ class Tables:
         Raises:
             NoRoom: They are to be mapped, and the disk cannot hold them.
         """
-        made = Frozen(model, views, batch, half)
+        network = self._network(model)
+        made = Frozen(network, views, batch, half)
         if self.folder is None:
             return in_memory(made.parts(rows, count), len(rows) * count)
-        identity = "" if model is None else self._identity(model, views.resize.size)
-        place = self.folder / table_key(model, views, rows, count, half, identity)
+        place = self.folder / table_key(network, views, rows, count, half)
         if (found := self._read(place, mapped)) is not None:
             log.info("cache: outputs of frozen layers found in %s", place)
             return found
@@ -215,39 +216,70 @@ def in_memory(parts: Iterator[list[Any]], length: int) -> list[Any]:
     return arrays
 
 
-class Frozen:
-    """Runs a frozen model over views; batch normalisation is folded away where that is exact."""
+class Network:
+    """A frozen model of uint8 images.
 
-    def __init__(self, model: Any, views: Views, batch: int, half: bool = False) -> None:
+    Attributes:
+        model: The model.
+        weights: Hash of its weights.
+    """
+
+    def __init__(self, model: Any, weights: str = "") -> None:
+        """Take the model as it is; it must not be changed while this is used."""
+        self.model, self.weights = model, weights or weights_hash(model.variables)
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """Hash of the weights and of the answer to a fixed picture, which the graph decides."""
+        shape = (1, *(side or 64 for side in self.model.inputs[0].shape[1:]))
+        probe = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        digest = hashlib.sha256(self.weights.encode())
+        for output in tf.nest.flatten(self.model(probe, training=False)):
+            digest.update(output.numpy().tobytes())
+        return digest.hexdigest()
+
+    @functools.cached_property
+    def call(self) -> Any:
+        """Images to a list of outputs; batch normalisation is folded away where that is exact."""
+        inference = fold.folded(self.model) or self.model
+        # One trace serves batches of every size.
+        shape = (None, *self.model.inputs[0].shape[1:])
+        return tf.function(
+            lambda images: tf.nest.flatten(inference(images, training=False)),
+            input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False,
+        )  # fmt: skip
+
+
+class Frozen:
+    """Runs a frozen network over views."""
+
+    def __init__(
+        self, network: Network | None, views: Views, batch: int, half: bool = False
+    ) -> None:
         """See Tables.outputs."""
-        self.model, self.views, self.batch, self.half = model, views, batch, half
+        self.network, self.views, self.batch, self.half = network, views, batch, half
 
     def size(self, length: int) -> int:
         """Bytes of its outputs for some views."""
-        if self.model is None:
+        if self.network is None:
             return images_bytes(self.views, length)
-        return table_bytes(self.model, length) // (2 if self.half else 1)
+        return table_bytes(self.network.model, length) // (2 if self.half else 1)
 
     def parts(self, rows: Any, count: int) -> Iterator[list[Any]]:
         """Outputs of `count` views of each row, a few at a time, arrays (batch, ...)."""
-        inference = None if self.model is None else (fold.folded(self.model) or self.model)
-        run = None
-        if inference is not None:
-            run = tf.function(lambda images: inference(images, training=False),
-                              reduce_retracing=True, autograph=False)  # fmt: skip
         rows = np.asarray(rows, np.int64)
         kinds: list[Any] = []
         if self.half:
             few = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int))]
-            kinds = [kept_type(array) for array in in_memory(self._run(run, few, 1), len(few))]
-        for part in self._run(run, rows, count):
+            kinds = [kept_type(array) for array in in_memory(self._run(few, 1), len(few))]
+        for part in self._run(rows, count):
             yield [a.astype(k, copy=False) for a, k in zip(part, kinds, strict=True)] if (
                 kinds) else part  # fmt: skip
 
-    def _run(self, run: Any, rows: Any, count: int) -> Iterator[list[Any]]:
+    def _run(self, rows: Any, count: int) -> Iterator[list[Any]]:
         repeated, numbers = np.tile(rows, count), np.repeat(np.arange(count), len(rows))
         for images in self.views.batches(repeated, numbers, self.batch):
-            found = [images] if run is None else tf.nest.flatten(run(images))
+            found = [images] if self.network is None else self.network.call(images)
             yield [tensor.numpy() for tensor in found]
 
 
@@ -271,31 +303,23 @@ def kept_type(array: Any) -> Any:
 
 def compute(model: Any, views: Views, rows: Any, count: int, batch: int) -> list[Any]:
     """The outputs, in memory, as they are computed."""
-    return in_memory(Frozen(model, views, batch).parts(rows, count), len(rows) * count)
+    network = None if model is None else Network(model)
+    return in_memory(Frozen(network, views, batch).parts(rows, count), len(rows) * count)
 
 
 def table_key(
-    model: Any, views: Views, rows: Any, count: int, half: bool = False, identity: str = "",
-) -> str:  # fmt: skip
-    """Hash of everything a table depends on; the model's identity is computed unless given."""
+    network: Network | None, views: Views, rows: Any, count: int, half: bool = False
+) -> str:
+    """Hash of everything a table depends on."""
     digest = hashlib.sha256()
     augmentation = views.augmentation
     facts = [views.manifest.fingerprint, views.resize.as_dict(), count, repr(augmentation)]
     facts += [views.seed if augmentation is not None else 0, "tl-table-3", PIXELS, half]
     digest.update(json.dumps(facts, default=str).encode())
     digest.update(np.ascontiguousarray(rows, np.int64).tobytes())
-    if model is not None:
-        digest.update((identity or model_identity(model, views.resize.size)).encode())
+    if network is not None:
+        digest.update(network.identity.encode())
     return digest.hexdigest()[:32]
-
-
-def model_identity(model: Any, side: int) -> str:
-    """Hash of a model's weights and of its answer to a fixed picture, which its graph decides."""
-    digest = hashlib.sha256(weights_hash(model.variables).encode())
-    probe = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
-    for output in tf.nest.flatten(model(probe, training=False)):
-        digest.update(output.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def weights_hash(variables: Sequence[Any]) -> str:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tlcli.augmentation._seeds import batch_seed, sample_seed
 from tlcli.data import Manifest
 from tlcli.order import Order
-from tlcli.resize import Resize
+from tlcli.resize import Region, Resize
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,14 +77,13 @@ class Views:
 
     def image(self, row: Any, view: Any) -> Any:
         """One view, uint8 (side, side, 3), inside tf.data."""
-        image = self.manifest.images.image(row, self._least)
-        side = self.resize.size
-        if self.augmentation is None:
-            out = self.resize.apply(image)
-        else:
-            seed = sample_seed(self.seed, view, tf.gather(tf.constant(self._uids), row))
-            out = self.augmentation.apply(image, seed, side)
-        return tf.ensure_shape(out, (side, side, 3))
+        source, side, augmentation = self.manifest.images, self.resize.size, self.augmentation
+        if augmentation is None:
+            return self.resize.fit(source.image(row, self._least, self.resize.region))
+        seed = sample_seed(self.seed, view, tf.gather(tf.constant(self._uids), row))
+        region = Region(lambda sides: augmentation.region(sides, seed), False)
+        part = source.image(row, self._least, region)
+        return tf.ensure_shape(augmentation.apply(part, seed, side), (side, side, 3))
 
     def batches(self, rows: Any, views: Any, batch_size: int) -> Iterator[Any]:
         """Images of rows and views in order, uint8 (batch, side, side, 3); the last is short."""

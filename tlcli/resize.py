@@ -1,7 +1,7 @@
 """How a picture of any size becomes square, in validation, evaluation, prediction and export."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from tlcli.errors import require
@@ -11,6 +11,19 @@ from tlcli.options import build_dataclass
 # Counted up when the same picture becomes other pixels, so that kept outputs are not reused.
 PIXELS = 2
 PAD_VALUE = 128  # mid-grey; near zero once a backbone has normalised its input
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """Which part of a picture is shown.
+
+    Attributes:
+        box: From height and width, int32 (2,), to top, left, height and width, int32 (4,).
+        fixed: Whether it follows from the sides alone; then `box` takes (..., 2) to (..., 4).
+    """
+
+    box: Callable[[Tensor], Tensor]
+    fixed: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +45,8 @@ class Resize:
 
     def __post_init__(self) -> None:
         require(self.size >= 1, "image_size", self.size, "Give a whole number above 0.")
-        require(self.mode in MODES, "resize", self.mode, "Choose one of crop, pad, squash.")
+        modes = ("crop", "squash", "pad")
+        require(self.mode in modes, "resize", self.mode, "Choose one of crop, pad, squash.")
         require(
             0 < self.crop_fraction <= 1,
             "crop_fraction",
@@ -40,17 +54,50 @@ class Resize:
             "Give a number above 0, at most 1.",
         )
 
-    def apply(self, image: Tensor) -> Tensor:
-        """The square image.
+    @property
+    def region(self) -> Region | None:
+        """The part of a picture that is shown; None is all of it."""
+        return Region(self._centre, True) if self.mode == "crop" else None
+
+    def _centre(self, sides: Tensor) -> Tensor:
+        """The centre square: as resizing the short side to size / crop_fraction, then cutting.
+
+        The cut lies between whole pixels, so a picture that needs no resizing is not blurred.
+        """
+        short = tf.cast(tf.reduce_min(sides, -1, keepdims=True), tf.int64)
+        scaled = tf.cast(sides, tf.int64) * self.short_side // short
+        first = tf.round(tf.cast(scaled - self.size, tf.float32) / 2)
+        step = tf.cast(sides, tf.float32) / tf.cast(scaled, tf.float32)
+        return whole_box(tf.concat([first * step, self.size * step], axis=-1), sides)
+
+    def fit(self, part: Tensor) -> Tensor:
+        """The square made of what `region` shows.
 
         Args:
-            image: uint8 (height, width, 3), any size of 1 or more.
+            part: uint8 (height, width, 3), any size of 1 or more.
 
         Returns:
             uint8 (size, size, 3), rounded to the nearest level.
         """
-        square = MODES[self.mode](self, image)
-        return tf.ensure_shape(to_uint8(square), (self.size, self.size, 3))
+        if self.mode == "pad":
+            square = self._padded(part)
+        else:
+            square = resized(part, (self.size, self.size), self.antialias)
+        return tf.ensure_shape(square, (self.size, self.size, 3))
+
+    def _padded(self, image: Tensor) -> Tensor:
+        """The long side takes all pixels; an odd pixel of padding goes below or to the right."""
+        sides = tf.stack(image_sides(image))
+        kept = tf.cast(tf.round(sides * (self.size / tf.reduce_max(sides))), tf.int32)
+        kept = tf.clip_by_value(kept, 1, self.size)
+        before = (self.size - kept) // 2
+        bars = tf.stack([before, self.size - kept - before], axis=1)
+        small = resized(image, kept, self.antialias)
+        return tf.pad(small, tf.pad(bars, [[0, 1], [0, 0]]), constant_values=PAD_VALUE)
+
+    def apply(self, image: Tensor) -> Tensor:
+        """The square of a whole picture, uint8 (height, width, 3) to (size, size, 3)."""
+        return self.fit(part_of(image, self.region))
 
     @property
     def short_side(self) -> int:
@@ -72,39 +119,6 @@ class Resize:
         return policy
 
 
-def _crop(policy: Resize, image: Tensor) -> Tensor:
-    """The centre square: as resizing the short side to size / crop_fraction, then cutting.
-
-    The cut lies between whole pixels of the picture, so one that needs no resizing is not blurred.
-    """
-    sides = tf.shape(image)[:2]
-    short = policy.short_side
-    resized = tf.cast(sides, tf.int64) * short // tf.cast(tf.reduce_min(sides), tf.int64)
-    first = tf.round(tf.cast(resized - policy.size, tf.float32) / 2)
-    step = tf.cast(sides, tf.float32) / tf.cast(resized, tf.float32)
-    box = tf.unstack(tf.concat([first * step, policy.size * step], axis=0))
-    return resize_box(image, tuple(box), (policy.size, policy.size), policy.antialias)
-
-
-def _squash(policy: Resize, image: Tensor) -> Tensor:
-    box = (0.0, 0.0, *image_sides(image))
-    return resize_box(image, box, (policy.size, policy.size), policy.antialias)
-
-
-def _pad(policy: Resize, image: Tensor) -> Tensor:
-    """The long side takes all the pixels; an odd pixel of padding goes below or to the right."""
-    sides = tf.stack(image_sides(image))
-    kept = tf.cast(tf.round(sides * (policy.size / tf.reduce_max(sides))), tf.int32)
-    kept = tf.clip_by_value(kept, 1, policy.size)
-    small = resize_box(image, (0.0, 0.0, sides[0], sides[1]), kept, policy.antialias)
-    before = (policy.size - kept) // 2
-    bars = tf.stack([before, policy.size - kept - before], axis=1)
-    return tf.pad(small, tf.pad(bars, [[0, 1], [0, 0]]), constant_values=float(PAD_VALUE))
-
-
-MODES = {"crop": _crop, "squash": _squash, "pad": _pad}
-
-
 def image_sides(image: Tensor) -> tuple[Tensor, Tensor]:
     """Height and width of an image (height, width, channels), float32 scalars."""
     shape = tf.cast(tf.shape(image), tf.float32)
@@ -116,35 +130,52 @@ def to_uint8(image: Tensor) -> Tensor:
     return tf.cast(tf.clip_by_value(image, 0.0, 255.0) + 0.5, tf.uint8)
 
 
-def resize_box(
-    image: Tensor, box: tuple[Any, Any, Any, Any], sides: Any, antialias: bool
-) -> Tensor:
-    """One part of an image, cut out and resized.
-
-    Up to a factor of 2 plain bilinear interpolation reads every pixel and costs a third of the
-    antialiasing kernel; that is for shrinking further.
+def whole_box(box: Tensor, sides: Tensor) -> Tensor:
+    """A box whose edges lie between pixels, of one pixel or more, inside the picture.
 
     Args:
-        image: uint8 or float32 (height, width, channels).
-        box: Top, left, height and width of the part in pixels; the edges are rounded to whole ones.
+        box: float32 (..., 4), top, left, height and width.
+        sides: Height and width of the picture, int32 (..., 2).
+
+    Returns:
+        int32 (..., 4).
+    """
+    start, extent = box[..., :2], box[..., 2:]
+    first = tf.clip_by_value(tf.cast(tf.round(start), tf.int32), 0, sides - 1)
+    last = tf.cast(tf.round(start + extent), tf.int32)
+    return tf.concat([first, tf.clip_by_value(last, first + 1, sides) - first], axis=-1)
+
+
+def part_of(image: Tensor, region: Region | None) -> Tensor:
+    """What a region shows of a picture (height, width, channels)."""
+    if region is None:
+        return image
+    top, left, tall, wide = tf.unstack(region.box(tf.shape(image)[:2]))
+    return image[top : top + tall, left : left + wide]
+
+
+def resized(image: Tensor, sides: Any, antialias: bool) -> Tensor:
+    """A picture at another size, by bilinear interpolation.
+
+    Up to a factor of 2 the plain one reads every pixel and costs a third of the antialiasing
+    kernel; that is for shrinking further.
+
+    Args:
+        image: uint8 (height, width, channels).
         sides: Height and width of the result.
         antialias: Widen the kernel when shrinking by more than 2.
 
     Returns:
-        float32 (*sides, channels), not rounded.
+        uint8 (*sides, channels), rounded to the nearest level.
     """
-    top, left, tall, wide = (tf.cast(edge, tf.float32) for edge in box)
-    whole = tf.shape(image)[:2]
-    first = tf.cast(tf.round(tf.stack([top, left])), tf.int32)
-    first = tf.clip_by_value(first, 0, whole - 1)
-    last = tf.cast(tf.round(tf.stack([top + tall, left + wide])), tf.int32)
-    last = tf.clip_by_value(last, first + 1, whole)
-    part = image[first[0] : last[0], first[1] : last[1]]
     if not antialias:
-        return tf.image.resize(part, sides)
-    ratio = tf.cast(last - first, tf.float32) / tf.cast(sides, tf.float32)
-    return tf.cond(
-        tf.reduce_max(ratio) <= 2.0,
-        lambda: tf.image.resize(part, sides),
-        lambda: tf.image.resize(part, sides, antialias=True),
-    )
+        found = tf.image.resize(image, sides)
+    else:
+        ratio = tf.cast(tf.shape(image)[:2], tf.float32) / tf.cast(sides, tf.float32)
+        found = tf.cond(
+            tf.reduce_max(ratio) <= 2.0,
+            lambda: tf.image.resize(image, sides),
+            lambda: tf.image.resize(image, sides, antialias=True),
+        )
+    # Means of levels need no clipping.
+    return tf.cast(found + 0.5, tf.uint8)

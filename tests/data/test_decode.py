@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tlcli.data._decode import EncodedImages, decode_file, file_images, inspect,
 from tlcli.data._header import BY_PILLOW
 from tlcli.data._scan import scan_files, stat_files
 from tlcli.errors import DataError
+from tlcli.resize import Region
 
 LIMIT = 1_000_000
 
@@ -119,6 +121,40 @@ def test_a_large_jpeg_comes_smaller_as_pillow_drafts_it(
     np.testing.assert_array_equal(next(iter(rows)), found)
 
 
+@pytest.mark.parametrize("quality", [30, 95])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_part_of_a_jpeg_has_the_pixels_of_the_whole(tmp_path, encode, subsampling, quality):
+    rng = np.random.default_rng(quality)
+    noise = rng.integers(0, 256, (113, 158, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, extra in (("a.jpg", {}), ("b.jpg", {"exif": exif})):
+        data = encode(noise, "JPEG", quality=quality, subsampling=subsampling, **extra)
+        (tmp_path / name).write_bytes(data)
+    names = ["a.jpg", "b.jpg"]
+    scan = scan_files(stat_files(str(tmp_path), names), LIMIT, tmp_path / "cache")
+    source = file_images([str(tmp_path / name) for name in names], names, scan)
+
+    @tf.function(autograph=False)
+    def part(row, box):
+        return source.image(row, 0, Region(lambda sides: box, False))
+
+    middle = Region(lambda sides: tf.concat([sides // 3, sides // 2], -1), True)
+    for row, name in enumerate(names):
+        whole = decode_file(tmp_path / name, LIMIT)
+        edges = [(0, 0, *whole.shape[:2]), (16, 32, 40, 48), (15, 31, 1, 1), (32, 16, 64, 64)]
+        edges += [(top, left, rng.integers(1, 113 - top), rng.integers(1, 113 - left))
+                  for top, left in rng.integers(0, 100, (20, 2))]  # fmt: skip
+        for top, left, tall, wide in edges:
+            found = part(tf.constant(row, tf.int64), tf.constant([top, left, tall, wide]))
+            expected = whole[top : top + tall, left : left + wide]
+            np.testing.assert_array_equal(found, expected)
+        top, left, tall, wide = middle.box(tf.constant(whole.shape[:2])).numpy()
+        expected = whole[top : top + tall, left : left + wide]
+        found = tf.data.Dataset.range(row, row + 1).map(lambda r: source.image(r, 0, middle))
+        np.testing.assert_array_equal(next(iter(found)), expected)
+
+
 def test_orientation_is_applied_per_sample_in_one_graph(tmp_path, pixels, encode):
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -205,13 +241,17 @@ def test_the_broken_one_is_found_after_a_decoding_error(encode, pixels):
     # Checksums right, but the compressed stream is not: only decoding shows it.
     good = encode(pixels, "JPEG")
     data = tf.constant([good, good, good[: len(good) // 2]])
-    source = EncodedImages(
-        lambda index: tf.gather(data, index), ["a", "b", "c"], np.zeros(3, int), np.ones(3, int)
-    )
+    headers = SimpleNamespace(
+        decoders=np.zeros(3, np.uint8), orientations=np.ones(3, np.uint8),
+        heights=np.full(3, pixels.shape[0]), widths=np.full(3, pixels.shape[1]),
+    )  # fmt: skip
+    source = EncodedImages(lambda index: tf.gather(data, index), ["a", "b", "c"], headers)
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(tf.data.Dataset.range(3).map(source.image))
     assert source.first_broken([0, 1]) is None
     assert str(source.first_broken([0, 1, 2])).startswith("c: cannot be decoded: ")
+    headers.heights[1] += 1
+    assert str(source.first_broken([0, 1])).startswith("b: is another picture")
 
 
 def test_pillow_decodes_only_what_tensorflow_gets_wrong(encode, pixels):

@@ -2,6 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlcli.data._decoded import DecodedImages
+from tlcli.resize import Region, part_of
 
 
 class Source:
@@ -12,17 +13,18 @@ class Source:
     def __init__(self):
         self.decoded = []
 
-    def image(self, index, short_side=0):
+    def image(self, index, short_side=0, region=None):
         def make(row):
             self.decoded.append(int(row))
             return np.full((2 + int(row), 4, 3), 10 * int(row) + short_side, np.uint8)
 
-        return tf.ensure_shape(tf.numpy_function(make, [index], tf.uint8), (None, None, 3))
+        whole = tf.ensure_shape(tf.numpy_function(make, [index], tf.uint8), (None, None, 3))
+        return part_of(whole, region)
 
 
-def epoch(images, rows, short_side=0):
+def epoch(images, rows, short_side=0, region=None):
     read = tf.data.Dataset.from_tensor_slices(np.array(rows, np.int64))
-    return [p.numpy() for p in read.map(lambda row: images.image(row, short_side), 2)]
+    return [p.numpy() for p in read.map(lambda row: images.image(row, short_side, region), 2)]
 
 
 def test_what_fits_is_decoded_once_and_stays_the_same():
@@ -38,6 +40,16 @@ def test_what_fits_is_decoded_once_and_stays_the_same():
     assert sorted(source.decoded) == [0, 1, 2]
     epoch(images, [3, 3, 0])
     assert sorted(source.decoded) == [0, 1, 2, 3, 3]
+
+
+def test_parts_are_cut_from_kept_and_from_other_pictures():
+    images = DecodedImages(Source(), 40)
+    inner = Region(lambda sides: tf.concat([[0, 1], sides - 1], 0), True)
+    for _ in range(2):
+        shown = epoch(images, [0, 1, 2], region=inner)
+        assert [p.shape for p in shown] == [(1, 3, 3), (2, 3, 3), (3, 3, 3)]
+        assert [int(p.max()) for p in shown] == [0, 10, 20]
+    assert images.full
 
 
 def test_another_size_is_another_picture():

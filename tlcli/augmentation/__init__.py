@@ -3,9 +3,14 @@
 Each option has `views: int | None` (a finite number of views per sample, or None for a new one each
 epoch; `none` has exactly 1) and
 
-    def apply(self, image, seed, size) -> image
+    def region(self, sides, seed) -> box
 
-        image: uint8 (height, width, 3), as decoded, before any resizing.
+        sides: height and width of an image as decoded, int32 (2,).
+        returns: the part of it that the view shows: top, left, height, width, int32 (4,).
+
+    def apply(self, part, seed, size) -> image
+
+        part: uint8 (height, width, 3), that part, before any resizing.
         seed: int32 (2,), `_seeds.sample_seed(run seed, view, sample id)`; all draws come from
             tf.random.stateless_* on seeds split from it.
         size: pixels of a side of the result.

@@ -5,31 +5,29 @@ from collections.abc import Sequence
 
 from tlcli.augmentation._seeds import unit
 from tlcli.lazy import Tensor, tf
-from tlcli.resize import image_sides, resize_box, to_uint8
+from tlcli.resize import image_sides, whole_box
 
 _TRIES = 10
 
 
-def random_resized_crop(
-    image: Tensor, seed: Tensor, size: int, scale: Sequence[float], ratio: Sequence[float]
+def random_crop(
+    sides: Tensor, seed: Tensor, scale: Sequence[float], ratio: Sequence[float]
 ) -> Tensor:
-    """A random part of the image, resized once (Szegedy et al. 2014, arXiv:1409.4842).
+    """A random part of an image, to be resized once (Szegedy et al. 2014, arXiv:1409.4842).
 
     Args:
-        image: uint8 (height, width, 3).
+        sides: Height and width of the image, int32 (2,).
         seed: int32 (2,).
-        size: Pixels of a side of the result.
         scale: Least and greatest part of the image's area.
         ratio: Least and greatest width / height of the part.
 
     Returns:
-        uint8 (size, size, 3).
+        Top, left, height and width, int32 (4,).
     """
-    height, width = image_sides(image)
+    height, width = tf.unstack(tf.cast(sides, tf.float32))
     fits, box = _random_box(height, width, seed, scale, ratio)
     box = tf.where(fits, box, _centre_box(height, width, ratio))
-    square = resize_box(image, tuple(tf.unstack(box)), (size, size), antialias=True)
-    return tf.ensure_shape(to_uint8(square), (size, size, 3))
+    return whole_box(box, sides)
 
 
 def random_flip(image: Tensor, seed: Tensor, probability: float) -> Tensor:

@@ -3,10 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from tlcli.augmentation._crop import random_erase, random_flip, random_resized_crop
+from tlcli.augmentation._crop import random_crop, random_erase, random_flip
 from tlcli.augmentation._mix import Mix
 from tlcli.errors import require
 from tlcli.lazy import Tensor, tf
+from tlcli.resize import resized
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,14 @@ class RandomView:
         low, high = self.crop_ratio
         return math.ceil(size / math.sqrt(self.crop_scale[0] * min(low, 1 / high, 1.0)))
 
-    def apply(self, image: Tensor, seed: Tensor, size: int) -> Tensor:
-        """One view, uint8 (size, size, 3)."""
-        crop, flip, change, erase = tf.unstack(tf.random.split(seed, 4))
-        view = random_resized_crop(image, crop, size, self.crop_scale, self.crop_ratio)
+    def region(self, sides: Tensor, seed: Tensor) -> Tensor:
+        """The box that a view shows, int32 (4,)."""
+        return random_crop(sides, tf.random.split(seed, 4)[0], self.crop_scale, self.crop_ratio)
+
+    def apply(self, part: Tensor, seed: Tensor, size: int) -> Tensor:
+        """The view made of it, uint8 (size, size, 3)."""
+        _, flip, change, erase = tf.unstack(tf.random.split(seed, 4))
+        view = tf.ensure_shape(resized(part, (size, size), antialias=True), (size, size, 3))
         view = random_flip(view, flip, self.horizontal_flip)
         view = self.change(view, change)
         return random_erase(view, erase, self.random_erasing)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tlcli.lazy import Tensor
+from tlcli.resize import Region
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLIT_NAMES = ("train", "validation", "test")
@@ -23,13 +24,14 @@ class ImageSource(Protocol):
 
     array: Any
 
-    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB, upright; runs inside tf.data.
 
         Args:
             index: Row of the manifest, int64 scalar.
             short_side: Pixels that the shorter side must keep: a large JPEG may come at a half, a
                 quarter or an eighth of its size. 0 asks for the picture as stored.
+            region: The part to return, so that the rest need not be decoded; None returns all.
         """
 
 

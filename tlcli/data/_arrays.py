@@ -5,6 +5,7 @@ from typing import Any
 
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.resize import Region, part_of
 
 # Up to here several memory-mapped uint8 parts are read into one array.
 JOIN_BYTES = 2**30
@@ -22,9 +23,10 @@ class ArrayImages:
     def __init__(self, array: Any) -> None:
         self.array = array
 
-    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
-        return _colour(index, lambda row: np.asarray(self.array[row]), self.array.shape[1:])
+        shape = self.array.shape[1:]
+        return part_of(_colour(index, lambda row: np.asarray(self.array[row]), shape), region)
 
 
 class PartImages:
@@ -46,9 +48,9 @@ class PartImages:
         self._parts, self._convert = parts, convert
         self._ends = np.cumsum([len(part) for part in parts])
 
-    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
-        return _colour(index, self.pick, self._parts[0].shape[1:])
+        return part_of(_colour(index, self.pick, self._parts[0].shape[1:]), region)
 
     def pick(self, row: int) -> Any:
         """Picture of one row, uint8 (height, width, 1 or 3)."""

@@ -10,44 +10,52 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tlcli.data._header import BY_JPEG, BY_PILLOW, REMEDY, inspect
+from tlcli.data._header import BY_JPEG, BY_PILLOW, BY_PNG, BY_WEBP, REMEDY, inspect
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.resize import Region, part_of
+
+# Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER.
+_WHOLE_JPEG, _OTHER = 0, 3
+# The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
+_DCT = "INTEGER_ACCURATE"
 
 
-def _by_jpeg(data: Tensor, short_side: int = 0) -> Tensor:
+def _by_jpeg(data: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
     """At the smallest size libjpeg can give whose shorter side has `short_side` pixels."""
 
     def at(ratio: int) -> Tensor:
-        # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
-        method = "INTEGER_ACCURATE"
-        return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method=method)
+        return part_of(_jpeg(data, ratio), region)
 
     if not short_side:
         return at(1)
-    sides = tf.io.extract_jpeg_shape(data)[:2]
+    short = tf.reduce_min(tf.io.extract_jpeg_shape(data)[:2])
     halvings = tf.reduce_sum(
-        tf.cast(tf.reduce_min(sides) >= [short_side * ratio for ratio in (2, 4, 8)], tf.int32)
+        tf.cast(short >= [short_side * ratio for ratio in (2, 4, 8)], tf.int32)
     )
     return tf.switch_case(halvings, [lambda ratio=ratio: at(ratio) for ratio in (1, 2, 4, 8)])
 
 
-def _by_png(data: Tensor, _: int = 0) -> Tensor:
+def _jpeg(data: Tensor, ratio: int) -> Tensor:
+    return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method=_DCT)
+
+
+def _by_png(data: Tensor) -> Tensor:
     return tf.io.decode_png(data, channels=3)
 
 
-def _by_webp(data: Tensor, _: int = 0) -> Tensor:
+def _by_webp(data: Tensor) -> Tensor:
     return tf.io.decode_webp(data, channels=3)[0]
 
 
-def _by_pillow(data: Tensor, _: int = 0) -> Tensor:
+def _by_pillow(data: Tensor) -> Tensor:
     if tf.executing_eagerly():  # There numpy_function would cut NUL bytes off the end.
         return tf.constant(pillow_rgb(data.numpy()))
     image = tf.numpy_function(pillow_rgb, [data], tf.uint8, stateful=False)
     return tf.ensure_shape(image, (None, None, 3))
 
 
-_DECODERS = (_by_jpeg, _by_png, _by_webp, _by_pillow)
+_OTHERS = {BY_PNG: _by_png, BY_WEBP: _by_webp, BY_PILLOW: _by_pillow}
 
 
 def pillow_rgb(data: bytes) -> Any:
@@ -58,17 +66,26 @@ def pillow_rgb(data: bytes) -> Any:
         return np.asarray(picture.convert("RGB"))
 
 
-def decode(data: Tensor, decoder: Tensor, short_side: int = 0) -> Tensor:
-    """Picture as stored, uint8 (height, width, 3).
+def decode(
+    data: Tensor, decoder: Tensor, short_side: int = 0, region: Region | None = None
+) -> Tensor:
+    """Picture as stored, or a part of it, uint8 (height, width, 3).
 
     Args:
         data: Encoded image, string scalar.
         decoder: One of the BY_ numbers; a Python int fixes the choice in the graph.
         short_side: Pixels that the shorter side must keep, see ImageSource; 0 for all.
+        region: What to return; None returns all.
     """
+
+    def by(number: int) -> Tensor:
+        if number == BY_JPEG:
+            return _by_jpeg(data, short_side, region)
+        return part_of(_OTHERS[number](data), region)
+
     if isinstance(decoder, int):
-        return _DECODERS[decoder](data, short_side)
-    branches = [lambda by=by: by(data, short_side) for by in _DECODERS]
+        return by(decoder)
+    branches = {number: lambda number=number: by(number) for number in (BY_JPEG, *_OTHERS)}
     return tf.switch_case(tf.cast(decoder, tf.int32), branches)
 
 
@@ -84,6 +101,37 @@ def upright(image: Tensor, orientation: Tensor) -> Tensor:
     return tf.cond(is_one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
 
 
+def _made(kind: int, data: Tensor, plan: Tensor | None) -> Tensor:
+    """A picture decoded in some way; where there is a plan, the part of it."""
+    if kind == _WHOLE_JPEG and plan is not None:
+        image = tf.io.decode_and_crop_jpeg(data, plan[:4], channels=3, dct_method=_DCT)
+    else:
+        image = _OTHERS[kind - _OTHER](data) if kind > _OTHER else _jpeg(data, 2**kind)
+    return image if plan is None else tf.slice(image, plan[4:7], plan[7:])
+
+
+def _plan(box: Tensor, sides: Tensor, crops: Tensor) -> Tensor:
+    """What to decode of pictures so that boxes can be cut out of it.
+
+    Colours of a JPEG are stored at half the size and interpolated: two pixels more each way make
+    the pixels those that decoding all would give.
+
+    Args:
+        box: int32 (..., 4).
+        sides: Height and width, int32 (..., 2).
+        crops: Whether the decoder can leave out what is not asked for, bool (..., 1).
+
+    Returns:
+        int32 (..., 10): the window to decode, where in it the box begins (row, column, 0), and the
+        box's size (height, width, 3).
+    """
+    first = tf.where(crops, tf.maximum(box[..., :2] - 2, 0), 0)
+    last = tf.minimum(box[..., :2] + box[..., 2:] + 2, sides)
+    none = tf.zeros_like(box[..., :1])
+    parts = [first, last - first, box[..., :2] - first, none, box[..., 2:], none + 3]
+    return tf.concat(parts, axis=-1)
+
+
 class EncodedImages:
     """Pictures that are decoded one by one.
 
@@ -97,8 +145,7 @@ class EncodedImages:
         self,
         read: Callable[[Tensor], Tensor],
         ids: Sequence[str],
-        decoders: Any,
-        orientations: Any,
+        headers: Any,
         encoded: Callable[[int], bytes] | None = None,
     ) -> None:
         """Keep what is needed to decode a sample.
@@ -106,36 +153,77 @@ class EncodedImages:
         Args:
             read: Encoded image (string scalar) of a row (int64 scalar), inside tf.data.
             ids: Names of the samples for messages.
-            decoders: BY_ numbers, uint8 (samples,).
-            orientations: EXIF orientations, uint8 (samples,).
+            headers: `decoders` (BY_ numbers) and `orientations` (EXIF), uint8 (samples,); `heights`
+                and `widths`, upright, integers (samples,).
             encoded: Encoded image of a row, outside of tf.data.
         """
         if encoded is not None:
             self.encoded = encoded
-        self._read, self._ids = read, ids
-        self._decoders, self._orientations = decoders, orientations
+        self._read, self._ids, self._headers = read, ids, headers
 
-    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB, upright; see ImageSource."""
-        first = int(self._decoders[0])
-        fixed = (self._decoders == first).all()
-        decoder = first if fixed else tf.gather(self._decoders, index)
-        image = decode(self._read(index), decoder, short_side)
-        if (self._orientations != 1).any():
-            image = upright(image, tf.gather(self._orientations, index))
+        data, orientations = self._read(index), self._headers.orientations
+        kinds, sides = self._kinds(short_side)
+        known = np.unique(kinds).tolist()
+        kind = tf.gather(np.searchsorted(known, kinds).astype(np.int32), index)
+
+        def direct() -> Tensor:
+            plan = None if region is None else self._planned(index, kinds, sides, region)
+            branches = [lambda k=k: _made(k, data, plan) for k in known]
+            return branches[0]() if len(known) == 1 else tf.switch_case(kind, branches)
+
+        def turned() -> Tensor:
+            branches = [lambda k=k: _made(k, data, None) for k in known]
+            image = branches[0]() if len(known) == 1 else tf.switch_case(kind, branches)
+            return part_of(upright(image, orientation), region)
+
+        if (orientations == 1).all():
+            image = direct()
+        else:
+            orientation = tf.gather(orientations, index)
+            image = tf.cond(tf.equal(orientation, 1), direct, turned)
         return tf.ensure_shape(image, (None, None, 3))
 
+    def _kinds(self, short_side: int) -> tuple[Any, Any]:
+        """How each picture is decoded, uint8 (samples,), and its size then, int32 (samples, 2)."""
+        headers = self._headers
+        sides = np.stack([headers.heights, headers.widths], -1).astype(np.int32)
+        jpeg = headers.decoders == BY_JPEG
+        short = sides.min(-1) if len(sides) else sides[:, 0]
+        halvings = sum((short >= short_side * r).astype(np.uint8) for r in (2, 4, 8)) if (
+            short_side) else 0  # fmt: skip
+        kinds = np.where(jpeg, halvings, headers.decoders + _OTHER).astype(np.uint8)
+        ratios = np.where(jpeg, 2 ** kinds.astype(np.int32), 1)
+        return kinds, -(-sides // ratios[:, None])
+
+    def _planned(self, index: Tensor, kinds: Any, sides: Any, region: Region) -> Tensor:
+        """See _plan; that of a fixed region comes from a table, which spares many small ops."""
+        crops = kinds[:, None] == _WHOLE_JPEG
+        if not region.fixed:
+            box = region.box(tf.gather(sides, index))
+            return _plan(box, tf.gather(sides, index), tf.gather(crops, index))
+        with tf.init_scope(), tf.device("/CPU:0"):
+            small = tf.uint16 if sides.max(initial=0) < 2**16 else tf.int32
+            table = tf.cast(_plan(region.box(sides), sides, crops), small)
+        return tf.cast(tf.gather(table, index), tf.int32)
+
     def first_broken(self, rows: Sequence[int]) -> DataError | None:
-        """Decode rows again to find the one that stopped a tf.data pipeline; None if all decode.
+        """Decode rows again to find the one that stopped a tf.data pipeline; None if all are well.
 
         TensorFlow's decoding errors do not say which file they mean.
         """
 
         def problem(row: int) -> DataError | None:
+            found = self._headers
             try:
-                self.image(tf.constant(row, tf.int64))
+                image = decode(self._read(tf.constant(row, tf.int64)), int(found.decoders[row]))
             except tf.errors.OpError as error:
                 return DataError(self._ids[row], _plain(error), REMEDY)
+            sides = upright(image, int(found.orientations[row])).shape[:2]
+            if tuple(sides) != (found.heights[row], found.widths[row]):
+                problem = "is another picture than when it was listed"
+                return DataError(self._ids[row], problem, "Run the command again.")
             return None
 
         with ThreadPoolExecutor(4) as pool:
@@ -148,7 +236,7 @@ def file_images(paths: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedI
     Args:
         paths: Files, in the order of the manifest.
         ids: Their ids.
-        scan: Its `decoders` and `orientations`, uint8 (samples,).
+        scan: What their headers say, see EncodedImages.
     """
     text = os.fsencode("".join(paths))
     lengths = np.fromiter(map(len, paths), np.int64, len(paths))
@@ -173,7 +261,7 @@ def file_images(paths: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedI
         with open(text[start : int(ends[row])], "rb") as file:
             return file.read()
 
-    return EncodedImages(read, ids, scan.decoders, scan.orientations, encoded)
+    return EncodedImages(read, ids, scan, encoded)
 
 
 def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 from tlcli.lazy import Tensor, np, tf
+from tlcli.resize import Region, part_of
 
 
 class DecodedImages:
@@ -17,6 +18,7 @@ class DecodedImages:
     Attributes:
         array: None: pictures differ in size.
         room: Bytes that may still be kept.
+        full: Whether a picture did not fit; then those that are not kept are decoded in part.
     """
 
     array = None
@@ -28,7 +30,7 @@ class DecodedImages:
             images: Another image source.
             room: Bytes of pixels that may be kept.
         """
-        self.images, self.room = images, room
+        self.images, self.room, self.full = images, room, False
         self._kept: dict[tuple[int, int], Any] = {}
         self._lock = threading.Lock()
         self._none = np.zeros((0, 0, 3), np.uint8)
@@ -37,28 +39,32 @@ class DecodedImages:
         """Pictures that are kept."""
         return len(self._kept)
 
-    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3); see ImageSource."""
 
         def find(row: Any) -> Any:
-            return self._kept.get((int(row), short_side), self._none)
+            return self._kept.get((int(row), short_side), self._none), np.bool_(self.full)
 
         def keep(row: Any, pixels: Any) -> Any:
             key = (int(row), short_side)
             with self._lock:
+                self.full |= pixels.nbytes > self.room
                 if key not in self._kept and pixels.nbytes <= self.room:
                     self.room -= pixels.nbytes
                     self._kept[key] = pixels.copy()
             return np.int64(0)
 
-        def decoded() -> Tensor:
+        def kept() -> Tensor:
             made = self.images.image(index, short_side)
             with tf.control_dependencies([tf.numpy_function(keep, [index, made], tf.int64)]):
-                return tf.identity(made)
+                return part_of(tf.identity(made), region)
 
-        found = tf.numpy_function(find, [index], tf.uint8)
-        found = tf.ensure_shape(found, (None, None, 3))
-        return tf.cond(tf.size(found) > 0, lambda: found, decoded)
+        def decoded() -> Tensor:
+            return tf.cond(full, lambda: self.images.image(index, short_side, region), kept)
+
+        found, full = tf.numpy_function(find, [index], [tf.uint8, tf.bool])
+        found, full = tf.ensure_shape(found, (None, None, 3)), tf.ensure_shape(full, ())
+        return tf.cond(tf.size(found) > 0, lambda: part_of(found, region), decoded)
 
     def first_broken(self, rows: Any) -> Any:
         """The picture that cannot be decoded, by name; see EncodedImages."""

@@ -13,6 +13,7 @@ from tlcli.data._scan import Listing, scan_files
 from tlcli.data.folder import walk
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.resize import Region
 
 # Width times height above which a picture counts as unreadable, as in the YAML of the sources.
 MAX_PIXELS = 50_000_000
@@ -125,13 +126,13 @@ class _Joined:
     def __init__(self, first: Any, second: Any, count: int) -> None:
         self._sources, self._count = (first, second), count
 
-    def image(self, index: Tensor, short_side: int = 0) -> Tensor:
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
         first, second = self._sources
         image = tf.cond(
             index < self._count,
-            lambda: first.image(index, short_side),
-            lambda: second.image(index - self._count, short_side),
+            lambda: first.image(index, short_side, region),
+            lambda: second.image(index - self._count, short_side, region),
         )
         return tf.ensure_shape(image, (None, None, 3))
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from tlcli.data import SPLIT_NAMES, TRAIN, Manifest
@@ -198,7 +199,7 @@ def _images(
     Args:
         shards: Files.
         numbers: Which of them each sample is in, int32 (samples,).
-        columns: offsets, lengths, decoders, orientations, each int64 (samples,).
+        columns: offsets, lengths, decoders, orientations, heights, widths, integers (samples,).
         ids: Sample ids.
     """
     paths = [str(shard) for shard in shards]
@@ -216,7 +217,7 @@ def _images(
         data = tf.numpy_function(read_bytes, [index], tf.string)
         return tf.ensure_shape(data, ())
 
-    return EncodedImages(read, ids, columns["decoders"], columns["orientations"], read_bytes)
+    return EncodedImages(read, ids, SimpleNamespace(**columns), read_bytes)
 
 
 def _shards(pattern: str) -> list[Path]:
