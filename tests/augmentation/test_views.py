@@ -145,7 +145,7 @@ def test_a_crop_that_cannot_fit_takes_the_middle():
 
 def test_the_whole_image_is_a_plain_resize():
     image = pictures(1)[0]
-    box = random_crop(image.shape[:2], tf.constant([0, 1]), (1.0, 1.0), (1.3, 1.3))
+    box = random_crop(tf.constant(image.shape[:2]), tf.constant([0, 1]), (1.0, 1.0), (1.3, 1.3))
     assert box.numpy().tolist() == [0, 0, 40, 52]
 
 
