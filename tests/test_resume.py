@@ -193,6 +193,24 @@ def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(config, bro
     assert found.save_every == "2steps"
 
 
+def test_other_devices_are_free_but_not_their_batch_statistics(config, broken_off):
+    from tlcli.settings import train_job
+
+    path = broken_off / "config.json"
+    stored = json.loads(path.read_text())
+    stored["hardware"]["batch_norm"] = "local"
+    path.write_text(json.dumps(stored))
+    given = config("train", f"resume={broken_off}", "hardware=mirrored")
+    found = train.resumed_job(train_job(given), broken_off, given.typed).hardware
+    assert (found.device, found.batch_norm) == ("mirrored", "local")
+    given = config("train", f"resume={broken_off}", "hardware.batch_norm=sync")
+    with pytest.raises(ConfigError, match="hardware.batch_norm was 'local' and is 'sync'"):
+        train.resumed_job(train_job(given), broken_off, given.typed)
+    given = config("train", f"run_dir={broken_off}", *WORDS)
+    with pytest.raises(ConfigError, match="hardware.batch_norm was 'local' and is 'sync'"):
+        train.check_same_config(train_job(given), broken_off)
+
+
 def test_resume_and_another_run_dir_are_refused(config, broken_off, tmp_path):
     with pytest.raises(ConfigError, match=r"^run_dir: resume goes on in its own folder"):
         train.run(config("train", f"resume={broken_off}", f"run_dir={tmp_path / 'other'}"))

@@ -29,6 +29,8 @@ FREE_KEYS = (
     "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
     "abstain_below", "control", "hardware", "accumulation_steps",
 )  # fmt: skip
+# Within these, what decides the weights all the same.
+KEPT_KEYS = ("hardware.batch_norm",)
 RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 # Of these, what a stored run keeps whatever is typed.
 OWN_KEYS = ("run_dir", "name", "control")
@@ -161,7 +163,7 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
     free = {k.split(".")[0] for k in typed} & set(FREE_KEYS) - set(OWN_KEYS)
     differ = []
     for key in sorted({*typed}):
-        if key.split(".")[0] not in FREE_KEYS:
+        if not is_free(key):
             differ += differences(value_at(stored, key), value_at(now, key), key)
     if differ:
         told = "; ".join(dict.fromkeys(f"{k} was {a!r} and is {b!r}" for k, a, b in differ))
@@ -169,7 +171,17 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
             "resume", f"{run_dir} was started with another configuration: {told}",
             f"Leave that out, or train anew; free are {', '.join(_free_to_type())}.",
         )  # fmt: skip
-    return train_job({**now, **stored, **{k: now[k] for k in free}, "resume": now["resume"]})
+    merged = {**now, **stored, **{k: now[k] for k in free}, "resume": now["resume"]}
+    for key in KEPT_KEYS:
+        group, name = key.split(".")
+        if name in merged[group] and name in stored[group]:
+            merged[group] = {**merged[group], name: stored[group][name]}
+    return train_job(merged)
+
+
+def is_free(key: str) -> bool:
+    """Whether a dotted key may differ between a state and the training that goes on from it."""
+    return key.split(".")[0] in FREE_KEYS and key not in KEPT_KEYS
 
 
 def _free_to_type() -> list[str]:
@@ -188,7 +200,7 @@ def check_same_config(job: TrainJob, run_dir: Path) -> None:
     stored = checkpoint.read_json(path)
     now = json.loads(json.dumps(dict(job.config)))
     differ = [f"{k} was {a!r} and is {b!r}" for k, a, b in differences(stored, now)
-              if k.split(".")[0] not in FREE_KEYS]  # fmt: skip
+              if not is_free(k)]  # fmt: skip
     if differ:
         raise ConfigError(
             "run_dir", f"{run_dir} was started with another configuration: {'; '.join(differ[:5])}",
