@@ -15,8 +15,9 @@ from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
 from tlcli.resize import Region, part_of
 
-# Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER.
-_WHOLE_JPEG, _OTHER = 0, 3
+# Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER;
+# pictures that must be turned or mirrored _TURNED more.
+_WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
 # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
 _DCT = "INTEGER_ACCURATE"
 
@@ -101,12 +102,14 @@ def upright(image: Tensor, orientation: Tensor) -> Tensor:
     return tf.cond(is_one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
 
 
-def _made(kind: int, data: Tensor, plan: Tensor | None) -> Tensor:
-    """A picture decoded in some way; where there is a plan, the part of it."""
+def _made(kind: int, data: Tensor, plan: Tensor | None, orientation: Tensor | None) -> Tensor:
+    """A picture decoded in some way, upright; where there is a plan, the part of it."""
     if kind == _WHOLE_JPEG and plan is not None:
         image = tf.io.decode_and_crop_jpeg(data, plan[:4], channels=3, dct_method=_DCT)
     else:
-        image = _OTHERS[kind - _OTHER](data) if kind > _OTHER else _jpeg(data, 2**kind)
+        stored = kind % _TURNED
+        image = _OTHERS[stored - _OTHER](data) if stored > _OTHER else _jpeg(data, 2**stored)
+        image = upright(image, orientation) if kind >= _TURNED else image
     return image if plan is None else tf.slice(image, plan[4:7], plan[7:])
 
 
@@ -165,24 +168,15 @@ class EncodedImages:
         """Picture of one sample, uint8 (height, width, 3) RGB, upright; see ImageSource."""
         data, orientations = self._read(index), self._headers.orientations
         kinds, sides = self._kinds(short_side)
+        plan = None if region is None else self._planned(index, kinds, sides, region)
         known = np.unique(kinds).tolist()
-        kind = tf.gather(np.searchsorted(known, kinds).astype(np.int32), index)
-
-        def direct() -> Tensor:
-            plan = None if region is None else self._planned(index, kinds, sides, region)
-            branches = [lambda k=k: _made(k, data, plan) for k in known]
-            return branches[0]() if len(known) == 1 else tf.switch_case(kind, branches)
-
-        def turned() -> Tensor:
-            branches = [lambda k=k: _made(k, data, None) for k in known]
-            image = branches[0]() if len(known) == 1 else tf.switch_case(kind, branches)
-            return part_of(upright(image, orientation), region)
-
-        if (orientations == 1).all():
-            image = direct()
+        orientation = tf.gather(orientations, index) if (orientations != 1).any() else None
+        branches = [lambda k=k: _made(k, data, plan, orientation) for k in known]
+        if len(known) == 1:
+            image = branches[0]()
         else:
-            orientation = tf.gather(orientations, index)
-            image = tf.cond(tf.equal(orientation, 1), direct, turned)
+            kind = tf.gather(np.searchsorted(known, kinds).astype(np.int32), index)
+            image = tf.switch_case(kind, branches)
         return tf.ensure_shape(image, (None, None, 3))
 
     def _kinds(self, short_side: int) -> tuple[Any, Any]:
@@ -190,12 +184,11 @@ class EncodedImages:
         headers = self._headers
         sides = np.stack([headers.heights, headers.widths], -1).astype(np.int32)
         jpeg = headers.decoders == BY_JPEG
-        short = sides.min(-1) if len(sides) else sides[:, 0]
-        halvings = sum((short >= short_side * r).astype(np.uint8) for r in (2, 4, 8)) if (
-            short_side) else 0  # fmt: skip
-        kinds = np.where(jpeg, halvings, headers.decoders + _OTHER).astype(np.uint8)
-        ratios = np.where(jpeg, 2 ** kinds.astype(np.int32), 1)
-        return kinds, -(-sides // ratios[:, None])
+        fits = [sides.min(-1) >= short_side * ratio for ratio in (2, 4, 8)]
+        halvings = np.sum(fits, axis=0) if short_side else 0
+        kinds = np.where(jpeg, halvings, headers.decoders + _OTHER)
+        scaled = -(-sides // np.where(jpeg, 2**kinds, 1)[:, None].astype(np.int32))
+        return (kinds + _TURNED * (headers.orientations != 1)).astype(np.uint8), scaled
 
     def _planned(self, index: Tensor, kinds: Any, sides: Any, region: Region) -> Tensor:
         """See _plan; that of a fixed region comes from a table, which spares many small ops."""
