@@ -119,12 +119,18 @@ def rows_of(manifest: Manifest, split: str) -> Any:
     return rows
 
 
-def classifier(model: Any, kind: tta.Kind = "none") -> Any:
+def classifier(model: Any, kind: tta.Kind = "none", many: bool = True) -> Any:
     """A function from uint8 images to logits float32 (batch, classes), as fast as is exact.
 
     With test-time augmentation the logits are logarithms of the mean probabilities.
+
+    Args:
+        model: uint8 images to logits.
+        kind: Test-time augmentation.
+        many: Whether there are so many images that half a second for folding pays.
     """
-    inference = fold.folded(model) or model
+    inference = fold.folded(model) if many else None
+    inference = inference or model
 
     shape = tuple(model.inputs[0].shape)
 

@@ -78,8 +78,8 @@ def reader(resize: Resize) -> Callable[[str], Any]:
     def other(data: Any, decoder: Any, orientation: Any) -> Any:
         return resize.apply(upright(decode(data, decoder, side), orientation))
 
-    of_jpeg = tf.function(jpeg, input_signature=[text])
-    of_other = tf.function(other, input_signature=[text, number, number])
+    of_jpeg = tf.function(jpeg, input_signature=[text], autograph=False)
+    of_other = tf.function(other, input_signature=[text, number, number], autograph=False)
 
     def read(path: str) -> Any:
         try:

@@ -121,10 +121,12 @@ def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict
     """One row a picture, in the order given; memory holds a few batches, whatever their number."""
     import tensorflow as tf
 
-    call = evaluate.classifier(namer.model, settings.tta)
     size, workers = settings.batch_size, worker_count(settings.workers)
     decoded = pictures.ahead(pictures.reader(namer.resize), paths, workers, 2 * size + workers)
+    call = None
     while part := list(itertools.islice(decoded, size)):
+        if call is None:
+            call = evaluate.classifier(namer.model, settings.tta, many=len(part) == size)
         images = [found for _, found in part if not isinstance(found, TlError)]
         logits = iter(np.asarray(call(tf.stack(images)))) if images else iter(())
         for path, found in part:
