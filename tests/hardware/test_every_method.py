@@ -19,6 +19,7 @@ def jobs(train_digits, tmp_path_factory):
     found = {m: (*TWO, f"distillation={m}", *taught) for m in METHODS if m != "mean_teacher"}
     found["mean_teacher"] = (*TWO, "distillation=mean_teacher", "finetune=full")
     found |= {f: (*TWO, f"finetune={f}", "epochs=2") for f in options.names("finetune")}
+    found["lora"] += ("finetune.targets=[tiny_block4_conv]",)
     found["local"] = (*TWO, "finetune=full", "backbone.batch_norm=train",
                       "hardware.batch_norm=local")  # fmt: skip
     return found
