@@ -224,7 +224,7 @@ def join(hardware: Any) -> Alone:
     connect = getattr(hardware, "connect", None)
     if connect is None:
         return Alone()
-    key = (hardware,)
+    key = (type(hardware), *(getattr(hardware, name, None) for name in ("workers", "rank")))
     if key not in _joined:
         _joined[key] = connect()
     return _joined[key]
