@@ -242,3 +242,42 @@ def scrambled_statistics(model):
         elif weight.name in ("beta", "moving_mean"):
             weight.assign(random.normal(0, 0.1, weight.shape))
     return model
+
+
+@pytest.mark.parametrize(
+    ("padding", "kernel", "stride", "dilation", "kept"),
+    [
+        (((0, 1), (0, 1)), 3, 2, 1, False),
+        (((1, 1), (1, 1)), 3, 1, 1, False),
+        (((2, 2), (2, 2)), 3, 1, 2, False),
+        (((1, 1), (1, 1)), 3, 2, 1, True),
+        (((1, 0), (1, 0)), 3, 2, 1, True),
+        (((0, 1), (1, 0)), 3, 2, 1, True),
+        (((3, 3), (3, 3)), 7, 2, 1, True),
+    ],
+)
+@pytest.mark.parametrize("kind", [L.Conv2D, L.DepthwiseConv2D])
+def test_zeros_around_become_the_padding_of_the_convolution(
+    kind, padding, kernel, stride, dilation, kept
+):
+    def build(x):
+        size = (kernel,) if kind is L.DepthwiseConv2D else (5, kernel)
+        x = L.ZeroPadding2D(padding)(L.ReLU()(x))
+        return L.BatchNormalization()(kind(*size, strides=stride, dilation_rate=dilation)(x))
+
+    model = net(build)
+    inference = fold.folded(model)
+    assert_equal_outputs(model, inference)
+    assert any(type(layer) is L.ZeroPadding2D for layer in inference.layers) == kept
+
+
+def test_zeros_that_others_see_too_stay():
+    def build(x):
+        x = L.ZeroPadding2D(1)(x)
+        y = L.BatchNormalization()(L.Conv2D(3, 3)(x))
+        return L.Add()([y, L.Cropping2D(1)(x)])
+
+    model = net(build)
+    inference = fold.folded(model)
+    assert_equal_outputs(model, inference)
+    assert any(type(layer) is L.ZeroPadding2D for layer in inference.layers)

@@ -21,6 +21,7 @@ _LOG = logging.getLogger(__name__)
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+_PADDED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 _FOLDABLE = (*_CONVOLUTIONS, *_DEPTHWISE, *_SEPARABLE, keras.layers.Dense)
 
 
@@ -46,7 +47,9 @@ def folded(model: Model) -> Model | None:
 
     A batch normalization whose only input is a linear convolution or dense layer, used by nothing
     else, becomes part of that layer's kernel and bias; other normalizations run on the fused
-    kernel. These hold copies of the weights, float32 (see `refresh`); all other layers are shared.
+    kernel. Zeros around the input of such a convolution that are those of padding="same" become
+    its padding. These hold copies of the weights, float32 (see `refresh`); all other layers are
+    shared.
 
     Args:
         model: A functional or built Sequential model; nested models are inlined.
@@ -134,7 +137,8 @@ def _rebuild(
     """The pairs, whose weights are still to be written, and the model that uses them."""
     inputs = graph.fresh_inputs(model)
     made = dict(zip(original.inputs, inputs, strict=True))
-    absorbed = set(chosen.values())
+    pads = _paddings(original, set(chosen.values()))
+    absorbed = {*chosen.values(), *pads.values()}
     pairs: dict[tuple[Layer | None, Layer], _Pair] = {}
     for call in original.calls:
         if call in absorbed:
@@ -145,8 +149,10 @@ def _rebuild(
             if key not in pairs:
                 alone = sum(source.layer is pair.layer for pair in pairs.values()) == 0
                 name = source.layer.name if alone else f"{source.layer.name}_{layer.name}"
-                pairs[key] = _Pair(*key, _merged(*key, name, source.inputs[0].shape))
+                merged = _merged(*key, name, source.inputs[0].shape, source in pads)
+                pairs[key] = _Pair(*key, merged)
             layer = pairs[key].merged
+        source = pads.get(source, source)
         args, kwargs = keras.tree.map_structure(
             lambda x: made[x] if isinstance(x, graph.Value) else x, (source.args, source.kwargs)
         )
@@ -157,7 +163,42 @@ def _rebuild(
     return tuple(pairs.values()), folded_model
 
 
-def _merged(layer: Layer | None, norm: Layer, name: str, shape: tuple[int | None, ...]) -> Layer:
+def _paddings(original: graph.Graph, convolutions: set[graph.Call]) -> dict[graph.Call, graph.Call]:
+    """The call that pads before it, by call of the convolution that can do so itself."""
+    maker = {value: call for call in original.calls for value in call.outputs}
+    uses = collections.Counter(value for call in original.calls for value in call.inputs)
+    uses.update(original.outputs)
+    calls = collections.Counter(id(call.layer) for call in convolutions)
+    found = {}
+    for call in convolutions:
+        before = maker.get(call.inputs[0])
+        if before is None or uses[call.inputs[0]] != 1 or calls[id(call.layer)] != 1:
+            continue
+        if type(before.layer) is keras.layers.ZeroPadding2D and _pads_alike(before, call.layer):
+            found[call] = before
+    return found
+
+
+def _pads_alike(before: graph.Call, layer: Layer) -> bool:
+    """Whether zeros put around are those that padding="same" would put there."""
+    last = getattr(layer, "data_format", "") == before.layer.data_format == "channels_last"
+    if type(layer) not in _PADDED or layer.padding != "valid" or not last:
+        return False
+    wanted = []
+    for side, kernel, stride, dilation in zip(
+        before.inputs[0].shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate,
+        strict=True,
+    ):  # fmt: skip
+        if side is None:
+            return False
+        needed = (-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side
+        wanted.append((max(needed, 0) // 2, max(needed, 0) - max(needed, 0) // 2))
+    return wanted == [tuple(pair) for pair in before.layer.padding]
+
+
+def _merged(
+    layer: Layer | None, norm: Layer, name: str, shape: tuple[int | None, ...], pads: bool
+) -> Layer:
     """A new layer of the kind of `layer` with a bias, or a fused normalization without one."""
     kind = FusedBatchNormalization if layer is None else type(layer)
     config = (norm if layer is None else layer).get_config()
@@ -165,7 +206,7 @@ def _merged(layer: Layer | None, norm: Layer, name: str, shape: tuple[int | None
     config = {k: None if k.endswith(drop) else v for k, v in config.items()}
     if layer is not None:
         zeros = {k: "zeros" for k in config if k.endswith("_initializer")}
-        config |= zeros | {"use_bias": True}
+        config |= zeros | {"use_bias": True} | ({"padding": "same"} if pads else {})
     made = kind.from_config(config | {"name": name})
     made.build(shape)
     made.trainable = False
