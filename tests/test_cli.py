@@ -1,12 +1,16 @@
 """The command line as a person meets it: processes, messages, exit codes."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tlcli import __version__, cli
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_tl_alone_shows_where_to_start(tl):
@@ -107,3 +111,23 @@ def test_a_sweep_runs_each_job_in_its_own_folder(tl, tmp_path):
         assert (tmp_path / "sweep" / job / "model.weights.h5").is_file()
     seeds = [json.loads((tmp_path / "sweep" / j / "config.json").read_text())["seed"] for j in "01"]
     assert seeds == [1, 2]
+
+
+def test_keras_does_not_import_scikit_learn(tmp_path):
+    (tmp_path / "sklearn").mkdir()
+    (tmp_path / "sklearn" / "__init__.py").write_text("FOUND = True\n")
+    code = """if True:
+        import sys
+        from tlcli import cli
+        cli.import_tensorflow()
+        assert "keras" in sys.modules
+        assert "sklearn" not in sys.modules
+        import sklearn
+        assert sklearn.FOUND
+    """
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

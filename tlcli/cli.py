@@ -212,8 +212,10 @@ def execute(word: str, config: dict[str, Any]) -> int:
 def import_tensorflow() -> None:
     """Import TensorFlow and let it look for devices without its start-up chatter on stderr.
 
-    Its C++ side writes there before any log level counts; failures still raise.
+    Its C++ side writes there before any log level counts; failures still raise. Keras finds no
+    scikit-learn: importing it for wrappers that nobody here uses takes a second.
     """
+    hidden = "sklearn" not in sys.modules
     sys.stderr.flush()
     kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)
@@ -222,7 +224,12 @@ def import_tensorflow() -> None:
         tensorflow.config.list_physical_devices("GPU")
         # Its warnings (of retracing above all) are for those who write graphs.
         tensorflow.get_logger().setLevel("ERROR")
+        if hidden:
+            sys.modules["sklearn"] = None  # type: ignore[assignment]
+        importlib.import_module("keras")
     finally:
+        if hidden:
+            sys.modules.pop("sklearn", None)
         os.dup2(kept, 2)
         os.close(kept)
         os.close(sink)
