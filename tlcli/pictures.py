@@ -73,7 +73,7 @@ def reader(resize: Resize) -> Callable[[str], Any]:
     text, number = tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32)
 
     def jpeg(data: Any) -> Any:
-        return resize.fit(decode(data, BY_JPEG, side, resize.region))
+        return resize.apply(decode(data, BY_JPEG, side))
 
     def other(data: Any, decoder: Any, orientation: Any) -> Any:
         return resize.apply(upright(decode(data, decoder, side), orientation))

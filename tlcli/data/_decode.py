@@ -13,7 +13,7 @@ from typing import Any
 from tlcli.data._header import BY_JPEG, BY_PILLOW, BY_PNG, BY_WEBP, REMEDY, inspect
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
-from tlcli.resize import Region, part_of
+from tlcli.resize import Region
 
 # Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER;
 # pictures that must be turned or mirrored _TURNED more.
@@ -22,19 +22,14 @@ _WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
 _DCT = "INTEGER_ACCURATE"
 
 
-def _by_jpeg(data: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
+def _by_jpeg(data: Tensor, short_side: int = 0) -> Tensor:
     """At the smallest size libjpeg can give whose shorter side has `short_side` pixels."""
-
-    def at(ratio: int) -> Tensor:
-        return part_of(_jpeg(data, ratio), region)
-
     if not short_side:
-        return at(1)
+        return _jpeg(data, 1)
     short = tf.reduce_min(tf.io.extract_jpeg_shape(data)[:2])
-    halvings = tf.reduce_sum(
-        tf.cast(short >= [short_side * ratio for ratio in (2, 4, 8)], tf.int32)
-    )
-    return tf.switch_case(halvings, [lambda ratio=ratio: at(ratio) for ratio in (1, 2, 4, 8)])
+    large = [short >= short_side * ratio for ratio in (2, 4, 8)]
+    branches = [lambda ratio=ratio: _jpeg(data, ratio) for ratio in (1, 2, 4, 8)]
+    return tf.switch_case(tf.reduce_sum(tf.cast(large, tf.int32)), branches)
 
 
 def _jpeg(data: Tensor, ratio: int) -> Tensor:
@@ -67,22 +62,17 @@ def pillow_rgb(data: bytes) -> Any:
         return np.asarray(picture.convert("RGB"))
 
 
-def decode(
-    data: Tensor, decoder: Tensor, short_side: int = 0, region: Region | None = None
-) -> Tensor:
-    """Picture as stored, or a part of it, uint8 (height, width, 3).
+def decode(data: Tensor, decoder: Tensor, short_side: int = 0) -> Tensor:
+    """Picture as stored, uint8 (height, width, 3).
 
     Args:
         data: Encoded image, string scalar.
         decoder: One of the BY_ numbers; a Python int fixes the choice in the graph.
         short_side: Pixels that the shorter side must keep, see ImageSource; 0 for all.
-        region: What to return; None returns all.
     """
 
     def by(number: int) -> Tensor:
-        if number == BY_JPEG:
-            return _by_jpeg(data, short_side, region)
-        return part_of(_OTHERS[number](data), region)
+        return _by_jpeg(data, short_side) if number == BY_JPEG else _OTHERS[number](data)
 
     if isinstance(decoder, int):
         return by(decoder)
