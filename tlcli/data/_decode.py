@@ -92,6 +92,12 @@ def upright(image: Tensor, orientation: Tensor) -> Tensor:
     return tf.cond(is_one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
 
 
+def _held(array: Any) -> Tensor:
+    """A host tensor that graphs capture; an array would be copied into each of them."""
+    with tf.init_scope(), tf.device("/CPU:0"):
+        return tf.constant(array)
+
+
 def _made(kind: int, data: Tensor, plan: Tensor | None, orientation: Tensor | None) -> Tensor:
     """A picture decoded in some way, upright; where there is a plan, the part of it."""
     if kind == _WHOLE_JPEG and plan is not None:
@@ -160,13 +166,14 @@ class EncodedImages:
         kinds, sides = self._kinds(short_side)
         plan = None if region is None else self._planned(index, kinds, sides, region)
         known = np.unique(kinds).tolist()
-        orientation = tf.gather(orientations, index) if (orientations != 1).any() else None
+        turned = (orientations != 1).any()
+        orientation = tf.gather(_held(orientations), index) if turned else None
         branches = [lambda k=k: _made(k, data, plan, orientation) for k in known]
         if len(known) == 1:
             image = branches[0]()
         else:
-            kind = tf.gather(np.searchsorted(known, kinds).astype(np.int32), index)
-            image = tf.switch_case(kind, branches)
+            numbers = _held(np.searchsorted(known, kinds).astype(np.int32))
+            image = tf.switch_case(tf.gather(numbers, index), branches)
         return tf.ensure_shape(image, (None, None, 3))
 
     def _kinds(self, short_side: int) -> tuple[Any, Any]:
@@ -184,8 +191,8 @@ class EncodedImages:
         """See _plan; that of a fixed region comes from a table, which spares many small ops."""
         crops = kinds[:, None] == _WHOLE_JPEG
         if not region.fixed:
-            box = region.box(tf.gather(sides, index))
-            return _plan(box, tf.gather(sides, index), tf.gather(crops, index))
+            of_row = tf.gather(_held(sides), index)
+            return _plan(region.box(of_row), of_row, tf.gather(_held(crops), index))
         with tf.init_scope(), tf.device("/CPU:0"):
             small = tf.uint16 if sides.max(initial=0) < 2**16 else tf.int32
             table = tf.cast(_plan(region.box(sides), sides, crops), small)
@@ -226,14 +233,12 @@ def file_images(paths: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedI
     if lengths.sum() != len(text):  # Letters of several bytes.
         lengths = np.fromiter((len(os.fsencode(p)) for p in paths), np.int64, len(paths))
     ends = np.cumsum(lengths)
-    # Host tensors made once: inside a graph they are captured, not copied into the graph. One
-    # text with its cuts takes a fraction of the memory and time of a tensor of strings.
+    # Made once. One text with its cuts takes a fraction of the memory of a tensor of strings.
     held: list[tuple[Tensor, Tensor]] = []
 
     def read(index: Tensor) -> Tensor:
         if not held:
-            with tf.init_scope(), tf.device("/CPU:0"):
-                held.append((tf.constant(text), tf.constant(np.concatenate([[0], ends]))))
+            held.append((_held(text), _held(np.concatenate([[0], ends]))))
         whole, cuts = held[0]
         start = tf.gather(cuts, index)
         path = tf.strings.substr(whole, start, tf.gather(cuts, index + 1) - start)
