@@ -18,6 +18,7 @@ from tlcli.resize import Region
 # Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER;
 # pictures that must be turned or mirrored _TURNED more.
 _WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
+_ROWS = 1 << 16  # that are planned at a time, to keep memory small
 # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
 _DCT = "INTEGER_ACCURATE"
 
@@ -181,11 +182,14 @@ class EncodedImages:
         headers = self._headers
         sides = np.stack([headers.heights, headers.widths], -1).astype(np.int32)
         jpeg = headers.decoders == BY_JPEG
-        fits = [sides.min(-1) >= short_side * ratio for ratio in (2, 4, 8)]
-        halvings = np.sum(fits, axis=0) if short_side else 0
-        kinds = np.where(jpeg, halvings, headers.decoders + _OTHER)
-        scaled = -(-sides // np.where(jpeg, 2**kinds, 1)[:, None].astype(np.int32))
-        return (kinds + _TURNED * (headers.orientations != 1)).astype(np.uint8), scaled
+        kinds = (headers.decoders + _OTHER).astype(np.uint8)
+        kinds[jpeg] = 0
+        short = sides.min(-1)
+        for ratio in (2, 4, 8) if short_side else ():
+            half = jpeg & (short >= short_side * ratio)
+            kinds += half
+            sides[half] = -(-sides[half] // 2)
+        return kinds + np.uint8(_TURNED) * (headers.orientations != 1), sides
 
     def _planned(self, index: Tensor, kinds: Any, sides: Any, region: Region) -> Tensor:
         """See _plan; that of a fixed region comes from a table, which spares many small ops."""
@@ -193,10 +197,12 @@ class EncodedImages:
         if not region.fixed:
             of_row = tf.gather(_held(sides), index)
             return _plan(region.box(of_row), of_row, tf.gather(_held(crops), index))
+        table = np.empty((len(sides), 10), np.uint16 if sides.max(initial=0) < 2**16 else np.int32)
         with tf.init_scope(), tf.device("/CPU:0"):
-            small = tf.uint16 if sides.max(initial=0) < 2**16 else tf.int32
-            table = tf.cast(_plan(region.box(sides), sides, crops), small)
-        return tf.cast(tf.gather(table, index), tf.int32)
+            for start in range(0, len(table), _ROWS):
+                some = slice(start, start + _ROWS)
+                table[some] = _plan(region.box(sides[some]), sides[some], crops[some])
+        return tf.cast(tf.gather(_held(table), index), tf.int32)
 
     def first_broken(self, rows: Sequence[int]) -> DataError | None:
         """Decode rows again to find the one that stopped a tf.data pipeline; None if all are well.
