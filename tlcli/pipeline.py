@@ -229,7 +229,7 @@ def table_stream(  # noqa: PLR0913
         rows, epochs = chosen
         views = tf.cast(number(epochs), tf.int64)
         found = tf.numpy_function(gather, [rows + views * order.samples], kinds, stateful=False)
-        found = [tf.ensure_shape(t, (len(rows), *table.shape[1:]))
+        found = [tf.ensure_shape(t, (rows.shape[0], *table.shape[1:]))
                  for t, table in zip(found, every, strict=True)]  # fmt: skip
         return {
             "inputs": tuple(found[: len(tables)]), "labels": label_of(rows),

@@ -82,7 +82,7 @@ def watched(monkeypatch):
     monkeypatch.setattr(PhaseTrainer, "validate", validated)
     monkeypatch.setattr(balance, "term_sizes", sized)
     # Tests of its own show this report; here it would take a third of the time.
-    monkeypatch.setattr(teach, "fidelity", lambda run, model, rows: {})
+    monkeypatch.setattr(teach, "fidelity", lambda run, model, rows, ours=None: {})
     return seen
 
 
