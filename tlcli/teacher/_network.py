@@ -116,12 +116,12 @@ class NetworkTeacher:
 
     def logits(self, views: Any, rows: Any) -> Any:
         """float32 (rows, classes)."""
-        made = [np.asarray(self._say(images)[0], np.float32)
+        made = [np.asarray(self._logits_of(images)[0], np.float32)
                 for images in views.batches(rows, np.zeros(len(rows)), BATCH)]  # fmt: skip
         return np.concatenate(made)
 
     @functools.cached_property
-    def _say(self) -> Any:
+    def _logits_of(self) -> Any:
         """From images to a list that begins with the logits; maps are large, so without them."""
         if len(self.names) == 1:
             return self.call
