@@ -18,7 +18,7 @@ LAYERS = (
     {*GROUPS, "weights", "table_file", "recipe", "fold", "fused_batch_norm", "image_dropout"},
     {"model", "block_table", "lora", "pipeline", "settings", "console", "chain"},
     {"cache", "loop", "checkpoint", "state", "rate_curve"},
-    {"phase", "spread", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
+    {"phase", "precision", "spread", "evaluate", "likeness", "balance", "plain_keras", "pictures"},
     {"setup", "teach", "peers", "listing", "predict", "preview", "prepare",
      "batch_size"},
     {"result", "generations", "auto"},

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli import balance, block_table, cache, graph, lora, model, spread
+from tlcli import balance, block_table, cache, graph, lora, model, precision, spread
 from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data._decoded import DecodedImages
 from tlcli.data._manifest import class_counts as counts_of
@@ -131,10 +131,7 @@ def start_devices(job: TrainJob) -> Any:
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     gpu = bool(tf.config.list_logical_devices("GPU"))
-    chosen = settings.precision
-    if chosen == "auto":
-        chosen = "mixed_bfloat16" if gpu else "float32"
-    keras.config.set_dtype_policy(chosen)
+    keras.config.set_dtype_policy(precision.resolved(settings.precision, gpu))
     return strategy
 
 
@@ -331,6 +328,7 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
         backbone_line(run),
         f"head       {head_name(run)}; batch norm {run.batch_norm}; "
         f"{keras.config.dtype_policy().name}; {choice(run)}",
+        *precision_lines(),
         *(line for i, phase in enumerate(chosen[:6]) for line in phase_lines(run, i, phase)),
     ]
     if len(chosen) > 6:
@@ -351,6 +349,13 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
 
         lines += peers.plan_lines(run)
     return [*lines, f"run        {run_dir}, seed {settings.seed}"]
+
+
+def precision_lines() -> list[str]:
+    """What the plan adds about the precision."""
+    gpu = bool(tf.config.list_logical_devices("GPU"))
+    note = precision.note(keras.config.dtype_policy().name, gpu)
+    return [] if note is None else [f"           {note}"]
 
 
 def choice(run: Run) -> str:

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import tensorflow as tf
 
@@ -18,8 +20,8 @@ class Source:
             self.decoded.append(int(row))
             return np.full((2 + int(row), 4, 3), 10 * int(row) + short_side, np.uint8)
 
-        whole = tf.ensure_shape(tf.numpy_function(make, [index], tf.uint8), (None, None, 3))
-        return part_of(whole, region)
+        whole = tf.numpy_function(make, [index], tf.uint8, stateful=False)
+        return part_of(tf.ensure_shape(whole, (None, None, 3)), region)
 
 
 def epoch(images, rows, short_side=0, region=None):
@@ -50,6 +52,21 @@ def test_parts_are_cut_from_kept_and_from_other_pictures():
         assert [p.shape for p in shown] == [(1, 3, 3), (2, 3, 3), (3, 3, 3)]
         assert [int(p.max()) for p in shown] == [0, 10, 20]
     assert images.full
+
+
+def test_pictures_are_found_side_by_side_where_operations_are_deterministic():
+    class Meeting(dict):
+        def get(self, *key):
+            meeting.wait(timeout=10)
+            return super().get(*key)
+
+    tf.config.experimental.enable_op_determinism()
+    images = DecodedImages(Source(), 10**6)
+    whole = epoch(images, range(8))
+    meeting = threading.Barrier(2)
+    images._kept = Meeting(images._kept)
+    for picture, before in zip(epoch(images, range(8)), whole, strict=True):
+        np.testing.assert_array_equal(picture, before)
 
 
 def test_another_size_is_another_picture():

@@ -1,9 +1,11 @@
 import os
+import threading
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tlcli.data import tfrecord
 from tlcli.data._records import masked_crc
 from tlcli.data.tfrecord import Data
 from tlcli.errors import ConfigError, DataError
@@ -70,6 +72,21 @@ def test_every_record_is_read_at_random_access(root, tmp_path, smooth):
     images = tf.data.Dataset.from_tensor_slices(np.array(order)).map(manifest.images.image)
     for row, image in zip(order, images, strict=True):
         np.testing.assert_array_equal(image, smooth(seeds[row]))
+
+
+def test_records_are_read_side_by_side_where_operations_are_deterministic(
+    root, tmp_path, monkeypatch
+):
+    def meet(*words, **named):
+        meeting.wait(timeout=10)
+        return open(*words, **named)
+
+    tf.config.experimental.enable_op_determinism()
+    manifest = records(root, tmp_path)
+    meeting = threading.Barrier(2)
+    monkeypatch.setattr(tfrecord, "open", meet, raising=False)
+    rows = tf.data.Dataset.range(len(manifest.ids)).map(manifest.images.image, 2)
+    assert len(list(rows)) == len(manifest.ids)
 
 
 def test_a_picture_that_ends_in_zeros_is_whole(tmp_path, encode):

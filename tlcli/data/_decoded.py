@@ -11,6 +11,8 @@ from typing import Any
 from tlcli.lazy import Tensor, np, tf
 from tlcli.resize import Region, part_of
 
+ALIGNMENT = 64  # bytes, as TensorFlow's kernels for the widest registers ask it
+
 
 class DecodedImages:
     """An image source that keeps what another one decoded.
@@ -51,18 +53,20 @@ class DecodedImages:
                 self.full |= pixels.nbytes > self.room
                 if key not in self._kept and pixels.nbytes <= self.room:
                     self.room -= pixels.nbytes
-                    self._kept[key] = pixels.copy()
-            return np.int64(0)
+                    self._kept[key] = aligned(pixels)
+            return pixels
 
         def kept() -> Tensor:
             made = self.images.image(index, short_side)
-            with tf.control_dependencies([tf.numpy_function(keep, [index, made], tf.int64)]):
-                return part_of(tf.identity(made), region)
+            made = tf.numpy_function(keep, [index, made], tf.uint8, stateful=False)
+            return part_of(tf.ensure_shape(made, (None, None, 3)), region)
 
         def decoded() -> Tensor:
             return tf.cond(full, lambda: self.images.image(index, short_side, region), kept)
 
-        found, full = tf.numpy_function(find, [index], [tf.uint8, tf.bool])
+        # Called functions with a state, tf.data would take one picture at a time wherever
+        # operations are to be deterministic. The pixels are always the same.
+        found, full = tf.numpy_function(find, [index], [tf.uint8, tf.bool], stateful=False)
         found, full = tf.ensure_shape(found, (None, None, 3)), tf.ensure_shape(full, ())
         return tf.cond(tf.size(found) > 0, lambda: part_of(found, region), decoded)
 
@@ -70,3 +74,12 @@ class DecodedImages:
         """The picture that cannot be decoded, by name; see EncodedImages."""
         finder = getattr(self.images, "first_broken", None)
         return finder(rows) if finder else None
+
+
+def aligned(pixels: Any) -> Any:
+    """A copy that begins where TensorFlow wants it; elsewhere it would copy it at each use."""
+    room = np.empty(pixels.nbytes + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    copy = room[start : start + pixels.nbytes].reshape(pixels.shape)
+    copy[...] = pixels
+    return copy

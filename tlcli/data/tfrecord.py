@@ -214,7 +214,7 @@ def _images(
         return data
 
     def read(index: Tensor) -> Tensor:
-        data = tf.numpy_function(read_bytes, [index], tf.string)
+        data = tf.numpy_function(read_bytes, [index], tf.string, stateful=False)
         return tf.ensure_shape(data, ())
 
     return EncodedImages(read, ids, SimpleNamespace(**columns), read_bytes)

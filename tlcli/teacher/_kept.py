@@ -153,7 +153,7 @@ class Kept:
 
         def add(batch: dict[str, Any]) -> dict[str, Any]:
             items = batch["rows"] + tf.cast(batch["views"], tf.int64) * samples
-            found = tf.numpy_function(gather, [items], [tf.float32] * len(names))
+            found = tf.numpy_function(gather, [items], [tf.float32] * len(names), stateful=False)
             size = batch["rows"].shape[0]
             shaped = [
                 tf.ensure_shape(tensor, (size, *self.shapes[name]))

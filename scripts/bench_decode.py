@@ -1,0 +1,123 @@
+"""From JPEG files to squares of pixels: tl beside Keras and, where installed, faster decoders.
+
+    pip install simplejpeg opencv-python-headless; python scripts/bench_decode.py FOLDER --rounds 5
+
+FOLDER has a folder for each class. tl's pictures come as a training's first epoch gives them, the
+middle cut out (crop) or the whole (squash, as all others). Keras is image_dataset_from_directory
+with its defaults, and without its shuffling; simplejpeg and OpenCV decode in as many threads as tl
+and resize with OpenCV. All arms go through the folder several times a round, in turn; printed are
+medians an image in milliseconds, and how many times tl's crop each takes.
+"""
+
+import argparse
+import os
+import statistics
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+import keras
+import numpy as np
+
+from tlcli import bench, compose
+from tlcli.pipeline import worker_count
+
+
+def ours(folder: Path, side: int, resize: str) -> tuple[bench.Work, int]:
+    """All pictures by tl, and their number in a round."""
+    words = ["data=folder", f"data.path={folder}", "data.validation_fraction=0.02",
+             "data.test_fraction=0", "backbone=mobilenet", "backbone.weights=none",
+             f"image_size={side}", f"resize={resize}"]  # fmt: skip
+    run = bench.prepare(compose.plain(compose.read("train", words)), 1_000_000)
+    rows = bench.rows_of_files(run)
+    views = run.plain_views
+    return lambda: bench.consumed(views.dataset(rows, np.zeros(len(rows)), bench.BATCH)), len(rows)
+
+
+def of_keras(folder: Path, side: int, repeats: int, shuffle: bool) -> bench.Work:
+    """All pictures by Keras, which reads the folder's names once."""
+    dataset = keras.utils.image_dataset_from_directory(
+        folder, image_size=(side, side), shuffle=shuffle, verbose=False
+    )
+    return lambda: [bench.consumed(dataset) for _ in range(repeats)]
+
+
+def threads(decode: Callable[[bytes], Any], paths: list[Path], side: int) -> bench.Work:
+    """All pictures by a decoder for Python, resized by OpenCV."""
+    import cv2
+
+    def picture(path: Path) -> Any:
+        return cv2.resize(decode(path.read_bytes()), (side, side))
+
+    def work() -> None:
+        with ThreadPoolExecutor(worker_count("auto")) as pool:
+            chunk = bench.BATCH
+            for start in range(0, len(paths), chunk):
+                np.stack(list(pool.map(picture, paths[start : start + chunk])))
+
+    return work
+
+
+def decoders() -> dict[str, Callable[[bytes], Any]]:
+    """Those that are installed."""
+    found: dict[str, Callable[[bytes], Any]] = {}
+    try:
+        import cv2
+    except ImportError:
+        return found
+    cv2.setNumThreads(1)
+    found["opencv"] = lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        import simplejpeg
+    except ImportError:
+        return found
+    found["simplejpeg"] = simplejpeg.decode_jpeg
+    found["simplejpeg, fast"] = lambda data: simplejpeg.decode_jpeg(
+        data, fastdct=True, fastupsample=True
+    )
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    paths = sorted(p for p in given.folder.glob("*/*") if p.is_file())
+    repeats = -(-bench.MANY // len(paths))
+    arms: dict[str, tuple[bench.Work, int]] = {
+        f"tl, {resize}": ours(given.folder, given.side, resize) for resize in ("crop", "squash")
+    }
+    all_of_them = paths * repeats
+    arms["keras"] = of_keras(given.folder, given.side, repeats, True), len(all_of_them)
+    arms["keras, in order"] = of_keras(given.folder, given.side, repeats, False), len(all_of_them)
+    for name, decode in decoders().items():
+        arms[name] = threads(decode, all_of_them, given.side), len(all_of_them)
+    for work, _ in arms.values():
+        for _ in range(bench.WARM_UPS):
+            bench.measured(work)
+    found: dict[str, list[bench.Cost]] = {name: [] for name in arms}
+    for index in range(given.rounds):
+        for name in list(arms)[:: -1 if index % 2 else 1]:
+            found[name].append(bench.measured(arms[name][0]))
+    print("| arm | CPU | wall | CPU | wall |\n| --- |" + " ---: |" * 4)
+    first = None
+    for name, costs in found.items():
+        middle = [
+            1000 * statistics.median(getattr(c, key) for c in costs) / arms[name][1]
+            for key in ("cpu", "wall")
+        ]
+        first = first or middle
+        shown = [f"{value:.2f}" for value in middle]
+        shown += [f"{value / own:.2f}x" for value, own in zip(middle, first, strict=True)]
+        print(f"| {name} | " + " | ".join(shown) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
