@@ -6,12 +6,11 @@ FOLDER has a folder for each class. tl's pictures come as a training's first epo
 middle cut out (crop) or the whole (squash, as all others). Keras is image_dataset_from_directory
 with its defaults, and without its shuffling; simplejpeg and OpenCV decode in as many threads as tl
 and resize with OpenCV. All arms go through the folder several times a round, in turn; printed are
-medians an image in milliseconds, and how many times tl's crop each takes.
+medians as `tl bench` does.
 """
 
 import argparse
 import os
-import statistics
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,15 +26,13 @@ from tlcli import bench, compose
 from tlcli.pipeline import worker_count
 
 
-def ours(folder: Path, side: int, resize: str) -> tuple[bench.Work, int]:
-    """All pictures by tl, and their number in a round."""
-    words = ["data=folder", f"data.path={folder}", "data.validation_fraction=0.02",
-             "data.test_fraction=0", "backbone=mobilenet", "backbone.weights=none",
-             f"image_size={side}", f"resize={resize}"]  # fmt: skip
-    run = bench.prepare(compose.plain(compose.read("train", words)), 1_000_000)
-    rows = bench.rows_of_files(run)
-    views = run.plain_views
-    return lambda: bench.consumed(views.dataset(rows, np.zeros(len(rows)), bench.BATCH)), len(rows)
+def ours(folder: Path, side: int, resize: str, repeats: int) -> bench.Work:
+    """All pictures by tl."""
+    words = ["data=folder", f"data.path={folder}", "data.test_fraction=0", "backbone=mobilenet",
+             "backbone.weights=none", f"image_size={side}", f"resize={resize}"]  # fmt: skip
+    run = bench.prepare(compose.plain(compose.read("train", words)), bench.BATCH)
+    rows, views = np.tile(np.arange(len(run.manifest.ids)), repeats), run.plain_views
+    return lambda: bench.consumed(views.dataset(rows, np.zeros(len(rows)), bench.BATCH))
 
 
 def of_keras(folder: Path, side: int, repeats: int, shuffle: bool) -> bench.Work:
@@ -91,32 +88,16 @@ def main() -> None:
     given = parser.parse_args()
     paths = sorted(p for p in given.folder.glob("*/*") if p.is_file())
     repeats = -(-bench.MANY // len(paths))
-    arms: dict[str, tuple[bench.Work, int]] = {
-        f"tl, {resize}": ours(given.folder, given.side, resize) for resize in ("crop", "squash")
+    arms: dict[str, bench.Work] = {
+        f"tl, {resize}": ours(given.folder, given.side, resize, repeats)
+        for resize in ("crop", "squash")
     }
-    all_of_them = paths * repeats
-    arms["keras"] = of_keras(given.folder, given.side, repeats, True), len(all_of_them)
-    arms["keras, in order"] = of_keras(given.folder, given.side, repeats, False), len(all_of_them)
+    arms["keras"] = of_keras(given.folder, given.side, repeats, True)
+    arms["keras, in order"] = of_keras(given.folder, given.side, repeats, False)
     for name, decode in decoders().items():
-        arms[name] = threads(decode, all_of_them, given.side), len(all_of_them)
-    for work, _ in arms.values():
-        for _ in range(bench.WARM_UPS):
-            bench.measured(work)
-    found: dict[str, list[bench.Cost]] = {name: [] for name in arms}
-    for index in range(given.rounds):
-        for name in list(arms)[:: -1 if index % 2 else 1]:
-            found[name].append(bench.measured(arms[name][0]))
-    print("| arm | CPU | wall | CPU | wall |\n| --- |" + " ---: |" * 4)
-    first = None
-    for name, costs in found.items():
-        middle = [
-            1000 * statistics.median(getattr(c, key) for c in costs) / arms[name][1]
-            for key in ("cpu", "wall")
-        ]
-        first = first or middle
-        shown = [f"{value:.2f}" for value in middle]
-        shown += [f"{value / own:.2f}x" for value, own in zip(middle, first, strict=True)]
-        print(f"| {name} | " + " | ".join(shown) + " |", flush=True)
+        arms[name] = threads(decode, paths * repeats, given.side)
+    found = bench.compared("decode", arms, given.rounds, len(paths) * repeats)
+    print(bench.table([found]), end="")
 
 
 if __name__ == "__main__":

@@ -113,6 +113,24 @@ def test_a_sweep_runs_each_job_in_its_own_folder(tl, tmp_path):
     assert seeds == [1, 2]
 
 
+def test_garbage_is_searched_for_again_after_the_import():
+    code = """if True:
+        import gc
+        from tlcli import cli
+        cli.import_tensorflow()
+        assert gc.isenabled()
+        frozen = gc.get_freeze_count()
+        assert frozen > 100_000, frozen
+        cli.import_tensorflow()
+        assert gc.get_freeze_count() == frozen
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_keras_does_not_import_scikit_learn(tmp_path):
     (tmp_path / "sklearn").mkdir()
     (tmp_path / "sklearn" / "__init__.py").write_text("FOUND = True\n")

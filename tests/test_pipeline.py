@@ -1,10 +1,13 @@
 import hashlib
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tlcli.pipeline import Views, label_lookup, label_table, sample_uids, worker_count
+from tlcli.resize import part_of
 
 
 def test_uids_depend_on_the_id_alone():
@@ -56,6 +59,41 @@ def test_batches_come_in_the_order_of_the_steps_from_any_step(views):
     for batch, same in zip(later, whole[3:], strict=True):
         np.testing.assert_array_equal(batch["images"], same["images"])
         np.testing.assert_array_equal(batch["rows"], order.slice(int(batch["step"])).rows)
+
+
+class Meeting:
+    """Pictures of which two must be decoded at a time."""
+
+    array = None
+
+    def __init__(self):
+        self.barrier = threading.Barrier(2)
+
+    def image(self, index, short_side=0, region=None):
+        def make(row):
+            self.barrier.wait(timeout=10)
+            return np.full((40, 40, 3), int(row) % 256, np.uint8)
+
+        whole = tf.numpy_function(make, [index], tf.uint8, stateful=False)
+        return part_of(tf.ensure_shape(whole, (40, 40, 3)), region)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize(
+    "name", ["none", "light", "standard", "strong", "randaugment", "trivialaugment", "funmatch"]
+)
+def test_workers_decode_side_by_side_where_operations_are_deterministic(
+    views, config, name, replicas
+):
+    # tf.data gives up all parallelism and prefetching for one stateful operation anywhere.
+    from tlcli.settings import train_job
+
+    tf.config.experimental.enable_op_determinism()
+    job = train_job(config("train", f"augmentation={name}", "data.images_per_class=8"))
+    manifest = replace(views.manifest, images=Meeting())
+    meeting = Views(manifest, views.resize, job.augmentation, 3, 2)
+    _, batches = streamed(meeting, replicas, range(2))
+    assert len(batches) == 2 * replicas
 
 
 def test_label_tables_are_one_hot(views):

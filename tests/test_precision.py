@@ -21,19 +21,21 @@ def test_the_device_decides_unless_told(setting, gpu, policy):
 
 
 @pytest.mark.parametrize(
-    ("policy", "gpu", "processor", "said"),
+    ("setting", "gpu", "processor", "said"),
     [
-        ("float32", False, PLAIN, None),
-        ("float32", False, BF16, "precision=mixed_bfloat16 may halve"),
-        ("float32", False, "x86_64 amx_tile amx_bf16", "precision=mixed_bfloat16 may halve"),
-        ("float32", True, BF16, None),
+        ("auto", False, PLAIN, None),
+        ("auto", False, BF16, "precision=mixed_bfloat16 may halve"),
+        ("auto", False, "x86_64 avx2 amx_tile", "precision=mixed_bfloat16 may halve"),
+        ("float32", False, BF16, None),
+        ("auto", True, BF16, None),
         ("mixed_bfloat16", False, BF16, None),
-        ("mixed_bfloat16", False, PLAIN, "slower than float32"),
-        ("mixed_float16", False, BF16, "slower than float32"),
-        ("mixed_float16", True, PLAIN, None),
+        ("mixed_bfloat16", False, PLAIN, "precision=float32 is faster"),
+        ("mixed_bfloat16", True, PLAIN, None),
+        ("mixed_bfloat16", False, "aarch64 asimd", None),
+        ("mixed_bfloat16", False, "x86_64", None),
     ],
 )
-def test_the_plan_names_the_faster_choice(monkeypatch, policy, gpu, processor, said):
+def test_the_plan_names_the_faster_choice(monkeypatch, setting, gpu, processor, said):
     monkeypatch.setattr(state, "instructions", lambda: processor)
-    note = precision.note(policy, gpu)
+    note = precision.note(setting, gpu)
     assert (note is None) if said is None else said in note

@@ -175,7 +175,7 @@ def _slices(order: Order, span: range, places: Any) -> tuple[Any, Any]:
 
     @as_written
     def planned(step: Any) -> Any:
-        found = tf.numpy_function(plan, [step], [tf.int64, tf.int64])
+        found = tf.numpy_function(plan, [step], [tf.int64, tf.int64], stateful=False)
         return tuple(tf.ensure_shape(t, places.shape) for t in found)
 
     steps = tf.data.Dataset.range(span.start, span.stop)

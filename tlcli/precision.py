@@ -2,12 +2,12 @@
 
 from tlcli import state
 
-# As /proc/cpuinfo names the instructions that multiply bfloat16.
-FAST = ("avx512_bf16", "amx_bf16")
+# Instruction sets of x86 that multiply bfloat16; all processors with tiles have them for it.
+FAST = {"avx512_bf16", "amx_tile"}
 
 
 def resolved(setting: str, gpu: bool) -> str:
-    """Keras' dtype policy of a `precision` setting.
+    """Keras' dtype policy of a `precision` setting, "auto" or a policy.
 
     A CPU computes in float32 even where it multiplies bfloat16: convolutions take half the time
     then, but the gradients of depthwise ones several times as long.
@@ -17,16 +17,17 @@ def resolved(setting: str, gpu: bool) -> str:
     return "mixed_bfloat16" if gpu else "float32"
 
 
-def note(policy: str, gpu: bool) -> str | None:
-    """What a person might want to choose otherwise, for the plan; None if nothing."""
-    if gpu:
-        return None
-    fast = set(FAST) & set(state.instructions().split())
-    if policy == "float32" and fast:
+def note(setting: str, gpu: bool) -> str | None:
+    """What the plan says of a `precision` setting; None where another would hardly be faster."""
+    kind, *found = state.instructions().split()
+    if gpu or kind not in ("x86_64", "AMD64") or not found:
+        return None  # of other processors nothing is known
+    fast = bool(FAST & set(found))
+    if setting == "auto" and fast:
         return (
             "this processor multiplies bfloat16: precision=mixed_bfloat16 may halve the time, "
             "unless depthwise convolutions are trained"
         )
-    if policy == "mixed_float16" or (policy == "mixed_bfloat16" and not fast):
-        return f"{policy} is slower than float32 on this processor"
+    if setting == "mixed_bfloat16" and not fast:
+        return "this processor does not multiply bfloat16: precision=float32 is faster"
     return None

@@ -130,9 +130,13 @@ def start_devices(job: TrainJob) -> Any:
     keras.utils.set_random_seed(settings.seed)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
-    gpu = bool(tf.config.list_logical_devices("GPU"))
-    keras.config.set_dtype_policy(precision.resolved(settings.precision, gpu))
+    keras.config.set_dtype_policy(precision.resolved(settings.precision, has_gpu()))
     return strategy
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def check_data(job: TrainJob, manifest: Manifest) -> None:
@@ -322,13 +326,14 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
     shown = ", ".join(f"{n} {s}" for n, s in zip(counts, SPLIT_NAMES, strict=True))
     names = {group: values.get("name") for group, values in job.config.items()
              if isinstance(values, Mapping)}  # fmt: skip
+    note = precision.note(settings.precision, has_gpu())
     lines = [
         f"data       {manifest.root}: {len(manifest.class_names)} classes, {shown}",
         f"           {class_counts(manifest)}{bare_note(run)}; {scan_notes(manifest)}",
         backbone_line(run),
         f"head       {head_name(run)}; batch norm {run.batch_norm}; "
         f"{keras.config.dtype_policy().name}; {choice(run)}",
-        *precision_lines(),
+        *([] if note is None else [f"           {note}"]),
         *(line for i, phase in enumerate(chosen[:6]) for line in phase_lines(run, i, phase)),
     ]
     if len(chosen) > 6:
@@ -349,13 +354,6 @@ def plan(run: Run, chosen: tuple[Phase, ...], run_dir: Path) -> list[str]:
 
         lines += peers.plan_lines(run)
     return [*lines, f"run        {run_dir}, seed {settings.seed}"]
-
-
-def precision_lines() -> list[str]:
-    """What the plan adds about the precision."""
-    gpu = bool(tf.config.list_logical_devices("GPU"))
-    note = precision.note(keras.config.dtype_policy().name, gpu)
-    return [] if note is None else [f"           {note}"]
 
 
 def choice(run: Run) -> str:

@@ -21,9 +21,7 @@ from tlcli.errors import DataError
 
 KEPT_STATES = 2
 # Instruction sets that TensorFlow's kernels choose among; sums are ordered differently in each.
-INSTRUCTIONS = (
-    "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd",
-)  # fmt: skip
+INSTRUCTIONS = ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd")
 # Facts that do not change the bits, or change them within rounding by design.
 LOOSE = ("python", "replicas")
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tlcli.data._decode import EncodedImages, decode_file, file_images, inspect, upright
-from tlcli.data._header import BY_PILLOW
+from tlcli.data._header import BY_JPEG, BY_PILLOW
 from tlcli.data._scan import scan_files, stat_files
 from tlcli.errors import DataError
 from tlcli.resize import Region
@@ -65,7 +65,7 @@ def test_odd_images_decode_as_in_pillow_inside_tf_data(tmp_path, pixels, encode)
         (tmp_path / name).write_bytes(data)
     scan = scan_files(stat_files(str(tmp_path), list(images)), LIMIT, tmp_path / "cache")
     assert scan.problems == {}
-    source = file_images([str(tmp_path / name) for name in images], list(images), scan)
+    source = file_images(f"{tmp_path}/", list(images), list(images), scan)
     decoded = list(tf.data.Dataset.range(len(images)).map(source.image))
     for (name, data), image in zip(images.items(), decoded, strict=True):
         expected = by_pillow(data)
@@ -113,6 +113,7 @@ def test_a_large_jpeg_comes_smaller_as_pillow_drafts_it(
     assert found.shape == (160 // ratio, 200 // ratio, 3)
     np.testing.assert_allclose(found.astype(int), wanted, atol=2)
     source = file_images(
+        "",
         [str(path)],
         ["a"],
         scan_files(stat_files(str(tmp_path), ["a.jpg"]), LIMIT, tmp_path / "cache"),
@@ -133,7 +134,7 @@ def test_part_of_a_jpeg_has_the_pixels_of_the_whole(tmp_path, encode, subsamplin
         (tmp_path / name).write_bytes(data)
     names = ["a.jpg", "b.jpg"]
     scan = scan_files(stat_files(str(tmp_path), names), LIMIT, tmp_path / "cache")
-    source = file_images([str(tmp_path / name) for name in names], names, scan)
+    source = file_images(f"{tmp_path}/", names, names, scan)
 
     @tf.function(autograph=False)
     def part(row, box):
@@ -155,6 +156,34 @@ def test_part_of_a_jpeg_has_the_pixels_of_the_whole(tmp_path, encode, subsamplin
         np.testing.assert_array_equal(next(iter(found)), expected)
 
 
+@pytest.mark.parametrize("letter", ["u", "ü€"])
+def test_each_of_many_files_is_found(tmp_path, encode, letter):
+    names = []
+    for row in range(600):
+        names.append(f"{letter * (row % 7)}{row}.png")
+        (tmp_path / names[row]).write_bytes(encode(np.full((2, 2, 3), row % 251, np.uint8)))
+    scan = scan_files(stat_files(str(tmp_path), names), LIMIT, tmp_path / "cache")
+    source = file_images(f"{tmp_path}/", names, names, scan)
+    read = tf.data.Dataset.range(600).map(source.image)
+    assert [int(image[0, 0, 0]) for image in read] == [row % 251 for row in range(600)]
+    assert source.encoded(300) == (tmp_path / names[300]).read_bytes()
+
+
+def test_a_graph_does_not_grow_with_the_files():
+    def size(count):
+        ones = np.ones(count, np.uint8)
+        headers = SimpleNamespace(
+            decoders=BY_JPEG * ones, orientations=ones, heights=9 * ones, widths=9 * ones
+        )
+        names = [f"flowers/{row:08d}.jpg" for row in range(count)]
+        source = file_images("/data/", names, names, headers)
+        read = tf.function(source.image, autograph=False)
+        graph = read.get_concrete_function(tf.TensorSpec((), tf.int64)).graph
+        return graph.as_graph_def().ByteSize()
+
+    assert abs(size(100_000) - size(50_000)) < 1000
+
+
 def test_orientation_is_applied_per_sample_in_one_graph(tmp_path, pixels, encode):
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -162,7 +191,7 @@ def test_orientation_is_applied_per_sample_in_one_graph(tmp_path, pixels, encode
         (tmp_path / str(orientation)).write_bytes(encode(pixels, "PNG", exif=exif))
     names = [str(number) for number in range(1, 9)]
     scan = scan_files(stat_files(str(tmp_path), names), LIMIT, tmp_path / "cache")
-    source = file_images([str(tmp_path / name) for name in names], names, scan)
+    source = file_images(f"{tmp_path}/", names, names, scan)
     for row, image in enumerate(tf.data.Dataset.range(8).map(source.image)):
         np.testing.assert_array_equal(image, upright(pixels, row + 1))
 

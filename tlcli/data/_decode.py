@@ -19,6 +19,7 @@ from tlcli.resize import Region
 # pictures that must be turned or mirrored _TURNED more.
 _WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
 _ROWS = 1 << 16  # that are planned at a time, to keep memory small
+_NAMES = 256  # of files that are kept as one text
 # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
 _DCT = "INTEGER_ACCURATE"
 
@@ -226,33 +227,39 @@ class EncodedImages:
             return next(filter(None, pool.map(problem, map(int, rows))), None)
 
 
-def file_images(paths: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedImages:
+def file_images(below: str, names: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedImages:
     """Image source over whole files.
 
     Args:
-        paths: Files, in the order of the manifest.
+        below: What the paths of all files begin with.
+        names: The rest of each path, in the order of the manifest.
         ids: Their ids.
         scan: What their headers say, see EncodedImages.
     """
-    text = os.fsencode("".join(paths))
-    lengths = np.fromiter(map(len, paths), np.int64, len(paths))
-    if lengths.sum() != len(text):  # Letters of several bytes.
-        lengths = np.fromiter((len(os.fsencode(p)) for p in paths), np.int64, len(paths))
-    ends = np.cumsum(lengths)
-    # Made once. One text with its cuts takes a fraction of the memory of a tensor of strings.
-    held: list[tuple[Tensor, Tensor]] = []
+    # Made once. A tensor of strings takes several times the memory of pieces of text with the
+    # places of names in them, and a single text would be copied into each graph as a constant.
+    held: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def hold() -> tuple[Tensor, Tensor, Tensor]:
+        firsts = range(0, len(names), _NAMES)
+        pieces = [os.fsencode("".join(names[first : first + _NAMES])) for first in firsts]
+        lengths = np.fromiter(map(len, names), np.int64, len(names))
+        if lengths.sum() != sum(map(len, pieces)):  # Letters of several bytes.
+            lengths = np.fromiter((len(os.fsencode(n)) for n in names), np.int64, len(names))
+        starts = np.cumsum(lengths) - lengths
+        starts -= np.repeat(starts[::_NAMES], _NAMES)[: len(names)]
+        return tuple(map(_held, (pieces, starts.astype(np.int32), lengths.astype(np.int32))))
 
     def read(index: Tensor) -> Tensor:
         if not held:
-            held.append((_held(text), _held(np.concatenate([[0], ends]))))
-        whole, cuts = held[0]
-        start = tf.gather(cuts, index)
-        path = tf.strings.substr(whole, start, tf.gather(cuts, index + 1) - start)
-        return tf.io.read_file(path)
+            held.append(hold())
+        pieces, starts, lengths = held[0]
+        piece = tf.gather(pieces, index // _NAMES)
+        name = tf.strings.substr(piece, tf.gather(starts, index), tf.gather(lengths, index))
+        return tf.io.read_file(tf.strings.join([os.fsencode(below), name]))
 
     def encoded(row: int) -> bytes:
-        start = int(ends[row - 1]) if row else 0
-        with open(text[start : int(ends[row])], "rb") as file:
+        with open(below + names[row], "rb") as file:
             return file.read()
 
     return EncodedImages(read, ids, scan, encoded)

@@ -64,8 +64,8 @@ class DecodedImages:
         def decoded() -> Tensor:
             return tf.cond(full, lambda: self.images.image(index, short_side, region), kept)
 
-        # Called functions with a state, tf.data would take one picture at a time wherever
-        # operations are to be deterministic. The pixels are always the same.
+        # With functions that it holds for stateful, tf.data takes one picture at a time wherever
+        # operations are to be deterministic.
         found, full = tf.numpy_function(find, [index], [tf.uint8, tf.bool], stateful=False)
         found, full = tf.ensure_shape(found, (None, None, 3)), tf.ensure_shape(full, ())
         return tf.cond(tf.size(found) > 0, lambda: part_of(found, region), decoded)
@@ -77,7 +77,7 @@ class DecodedImages:
 
 
 def aligned(pixels: Any) -> Any:
-    """A copy that begins where TensorFlow wants it; elsewhere it would copy it at each use."""
+    """A copy of uint8 (height, width, 3) that TensorFlow can use without copying it each time."""
     room = np.empty(pixels.nbytes + ALIGNMENT, np.uint8)
     start = -room.ctypes.data % ALIGNMENT
     copy = room[start : start + pixels.nbytes].reshape(pixels.shape)

@@ -111,9 +111,9 @@ def _manifest(
         DataError: Unreadable files under "fail", classes that do not fit, too few images.
     """
     samples, rows, skipped = leave_out(samples, scan.problems, reading.on_error)
-    paths = listing.paths()
-    if len(rows) < len(paths):
-        scan, paths = scan.keep(rows), [paths[row] for row in rows.tolist()]
+    below, names = listing.parted()
+    if len(rows) < len(names):
+        scan, names = scan.keep(rows), [names[row] for row in rows.tolist()]
     samples = settle(samples, reading.fractions, seed)
     duplicates, conflicts = _duplicates(samples, scan.twins)
     return Manifest(
@@ -121,7 +121,7 @@ def _manifest(
         labels=samples.labels,
         splits=samples.splits,
         class_names=samples.class_names,
-        images=file_images(paths, samples.ids, scan),
+        images=file_images(below, names, samples.ids, scan),
         root=listing.root,
         fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={

@@ -44,13 +44,13 @@ class Listing:
     sizes: Any
     mtimes: Any
 
-    def paths(self) -> list[str]:
-        """The files as they can be opened."""
+    def parted(self) -> tuple[str, Sequence[str]]:
+        """What the paths of all files begin with, and the rest of each."""
         # os.path.join for each takes longer than all the rest of a cached restart.
         below = os.path.join(self.root, "")
         if not any(map(str.startswith, self.names, repeat("/"))):
-            return [below + name for name in self.names]
-        return [name if name.startswith("/") else below + name for name in self.names]
+            return below, self.names
+        return "", [name if name.startswith("/") else below + name for name in self.names]
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,11 @@ def photos(
     )  # fmt: skip
     scan = scan_files(listing, max_pixels, cache_dir)
     samples, rows, skipped = leave_out(samples, scan.problems, on_error)
-    scan, paths = scan.keep(rows), listing.paths()
+    scan, (below, every) = scan.keep(rows), listing.parted()
+    kept = [every[row] for row in rows.tolist()]
     return Manifest(
         ids=samples.ids, labels=samples.labels, splits=samples.splits, class_names=(),
-        images=file_images([paths[row] for row in rows.tolist()], samples.ids, scan),
+        images=file_images(below, kept, samples.ids, scan),
         root=str(root), fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={
             "skipped": skipped, "sizes": describe_sizes(scan.widths, scan.heights),

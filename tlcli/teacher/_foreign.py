@@ -155,7 +155,9 @@ class ForeignTeacher:
         return self.kept.lookup() or self._asked
 
     def _asked(self, batch: dict[str, Any]) -> dict[str, Any]:
-        logits = tf.numpy_function(lambda i: self.call(i)[0], [batch["images"]], tf.float32)
+        logits = tf.numpy_function(
+            lambda i: self.call(i)[0], [batch["images"]], tf.float32, stateful=False
+        )
         shape = (batch["images"].shape[0], *self.shapes["teacher_logits"])
         return {**batch, "teacher_logits": tf.ensure_shape(logits, shape)}
 
