@@ -22,8 +22,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import keras
 import numpy as np
 
-from tlcli import bench, compose
-from tlcli.pipeline import worker_count
+from tlcli.commands import bench
+from tlcli.config import compose
+from tlcli.data.views import worker_count
 
 
 def ours(folder: Path, side: int, resize: str, repeats: int) -> bench.Work:

@@ -22,8 +22,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.fold import folded
-from tlcli.fused_batch_norm import use_fused
+from tlcli.models.fold import folded
+from tlcli.models.fused_batch_norm import use_fused
 
 # Name, images per batch of the forward pass and of the training step, calls per round of each.
 CASES = {

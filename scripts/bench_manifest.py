@@ -94,15 +94,15 @@ def start(values: dict[str, object], cache_dir: str) -> None:
     """List the data and decode a batch in this process; print what it took as JSON."""
     import tensorflow as tf
 
-    from tlcli import compose, options
-    from tlcli.pipeline import Views
-    from tlcli.resize import Resize
+    from tlcli.config import compose, registry
+    from tlcli.data.resize import Resize
+    from tlcli.data.views import Views
 
     tf.constant(0)
     words = [f"data={values['name']}", *(f"data.{k}={v}" for k, v in values.items() if k != "name")]
     config = compose.plain(compose.read("train", words))
     before, wall, cpu = memory(), time.perf_counter(), time.process_time()
-    manifest = options.build("data", config["data"]).manifest(0, Path(cache_dir))
+    manifest = registry.build("data", config["data"]).manifest(0, Path(cache_dir))
     listed = time.perf_counter() - wall
     views = Views(manifest, Resize(32, "crop", 1.0, True), None, 0, 2)
     rows = np.linspace(0, len(manifest.ids) - 1, 32).astype(np.int64)

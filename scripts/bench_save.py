@@ -12,9 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tlcli import compose, setup, train, trainer
-from tlcli.phase import PhaseTrainer
-from tlcli.settings import train_job
+from tlcli.config import compose
+from tlcli.config.job import train_job
+from tlcli.runs.folder import make_run_dir
+from tlcli.training import strategy, trainer
+from tlcli.training.build import prepare
+from tlcli.training.phase import PhaseTrainer
 
 WORDS = (
     "backbone=mobilenet", "backbone.alpha=0.25", "image_size=128", "finetune=full",
@@ -25,9 +28,9 @@ WORDS = (
 def prepared(folder: Path, words: list[str]) -> trainer.Trainer:
     """A trainer of the first phase, ready to step."""
     given = compose.read("train", [*WORDS, f"run_dir={folder}", *words])
-    shared = setup.prepare(train_job(compose.plain(given)))
-    phases = setup.phases(shared)
-    train.make_run_dir(folder)
+    shared = prepare(train_job(compose.plain(given)))
+    phases = strategy.phases(shared)
+    make_run_dir(folder)
     made = trainer.Trainer(shared, phases, folder)
     made.trainer = PhaseTrainer(shared, phases[0], 0, 0)
     variables = shared.student.model.variables

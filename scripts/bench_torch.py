@@ -22,7 +22,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 
-from tlcli import bench, compose
+from tlcli.commands import bench
+from tlcli.config import compose
 
 # Pictures a batch, and batches a round.
 CASES = {"mobilenet": (16, 8), "resnet50": (16, 2)}

@@ -23,8 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 def train(run_dir: Path, words: list[str]) -> None:
     """One training as `tl train` does it, without another start of Python and TensorFlow."""
-    from tlcli import compose
-    from tlcli.train import run
+    from tlcli.commands.train import run
+    from tlcli.config import compose
 
     if (run_dir / "model.weights.h5").is_file() and "control=true" not in words:
         return

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.backbone.tiny import FILE, Backbone
-from tlcli.data.digits import FILE as DIGITS
-from tlcli.weights import save_weights
+from tlcli.models.weights import save_weights
+from tlcli.options.backbone.tiny import FILE, Backbone
+from tlcli.options.data.digits import FILE as DIGITS
 
 SIDE, BATCH, EPOCHS, PEAK_RATE = 32, 128, 60, 3e-3
 

@@ -25,7 +25,7 @@ def _own_caches(tmp_path_factory):
 def _plain_log():
     """Undo what a command did to the log, so that tests do not hear of each other."""
     yield
-    for name in ("tlcli", "tlcli.fold"):
+    for name in ("tlcli", "tlcli.models.fold"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
@@ -36,14 +36,14 @@ def _plain_log():
 
 def composed(command, *words):
     """The plain configuration that a command line stands for."""
-    from tlcli import compose
+    from tlcli.config import compose
 
     return compose.plain(compose.read(command, [str(word) for word in words]))
 
 
 def trained(run_dir, *words):
     """A short training on digits in this process; gives its folder."""
-    from tlcli import train
+    from tlcli.commands import train
 
     given = {word.partition("=")[0] for word in words}
     few = [word for word in FEW if word.partition("=")[0] not in given and "data" not in given]

@@ -6,9 +6,12 @@ import json
 import pytest
 import yaml
 
-from tlcli import auto, cli, recipe, train
-from tlcli.auto import Facts, decide
-from tlcli.settings import train_job
+from tlcli.cli import main
+from tlcli.commands import train
+from tlcli.config import recipe
+from tlcli.config.auto_rules import Facts, decide
+from tlcli.config.job import train_job
+from tlcli.training import auto
 
 # 2,000 photographs of ten classes, an ordinary network, a laptop.
 PHOTOS = Facts(
@@ -131,7 +134,7 @@ def comparable(config):
 def auto_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("auto") / "run"
     words = ["config=auto", "data.images_per_class=8", "epochs=1", f"run_dir={folder}"]
-    assert cli.run(["train", *words]) == 0
+    assert main.run(["train", *words]) == 0
     return folder, words
 
 

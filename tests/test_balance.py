@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import balance, compose, setup
-from tlcli.balance import Size
-from tlcli.settings import train_job
+from tlcli.config import compose
+from tlcli.config.job import train_job
+from tlcli.training.build import prepare
+from tlcli.training.strategy import phases
+from tlcli.training.term_sizes import Size, first_batch, notes, plan_lines, term_sizes
 
 
 @pytest.fixture(scope="module")
@@ -16,13 +18,13 @@ def run(tmp_path_factory):
              "finetune=full", "backbone.weights=none", "distillation=tf_kd",
              "loss.label_smoothing=0.0", "head.zero_init=false",
              f"cache_dir={tmp_path_factory.mktemp('cache')}"]  # fmt: skip
-    return setup.prepare(train_job(compose.plain(compose.read("train", words))))
+    return prepare(train_job(compose.plain(compose.read("train", words))))
 
 
 def test_terms_of_the_first_batch_change_no_variable(run):
-    phase = setup.phases(run)[0]
+    phase = phases(run)[0]
     before = [v.numpy() for v in run.student.model.variables]
-    first, again = balance.term_sizes(run, phase), balance.term_sizes(run, phase)
+    first, again = term_sizes(run, phase), term_sizes(run, phase)
     for variable, value in zip(run.student.model.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value, variable.path)
     assert first == again
@@ -30,10 +32,10 @@ def test_terms_of_the_first_batch_change_no_variable(run):
 
 
 def test_terms_are_those_of_the_label_loss_and_the_method(run):
-    phase = setup.phases(run)[0]
-    sizes = {s.name: s for s in balance.term_sizes(run, phase)}
+    phase = phases(run)[0]
+    sizes = {s.name: s for s in term_sizes(run, phase)}
     before = [v.numpy() for v in run.student.model.variables]
-    batch = balance.first_batch(run)
+    batch = first_batch(run)
     with tf.GradientTape() as tape:
         logits = run.student.model(batch["images"], training=True)
         picked = -tf.reduce_sum(batch["labels"] * tf.nn.log_softmax(logits), -1)
@@ -51,15 +53,15 @@ def test_terms_are_those_of_the_label_loss_and_the_method(run):
 def test_terms_far_from_the_labels_are_noted():
     sizes = [Size("labels", 1.0, 2.0), Size("kd", 1.0, 1.0), Size("at", 1e-5, 1e-3),
              Size("sp", 1e4, 500.0)]  # fmt: skip
-    weak, strong = balance.notes(sizes)
+    weak, strong = notes(sizes)
     assert "at hardly counts: 0.0005 x" in weak
     assert "sp drowns the labels: 2.5e+02 x" in strong
-    assert balance.notes(sizes[1:]) == []
-    (still,) = balance.notes([sizes[0], Size("sp", 1.0, 0.0)])
+    assert notes(sizes[1:]) == []
+    (still,) = notes([sizes[0], Size("sp", 1.0, 0.0)])
     assert "sp moves nothing" in still
 
 
 def test_a_training_shows_them_in_its_plan(run):
-    lines = balance.plan_lines(run, setup.phases(run)[0])
+    lines = plan_lines(run, phases(run)[0])
     assert lines[0].startswith("terms      first batch, full weight: labels ")
     assert "tf_kd" in lines[0]

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import batch_size, checkpoint, cli, memory, phase
+from tlcli.cli import main
+from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
-from tlcli.settings import train_job
+from tlcli.runs import checkpoint
+from tlcli.system import memory
+from tlcli.training import batch_size, phase
 
 WORDS = ("batch_size=auto", "data.images_per_class=40", "finetune=full", "backbone.weights=none")
 
@@ -135,7 +138,7 @@ def test_a_run_keeps_its_number(tmp_path, capsys, monkeypatch):
     run_dir = tmp_path / "run"
     words = ["train", *WORDS, f"run_dir={run_dir}", "epochs=1", "calibrate=false"]
     words[words.index("finetune=full")] = "finetune=linear_probe"
-    assert cli.run(words) == 0
+    assert main.run(words) == 0
     shown = capsys.readouterr().err
     assert "batch      16: more would leave an epoch of 200 images under 8 steps" in shown
     assert ", batch 16, " in shown

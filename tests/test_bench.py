@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from tlcli import bench
+from tlcli.commands import bench
 
 
 def test_medians_are_per_image_and_ratios_are_of_plain_keras(monkeypatch):

@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 
-from tlcli import block_table, setup
-from tlcli.loop import set_trainable
-from tlcli.settings import train_job
+from tlcli.config.job import train_job
+from tlcli.models.trainable import set_trainable
+from tlcli.training import block_table, strategy
+from tlcli.training.build import prepare
+from tlcli.training.plan import plan
 
 SMALL = ("data.images_per_class=4", "batch_size=10", "epochs=8")
 
 
 def tables(config, *words):
     """The run, and the rows of each phase."""
-    run = setup.prepare(train_job(config("train", *SMALL, *words)))
-    phases, found = setup.phases(run), []
+    run = prepare(train_job(config("train", *SMALL, *words)))
+    phases, found = strategy.phases(run), []
     for phase in phases:
         rates = set_trainable(run.student.model, phase.rates, phase.only, run.batch_norm)
         found.append(block_table.rows(run.student.model, rates, 0.001 * phase.rate))
@@ -70,7 +72,7 @@ def test_only_the_factors_of_a_block_count_as_trained(config):
 
 def test_the_plan_shows_the_table_of_each_phase(config, tmp_path):
     run, phases, found = tables(config, "finetune=lp_ft")
-    lines = setup.plan(run, phases, tmp_path)
+    lines = plan(run, phases, tmp_path)
     places = [i for i, line in enumerate(lines) if line == block_table.HEADER]
     assert len(places) == len(phases) == 2
     for place, rows in zip(places, found, strict=True):

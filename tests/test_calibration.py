@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from tlcli import checkpoint, evaluate, metrics
+from tlcli.commands import evaluate
+from tlcli.evaluation.classifier import classifier, rows_of, score
+from tlcli.evaluation.metrics import softmax
+from tlcli.runs import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +36,10 @@ def test_the_error_before_and_after_by_hand(sure):
     found = checkpoint.read_run(sure)
     manifest = evaluate.data_of(found, None)
     views = evaluate.Views(manifest, found.resize, None, 0, 1)
-    rows = evaluate.rows_of(manifest, "validation")
-    _, logits, labels = evaluate.score(evaluate.classifier(found.model), views, rows, keep=True)
+    rows = rows_of(manifest, "validation")
+    _, logits, labels = score(classifier(found.model), views, rows, keep=True)
     for divisor, name in ((1.0, "before"), (found.temperature, "after")):
-        probabilities = metrics.softmax(np.float64(logits) / divisor)
+        probabilities = softmax(np.float64(logits) / divisor)
         sure_of, right = probabilities.max(-1), probabilities.argmax(-1) == labels
         bins = np.minimum((sure_of * 15).astype(int), 14)
         gaps = [abs(sure_of[bins == b].sum() - right[bins == b].sum()) for b in range(15)]

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tlcli import chain, checkpoint, evaluate, train
+from tlcli.commands import evaluate, train
+from tlcli.config import chain
+from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
-from tlcli.generations import best_place, told
-from tlcli.settings import train_job
+from tlcli.runs import checkpoint
+from tlcli.runs.best_of import best_place, told
 
 SHORT = (
     "data.images_per_class=8", "batch_size=20", "epochs=2", "calibrate=false", "save_every=2steps",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tlcli import __version__, cli
+from tlcli import __version__
+from tlcli.cli import main
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,13 +23,13 @@ def test_tl_alone_shows_where_to_start(tl):
 
 
 def test_version_help_and_list(capsys):
-    assert cli.run(["--version"]) == 0
+    assert main.run(["--version"]) == 0
     assert capsys.readouterr().out == f"tl {__version__}\n"
-    assert cli.run(["train", "--help"]) == 0
+    assert main.run(["train", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "batch_size: 32" in shown
     assert "backbone" in shown
-    assert cli.run(["list", "head"]) == 0
+    assert main.run(["list", "head"]) == 0
     assert "  linear  " in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import statistics
 import pytest
 import yaml
 
-from tlcli import compare
+from tlcli.commands import compare
 from tlcli.errors import ConfigError, DataError
 
 FEW = ("epochs=1", "finetune=linear_probe", "data.images_per_class=4", "calibrate=false")

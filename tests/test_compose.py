@@ -1,6 +1,7 @@
 import pytest
 
-from tlcli import compose
+from tlcli.cli.hydra import through_hydra
+from tlcli.config import compose
 from tlcli.errors import ConfigError
 
 
@@ -109,7 +110,7 @@ def test_pictures_of_predict_are_told_from_keys(config, tmp_path, monkeypatch):
     ],
 )
 def test_mistakes_are_one_line(config, words, message):
-    from tlcli.cli import check
+    from tlcli.config.checking import check
 
     with pytest.raises(ConfigError, match=message) as caught:
         check("train", config("train", *words))
@@ -130,5 +131,5 @@ def test_every_job_of_a_sweep_is_checked_before_the_first(config):
     request = compose.read("train", ["-m", "epochs=1,2", "optimizer.learning_rate=0.1,-1"])
     started = []
     with pytest.raises(ConfigError, match=r"learning_rate: got -1.*in the job .*epochs=1"):
-        compose.through_hydra(request, lambda job: started.append(job) or 0)
+        through_hydra(request, lambda job: started.append(job) or 0)
     assert not started

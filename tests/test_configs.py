@@ -7,11 +7,12 @@ import sys
 import pytest
 import yaml
 
-from tlcli import options
-from tlcli.recipe import read_recipe
+from tlcli.config import registry
+from tlcli.config.recipe import read_recipe
+from tlcli.contracts import GROUPS
 
-ROOT = options.config_root()
-FILES = sorted(p for group in options.GROUPS for p in (ROOT / group).glob("*.yaml"))
+ROOT = registry.config_root()
+FILES = sorted(p for group in GROUPS for p in (ROOT / group).glob("*.yaml"))
 RECIPES = sorted(p.stem for p in (ROOT / "experiment").glob("*.yaml"))
 # What a person must give before an option can be built.
 NEEDED = {
@@ -28,13 +29,13 @@ def contents(path):
 def test_every_option_builds_from_its_own_values(path):
     values = contents(path)
     assert next(iter(values)) == "name"
-    options.build(path.parent.name, values)
+    registry.build(path.parent.name, values)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_keys_are_the_fields_of_the_class(path):
     values = contents(path)
-    cls = options.option_class(path.parent.name, values.pop("name"))
+    cls = registry.option_class(path.parent.name, values.pop("name"))
     assert sorted(values) == sorted(f.name for f in dataclasses.fields(cls))
     assert not any(
         f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
@@ -52,7 +53,7 @@ def test_every_file_says_what_it_is_and_what_its_keys_mean(path):
 
 
 def test_every_module_of_a_group_has_a_file():
-    for group in options.GROUPS:
+    for group in GROUPS:
         folder = ROOT.parent / "tlcli" / group
         modules = {p.stem for p in folder.glob("[!_]*.py")}
         used = {yaml.safe_load(p.read_text())["name"] for p in (ROOT / group).glob("*.yaml")}
@@ -61,16 +62,16 @@ def test_every_module_of_a_group_has_a_file():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_composes_into_what_train_accepts(config, name):
-    from tlcli.settings import train_job
+    from tlcli.config.job import train_job
 
     given = config("train", f"config={name}", "data=digits", "teacher=none", "distillation=none")
     train_job(given)
     assert given["name"] == name
-    assert set(read_recipe(name).groups) <= set(options.GROUPS)
+    assert set(read_recipe(name).groups) <= set(GROUPS)
 
 
 def test_commands_yaml_are_the_fields_of_their_settings(config):
-    from tlcli import settings
+    from tlcli.config import settings
 
     pairs = (("train", settings.Train), ("eval", settings.Eval), ("predict", settings.Predict),
              ("compare", settings.Compare), ("teacher", settings.Verify),

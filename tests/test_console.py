@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tlcli import console
+from tlcli.system import console
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")

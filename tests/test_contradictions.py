@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlcli import setup
-from tlcli.data import TRAIN
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError
-from tlcli.settings import train_job
+from tlcli.training.checks import check_data
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ CASES = [
 def test_data_that_an_option_does_not_fit_is_refused(config, manifest, data, words, reason, remedy):
     job = train_job(config("train", *words))
     with pytest.raises(ConfigError) as caught:
-        setup.check_data(job, data(manifest))
+        check_data(job, data(manifest))
     assert str(caught.value).startswith(reason)
     assert remedy in caught.value.remedy
 
@@ -79,7 +79,7 @@ def test_data_that_an_option_does_not_fit_is_refused(config, manifest, data, wor
     ],
 )
 def test_what_fits_is_taken(config, manifest, data, words):
-    setup.check_data(train_job(config("train", *words)), data(manifest))
+    check_data(train_job(config("train", *words)), data(manifest))
 
 
 @pytest.mark.parametrize(

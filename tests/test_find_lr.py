@@ -8,11 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlcli import cli, find_lr, rate_curve, setup
-from tlcli.data import TRAIN
+from tlcli.cli import main
+from tlcli.commands import find_lr
+from tlcli.config.job import parted, train_job
+from tlcli.config.settings import FindLr
+from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError
-from tlcli.phase import make_order
-from tlcli.settings import FindLr, parted, train_job
+from tlcli.training import rate_curve
+from tlcli.training.build import prepare
+from tlcli.training.order import make_order
+from tlcli.training.range_test import range_test
+from tlcli.training.strategy import phases
 
 SMALL = ("data.images_per_class=8", "batch_size=10", "backbone.weights=none")
 OWN = FindLr(1e-6, 10.0, 100, 1, 0.9, 4.0, None)
@@ -24,8 +30,8 @@ PARABOLA = (
 
 def prepared(config, *words):
     own, train = parted(FindLr, config("find-lr", *SMALL, *words))
-    shared = setup.prepare(train_job(train))
-    return shared, setup.phases(shared), own
+    shared = prepare(train_job(train))
+    return shared, phases(shared), own
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,7 @@ def parabola(config):
     kernel = shared.student.model.layers[-1].kernel
     kernel.assign(np.random.default_rng(0).normal(0, 0.1, kernel.shape))
     before = [v.numpy() for v in shared.student.model.variables]
-    curve = find_lr.range_test(shared, chosen, own)
+    curve = range_test(shared, chosen, own)
     after = [v.numpy() for v in shared.student.model.variables]
     return curve, before, after, (shared, chosen, own)
 
@@ -63,7 +69,7 @@ def test_weights_are_as_before_to_the_bit(parabola):
 
 def test_a_second_test_sees_the_same_losses(parabola):
     curve, _, _, again = parabola
-    np.testing.assert_array_equal(find_lr.range_test(*again).losses, curve.losses)
+    np.testing.assert_array_equal(range_test(*again).losses, curve.losses)
 
 
 def test_rates_rise_by_the_same_factor(parabola):
@@ -73,7 +79,7 @@ def test_rates_rise_by_the_same_factor(parabola):
 
 
 def test_the_first_loss_is_that_of_the_first_batch_of_training(parabola):
-    from tlcli.phase import PhaseTrainer
+    from tlcli.training.phase import PhaseTrainer
 
     curve, before, _, (shared, chosen, _) = parabola
     figures = PhaseTrainer(shared, chosen[0], 0, 0).feed(0, 1)
@@ -85,7 +91,7 @@ def test_the_first_loss_is_that_of_the_first_batch_of_training(parabola):
 def test_a_later_phase_is_tested_after_those_before_it(parabola):
     curve, before, _, (shared, chosen, own) = parabola
     first = replace(chosen[0], epochs=2.0, rate=0.05)  # of optimizer.learning_rate=0.01
-    later = find_lr.range_test(shared, [first, chosen[0]], replace(own, phase=2, steps=10))
+    later = range_test(shared, [first, chosen[0]], replace(own, phase=2, steps=10))
     order = make_order(shared, shared.manifest.rows(TRAIN), 0)
     # Each step of the first phase halved the weights, 1 - 1000 * 0.0005, to what the labels want.
     assert order.total_steps(2.0) >= 6
@@ -192,7 +198,7 @@ def test_the_suggested_override_trains_and_nothing_else_is_left(
 ):
     monkeypatch.chdir(tmp_path)
     words = ["data.images_per_class=20", "batch_size=10", "finetune=linear_probe", "seed=3"]
-    assert cli.run(["find-lr", *words, "output=curve.json", "steps=80"]) == 0
+    assert main.run(["find-lr", *words, "output=curve.json", "steps=80"]) == 0
     out = capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["curve.json"]
     override = re.search(r"suggested +(optimizer\.learning_rate=\S+) ", out)[1]
@@ -230,7 +236,7 @@ def test_a_table_of_steps_is_written(parabola, tmp_path):
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(capsys, words, text):
-    assert cli.run(["find-lr", *words]) == 2
+    assert main.run(["find-lr", *words]) == 2
     assert capsys.readouterr().err == f"tl find-lr: {text}\n"
 
 
@@ -242,7 +248,7 @@ def test_a_misspelt_word_ends_the_process(tl, tmp_path):
 
 
 def test_a_phase_or_a_chain_that_cannot_be_tested_is_refused(config, capsys):
-    assert cli.run(["find-lr", *SMALL, "phase=4", "finetune=lp_ft"]) == 2
+    assert main.run(["find-lr", *SMALL, "phase=4", "finetune=lp_ft"]) == 2
     assert "phase: got 4, and the strategy has 2. Give 1 to 2." in capsys.readouterr().err
     chain = train_job(config("train", "distillation=kd", "generations=3"))
     with pytest.raises(ConfigError, match=r"^generations: find-lr tests one training"):

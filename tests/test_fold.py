@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import fold
-from tlcli.fused_batch_norm import FusedBatchNormalization, use_fused
+from tlcli.models import fold
+from tlcli.models.fused_batch_norm import FusedBatchNormalization, use_fused
 
 L = keras.layers
 IMAGES = np.random.default_rng(5).normal(size=(3, 8, 8, 3)).astype("float32")

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import checkpoint, setup, train
-from tlcli.phase import PhaseTrainer
-from tlcli.settings import train_job
+from tlcli.commands import train
+from tlcli.config.job import train_job
+from tlcli.runs import checkpoint
+from tlcli.training.build import prepare
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.strategy import phases
 
 WORDS = (
     "config=funmatch", "batch_size=16", "data.images_per_class=8", "epochs=2", "validate_every=1",
@@ -23,8 +26,8 @@ def taught(config, digits_run):
 
 
 def test_teacher_and_student_see_the_identical_mixed_pixels(taught):
-    run = setup.prepare(train_job(taught()))
-    trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+    run = prepare(train_job(taught()))
+    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
     parts, seen = trainer.loop.parts, {"student": [], "teacher": []}
     network, teacher = parts.suffix, run.teacher.built.model
 
@@ -58,10 +61,10 @@ def test_teacher_and_student_see_the_identical_mixed_pixels(taught):
 def test_labels_change_nothing(taught):
     found = []
     for shift in (0, 1):
-        run = setup.prepare(train_job(taught()))
+        run = prepare(train_job(taught()))
         labels = run.manifest.labels
         run.manifest = dataclasses.replace(run.manifest, labels=(labels + shift) % 5)
-        trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+        trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
         trainer.feed(0, 2)
         found.append([v.numpy() for v in run.student.model.variables])
     for one, two in zip(*found, strict=True):

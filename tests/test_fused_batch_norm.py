@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.fused_batch_norm import FusedBatchNormalization, use_fused, use_keras
+from tlcli.models.fused_batch_norm import FusedBatchNormalization, use_fused, use_keras
 
 PLAIN = keras.layers.BatchNormalization
 

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli.gradients import adaptive_clip, clip_by_global_norm, clip_by_value, global_norm
+from tlcli.training.gradients import adaptive_clip, clip_by_global_norm, clip_by_value, global_norm
 
 RANDOM = np.random.default_rng(0)
 

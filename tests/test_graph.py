@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import graph
 from tlcli.errors import ConfigError
+from tlcli.models import graph
 
 L = keras.layers
 IMAGES = np.random.default_rng(5).normal(size=(3, 8, 8, 3)).astype("float32")

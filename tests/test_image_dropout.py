@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import image_dropout
-from tlcli.image_dropout import ImageDropout, of_images, use_image_dropout, use_keras
+from tlcli.models import image_dropout
+from tlcli.models.image_dropout import ImageDropout, of_images, use_image_dropout, use_keras
 
 SEED = tf.constant([11, -7])
 

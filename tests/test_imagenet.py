@@ -1,4 +1,4 @@
-from tlcli.imagenet import class_names, wnids
+from tlcli.models.imagenet import class_names, wnids
 
 
 def test_there_are_a_thousand_classes_in_order():

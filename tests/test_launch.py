@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from tlcli import launch
+from tlcli.commands import launch
 from tlcli.errors import PeerLost, TlError
-from tlcli.launch import Supervisor
+from tlcli.system.supervisor import Supervisor
 
 WAIT = "import time; time.sleep(60)"
 OBEY = """

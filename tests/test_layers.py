@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tlcli
-from tlcli.options import GROUPS
+from tlcli.contracts import GROUPS
 
 ROOT = Path(tlcli.__file__).parent
 

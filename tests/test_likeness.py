@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import likeness
+from tlcli.distill import likeness
 
 
 def gram_cka(x, y):

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import setup
-from tlcli.data import TRAIN
-from tlcli.phase import PhaseTrainer, Progress
-from tlcli.settings import train_job
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TRAIN
+from tlcli.training.build import prepare
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.progress import Progress
+from tlcli.training.strategy import phases
 
 RATE = 0.5
 WORDS = (
@@ -51,8 +53,8 @@ class Regression:
 @pytest.fixture
 def trainer(config):
     def made(*words):
-        run = setup.prepare(train_job(config("train", *WORDS, *words, "cache=ram")))
-        return Regression(run), PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+        run = prepare(train_job(config("train", *WORDS, *words, "cache=ram")))
+        return Regression(run), PhaseTrainer(run, phases(run)[0], 0, 0)
 
     return made
 
@@ -127,8 +129,8 @@ def test_each_block_steps_at_its_rate_and_decays_by_it(config):
     words = ("finetune=discriminative", "finetune.rate=0.2", "finetune.decay=0.5",
              "finetune.probe_fraction=0", "optimizer.weight_decay=0.1", "cache=off")  # fmt: skip
     words = [w for w in WORDS if not w.startswith("finetune")] + list(words)
-    run = setup.prepare(train_job(config("train", *words)))
-    trained = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+    run = prepare(train_job(config("train", *words)))
+    trained = PhaseTrainer(run, phases(run)[0], 0, 0)
     rows = run.manifest.rows(TRAIN)
     batch = trained.order.slice(0).rows
     images = next(run.plain_views.batches(rows[batch], np.zeros(10), 10))

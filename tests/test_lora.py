@@ -8,12 +8,18 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import checkpoint, evaluate, lora, options, setup, train
+from tlcli.commands import evaluate, train
+from tlcli.config import registry
+from tlcli.config.job import train_job
+from tlcli.contracts.finetune import Block, Lora
 from tlcli.errors import ConfigError
-from tlcli.finetune import Block, Lora
-from tlcli.loop import set_trainable
-from tlcli.phase import frozen_split
-from tlcli.settings import train_job
+from tlcli.evaluation.classifier import classifier, rows_of, score
+from tlcli.models import lora
+from tlcli.models.trainable import set_trainable
+from tlcli.runs import checkpoint
+from tlcli.training.build import prepare
+from tlcli.training.frozen_part import frozen_split
+from tlcli.training.strategy import phases
 
 TARGETS = "finetune.targets=['tiny_block[34]_conv']"
 WORDS = ("finetune=lora", TARGETS, "finetune.rank=3", "finetune.alpha=6")
@@ -159,7 +165,7 @@ def test_only_factors_and_the_head_are_trained():
 @pytest.mark.parametrize(("scaling", "scale"), [("rank", 4.0), ("root", 8.0)])
 def test_scale_is_alpha_over_the_rank_or_its_root(config, scaling, scale):
     words = ("finetune=lora", "finetune.rank=4", "finetune.alpha=16", f"finetune.scaling={scaling}")
-    option = options.build("finetune", config("train", *words)["finetune"])
+    option = registry.build("finetune", config("train", *words)["finetune"])
     (phase,) = option.phases([Block("stem", ("a",)), Block("head", ("head_b",))], 3.0)
     assert phase.lora == Lora(4, scale, None)
     assert phase.rates == {"a": 1.0, "head_b": 5.0}
@@ -191,7 +197,7 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir, re
     arrays = read_weights(run_dir)
     assert not [name for name in arrays if "lora" in name]
     found = checkpoint.read_run(run_dir)
-    start = setup.prepare(train_job(checkpoint.read_json(run_dir / "config.json"))).student.model
+    start = prepare(train_job(checkpoint.read_json(run_dir / "config.json"))).student.model
     for new, old in zip(found.model.variables, start.variables, strict=True):
         change = new.numpy() - old.numpy()
         if new.path in ("tiny_block3_conv/kernel", "tiny_block4_conv/kernel"):
@@ -205,11 +211,9 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir, re
     manifest = evaluate.data_of(found, None)
     views = evaluate.Views(manifest, found.resize, None, 0, 1)
     for split in ("validation", "test"):
-        rows = evaluate.rows_of(manifest, split)
+        rows = rows_of(manifest, split)
         divisor = found.temperature if split == "test" else 1.0
-        scores, _, _ = evaluate.score(
-            evaluate.classifier(found.model), views, rows, temperature=divisor
-        )
+        scores, _, _ = score(classifier(found.model), views, rows, temperature=divisor)
         stored = json.loads((run_dir / "metrics.json").read_text())[split]
         for name, value in scores.result().items():
             assert value == pytest.approx(stored[name], abs=1e-6), name
@@ -239,8 +243,8 @@ def test_a_resumed_run_has_the_same_bits(run_dir, same_weights, config, monkeypa
 
 def test_the_frozen_part_ends_before_the_first_factors(config):
     words = (*WORDS, "data.images_per_class=8", "finetune.targets=['tiny_block4_conv']")
-    run = setup.prepare(train_job(config("train", *words)))
-    (phase,) = setup.phases(run)
+    run = prepare(train_job(config("train", *words)))
+    (phase,) = phases(run)
     set_trainable(run.student.model, phase.rates, phase.only, run.batch_norm)
     split = frozen_split(run.student)
     assert any("block3" in v.path for v in split.prefix.variables)

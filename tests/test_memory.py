@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import cache, checkpoint, cli, loop, memory
+from tlcli.cli import main
+from tlcli.models import frozen
+from tlcli.runs import checkpoint
+from tlcli.system import memory
+from tlcli.training.step import Loop
 
 WORDS = (
     "data.images_per_class=8", "batch_size=8", "epochs=3", "finetune=linear_probe",
@@ -30,13 +34,13 @@ class Short:
 def short(tmp_path_factory):
     """A training whose steps from the fourth on do not fit: exit code, run, what was shown."""
     run_dir = tmp_path_factory.mktemp("short") / "run"
-    whole = loop.Loop.from_tables
+    whole = Loop.from_tables
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop.Loop, "from_tables", lambda *a: Short(whole(*a), 4))
+        patch.setattr(Loop, "from_tables", lambda *a: Short(whole(*a), 4))
         with pytest.MonkeyPatch.context() as shown:
             lines = []
-            shown.setattr(cli.sys.stderr, "write", lines.append)
-            code = cli.run(["train", f"run_dir={run_dir}", *WORDS])
+            shown.setattr(main.sys.stderr, "write", lines.append)
+            code = main.run(["train", f"run_dir={run_dir}", *WORDS])
     return code, run_dir, "".join(lines)
 
 
@@ -53,9 +57,9 @@ def test_a_step_without_memory_names_what_to_try(short):
 
 def test_the_training_goes_on_in_pieces(short, capsys):
     _, run_dir, _ = short
-    assert cli.run(["train", f"resume={run_dir}", "batch_size=4"]) == 2
+    assert main.run(["train", f"resume={run_dir}", "batch_size=4"]) == 2
     assert "batch_size was 8 and is 4" in capsys.readouterr().err
-    assert cli.run(["train", f"resume={run_dir}", "accumulation_steps=2"]) == 0
+    assert main.run(["train", f"resume={run_dir}", "accumulation_steps=2"]) == 0
     assert "going on at phase 1, step 4" in capsys.readouterr().err
     config = checkpoint.read_json(run_dir / "config.json")
     assert (config["batch_size"], config["accumulation_steps"]) == (8, 2)
@@ -65,8 +69,8 @@ def test_tables_without_memory_name_the_key_that_does_without(tmp_path, capsys, 
     def full(*_):
         raise np._core._exceptions._ArrayMemoryError((10**6, 10**6), np.dtype("float32"))
 
-    monkeypatch.setattr(cache, "in_memory", full)
-    assert cli.run(["train", f"run_dir={tmp_path / 'run'}", "cache=ram", *WORDS]) == 1
+    monkeypatch.setattr(frozen, "in_memory", full)
+    assert main.run(["train", f"run_dir={tmp_path / 'run'}", "cache=ram", *WORDS]) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert message == (
         "tl train: out of memory before phase 1. Give cache=off. No state was saved."

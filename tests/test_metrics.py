@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from tlcli import metrics
+from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
+from tlcli.evaluation.metrics import (
+    MultiLabelScores,
+    Scores,
+    binary_cross_entropy,
+    cross_entropy,
+    mean_average_precision,
+    sigmoid,
+    softmax,
+)
+from tlcli.evaluation.monitor import better
 
 
 def logits_of(probabilities):
@@ -9,7 +19,7 @@ def logits_of(probabilities):
 
 
 def scores_of(probabilities, labels):
-    scores = metrics.Scores(np.shape(probabilities)[1])
+    scores = Scores(np.shape(probabilities)[1])
     scores.update(logits_of(probabilities), np.asarray(labels))
     return scores
 
@@ -34,7 +44,7 @@ def test_figures_by_hand():
 def test_top_five_against_brute_force():
     random = np.random.default_rng(0)
     logits, labels = random.normal(size=(200, 12)), random.integers(0, 12, 200)
-    scores = metrics.Scores(12)
+    scores = Scores(12)
     for start in range(0, 200, 64):
         scores.update(logits[start : start + 64], labels[start : start + 64])
     expected = np.mean([
@@ -51,12 +61,10 @@ def test_equal_logits_count_for_the_lower_class():
 
 def test_large_logits_do_not_overflow():
     logits = np.array([[3e4, -3e4]], np.float32)
-    np.testing.assert_allclose(metrics.cross_entropy(logits, np.array([1])), [6e4])
-    np.testing.assert_allclose(metrics.softmax(logits), [[1, 0]])
-    np.testing.assert_allclose(metrics.sigmoid(logits), [[1, 0]])
-    np.testing.assert_allclose(
-        metrics.binary_cross_entropy(logits, np.array([[0, 1]])), [6e4], rtol=1e-6
-    )
+    np.testing.assert_allclose(cross_entropy(logits, np.array([1])), [6e4])
+    np.testing.assert_allclose(softmax(logits), [[1, 0]])
+    np.testing.assert_allclose(sigmoid(logits), [[1, 0]])
+    np.testing.assert_allclose(binary_cross_entropy(logits, np.array([[0, 1]])), [6e4], rtol=1e-6)
 
 
 def average_precision(scores, labels):
@@ -75,17 +83,17 @@ def test_mean_average_precision_against_its_definition():
     scores, labels = random.normal(size=(60, 4)), random.random((60, 4)) < 0.3
     labels[:, 3] = False  # a class that never occurs does not count
     expected = np.mean([average_precision(scores[:, c], labels[:, c]) for c in range(3)])
-    assert metrics.mean_average_precision(scores, labels) == pytest.approx(expected)
+    assert mean_average_precision(scores, labels) == pytest.approx(expected)
 
 
 def test_mean_average_precision_by_hand():
     # Hits at ranks 1 and 3: (1/1 + 2/3) / 2.
-    found = metrics.mean_average_precision(np.array([[3.0], [2], [1]]), np.array([[1], [0], [1]]))
+    found = mean_average_precision(np.array([[3.0], [2], [1]]), np.array([[1], [0], [1]]))
     assert found == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_multi_label_figures_by_hand():
-    scores = metrics.MultiLabelScores(2)
+    scores = MultiLabelScores(2)
     # Decisions (1,0), (1,1), (0,1) for labels (1,0), (0,1), (1,1).
     scores.update(np.array([[2.0, -2], [1, 3]]), np.array([[1, 0], [0, 1]]))
     scores.update(np.array([[-1.0, 1]]), np.array([[1, 1]]))
@@ -104,8 +112,8 @@ def test_the_temperature_of_logits_that_were_stretched_is_found():
     random = np.random.default_rng(2)
     logits = random.normal(size=(20000, 4)) * 2
     drawn = random.random((20000, 1))
-    labels = (metrics.softmax(logits).cumsum(-1) < drawn).sum(-1).clip(0, 3)
-    assert metrics.fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+    labels = (softmax(logits).cumsum(-1) < drawn).sum(-1).clip(0, 3)
+    assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
 
 
 def test_the_temperature_is_the_best_of_a_grid():
@@ -113,9 +121,9 @@ def test_the_temperature_is_the_best_of_a_grid():
     logits, labels = random.normal(size=(50, 3)) * 4, random.integers(0, 3, 50)
 
     def loss(temperature):
-        return metrics.cross_entropy(logits / temperature, labels).mean()
+        return cross_entropy(logits / temperature, labels).mean()
 
-    found = metrics.fit_temperature(logits, labels)
+    found = fit_temperature(logits, labels)
     assert loss(found) <= min(map(loss, np.geomspace(0.06, 19, 400))) + 1e-9
 
 
@@ -126,13 +134,13 @@ def test_thresholds_reach_the_best_f1_there_is():
     logits = np.round(labels + random.normal(size=(40, 3)), 1)  # with ties
 
     def f1(class_index, threshold):
-        guesses = metrics.sigmoid(logits[:, class_index]) >= threshold
+        guesses = sigmoid(logits[:, class_index]) >= threshold
         real = labels[:, class_index] > 0
         return 2 * (guesses & real).sum() / (guesses.sum() + real.sum())
 
-    found = metrics.fit_thresholds(logits, labels)
+    found = fit_thresholds(logits, labels)
     for index in range(2):
-        cuts = [0, *metrics.sigmoid(logits[:, index])]
+        cuts = [0, *sigmoid(logits[:, index])]
         assert f1(index, found[index]) == pytest.approx(max(f1(index, cut) for cut in cuts))
     assert found[2] == 0.5
 
@@ -146,4 +154,4 @@ def test_thresholds_reach_the_best_f1_there_is():
     ],
 )  # fmt: skip
 def test_better(metric, new, old, expected):
-    assert metrics.better(metric, new, old) is expected
+    assert better(metric, new, old) is expected

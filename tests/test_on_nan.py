@@ -7,8 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from tlcli import state, train, trainer
+from tlcli.commands import train
 from tlcli.errors import TlError
+from tlcli.runs import state
+from tlcli.training import trainer
 
 # Decay alone multiplies the head by 1 - rate * decay = -39 a step, which overflows in epoch 3.
 WILD = (

@@ -3,8 +3,10 @@ from typing import Any, Literal
 
 import pytest
 
-from tlcli import options
-from tlcli.errors import ConfigError
+from tlcli.config import registry
+from tlcli.config.checked import build_dataclass
+from tlcli.contracts import GROUPS
+from tlcli.errors import ConfigError, nearest
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ GOOD = {
 
 
 def thing(**changed):
-    return options.build_dataclass(Thing, {**GOOD, **changed}, "thing")
+    return build_dataclass(Thing, {**GOOD, **changed}, "thing")
 
 
 def test_values_come_out_in_the_types_of_the_fields():
@@ -73,12 +75,12 @@ def test_mistakes_are_told_with_place_and_remedy(changed, message):
 def test_a_missing_key_is_told():
     values = {k: v for k, v in GOOD.items() if k != "rate"}
     with pytest.raises(ConfigError, match=r"^thing\.rate: no value"):
-        options.build_dataclass(Thing, values, "thing")
+        build_dataclass(Thing, values, "thing")
 
 
 def test_a_top_level_key_may_be_a_misspelt_group():
     with pytest.raises(ConfigError, match=r"^bacbone: there is no such key\. Did you mean backb"):
-        options.build_dataclass(Thing, {**GOOD, "name": None, "bacbone": "x"}, "")
+        build_dataclass(Thing, {**GOOD, "name": None, "bacbone": "x"}, "")
 
 
 @pytest.mark.parametrize(
@@ -95,15 +97,15 @@ def test_a_top_level_key_may_be_a_misspelt_group():
 )
 def test_only_modules_of_the_group_can_be_named(values, message):
     with pytest.raises(ConfigError, match=message):
-        options.build("distillation", values)
+        registry.build("distillation", values)
 
 
 def test_the_nearest_word_or_the_choices_are_offered():
-    assert options.nearest("tinny", ["tiny", "vgg16"]) == "Did you mean tiny?"
-    assert options.nearest("q", ["b", "a"]) == "Choose one of a, b."
-    assert options.nearest("q", []) == "There is nothing to choose from."
+    assert nearest("tinny", ["tiny", "vgg16"]) == "Did you mean tiny?"
+    assert nearest("q", ["b", "a"]) == "Choose one of a, b."
+    assert nearest("q", []) == "There is nothing to choose from."
 
 
 def test_every_group_has_options():
-    for group in options.GROUPS:
-        assert options.names(group), group
+    for group in GROUPS:
+        assert registry.names(group), group

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from tlcli.data.order import Order
 from tlcli.errors import ConfigError
-from tlcli.order import Order
 
 
 def rows_of(order, steps):

@@ -9,10 +9,15 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import checkpoint, evaluate, result, setup, train
+from tlcli.commands import evaluate, train
+from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
-from tlcli.phase import PhaseTrainer, Progress
-from tlcli.settings import train_job
+from tlcli.runs import checkpoint
+from tlcli.training import result
+from tlcli.training.build import prepare
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.progress import Progress
+from tlcli.training.strategy import phases
 
 WORDS = ("batch_size=16", "data.images_per_class=8", "finetune=full", "calibrate=false")
 MUTUAL = ("distillation=mutual", "distillation.peers=[{},{output_layer:tiny_block2,weights:none}]")
@@ -25,8 +30,8 @@ def prepared(config):
     """A function of words that prepares a training and its first phase."""
 
     def made(*words):
-        run = setup.prepare(train_job(config("train", *WORDS, "epochs=2", *words)))
-        return run, PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+        run = prepare(train_job(config("train", *WORDS, "epochs=2", *words)))
+        return run, PhaseTrainer(run, phases(run)[0], 0, 0)
 
     return made
 

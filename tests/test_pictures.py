@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlcli import pictures
-from tlcli.data.folder import Data
+from tlcli.data import named
+from tlcli.data.resize import Resize
+from tlcli.data.views import Views
 from tlcli.errors import ConfigError, DataError
-from tlcli.pipeline import Views
-from tlcli.resize import Resize
+from tlcli.options.data.folder import Data
 
 
 def save(path, seed, sides=(23, 31), **options):
@@ -35,7 +35,7 @@ def test_pixels_are_those_of_eval(tmp_path, mode):
     manifest = Data(str(root), 0.0, 0.0, "fail", 100_000).manifest(0, tmp_path / "cache")
     views = Views(manifest, resize, None, 0, 2)
     (expected,) = views.batches(np.arange(5), np.zeros(5), 5)
-    read = pictures.reader(resize)
+    read = named.reader(resize)
     found = [read(str(root / name)) for name in manifest.ids]
     np.testing.assert_array_equal(np.stack(found), expected)
 
@@ -47,7 +47,7 @@ def test_what_cannot_be_decoded_is_told_as_eval_tells_it(tmp_path):
     content[start + 5 : start + 21] = b"\xff" * 16
     (tmp_path / "a.jpg").write_bytes(content)
     (tmp_path / "b.jpg").write_bytes(b"")
-    read = pictures.reader(Resize(12, "crop", 1.0, True))
+    read = named.reader(Resize(12, "crop", 1.0, True))
     problems = [read(str(tmp_path / name)) for name in ("a.jpg", "b.jpg", "c.jpg", ".")]
     assert all(isinstance(problem, DataError) for problem in problems)
     assert [problem.problem for problem in problems[1:3]] == [
@@ -70,7 +70,7 @@ def test_results_come_in_order_and_few_are_made_ahead():
             assert gate.wait(10)
         return int(path) ** 2
 
-    found = pictures.ahead(work, paths(), 4, 8)
+    found = named.ahead(work, paths(), 4, 8)
     gate.set()
     assert next(found) == ("0", 0)
     assert len(taken) <= 8
@@ -79,7 +79,7 @@ def test_results_come_in_order_and_few_are_made_ahead():
 
 def test_a_reader_that_stops_early_leaves_no_work_behind():
     done = []
-    found = pictures.ahead(done.append, map(str, range(1000)), 2, 8)
+    found = named.ahead(done.append, map(str, range(1000)), 2, 8)
     next(found)
     found.close()
     assert len(done) <= 8
@@ -91,15 +91,15 @@ def test_folders_are_walked_in_the_order_of_their_names(tmp_path):
         (tmp_path / name).touch()
     os.symlink(tmp_path / "b", tmp_path / "link")
     os.symlink(tmp_path / "b.png", tmp_path / "c.png")
-    expected = sorted(p for p in tmp_path.rglob("*") if p.suffix.lower() in pictures.ENDINGS)
-    assert list(pictures.expand((str(tmp_path),))) == list(map(str, expected))
+    expected = sorted(p for p in tmp_path.rglob("*") if p.suffix.lower() in named.ENDINGS)
+    assert list(named.expand((str(tmp_path),))) == list(map(str, expected))
 
 
 def test_nothing_to_name_is_told_before_anything_is_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdin", iter(["\n", " \n"]))
     with pytest.raises(ConfigError, match=r"^images: none was found"):
-        pictures.expand(("-",))
+        named.expand(("-",))
     (tmp_path / "a.png").touch()
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"empty holds no picture"):
-        pictures.expand((str(tmp_path / "a.png"), str(tmp_path / "empty")))
+        named.expand((str(tmp_path / "a.png"), str(tmp_path / "empty")))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.pipeline import Views, label_lookup, label_table, sample_uids, worker_count
-from tlcli.resize import part_of
+from tlcli.data.labels import label_lookup, label_table
+from tlcli.data.resize import part_of
+from tlcli.data.views import Views, sample_uids, worker_count
 
 
 def test_uids_depend_on_the_id_alone():
@@ -23,8 +24,8 @@ def test_uids_depend_on_the_id_alone():
 
 @pytest.fixture(scope="module")
 def views(config):
-    from tlcli.resize import Resize
-    from tlcli.settings import train_job
+    from tlcli.config.job import train_job
+    from tlcli.data.resize import Resize
 
     job = train_job(config("train", "augmentation=light", "data.images_per_class=8"))
     manifest = job.data.manifest(0, None)
@@ -32,7 +33,7 @@ def views(config):
 
 
 def streamed(views, replicas, span):
-    from tlcli.order import Order
+    from tlcli.data.order import Order
 
     rows = views.manifest.rows(0)
     order = Order(len(rows), 12, 5, replicas)
@@ -86,7 +87,7 @@ def test_workers_decode_side_by_side_where_operations_are_deterministic(
     views, config, name, replicas
 ):
     # tf.data gives up all parallelism and prefetching for one stateful operation anywhere.
-    from tlcli.settings import train_job
+    from tlcli.config.job import train_job
 
     tf.config.experimental.enable_op_determinism()
     job = train_job(config("train", f"augmentation={name}", "data.images_per_class=8"))
@@ -120,10 +121,10 @@ def test_workers():
 
 @pytest.mark.parametrize("name", ["light", "randaugment"])
 def test_a_view_is_the_same_in_another_batch_and_after_a_resume(views, name):
-    from tlcli import options
-    from tlcli.order import Order
+    from tlcli.config import registry
+    from tlcli.data.order import Order
 
-    option = options.build("augmentation", options.defaults("augmentation", name))
+    option = registry.build("augmentation", registry.defaults("augmentation", name))
     own = Views(views.manifest, views.resize, option, 3, 2)
     rows = own.manifest.rows(0)
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tlcli import checkpoint, options
+from tlcli.config import registry
+from tlcli.config.job import train_job
+from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, DataError
-from tlcli.settings import train_job
+from tlcli.runs import checkpoint
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -139,11 +141,11 @@ def register(monkeypatch):
     from importlib.metadata import EntryPoint
 
     def registered(*entries):
-        found = {group: [] for group in options.GROUPS}
+        found = {group: [] for group in GROUPS}
         for group, name, value, package in entries:
             entry = EntryPoint(name, value, f"tlcli.{group}")
             found[group].append(entry._for(Distribution(package, "3.1")))
-        monkeypatch.setattr(options, "_entry_points", lambda: found)
+        monkeypatch.setattr(registry, "_entry_points", lambda: found)
 
     return registered
 
@@ -151,7 +153,7 @@ def register(monkeypatch):
 def test_two_packages_with_one_name_are_refused(register):
     register(("head", "twin", "a:Head", "one"), ("head", "twin", "b:Head", "other"))
     with pytest.raises(ConfigError, match=r"^head: one 3\.1 and other 3\.1 both add 'twin'\. Unin"):
-        options.build("head", {"name": "twin"})
+        registry.build("head", {"name": "twin"})
 
 
 @pytest.mark.parametrize(
@@ -168,13 +170,13 @@ def test_two_packages_with_one_name_are_refused(register):
 def test_a_broken_plugin_is_told(register, value, message):
     register(("head", "bad", value, "broken"))
     with pytest.raises(ConfigError, match=message):
-        options.build("head", {"name": "bad"})
+        registry.build("head", {"name": "bad"})
 
 
 def test_our_own_option_goes_before_a_plugin_of_its_name(register):
     register(("backbone", "tiny", "tlcli.errors:TlError", "rogue"))
-    assert options.option_class("backbone", "tiny").__module__ == "tlcli.backbone.tiny"
-    assert options.plugins_used({"backbone": {"name": "tiny"}}) == []
+    assert registry.option_class("backbone", "tiny").__module__ == "tlcli.options.backbone.tiny"
+    assert registry.plugins_used({"backbone": {"name": "tiny"}}) == []
 
 
 def test_nested_options_are_recorded_and_required(register):
@@ -186,23 +188,23 @@ def test_nested_options_are_recorded_and_required(register):
         "distillation": {"name": "sum", "methods": [{"name": "kd"}, {"name": "trick"}]},
         "head": {"name": "linear"}, "epochs": 3,
     }  # fmt: skip
-    used = options.plugins_used(config)
+    used = registry.plugins_used(config)
     assert [(u["group"], u["option"], u["package"]) for u in used] == [
         ("backbone", "mine", "stones"), ("distillation", "trick", "tricks"),
     ]  # fmt: skip
-    options.require_plugins(used, options.GROUPS, "run")
+    registry.require_plugins(used, GROUPS, "run")
     register()
-    options.require_plugins(used, ("head",), "run")
+    registry.require_plugins(used, ("head",), "run")
     with pytest.raises(DataError, match=r"^run: uses distillation=trick of the package t"):
-        options.require_plugins(used, ("distillation",), "run")
+        registry.require_plugins(used, ("distillation",), "run")
 
 
 def test_the_users_own_folder_is_listed(monkeypatch, tmp_path):
     (tmp_path / "head").mkdir()
     (tmp_path / "head" / "mine.yaml").write_text("# My head.\nname: linear\n")
     (tmp_path / "head" / "linear.yaml").write_text("# Not reached: ours goes first.\n")
-    monkeypatch.setattr(options, "own_config_dir", lambda: tmp_path)
-    found = options.names("head")
+    monkeypatch.setattr(registry, "own_config_dir", lambda: tmp_path)
+    found = registry.names("head")
     assert (found["mine"], found["linear"]) == ("~/.config/tl", "tlcli")
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tlcli import evaluate, predict
+from tlcli.commands import evaluate, predict
 from tlcli.errors import ConfigError, DataError
 
 

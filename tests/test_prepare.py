@@ -8,15 +8,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tlcli import options, prepare
-from tlcli.data import _prepared
+from tlcli.commands import prepare
+from tlcli.config import registry
+from tlcli.data import prepared, shards
+from tlcli.data.shards import write_shard
 from tlcli.errors import ConfigError, DataError, TlError
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     # Four pictures fill the smallest shard, one megabyte.
-    monkeypatch.setattr(prepare, "OVERHEAD", 250_000)
+    monkeypatch.setattr(shards, "OVERHEAD", 250_000)
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def packed(config, pictures, tmp_path):
 
 def manifest(config, tmp_path, *words, seed=0):
     values = config("train", *words)["data"]
-    return options.build("data", values).manifest(seed, tmp_path / "cache")
+    return registry.build("data", values).manifest(seed, tmp_path / "cache")
 
 
 def of_folder(config, tmp_path, pictures, seed=0):
@@ -89,7 +91,7 @@ def test_other_tools_can_read_the_shards(config, tmp_path, pictures, packed):
     }
     assert (folder / "labels.txt").read_text() == "round\nsquare\n"
     for name in names:
-        part = _prepared.read_part(folder / name.replace(".tfrecord", ".npz"))
+        part = prepared.read_part(folder / name.replace(".tfrecord", ".npz"))
         assert part.sha256 == hashlib.sha256((folder / name).read_bytes()).hexdigest()
 
 
@@ -105,7 +107,7 @@ def test_a_run_that_was_broken_off_is_completed(config, tmp_path, packed, monkey
     whole = {n: content for n, (_, content) in facts(packed()).items()}
     folder = tmp_path / "shards"
     os.rename(folder, tmp_path / "whole")
-    write, written = prepare.write_shard, []
+    write, written = write_shard, []
 
     def until_it_breaks(manifest, folder, shard, shrink):
         if len(written) == 3:
@@ -113,7 +115,7 @@ def test_a_run_that_was_broken_off_is_completed(config, tmp_path, packed, monkey
         written.append(shard.name)
         write(manifest, folder, shard, shrink)
 
-    monkeypatch.setattr(prepare, "write_shard", until_it_breaks)
+    monkeypatch.setattr(shards, "write_shard", until_it_breaks)
     with pytest.raises(KeyboardInterrupt):
         packed("workers=1")
     with pytest.raises(DataError, match=r"is not prepared to its end\. Run tl prepare again"):
@@ -125,7 +127,7 @@ def test_a_run_that_was_broken_off_is_completed(config, tmp_path, packed, monkey
     content[40] ^= 1
     third.write_bytes(content)
     kept = first.stat().st_mtime_ns
-    monkeypatch.setattr(prepare, "write_shard", write)
+    monkeypatch.setattr(shards, "write_shard", write)
     packed()
     assert first.stat().st_mtime_ns == kept
     assert {n: content for n, (_, content) in facts(folder).items()

@@ -5,11 +5,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tlcli import cli, preview, setup
-from tlcli.data import TRAIN
-from tlcli.phase import make_order
-from tlcli.pipeline import label_table
-from tlcli.settings import Preview, parted, train_job
+from tlcli.cli import main
+from tlcli.commands import preview
+from tlcli.config.job import parted, train_job
+from tlcli.config.settings import Preview
+from tlcli.contracts.data import TRAIN
+from tlcli.data.labels import label_table
+from tlcli.training.build import prepare
+from tlcli.training.order import make_order
 
 STANDARD = ("augmentation=standard", "data.images_per_class=8", "seed=3")
 MIXED = ("augmentation.mixup=0.4", "augmentation.cutmix=1.0", "batch_size=10")
@@ -19,7 +22,7 @@ def shown(config, *words):
     """The rows of the sheet and the training that they are of."""
     own, train = parted(Preview, config("preview", *STANDARD, *words))
     job = train_job(train)
-    return preview.tiles(job, own), setup.prepare(job)
+    return preview.tiles(job, own), prepare(job)
 
 
 def cut(picture, row, column, side):
@@ -114,10 +117,10 @@ def test_the_command_writes_a_picture_and_nothing_else(tl, pictures, tmp_path):
 
 def test_what_cannot_be_trained_on_is_refused(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["preview", "data=folder", "data.path=nowhere"]) in (1, 2)
+    assert main.run(["preview", "data=folder", "data.path=nowhere"]) in (1, 2)
     shown = capsys.readouterr().err
     assert shown.startswith("tl preview: ")
     assert "nowhere" in shown
-    assert cli.run(["preview", "output=none/a.png", "images=1", "views=1"]) == 1
+    assert main.run(["preview", "output=none/a.png", "images=1", "views=1"]) == 1
     assert "cannot be written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,6 @@
 import pytest
 
-from tlcli import recipe
+from tlcli.config import recipe
 from tlcli.errors import ConfigError
 
 

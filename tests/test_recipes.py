@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from tlcli import compose, train
+from tlcli.commands import train
+from tlcli.config import compose
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tlcli.data.resize import PAD_VALUE, Resize
 from tlcli.errors import ConfigError
-from tlcli.resize import PAD_VALUE, Resize
 
 SIZES = [(90, 120), (120, 90), (37, 53), (64, 64), (20, 31), (200, 33)]
 

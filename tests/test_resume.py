@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tlcli import checkpoint, state, train, trainer
+from tlcli.commands import train
 from tlcli.errors import ConfigError, TlError
+from tlcli.runs import checkpoint, state
+from tlcli.runs.resume import check_same_config, resumed_job
+from tlcli.training import trainer
 
 # Dropout, a moving average, batches of views, a penalty that remembers its start, two phases.
 WORDS = (
@@ -184,9 +187,9 @@ def test_resume_refuses_what_was_typed_and_differs(config, broken_off, word, mes
 
 def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(config, broken_off):
     given = config("train", f"resume={broken_off}", "epochs=2", "keep_state=true", "workers=1")
-    from tlcli.settings import train_job
+    from tlcli.config.job import train_job
 
-    found = train.resumed_job(train_job(given), broken_off, given.typed).settings
+    found = resumed_job(train_job(given), broken_off, given.typed).settings
     assert (found.epochs, found.batch_size) == (2, 10)
     assert (found.keep_state, found.workers) == (True, 1)
     # Not typed, so the run's own and not the default.
@@ -194,21 +197,21 @@ def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(config, bro
 
 
 def test_other_devices_are_free_but_not_their_batch_statistics(config, broken_off):
-    from tlcli.settings import train_job
+    from tlcli.config.job import train_job
 
     path = broken_off / "config.json"
     stored = json.loads(path.read_text())
     stored["hardware"]["batch_norm"] = "local"
     path.write_text(json.dumps(stored))
     given = config("train", f"resume={broken_off}", "hardware=mirrored")
-    found = train.resumed_job(train_job(given), broken_off, given.typed).hardware
+    found = resumed_job(train_job(given), broken_off, given.typed).hardware
     assert (found.device, found.batch_norm) == ("mirrored", "local")
     given = config("train", f"resume={broken_off}", "hardware.batch_norm=sync")
     with pytest.raises(ConfigError, match=r"hardware\.batch_norm was 'local' and is 'sync'"):
-        train.resumed_job(train_job(given), broken_off, given.typed)
+        resumed_job(train_job(given), broken_off, given.typed)
     given = config("train", f"run_dir={broken_off}", "finetune=linear_probe", "epochs=2", *SHORT)
     with pytest.raises(ConfigError, match=r"hardware\.batch_norm was 'local' and is 'sync'"):
-        train.check_same_config(train_job(given), broken_off)
+        check_same_config(train_job(given), broken_off)
 
 
 def test_resume_and_another_run_dir_are_refused(config, broken_off, tmp_path):
@@ -296,7 +299,7 @@ def test_a_finished_run_says_so(config, digits_run, capsys):
 
 
 def test_an_unfinished_run_is_no_checkpoint(config, broken_off):
-    from tlcli import evaluate
+    from tlcli.commands import evaluate
     from tlcli.errors import DataError
 
     with pytest.raises(DataError, match=r"did not finish\. Go on with it: tl train resume="):

@@ -1,8 +1,8 @@
 import keras
 
-from tlcli.image_dropout import use_image_dropout
-from tlcli.model import leaf_layers
-from tlcli.spread import drawing_by_device
+from tlcli.models.image_dropout import use_image_dropout
+from tlcli.models.student import leaf_layers
+from tlcli.training.replica_notes import drawing_by_device
 
 
 def test_only_layers_whose_draws_depend_on_the_devices_are_named():

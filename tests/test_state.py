@@ -9,7 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from tlcli import files, state
+from tlcli.runs import identity, state
+from tlcli.system import files
+from tlcli.system.surroundings import changes, surroundings
 
 ARRAYS = {"weights": np.arange(6, dtype=np.float32).reshape(2, 3), "seed": np.uint32(7)}
 
@@ -195,24 +197,24 @@ def test_a_limit_on_file_sizes_is_told(tmp_path):
 
 def test_differences_that_decide_the_bits_are_told_from_the_rest():
     old = {"tensorflow": "2.21.0", "python": "3.11.1", "replicas": 1, "oneDNN": True}
-    decisive, loose = state.changes(old, {**old, "oneDNN": False, "replicas": 2})
+    decisive, loose = changes(old, {**old, "oneDNN": False, "replicas": 2})
     assert decisive == ["oneDNN was True and is False"]
     assert loose == ["replicas was 1 and is 2"]
-    assert state.changes(old, dict(old)) == ([], [])
+    assert changes(old, dict(old)) == ([], [])
 
 
 def test_free_keys_do_not_enter_the_hash():
     one = {"epochs": 2, "workers": 1}
-    assert state.config_hash(one, ("workers",)) == state.config_hash(
+    assert identity.config_hash(one, ("workers",)) == identity.config_hash(
         {"workers": 8, "epochs": 2}, ("workers",)
     )
-    assert state.config_hash(one, ("workers",)) != state.config_hash(
+    assert identity.config_hash(one, ("workers",)) != identity.config_hash(
         {**one, "epochs": 3}, ("workers",)
     )
 
 
 def test_surroundings_are_plain_and_name_this_process():
-    found = json.loads(json.dumps(state.surroundings(2)))
+    found = json.loads(json.dumps(surroundings(2)))
     assert found["numpy"] == np.__version__
     assert found["replicas"] == 2
     assert found["threads of an operation"] >= 1

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tlcli import train
+from tlcli.commands import train
 from tlcli.errors import ConfigError, DataError, TlError
 
 PROBE = ("finetune=linear_probe", "calibrate=false")
@@ -185,7 +185,7 @@ def tags(pictures, tmp_path_factory):
 def test_several_labels_a_picture_end_to_end(
     train_digits, config, pictures, tags, tmp_path, capsys
 ):
-    from tlcli import evaluate, predict
+    from tlcli.commands import evaluate, predict
 
     words = ("data=csv", f"data.path={tags}", "loss=bce", "epochs=3")
     run_dir = train_digits(tmp_path / "run", *words)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import tta
+from tlcli.evaluation import tta
 
 
 def images(size=16, dtype=tf.uint8):

@@ -1,5 +1,8 @@
 """What `tl` raises when the caller can mend it: one line, no traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class TlError(Exception):
     """A mistake of the caller, or a fault of the machine, told in one line.
@@ -47,3 +50,13 @@ def require(condition: object, where: str, given: object, remedy: str) -> None:
     """Raise a ConfigError "got <given>" at the dotted place unless the condition holds."""
     if not condition:
         raise ConfigError(where, f"got {given!r}", remedy)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """'Did you mean …?' when a choice is close, else the list of choices."""
+    choices = sorted(choices)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]}?"
+    shown = ", ".join(choices[:24]) + (", …" if len(choices) > 24 else "")
+    return f"Choose one of {shown}." if choices else "There is nothing to choose from."

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.augmentation._mix import Mix, cut_box, pair_draws
-from tlcli.augmentation._seeds import batch_seed
-from tlcli.augmentation.light import Augmentation
+from tlcli.options.augmentation._mix import Mix, cut_box, pair_draws
+from tlcli.options.augmentation.light import Augmentation
+from tlcli.system.seeds import batch_seed
 
 SEED = batch_seed(3, 11)
 

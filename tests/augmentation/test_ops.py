@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
-from tlcli.augmentation import _ops
+from tlcli.options.augmentation import _ops
 
 
 def picture(side=41, seed=0):

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.augmentation._colour import adjusted, colour_jitter
-from tlcli.augmentation._crop import random_crop, random_erase, random_flip
-from tlcli.augmentation._policy import NUM_OPERATIONS, Strengths, apply_one
-from tlcli.augmentation._seeds import batch_seed, sample_seed, unit
+from tlcli.config.registry import build, config_root
+from tlcli.contracts.data import Region
+from tlcli.data.resize import part_of, resized
 from tlcli.errors import ConfigError
-from tlcli.options import build, config_root
-from tlcli.resize import Region, part_of, resized
+from tlcli.options.augmentation._colour import adjusted, colour_jitter
+from tlcli.options.augmentation._crop import random_crop, random_erase, random_flip
+from tlcli.options.augmentation._policy import NUM_OPERATIONS, Strengths, apply_one
+from tlcli.system.seeds import batch_seed, sample_seed, unit
 
 RANDOM = ["light", "standard", "randaugment", "trivialaugment", "strong", "funmatch"]
 
@@ -282,7 +283,7 @@ def test_values_of_an_option_out_of_range_are_refused(preset, changed):
 def test_options_are_checked_without_tensorflow():
     names = ("none", "light", "standard", "randaugment", "trivialaugment")
     code = "import sys, importlib\n"
-    code += f"for n in {names}: importlib.import_module('tlcli.augmentation.' + n)\n"
+    code += f"for n in {names}: importlib.import_module('tlcli.options.augmentation.' + n)\n"
     code += "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'numpy')))"
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == 0

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import yaml
 
-from tlcli import options
+from tlcli.config import registry
 from tlcli.errors import ConfigError
 
 
 def option(**changes):
-    path = options.config_root() / "backbone" / "hub.yaml"
-    return options.build("backbone", {**yaml.safe_load(path.read_text()), **changes})
+    path = registry.config_root() / "backbone" / "hub.yaml"
+    return registry.build("backbone", {**yaml.safe_load(path.read_text()), **changes})
 
 
 def pictures():

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from tlcli import options
-from tlcli.backbone.keras_applications import CONSTRUCTORS
+from tlcli.config import registry
 from tlcli.errors import ConfigError
+from tlcli.options.backbone.keras_applications import CONSTRUCTORS
 
-CONFIGS = Path(options.config_root()) / "backbone"
+CONFIGS = Path(registry.config_root()) / "backbone"
 MODULES = {
     "caffe": keras.applications.vgg16,
     "tf": keras.applications.mobilenet,
@@ -22,7 +22,7 @@ MODULES = {
 
 def option(stem, **changes):
     values = yaml.safe_load((CONFIGS / f"{stem}.yaml").read_text())
-    return options.build("backbone", {**values, **changes})
+    return registry.build("backbone", {**values, **changes})
 
 
 def pictures(side=64):
@@ -87,7 +87,7 @@ def test_the_network_has_its_published_size_and_repeatable_names(stem, parameter
 
 @pytest.mark.parametrize("mode", ["caffe", "tf", "torch"])
 def test_preprocessing_is_that_of_keras(mode):
-    from tlcli.backbone._layers import preprocess
+    from tlcli.options.backbone._layers import preprocess
 
     images = random_images(8)
     inputs = pictures(8)
@@ -230,10 +230,10 @@ def test_pictures_below_the_smallest_size_are_refused():
 
 
 def test_efficientnet_stands_in_a_student():
-    from tlcli.model import build_student
-    from tlcli.resize import Resize
+    from tlcli.data.resize import Resize
+    from tlcli.models.student import build_student
 
-    head = options.build("head", options.defaults("head", "linear"))
+    head = registry.build("head", registry.defaults("head", "linear"))
     backbone = option("efficientnet_b0", weights="none", output_layer="block1a_activation")
     student = build_student(backbone, head, 3, Resize(32, "crop", 1.0, True))
     body = backbone.build(pictures(32))
@@ -249,8 +249,8 @@ def test_efficientnet_stands_in_a_student():
 def test_efficientnet_names_pictures_with_its_own_head():
     from types import SimpleNamespace
 
-    from tlcli import predict
+    from tlcli.commands import predict
 
-    values = {**options.defaults("backbone", "efficientnet_b0"), "weights": "none"}
+    values = {**registry.defaults("backbone", "efficientnet_b0"), "weights": "none"}
     namer = predict.own_head(values, SimpleNamespace(image_size=32))
     assert namer.model.output.shape == (None, 1000)

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 import yaml
 
-from tlcli import options
-from tlcli.backbone.tiny import FILE
-from tlcli.data.digits import FILE as DIGITS
+from tlcli.config import registry
 from tlcli.errors import ConfigError, DataError
-from tlcli.weights import save_weights
+from tlcli.models.weights import save_weights
+from tlcli.options.backbone.tiny import FILE
+from tlcli.options.data.digits import FILE as DIGITS
 
-CONFIGS = options.config_root() / "backbone"
+CONFIGS = registry.config_root() / "backbone"
 
 
 def option(stem, **changes):
     values = yaml.safe_load((CONFIGS / f"{stem}.yaml").read_text())
-    return options.build("backbone", {**values, **changes})
+    return registry.build("backbone", {**values, **changes})
 
 
 def pictures(side=32):

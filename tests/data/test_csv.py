@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.data.csv import Data
 from tlcli.errors import ConfigError, DataError
+from tlcli.options.data.csv import Data
 
 
 def table(path, tmp_path, **changes):

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from tlcli.data._decode import EncodedImages, decode_file, file_images, inspect, upright
-from tlcli.data._header import BY_JPEG, BY_PILLOW
-from tlcli.data._scan import scan_files, stat_files
+from tlcli.contracts.data import Region
+from tlcli.data.decode import EncodedImages, decode_file, file_images, inspect, upright
+from tlcli.data.header import BY_JPEG, BY_PILLOW
+from tlcli.data.scan import scan_files, stat_files
 from tlcli.errors import DataError
-from tlcli.resize import Region
 
 LIMIT = 1_000_000
 

@@ -3,8 +3,9 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-from tlcli.data._decoded import DecodedImages
-from tlcli.resize import Region, part_of
+from tlcli.contracts.data import Region
+from tlcli.data.decoded import DecodedImages
+from tlcli.data.resize import part_of
 
 
 class Source:
@@ -77,16 +78,16 @@ def test_another_size_is_another_picture():
 
 
 def test_views_of_all_epochs_are_the_same_to_the_bit(config, pictures, tmp_path):
-    from tlcli import setup
-    from tlcli.order import Order
-    from tlcli.pipeline import Views
-    from tlcli.settings import train_job
+    from tlcli.config.job import train_job
+    from tlcli.data.order import Order
+    from tlcli.data.views import Views
+    from tlcli.training.data import resize_of, train_views
 
     def batches(*words):
         given = ("data=folder", f"data.path={pictures}", "image_size=16", f"cache_dir={tmp_path}")
         job = train_job(config("train", *given, "augmentation=standard", *words))
         manifest = job.data.manifest(0, tmp_path)
-        views = setup.train_views(job, manifest, setup.resize_of(job))
+        views = train_views(job, manifest, resize_of(job))
         assert isinstance(views, Views)
         rows = manifest.rows(0)
         order = Order(len(rows), 5, 0)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION
-from tlcli.data.digits import FILE, Data
+from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION
 from tlcli.errors import ConfigError
+from tlcli.options.data.digits import FILE, Data
 
 
 def digits(tmp_path, seed=0, **changes):

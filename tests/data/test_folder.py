@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.data import TEST, TRAIN, VALIDATION
-from tlcli.data.folder import Data
+from tlcli.contracts.data import TEST, TRAIN, VALIDATION
 from tlcli.errors import ConfigError, DataError
+from tlcli.options.data.folder import Data
 
 
 def folder(path, tmp_path, seed=0, **changes):
@@ -189,7 +189,7 @@ def test_an_unchanged_folder_is_not_opened_again(root, tmp_path, make_classes, m
     make_classes(root, {"a": 4, "b": 4})
     first = folder(root, tmp_path)
     opened = []
-    monkeypatch.setattr("tlcli.data._scan.read_header", lambda *given: opened.append(given))
+    monkeypatch.setattr("tlcli.data.scan.read_header", lambda *given: opened.append(given))
     second = folder(root, tmp_path)
     assert opened == []
     assert second.fingerprint == first.fingerprint

@@ -3,13 +3,14 @@ import os
 import numpy as np
 import pytest
 
-from tlcli.data import _index, csv, folder
+from tlcli.data import index, walk
+from tlcli.options.data import csv, folder
 
 
 @pytest.fixture(autouse=True)
 def few_are_many(monkeypatch):
-    monkeypatch.setattr(_index, "STAT_ALL", 3)
-    monkeypatch.setattr(_index, "_SAMPLE", 2)
+    monkeypatch.setattr(index, "STAT_ALL", 3)
+    monkeypatch.setattr(index, "_SAMPLE", 2)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def same(one, other):
 @pytest.mark.parametrize("data", [folder_data, csv_data])
 def test_a_second_start_asks_no_file_and_finds_the_same(root, tmp_path, monkeypatch, data):
     first = data(root, tmp_path / "cache")
-    monkeypatch.setattr(folder, "walk", None)
+    monkeypatch.setattr(walk, "walk", None)
     monkeypatch.setattr(csv, "stat_files", None)
     same(first, data(root, tmp_path / "cache"))
 
@@ -64,7 +65,7 @@ def test_a_second_start_asks_no_file_and_finds_the_same(root, tmp_path, monkeypa
 def test_seed_and_shares_are_not_part_of_the_list(root, tmp_path, monkeypatch):
     folder_data(root, tmp_path / "cache")
     fresh = folder_data(root, tmp_path / "other", seed=3)
-    monkeypatch.setattr(folder, "walk", None)
+    monkeypatch.setattr(walk, "walk", None)
     same(fresh, folder_data(root, tmp_path / "cache", seed=3))
 
 

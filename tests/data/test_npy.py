@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.data import TEST, TRAIN, VALIDATION, _arrays
-from tlcli.data.npy import Data
+from tlcli.contracts.data import TEST, TRAIN, VALIDATION
+from tlcli.data import arrays
 from tlcli.errors import ConfigError, DataError
+from tlcli.options.data.npy import Data
 
 
 def npy(path, seed=0, **changes):
@@ -68,7 +69,7 @@ def test_one_uint8_array_stays_memory_mapped(tmp_path):
 
 
 def test_large_parts_are_not_joined_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(_arrays, "JOIN_BYTES", 100)
+    monkeypatch.setattr(arrays, "JOIN_BYTES", 100)
     train, test = pictures(8), pictures(3, seed=1)
     save(tmp_path, train_data=train, train_labels=np.array([0, 1] * 4))
     save(tmp_path, test_data=test, test_labels=np.array([0, 1, 1]))

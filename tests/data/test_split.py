@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tlcli.data import TEST, TRAIN, VALIDATION
-from tlcli.data._split import check_fractions, split_labels
+from tlcli.contracts.data import TEST, TRAIN, VALIDATION
+from tlcli.data.split import check_fractions, split_labels
 from tlcli.errors import ConfigError
 
 

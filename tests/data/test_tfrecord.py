@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.data import tfrecord
-from tlcli.data._records import masked_crc
-from tlcli.data.tfrecord import Data
+from tlcli.data.records import masked_crc
 from tlcli.errors import ConfigError, DataError
+from tlcli.options.data import tfrecord
+from tlcli.options.data.tfrecord import Data
 
 
 def records(path, tmp_path, **changes):
@@ -108,8 +108,8 @@ def test_missing_splits_are_carved(root, tmp_path):
 def test_the_index_is_kept_until_the_shard_changes(root, tmp_path, monkeypatch, encode, smooth):
     first = records(root, tmp_path)
     read = []
-    build = "tlcli.data._records._build"
-    from tlcli.data._records import _build
+    build = "tlcli.data.records._build"
+    from tlcli.data.records import _build
 
     monkeypatch.setattr(build, lambda path, limit: read.append(path.name) or _build(path, limit))
     assert records(root, tmp_path).fingerprint == first.fingerprint

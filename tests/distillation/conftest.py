@@ -8,18 +8,18 @@ import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from tlcli import options
-from tlcli.distillation import Batch, Outputs, Shapes
+from tlcli.config import registry
+from tlcli.contracts.distillation import Batch, Outputs, Shapes
 
 
 def make(name, **overrides):
     """A method with the values of its YAML, weight 1 and no schedule unless overridden."""
-    path = options.config_root() / "distillation" / f"{name}.yaml"
+    path = registry.config_root() / "distillation" / f"{name}.yaml"
     values = OmegaConf.to_container(OmegaConf.load(path))
     plain = {"soft_weight": 1.0, "warmup_epochs": 0.0}
     # Through text, as values come from YAML.
     overrides = json.loads(json.dumps(overrides))
-    return options.build("distillation", values | plain | overrides)
+    return registry.build("distillation", values | plain | overrides)
 
 
 def one_hot(labels, classes):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.distillation import Batch, Shapes
+from tlcli.contracts.distillation import Batch, Shapes
 from tlcli.errors import ConfigError
 
 CLASSES = np.array([2, 0, 1, 0, 2, 1, 1, 0, 2, 2])

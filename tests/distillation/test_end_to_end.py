@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlcli import balance, evaluate, options, predict, teach, train, trainer
-from tlcli.phase import PhaseTrainer
+from tlcli.commands import evaluate, predict, train
+from tlcli.config import registry
+from tlcli.training import result, term_sizes, trainer
+from tlcli.training.phase import PhaseTrainer
 
 # One of a kind runs always: logits, maps with connectors, relations, memories, peers, a new head.
 QUICK = {"dkd", "review_kd", "crd", "simkd"}
 NAMES = [
     pytest.param(path.stem, marks=[] if path.stem in QUICK else [pytest.mark.slow])
-    for path in sorted((options.config_root() / "distillation").glob("*.yaml"))
+    for path in sorted((registry.config_root() / "distillation").glob("*.yaml"))
 ]
 FEW = (
     "hardware=cpu", "data.images_per_class=5", "batch_size=9", "epochs=2", "calibrate=false",
@@ -54,7 +56,7 @@ def watched(monkeypatch):
     Validation and the plan's figures must leave every variable alone, training the teacher's.
     """
     seen = {"broken": None, "kept": [], "phase": None}
-    save, validate, sizes = trainer.Trainer.save, PhaseTrainer.validate, balance.term_sizes
+    save, validate, sizes = trainer.Trainer.save, PhaseTrainer.validate, term_sizes.term_sizes
 
     def copied(self):
         save(self)
@@ -80,9 +82,9 @@ def watched(monkeypatch):
 
     monkeypatch.setattr(trainer.Trainer, "save", copied)
     monkeypatch.setattr(PhaseTrainer, "validate", validated)
-    monkeypatch.setattr(balance, "term_sizes", sized)
+    monkeypatch.setattr(term_sizes, "term_sizes", sized)
     # Tests of its own show this report; here it would take a third of the time.
-    monkeypatch.setattr(teach, "fidelity", lambda run, model, rows, ours=None: {})
+    monkeypatch.setattr(result, "fidelity", lambda run, model, rows, ours=None: {})
     return seen
 
 

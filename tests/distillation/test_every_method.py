@@ -6,22 +6,22 @@ import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from tlcli import options
-from tlcli.distillation import Batch, Outputs, Peer, Shapes
+from tlcli.config import registry
+from tlcli.contracts.distillation import Batch, Outputs, Peer, Shapes
 from tlcli.errors import ConfigError
 
 CLASSES, IMAGES = 4, 6
 NAMES = [
     path.stem
-    for path in sorted((options.config_root() / "distillation").glob("*.yaml"))
+    for path in sorted((registry.config_root() / "distillation").glob("*.yaml"))
     if path.stem != "none"
 ]
 EXCLUSIVE_ONLY = {"crd", "ctkd", "dist", "dkd", "hard", "mlkd", "nkd", "tf_kd", "wsld"}
 
 
 def method_of(name):
-    path = options.config_root() / "distillation" / f"{name}.yaml"
-    return options.build("distillation", OmegaConf.to_container(OmegaConf.load(path)))
+    path = registry.config_root() / "distillation" / f"{name}.yaml"
+    return registry.build("distillation", OmegaConf.to_container(OmegaConf.load(path)))
 
 
 def signals(seed, channels, dtype):
@@ -104,11 +104,12 @@ def test_independent_classes_are_refused_or_finite(name):
 
 
 def test_a_method_without_teacher_is_checked_too():
-    from tlcli import compose, setup
-    from tlcli.settings import train_job
+    from tlcli.config import compose
+    from tlcli.config.job import train_job
+    from tlcli.training.build import prepare
 
     words = ["hardware=cpu", "data.images_per_class=4", "distillation=tf_kd", "cache=off"]
-    run = setup.prepare(train_job(compose.plain(compose.read("train", words))))
+    run = prepare(train_job(compose.plain(compose.read("train", words))))
     assert run.method_state is None
     assert run.teacher is None
     with pytest.raises(ConfigError, match="exclusive"):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.distillation import Batch, Outputs
-from tlcli.distillation.ofd import margins
+from tlcli.contracts.distillation import Batch, Outputs
 from tlcli.errors import ConfigError
+from tlcli.options.distillation.ofd import margins
 
 B = 3
 

@@ -12,10 +12,9 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from tlcli.distillation import (
-    Batch,
-    Outputs,
-    Shapes,
+from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.errors import ConfigError
+from tlcli.options.distillation import (
     _logits,
     _states,
     at,
@@ -39,7 +38,6 @@ from tlcli.distillation import (
     tf_kd,
     wsld,
 )
-from tlcli.errors import ConfigError
 
 right = _logits.soft_divergence
 

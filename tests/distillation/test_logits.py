@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes
 from tlcli.errors import ConfigError
 
 LABELS = [0, 3, 1, 1, 2]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.distillation._adapter import Adapter
-from tlcli.distillation._maps import map_shape, resize_matrix, resized, stage_pairs, to_map
 from tlcli.errors import ConfigError
+from tlcli.options.distillation._adapter import Adapter
+from tlcli.options.distillation._maps import map_shape, resize_matrix, resized, stage_pairs, to_map
 
 
 def test_tokens_become_a_square_map_row_by_row():
@@ -97,7 +97,7 @@ def test_vision_transformer_tokens_meet_a_convolutional_map(tools, rng):
     method = tools.make("at")
     shapes = tools.shapes(student, teacher)
     method.checked(shapes)
-    from tlcli.distillation import Batch
+    from tlcli.contracts.distillation import Batch
 
     loss = method.loss(Batch(None), tools.outputs(student), tools.outputs(teacher))
     as_map = {"features": [teacher["features"][0][:, 1:].reshape(2, 2, 2, 6)]}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.distillation import Batch
+from tlcli.contracts.distillation import Batch
 from tlcli.errors import ConfigError
 
 

@@ -1,17 +1,15 @@
 """Several methods at once, and all YAML files of the group."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from tlcli import options
-from tlcli.distillation import Batch, Shapes
+from tlcli.config import registry
+from tlcli.contracts.distillation import Batch, Shapes
 from tlcli.errors import ConfigError
 
-FOLDER = options.config_root() / "distillation"
+FOLDER = registry.config_root() / "distillation"
 
 
 @pytest.fixture
@@ -29,13 +27,13 @@ def pair(rng):
 def test_every_yaml_builds(path):
     values = OmegaConf.to_container(OmegaConf.load(path))
     assert next(iter(values)) == "name"
-    method = options.build("distillation", values)
+    method = registry.build("distillation", values)
     assert 0 <= method.hard_weight <= 1
     assert isinstance(method.needs, frozenset)
 
 
 def test_every_module_has_a_yaml_and_every_line_a_comment():
-    package = Path(options.__file__).parent / "distillation"
+    package = registry.PACKAGE / "options" / "distillation"
     stems = {p.stem for p in FOLDER.glob("*.yaml")}
     assert {p.stem for p in package.glob("[!_]*.py")} <= stems
     for path in FOLDER.glob("*.yaml"):

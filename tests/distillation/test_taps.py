@@ -4,12 +4,15 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import graph, setup, teach
-from tlcli.distillation import Batch, Shapes
-from tlcli.distillation._maps import bridge_text
+from tlcli.config.job import train_job
+from tlcli.contracts.distillation import Batch, Shapes
+from tlcli.distill.attach import check_teacher
 from tlcli.errors import ConfigError
-from tlcli.phase import PhaseTrainer
-from tlcli.settings import train_job
+from tlcli.models import graph
+from tlcli.options.distillation._maps import bridge_text
+from tlcli.training import build
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.strategy import phases
 
 FEW = ("hardware=cpu", "data.images_per_class=4", "batch_size=8", "epochs=1", "calibrate=false",
        "cache=ram")  # fmt: skip
@@ -112,7 +115,7 @@ def prepare(config, teacher):
     def made(*words):
         base = (*FEW, "finetune=full", "teacher=run", f"teacher.path={teacher}",
                 "teacher.minimum_accuracy=0", "backbone.weights=none")  # fmt: skip
-        return setup.prepare(train_job(config("train", *base, *words)))
+        return build.prepare(train_job(config("train", *base, *words)))
 
     return made
 
@@ -170,7 +173,7 @@ def test_a_layer_that_does_not_fit_names_its_place(prepare, words, message):
 def test_stored_outputs_of_other_layers_are_not_used(prepare, tmp_path):
     words = ["distillation=at", f"teacher.cache={tmp_path / 'store'}", "distillation.stages=[-1]"]
     run = prepare(*words, "distillation.teacher_layers=[tiny_block3_conv]")
-    teach.check_teacher(run)
+    check_teacher(run)
     run.teacher.table(run, run.manifest.rows(0), 1)
     with pytest.raises(ConfigError, match="differ in"):
         prepare(*words, "distillation.teacher_layers=[tiny_block3_bn]").teacher.table(
@@ -194,15 +197,15 @@ def test_tokens_of_a_transformer_and_maps_of_a_convolutional_net_teach_each_othe
             "teacher=run", "teacher.minimum_accuracy=0"]  # fmt: skip
     words = [*base, f"teacher.path={taught}", "distillation.student_layers=[tiny_block3_conv]",
              "distillation.teacher_layers=[vit_encoder]"]  # fmt: skip
-    check_tokens(setup.prepare(train_job(config("train", *words))), "teacher's tokens as 4x4")
+    check_tokens(build.prepare(train_job(config("train", *words))), "teacher's tokens as 4x4")
     # And the other way about.
     back = train_digits(tmp_path / "tiny", *FEW, "image_size=32", "finetune=linear_probe")
     words = [*base, *network, f"teacher.path={back}",
              "distillation.student_layers=[vit_encoder]"]  # fmt: skip
-    check_tokens(setup.prepare(train_job(config("train", *words))), "student's tokens as 4x4")
+    check_tokens(build.prepare(train_job(config("train", *words))), "student's tokens as 4x4")
 
 
 def check_tokens(run, text):
     assert text in run.teacher.plan_lines()[2]
-    trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
     assert np.isfinite(trainer.feed(0, 1)).all()

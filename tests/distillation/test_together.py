@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import balance, options, setup
+from tlcli.config import registry
+from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
-from tlcli.phase import PhaseTrainer
-from tlcli.settings import train_job
+from tlcli.training.build import prepare
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.strategy import phases
+from tlcli.training.term_sizes import term_sizes
 
 ALONE = {"none", "tf_kd", "mutual", "mean_teacher"}
 EXCLUSIVE_ONLY = {"crd", "ctkd", "dist", "dkd", "hard", "mlkd", "nkd", "tf_kd", "wsld"}
-PATHS = sorted((options.config_root() / "distillation").glob("*.yaml"))
+PATHS = sorted((registry.config_root() / "distillation").glob("*.yaml"))
 # Presets of one module run the same code; the module's own YAML stands for them.
 MODULES = [path.stem for path in PATHS if f"\nname: {path.stem}\n" in path.read_text()]
 MIXED = ("augmentation=light", "augmentation.mixup=0.5", "augmentation.cutmix=0.5",
@@ -73,9 +76,9 @@ def two_steps(config, name, teacher, words):
     if name not in ALONE:
         words += ["teacher=run", f"teacher.path={teacher}", "teacher.minimum_accuracy=0"]
     with eagerly():
-        run = setup.prepare(train_job(config("train", *words)))
-        phase = setup.phases(run)[0]
-        sizes = balance.term_sizes(run, phase)
+        run = prepare(train_job(config("train", *words)))
+        phase = phases(run)[0]
+        sizes = term_sizes(run, phase)
         trainer = PhaseTrainer(run, phase, 0, 0)
         before = [v.numpy() for v in trainer.variables]
         figures = trainer.feed(0, 2)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tlcli import options, train
-from tlcli.finetune import Block
-from tlcli.settings import train_job
+from tlcli.commands import train
+from tlcli.config import registry
+from tlcli.config.job import train_job
+from tlcli.contracts.finetune import Block
 
 BLOCKS = [Block(n, (f"{n}_conv", f"{n}_norm")) for n in ("stem", "one", "two")] + [
     Block("head", ("head_dense",))
@@ -17,7 +18,7 @@ TRAINED = {
 
 
 def option(config, name):
-    return options.build("finetune", config("train", f"finetune={name}")["finetune"])
+    return registry.build("finetune", config("train", f"finetune={name}")["finetune"])
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -33,15 +34,16 @@ def test_phases_share_the_epochs(config, name):
 
 def trained(config, run_dir, name):
     """Variables of the student before and after, by path, and the paths of its statistics."""
-    from tlcli import setup
+    from tlcli.training import strategy
+    from tlcli.training.build import prepare
 
     # Without validation the last weights are kept, not those of the best epoch.
     words = ("data.images_per_class=8", "batch_size=10", "epochs=2", "data.validation_fraction=0")
     job = train_job(config("train", f"finetune={name}", f"run_dir={run_dir}", *words))
-    shared = setup.prepare(job)
+    shared = prepare(job)
     before = {v.path: v.numpy().copy() for v in shared.student.model.variables}
     run_dir.mkdir()
-    train.Trainer(shared, setup.phases(shared), run_dir).run(None)
+    train.Trainer(shared, strategy.phases(shared), run_dir).run(None)
     return before, {v.path: v.numpy() for v in shared.student.model.variables}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tlcli import options
+from tlcli.config import registry
 
 # 45 images in batches of 24 are two steps an epoch.
 TWO = ("data.images_per_class=9", "batch_size=24", "epochs=1", "calibrate=false")
@@ -18,7 +18,7 @@ def jobs(train_digits, tmp_path_factory):
               "teacher.minimum_accuracy=0")  # fmt: skip
     found = {m: (*TWO, f"distillation={m}", *taught) for m in METHODS if m != "mean_teacher"}
     found["mean_teacher"] = (*TWO, "distillation=mean_teacher", "finetune=full")
-    found |= {f: (*TWO, f"finetune={f}", "epochs=2") for f in options.names("finetune")}
+    found |= {f: (*TWO, f"finetune={f}", "epochs=2") for f in registry.names("finetune")}
     found["lora"] += ("finetune.targets=[tiny_block4_conv]",)
     found["local"] = (*TWO, "finetune=full", "backbone.batch_norm=train",
                       "hardware.batch_norm=local")  # fmt: skip

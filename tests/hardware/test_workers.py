@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from tlcli.errors import ConfigError, TlError
-from tlcli.hardware import _workers
-from tlcli.hardware._workers import Place, expand, find
+from tlcli.options.hardware import _workers
+from tlcli.options.hardware._workers import Place, expand, find
 
 TWO = ("a:1000", "b:1000")
 

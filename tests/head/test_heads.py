@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 import yaml
 
-from tlcli import options
+from tlcli.config import registry
 from tlcli.errors import ConfigError
-from tlcli.weights import load_exact, save_weights
+from tlcli.models.weights import load_exact, save_weights
 
-CONFIGS = options.config_root() / "head"
+CONFIGS = registry.config_root() / "head"
 STEMS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 SHAPES = {"maps": (3, 2, 8), "tokens": (5, 8), "vectors": (8,)}
 
 
 def option(stem, **changes):
     values = yaml.safe_load((CONFIGS / f"{stem}.yaml").read_text())
-    return options.build("head", {**values, **changes})
+    return registry.build("head", {**values, **changes})
 
 
 def build(head, shape, num_classes=4):

@@ -7,18 +7,18 @@ import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from tlcli import options
+from tlcli.config import registry
 from tlcli.errors import ConfigError
 
-NAMES = sorted(p.stem for p in (options.config_root() / "loss").glob("*.yaml"))
+NAMES = sorted(p.stem for p in (registry.config_root() / "loss").glob("*.yaml"))
 CLASSES = ["cat", "dog", "owl"]
 COUNTS = np.array([60, 30, 10])
 
 
 def option(name, **changes):
-    path = options.config_root() / "loss" / f"{name}.yaml"
+    path = registry.config_root() / "loss" / f"{name}.yaml"
     values = OmegaConf.to_container(OmegaConf.load(path))
-    return options.build("loss", json.loads(json.dumps(values | changes)))
+    return registry.build("loss", json.loads(json.dumps(values | changes)))
 
 
 def losses(name, labels, logits, **changes):

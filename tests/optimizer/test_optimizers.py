@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from tlcli import options
+from tlcli.config import registry
 from tlcli.errors import ConfigError
-from tlcli.optimizer._rates import TableSchedule, evaluation_weights, with_rates
+from tlcli.training.rates import TableSchedule, evaluation_weights, with_rates
 
-NAMES = sorted(p.stem for p in (options.config_root() / "optimizer").glob("*.yaml"))
+NAMES = sorted(p.stem for p in (registry.config_root() / "optimizer").glob("*.yaml"))
 STEPS = 5
 TABLE = 0.01 * np.array([0.5, 1.0, 0.9, 0.7, 0.4])
 RATES = (1.0, 0.3, 2.0)
@@ -23,9 +23,9 @@ SHAPES = ((4, 3), (5,), (2, 2, 3, 4))
 
 
 def option(name, **changes):
-    path = options.config_root() / "optimizer" / f"{name}.yaml"
+    path = registry.config_root() / "optimizer" / f"{name}.yaml"
     values = OmegaConf.to_container(OmegaConf.load(path))
-    return options.build("optimizer", json.loads(json.dumps(values | changes)))
+    return registry.build("optimizer", json.loads(json.dumps(values | changes)))
 
 
 def arrays(seed):

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import options, setup
-from tlcli.phase import PhaseTrainer
-from tlcli.pipeline import Views
-from tlcli.settings import train_job
+from tlcli.config import registry
+from tlcli.config.job import train_job
+from tlcli.contracts import GROUPS
+from tlcli.data.views import Views
+from tlcli.training import strategy
+from tlcli.training.build import prepare
+from tlcli.training.phase import PhaseTrainer
 
 WORDS = (
     "hardware=cpu", "data.images_per_class=4", "batch_size=10", "epochs=4", "image_size=16",
@@ -28,7 +31,7 @@ NEEDED = {
 
 def values(group, name, **changes):
     """A group's values as composed when the option is chosen."""
-    return {**options.defaults(group, name), **NEEDED.get((group, name), {}), **changes}
+    return {**registry.defaults(group, name), **NEEDED.get((group, name), {}), **changes}
 
 
 def check_moves(trainer, before):
@@ -66,16 +69,16 @@ class Lab:
         """The checked job; a group is given by its option's name or by values."""
         found = dict(self.base)
         for key, value in changed.items():
-            named = key in options.GROUPS and isinstance(value, str)
+            named = key in GROUPS and isinstance(value, str)
             found[key] = values(key, value) if named else value
         return train_job(found)
 
     def prepared(self, **changed):
-        return setup.prepare(self.job(**changed))
+        return prepare(self.job(**changed))
 
     def steps(self, run, count=2):
         """Train two steps of the last phase; the last has everything that the first ones have."""
-        phases = setup.phases(run)
+        phases = strategy.phases(run)
         trainer = PhaseTrainer(run, phases[-1], len(phases) - 1, 0)
         before = [v.numpy().copy() for v in run.student.model.variables]
         figures = trainer.feed(0, count)
@@ -88,7 +91,7 @@ class Lab:
     def with_options(run, **changed):
         """The same run with other options of groups that the model is not built from."""
         config = {**run.job.config, **{g: values(g, n) for g, n in changed.items()}}
-        built = {g: options.build(g, config[g]) for g in changed}
+        built = {g: registry.build(g, config[g]) for g in changed}
         job = dataclasses.replace(run.job, config=config, **built)
         views = run.train_views
         if "augmentation" in changed:

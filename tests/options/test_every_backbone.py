@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import model, options
-from tlcli.backbone.keras_applications import SMALLEST
-from tlcli.optimizer._rates import with_rates
-from tlcli.resize import Resize
+from tlcli.config import registry
+from tlcli.data.resize import Resize
+from tlcli.models.student import build_student, is_head
+from tlcli.options.backbone.keras_applications import SMALLEST
+from tlcli.training.rates import with_rates
 
-NAMES = sorted(p.stem for p in (options.config_root() / "backbone").glob("*.yaml"))
+NAMES = sorted(p.stem for p in (registry.config_root() / "backbone").glob("*.yaml"))
 QUICK = ("hub", "mobilenet", "run", "tiny", "vgg16")
 # The smallest of each family; a new option that stands in neither list is one of a family.
 WHOLE = (*QUICK, "convnext_tiny", "densenet121", "dinov2", "efficientnet_b0",
@@ -42,7 +43,7 @@ def given(name, request):
     """What the option needs: no download, and files that fixtures made."""
     if name == "run":
         return {"run": str(request.getfixturevalue("digits_run"))}
-    if options.defaults("backbone", name)["name"] == "hub":
+    if registry.defaults("backbone", name)["name"] == "hub":
         preset = request.getfixturevalue("presets")[name]
         return {"preset": preset, "preprocessing": "tf"}
     return {"weights": "none"}
@@ -68,10 +69,10 @@ def test_one_of_each_family_trains_as_a_whole(lab, request, name):
 def test_the_others_train_the_head_on_their_features(lab, request, name):
     values = lab.values("backbone", name, **given(name, request))
     side = side_of(values)
-    head = options.build("head", lab.values("head", "linear", zero_init=False))
-    backbone = options.build("backbone", values)
-    student = model.build_student(backbone, head, 3, Resize(side, "crop", 1.0, True)).model
-    variables = [v for layer in student.layers if model.is_head(layer)
+    head = registry.build("head", lab.values("head", "linear", zero_init=False))
+    backbone = registry.build("backbone", values)
+    student = build_student(backbone, head, 3, Resize(side, "crop", 1.0, True)).model
+    variables = [v for layer in student.layers if is_head(layer)
                  for v in layer.trainable_variables]  # fmt: skip
     sgd = with_rates(keras.optimizers.SGD(0.1), variables, [1.0] * len(variables), [0.0] * 2)
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (3, side, side, 3)), tf.uint8)

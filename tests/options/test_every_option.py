@@ -4,12 +4,13 @@ import contextlib
 
 import pytest
 
-from tlcli import options, setup
+from tlcli.config import registry
 from tlcli.errors import ConfigError
+from tlcli.training.checks import check_data
 
 GROUPS = ("optimizer", "schedule", "loss", "head", "finetune", "augmentation")
 OPTIONS = [(group, path.stem) for group in GROUPS
-           for path in sorted((options.config_root() / group).glob("*.yaml"))]  # fmt: skip
+           for path in sorted((registry.config_root() / group).glob("*.yaml"))]  # fmt: skip
 # Trained where it belongs, on several labels an image, by tests of its own below.
 REFUSED = {("loss", "asymmetric"): ("loss", "Give loss=cross_entropy.")}
 
@@ -27,7 +28,7 @@ def test_every_option_trains_two_steps(lab, bare, group, name):
     if (group, name) in REFUSED:
         where, remedy = REFUSED[group, name]
         with pytest.raises(ConfigError) as caught:
-            setup.check_data(lab.job(**{group: name}), bare[0].manifest)
+            check_data(lab.job(**{group: name}), bare[0].manifest)
         assert (caught.value.where, caught.value.remedy) == (where, remedy)
         return
     if group == "head" or name == "lora":  # these make another model
@@ -37,7 +38,7 @@ def test_every_option_trains_two_steps(lab, bare, group, name):
         for variable, value in zip(run.student.model.variables, start, strict=True):
             variable.assign(value)
         run = lab.with_options(run, **{group: name})
-        setup.check_data(run.job, run.manifest)
+        check_data(run.job, run.manifest)
     # Their own tests compile optimizers, schedules and losses; the others run as in a training.
     plain = group in ("optimizer", "schedule", "loss")
     with lab.eagerly() if plain else contextlib.nullcontext():

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import options, setup
-from tlcli.data import TRAIN
+from tlcli.config import registry
+from tlcli.contracts import GROUPS
+from tlcli.contracts.data import TRAIN
+from tlcli.data.labels import label_table
 from tlcli.errors import ConfigError
-from tlcli.phase import PhaseTrainer, make_order
-from tlcli.pipeline import label_table
+from tlcli.training.checks import check_data
+from tlcli.training.order import make_order
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.strategy import phases
 
-NAMES = {group: sorted(p.stem for p in (options.config_root() / group).glob("*.yaml"))
-         for group in options.GROUPS}  # fmt: skip
+NAMES = {group: sorted(p.stem for p in (registry.config_root() / group).glob("*.yaml"))
+         for group in GROUPS}  # fmt: skip
 # Pairs that are refused whatever else is chosen, and the place that the message names.
 REFUSED = {("loss", "asymmetric"): "loss"}
 
@@ -61,7 +65,7 @@ def updated(trainer, seed=0):
 
 @pytest.mark.parametrize("schedule", NAMES["schedule"])
 def test_each_optimizer_follows_each_schedule(lab, fresh, schedule):
-    phase = setup.phases(fresh)[0]
+    phase = phases(fresh)[0]
     trainer = PhaseTrainer(fresh, phase, 0, 0)
     for name in NAMES["optimizer"]:
         trainer.run = lab.with_options(fresh, optimizer=name, schedule=schedule)
@@ -86,7 +90,7 @@ def with_factors(lab):
 def test_each_strategy_moves_what_it_trains_with_each_optimizer(lab, fresh, request, strategy):
     own = request.getfixturevalue("with_factors") if strategy == "lora" else fresh
     run = lab.with_options(own, finetune=strategy)
-    for number, phase in enumerate(setup.phases(run)):
+    for number, phase in enumerate(phases(run)):
         trainer = PhaseTrainer(run, phase, number, 0)
         rates = list(trainer.optimizer._rates)
         still = [(v, v.numpy()) for v in run.student.model.variables
@@ -133,14 +137,14 @@ def headed(lab):
 def test_each_loss_takes_each_head_and_each_augmentation(lab, run, batches, headed, loss):
     changed = lab.with_options(run, loss=loss)
     if ("loss", loss) in REFUSED:
-        refused(lambda: setup.check_data(changed.job, run.manifest), REFUSED["loss", loss])
+        refused(lambda: check_data(changed.job, run.manifest), REFUSED["loss", loss])
         return
     rows = run.manifest.rows(TRAIN)
     counts = label_table(run.manifest, rows).sum(0).astype(np.int64)
     prepared = changed.job.loss.prepared(counts, run.manifest.class_names)
     for augmentation, batch in batches.items():
         changed = lab.with_options(run, loss=loss, augmentation=augmentation)
-        setup.check_data(changed.job, run.manifest)
+        check_data(changed.job, run.manifest)
         for head, student in headed.items():
             with tf.GradientTape() as tape:
                 values = prepared.loss(batch["labels"], student.model(batch["images"]))

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import options, setup
-from tlcli.data import TRAIN
+from tlcli.config import registry
+from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError
+from tlcli.training.devices import start_devices
 
-FILES = {group: sorted(p.stem for p in (options.config_root() / group).glob("*.yaml"))
+FILES = {group: sorted(p.stem for p in (registry.config_root() / group).glob("*.yaml"))
          for group in ("data", "teacher", "hardware")}  # fmt: skip
 # These need devices or processes of their own; tests/hardware and others train on them.
 ELSEWHERE = {"mirrored", "multi_worker"}
@@ -102,10 +103,10 @@ def teachers(lab, digits_run, tmp_path_factory):
     def published():
         import keras
 
-        from tlcli import weights
+        from tlcli.models import weights
 
         values = lab.values("teacher", "pretrained", backbone="mobilenet_v2", weights="none")
-        classifier = options.build("teacher", values)._option()
+        classifier = registry.build("teacher", values)._option()
         made = classifier.build_classifier(keras.Input((224, 224, 3)))
         weights.save_weights(made, root / "own.weights.h5")
         classes = dict(zip("56789", ("tench", "goldfish", "zebra", "broom", "hay"), strict=True))
@@ -139,7 +140,7 @@ def test_every_device_trains_two_steps_or_is_refused(lab, name):
     hardware = lab.values("hardware", name)
     if name == "gpu" and not tf.config.list_physical_devices("GPU"):
         with pytest.raises(ConfigError) as caught:
-            setup.start_devices(lab.job(hardware=hardware))
+            start_devices(lab.job(hardware=hardware))
         assert caught.value.remedy == "Give hardware=cpu."
         return
     with lab.eagerly():

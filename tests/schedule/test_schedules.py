@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from tlcli import options
+from tlcli.config import registry
 from tlcli.errors import ConfigError
-from tlcli.schedule._length import Length
+from tlcli.options.schedule._length import Length
 
 TOTAL, EPOCH = 100, 12.5
-NAMES = sorted(p.stem for p in (options.config_root() / "schedule").glob("*.yaml"))
+NAMES = sorted(p.stem for p in (registry.config_root() / "schedule").glob("*.yaml"))
 
 
 def schedule(name, **changes):
-    path = options.config_root() / "schedule" / f"{name}.yaml"
+    path = registry.config_root() / "schedule" / f"{name}.yaml"
     values = OmegaConf.to_container(OmegaConf.load(path))
-    return options.build("schedule", json.loads(json.dumps(values | changes)))
+    return registry.build("schedule", json.loads(json.dumps(values | changes)))
 
 
 def after(name, **changes):

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tlcli import compose, train
-from tlcli.settings import train_job
+from tlcli.commands import train
+from tlcli.config import compose
+from tlcli.config.job import train_job
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,18 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import chain, checkpoint, compose, evaluate, setup, teach, train
-from tlcli.data import TEST, VALIDATION
-from tlcli.distillation import Batch, Outputs
+from tlcli.commands import evaluate, train
+from tlcli.config import chain, compose
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TEST, VALIDATION
+from tlcli.contracts.distillation import Batch, Outputs
+from tlcli.distill.attach import check_teacher
+from tlcli.distill.fidelity import closeness, fidelity
 from tlcli.errors import ConfigError
-from tlcli.phase import PhaseTrainer
-from tlcli.settings import train_job
+from tlcli.runs import checkpoint
+from tlcli.training.build import prepare
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.strategy import phases
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +36,14 @@ def student(teacher, tmp_path_factory):
                 ],
             )
         )  # fmt: skip
-        return setup.prepare(train_job(config))
+        return prepare(train_job(config))
 
     return prepared
 
 
 def weights_after(run, steps):
     """Student's weights after some steps of the first phase, and the figures of these steps."""
-    trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
     figures = trainer.feed(0, steps)
     return [v.numpy() for v in run.student.model.variables], figures, trainer
 
@@ -46,7 +52,7 @@ def test_simkd_needs_a_head_to_borrow(student, teacher, configure):
     words = ["hardware=cpu", "data.images_per_class=4", "cache=off", "distillation=simkd"]
     config = configure(*words, "teacher=ensemble", f"teacher.runs=[{teacher},{teacher}]")
     with pytest.raises(ConfigError, match="needs head_map"):
-        setup.prepare(train_job(config))
+        prepare(train_job(config))
     with pytest.raises(ConfigError, match="before activation"):
         student("distillation=sum", "distillation.methods=[simkd,ofd]")
 
@@ -133,8 +139,8 @@ def test_evaluation_leaves_all_variables_as_they_are(student):
     everything = trainer.state_variables()
     before = {name: v.numpy() for name, v in everything.items()}
     trainer.validate()
-    teach.fidelity(run, run.student.model, run.manifest.rows(TEST))
-    teach.check_teacher(run)
+    fidelity(run, run.student.model, run.manifest.rows(TEST))
+    check_teacher(run)
     for name, variable in everything.items():
         np.testing.assert_array_equal(variable.numpy(), before[name], name)
 
@@ -159,7 +165,7 @@ def test_precision_is_as_configured_after_the_teacher_is_read(student):
 def test_fidelity_of_equal_models_is_perfect(student, teacher):
     run = student()
     model = checkpoint.read_run(teacher).model
-    found = teach.fidelity(run, model, run.manifest.rows(TEST))
+    found = fidelity(run, model, run.manifest.rows(TEST))
     assert found["agreement"] == 1.0
     assert abs(found["kl"]) < 1e-5
     assert found["teacher_accuracy"] == found["student_accuracy"]
@@ -176,11 +182,11 @@ def test_fidelity_of_equal_models_is_perfect(student, teacher):
 def test_divergence_is_the_closed_form():
     # p = (3/4, 1/4), q = (1/2, 1/2): KL = 3/4 ln(3/2) + 1/4 ln(1/2).
     p, q = np.log([[3.0, 1.0]]), np.zeros((1, 2))
-    found = teach.closeness(p, q, multi_label=False)
+    found = closeness(p, q, multi_label=False)
     assert found["kl"] == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5))
-    both = teach.closeness(np.array([[np.log(3.0), np.log(3.0)]]), q, multi_label=True)
+    both = closeness(np.array([[np.log(3.0), np.log(3.0)]]), q, multi_label=True)
     assert both["kl"] == pytest.approx(2 * found["kl"])
-    one = teach.closeness(np.array([[1.0, -1.0]]), np.array([[-1.0, -1.0]]), multi_label=True)
+    one = closeness(np.array([[1.0, -1.0]]), np.array([[-1.0, -1.0]]), multi_label=True)
     assert one["agreement"] == 0.5
 
 
@@ -270,7 +276,7 @@ def test_a_stream_takes_the_stored_outputs_not_the_teacher(student, tmp_path):
 
 
 def phase_order(run):
-    from tlcli.phase import make_order
+    from tlcli.training.order import make_order
 
     return make_order(run, run.manifest.rows(0), 0)
 

@@ -6,21 +6,22 @@ import keras
 import numpy as np
 import pytest
 
-from tlcli import options, setup
-from tlcli.data import TRAIN, VALIDATION
+from tlcli.config import registry
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TRAIN, VALIDATION
+from tlcli.contracts.teacher import Target
+from tlcli.data.resize import Resize
+from tlcli.data.views import Views
 from tlcli.errors import ConfigError
-from tlcli.metrics import softmax
-from tlcli.pipeline import Views
-from tlcli.resize import Resize
-from tlcli.settings import train_job
-from tlcli.teacher import Target
-from tlcli.teacher._layers import MeanLogits, MeanProbabilities
-from tlcli.teacher.ensemble import measured
+from tlcli.evaluation.metrics import softmax
+from tlcli.models.layers import MeanLogits, MeanProbabilities
+from tlcli.options.teacher.ensemble import measured
+from tlcli.training.build import prepare
 
 
 def option(**changes):
-    values = {**options.defaults("teacher", "ensemble"), "runs": ["a", "b"]}
-    return options.build("teacher", {**values, **changes})
+    values = {**registry.defaults("teacher", "ensemble"), "runs": ["a", "b"]}
+    return registry.build("teacher", {**values, **changes})
 
 
 def test_the_mean_of_logits_weighs_each_class_of_each_run():
@@ -42,7 +43,7 @@ def test_the_mean_of_probabilities_is_one_again_when_classes_weigh_differently()
 
 @pytest.fixture(scope="module")
 def target(configure):
-    manifest = options.build("data", configure()["data"]).manifest(0, None)
+    manifest = registry.build("data", configure()["data"]).manifest(0, None)
     views = Views(manifest, Resize(8, "crop", 1.0, True), None, 0, 1)
     return Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), None, 0, views)
 
@@ -122,7 +123,7 @@ def test_a_student_learns_from_a_mean_by_class(configure, teacher, fit, tmp_path
         "teacher=ensemble", f"teacher.runs=[{teacher},{other}]", "distillation=kd", cache,
         "teacher.weights={5:[1,9],8:[2,1]}", "data.images_per_class=8", "hardware=cpu",
     ]  # fmt: skip
-    run = setup.prepare(train_job(configure(*words)))
+    run = prepare(train_job(configure(*words)))
     rows = run.manifest.rows(VALIDATION)[:7]
     said = [p for path in (teacher, other) for p in [spoken(path, run, rows)]]
     shares = np.array([[0.1, 0.5, 0.5, 2 / 3, 0.5], [0.9, 0.5, 0.5, 1 / 3, 0.5]])
@@ -133,7 +134,7 @@ def test_a_student_learns_from_a_mean_by_class(configure, teacher, fit, tmp_path
 
 
 def spoken(path, run, rows):
-    from tlcli import checkpoint
+    from tlcli.runs import checkpoint
 
     images = next(run.plain_views.batches(rows, np.zeros(len(rows)), len(rows)))
     return softmax(checkpoint.read_run(path).model(images, training=False).numpy())

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import options
-from tlcli.data import TRAIN
+from tlcli.config import registry
+from tlcli.contracts.data import TRAIN
+from tlcli.contracts.teacher import Target
+from tlcli.distill import reading
+from tlcli.distill.class_places import class_places, mapping_text
+from tlcli.distill.table import shuffled_accuracy
 from tlcli.errors import ConfigError, DataError
-from tlcli.teacher import Target, _reading
-from tlcli.teacher._network import class_places, mapping_text
-from tlcli.teacher._table import shuffled_accuracy
 
 
 @pytest.fixture(scope="module")
 def manifest(configure):
-    return options.build("data", configure()["data"]).manifest(0, None)
+    return registry.build("data", configure()["data"]).manifest(0, None)
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +34,10 @@ def built(manifest):
     """A function that builds the teacher from a file."""
 
     def made(path, data=manifest, **changes):
-        values = {**options.defaults("teacher", "file"), "path": str(path), **changes}
+        values = {**registry.defaults("teacher", "file"), "path": str(path), **changes}
         rows = data.rows(TRAIN)
         target = Target(data, 32, rows, SimpleNamespace(finite=1), frozenset(), None, 0)
-        return options.build("teacher", values).build(target)
+        return registry.build("teacher", values).build(target)
 
     return made
 
@@ -72,7 +73,7 @@ def feature(value):
 
 
 def test_all_formats_are_covered():
-    from tlcli.teacher.file import SUFFIXES
+    from tlcli.options.teacher.file import SUFFIXES
 
     assert set(SUFFIXES) == {".npz", ".npy", ".tfrecord", ".parquet"}
 
@@ -157,12 +158,12 @@ def test_columns_are_chosen_by_name(built, manifest, logits, tmp_path):
         teacher = built(path)
         np.testing.assert_array_equal(teacher.stored.logits, logits)
         assert teacher.classes == "5 of its 6 classes by name; not used: x"
-        option = {**options.defaults("teacher", "file"), "path": str(path)}
-        assert options.build("teacher", option).known_classes() == tuple(names)
+        option = {**registry.defaults("teacher", "file"), "path": str(path)}
+        assert registry.build("teacher", option).known_classes() == tuple(names)
     with pytest.raises(ConfigError, match=r"class_names: got a, b, and .* says 9, 8, 7"):
         built(path, class_names=["a", "b"])
     record = write(tmp_path / "b.tfrecord", id=ids, logits=wide)
-    assert _reading.class_names(record) is None
+    assert reading.class_names(record) is None
     np.testing.assert_array_equal(built(record, class_names=names).stored.logits, logits)
     with pytest.raises(DataError, match=r"has 6 classes, and the data has 5. Store class_names"):
         built(record)

@@ -5,18 +5,20 @@ import sys
 import numpy as np
 import pytest
 
-from tlcli import compose, setup
-from tlcli.data import TRAIN, VALIDATION
+from tlcli.config import compose
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TRAIN, VALIDATION
 from tlcli.errors import ConfigError, DataError
-from tlcli.phase import PhaseTrainer
-from tlcli.settings import train_job
+from tlcli.training import build
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.strategy import phases
 
 
 @pytest.fixture(scope="module")
 def centres(configure):
     """Mean picture of each of the digits 5 to 9, and the data: a nearest-centre teacher."""
     config = configure("hardware=cpu", "data.images_per_class=8")
-    run = setup.prepare(train_job({**config, "teacher": configure()["teacher"]}))
+    run = build.prepare(train_job({**config, "teacher": configure()["teacher"]}))
     rows = run.manifest.rows(TRAIN)
     images = next(run.plain_views.batches(rows, np.zeros(len(rows)), len(rows))).numpy() / 255.0
     labels = run.manifest.labels[rows]
@@ -69,7 +71,7 @@ def prepare(tmp_path):
             f"teacher.path={path}", "teacher.mean=[0,0,0]", "teacher.std=[1,1,1]",
             f"cache_dir={tmp_path / 'cache'}", *words,
         ]  # fmt: skip
-        return setup.prepare(train_job(compose.plain(compose.read("train", given))))
+        return build.prepare(train_job(compose.plain(compose.read("train", given))))
 
     return prepared
 
@@ -91,7 +93,7 @@ def test_an_onnx_file_says_what_its_formula_says(
 
 
 def weights_after(run, steps):
-    trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
     figures = trainer.feed(0, steps)
     return [v.numpy() for v in run.student.model.variables], figures, trainer.source
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli import options
-from tlcli.data import TRAIN
+from tlcli.config import registry
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TRAIN
+from tlcli.contracts.teacher import Target
+from tlcli.data.resize import Resize
+from tlcli.data.views import Views
+from tlcli.distill.kept import Kept
 from tlcli.errors import ConfigError
-from tlcli.pipeline import Views
-from tlcli.resize import Resize
-from tlcli.settings import train_job
-from tlcli.teacher import Target
-from tlcli.teacher._kept import Kept
 
 AUGMENTED = ("augmentation=light", "augmentation.views=4")
 
@@ -31,10 +31,10 @@ def kept(configure, tmp_path_factory):
         views = Views(manifest, resize, job.augmentation, job.settings.seed, 1)
         tables = SimpleNamespace(folder=None)
         target = Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), tables, 1e9)
-        values = {**options.defaults("teacher", "run"), "path": "a"}
+        values = {**registry.defaults("teacher", "run"), "path": "a"}
         values |= {"cache": str(tmp_path / "store"), **dict(w.split("=") for w in words
                    if w.startswith("cache_format"))}  # fmt: skip
-        teacher = options.build("teacher", values)
+        teacher = registry.build("teacher", values)
 
         def run(images):
             colours = tf.reduce_mean(tf.cast(images, tf.float32), (1, 2)) * factor

@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from tlcli import checkpoint, compose, options, setup
-from tlcli.data import TEST, TRAIN, VALIDATION
+from tlcli.config import compose, registry
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TEST, TRAIN, VALIDATION
+from tlcli.data.views import Views
 from tlcli.errors import ConfigError, DataError
-from tlcli.pipeline import Views
-from tlcli.settings import train_job
+from tlcli.runs import checkpoint
+from tlcli.training import build
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def prepare(configure, teacher):
             "distillation=kd", f"cache_dir={teacher.parent}/cache", *words,
         )  # fmt: skip
         teaching = {**config["teacher"], **keys}
-        return setup.prepare(train_job({**config, "teacher": teaching}))
+        return build.prepare(train_job({**config, "teacher": teaching}))
 
     return prepared
 
@@ -91,7 +93,7 @@ def test_an_ensemble_is_the_weighted_mean(prepare, teacher, second, mean):
 
 def test_a_published_classifier_teaches_classes_by_label_or_id(configure):
     values = configure("teacher=pretrained", "distillation=kd")["teacher"]
-    of = lambda **keys: options.build("teacher", {**values, **keys})  # noqa: E731
+    of = lambda **keys: registry.build("teacher", {**values, **keys})  # noqa: E731
     assert of().places(("tench", "goldfish")) == [0, 1]
     assert of(classes={"a": "n01443537", "b": "tench"}).places(("b", "a")) == [0, 1]
     with pytest.raises(ConfigError, match="has no entry for b"):
@@ -107,11 +109,11 @@ def test_a_published_classifier_teaches_classes_by_label_or_id(configure):
 def test_a_published_classifier_speaks_of_the_students_classes(configure, prepare, tmp_path):
     import keras
 
-    from tlcli import weights
+    from tlcli.models import weights
 
     values = configure("teacher=pretrained", "distillation=kd")["teacher"]
     given = {**values, "backbone": "mobilenet_v2", "weights": "none"}
-    option = options.build("teacher", given)._option()
+    option = registry.build("teacher", given)._option()
     images = keras.Input((224, 224, 3))
     own = option.build_classifier(images)
     weights.save_weights(own, tmp_path / "own.weights.h5")
@@ -251,5 +253,5 @@ def test_each_source_teaches_a_student(fit, teacher, second, stored, tmp_path, m
 
 def checkpoint_rows(config):
     """Test rows of the default digits."""
-    manifest = options.build("data", config["data"]).manifest(config["seed"], None)
+    manifest = registry.build("data", config["data"]).manifest(config["seed"], None)
     return manifest.rows(TEST)

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
+from tlcli.distill import store as stores
+from tlcli.distill.coding import Coding, kept_classes, likeliest
+from tlcli.distill.store import Store
 from tlcli.errors import ConfigError, DataError, TlError
-from tlcli.teacher import _store
-from tlcli.teacher._coding import Coding, kept_classes, likeliest
-from tlcli.teacher._store import Store
 
 FACTS = {"teacher": "abc", "probe": [0.5, -1.0], "seed": 3}
 SHAPES = {"teacher_logits": (5,), "teacher_embedding": (2, 3)}
@@ -27,8 +27,8 @@ def signals_of(items):
 
 
 def computing(items):
-    for start in range(0, len(items), _store.BATCH):
-        yield signals_of(items[start : start + _store.BATCH])
+    for start in range(0, len(items), stores.BATCH):
+        yield signals_of(items[start : start + stores.BATCH])
 
 
 def dense():
@@ -89,7 +89,7 @@ def test_what_float16_cannot_hold_is_refused():
 
 
 def test_a_store_gives_back_what_was_computed_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(_store, "SHARD_BYTES", 50_000)
+    monkeypatch.setattr(stores, "SHARD_BYTES", 50_000)
     store, asked = filled(tmp_path / "s")
     assert asked == list(range(3000))
     assert len(list((tmp_path / "s").glob("shard-*.bin"))) == 3
@@ -135,7 +135,7 @@ def test_outputs_of_something_else_are_refused(tmp_path):
 
 
 def test_too_small_a_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(_store.shutil, "disk_usage", lambda _: type("U", (), {"free": 1 << 20}))
+    monkeypatch.setattr(stores.shutil, "disk_usage", lambda _: type("U", (), {"free": 1 << 20}))
     with pytest.raises(TlError, match=r"0\.1 MB of teacher outputs do not fit .* 1\.0 MB free"):
         filled(tmp_path / "s")
     assert not list((tmp_path / "s").glob("*.bin"))
@@ -145,7 +145,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 import test_store
-from tlcli.teacher._store import Store
+from tlcli.distill.store import Store
 
 def compute(items):
     for number, batch in enumerate(test_store.computing(items)):

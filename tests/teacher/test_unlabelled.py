@@ -8,18 +8,26 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tlcli import balance, checkpoint, compose, evaluate, options, setup
-from tlcli.data import TRAIN, VALIDATION
-from tlcli.data.digits import FILE
-from tlcli.distillation import Shapes
+from tlcli.commands import evaluate
+from tlcli.config import compose, registry
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TRAIN, VALIDATION
+from tlcli.contracts.distillation import Shapes
+from tlcli.data.labels import label_table
 from tlcli.errors import ConfigError, DataError
-from tlcli.loss._base import Partly
-from tlcli.loss.bce import Loss as Bce
-from tlcli.loss.cross_entropy import Loss as CrossEntropy
-from tlcli.metrics import softmax
-from tlcli.phase import PhaseTrainer, Progress
-from tlcli.pipeline import label_table
-from tlcli.settings import train_job
+from tlcli.evaluation.metrics import softmax
+from tlcli.options.data.digits import FILE
+from tlcli.options.loss.bce import Loss as Bce
+from tlcli.options.loss.cross_entropy import Loss as CrossEntropy
+from tlcli.runs import checkpoint
+from tlcli.training import build
+from tlcli.training.data import data_of
+from tlcli.training.label_loss import Partly
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.plan import bare_note
+from tlcli.training.progress import Progress
+from tlcli.training.strategy import phases
+from tlcli.training.term_sizes import first_batch
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,7 @@ def words(teacher, photos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepare(configure, words):
-    return functools.cache(lambda *more: setup.prepare(train_job(configure(*words, *more))))
+    return functools.cache(lambda *more: build.prepare(train_job(configure(*words, *more))))
 
 
 def cross_entropy(smoothing=0.0):
@@ -99,13 +107,13 @@ def test_photos_join_the_training_images_alone(prepare, photos):
     picture = np.asarray(Image.open(photos / last.removeprefix("unlabelled/")))
     np.testing.assert_array_equal(shown, np.repeat(picture[..., None], 3, axis=-1))
     assert not label_table(manifest, rows)[-60:].any()
-    assert setup.bare_note(run) == "; 60 without a label, for the teacher's outputs alone"
+    assert bare_note(run) == "; 60 without a label, for the teacher's outputs alone"
 
 
 @pytest.mark.parametrize("source", ["cached", pytest.param("streamed", marks=pytest.mark.slow)])
 def test_a_step_takes_labels_where_there_are_some_and_the_teacher_everywhere(prepare, source):
     run = prepare(*(["cache=off"] if source == "streamed" else []))
-    batch = balance.first_batch(run)
+    batch = first_batch(run)
     labels = np.asarray(batch["labels"])
     known = labels.any(-1)
     assert 0 < known.sum() < 16
@@ -116,7 +124,7 @@ def test_a_step_takes_labels_where_there_are_some_and_the_teacher_everywhere(pre
     hard = -(labels * np.log(softmax(logits))).sum(-1)
     right = (logits.argmax(-1) == labels.argmax(-1)) & known
     sums = [8.0, 4.0, 3.0, 5.0, 7.0]  # loss, label loss, right, labelled; of 7 steps
-    trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
     assert trainer.source == source
     loss, label_loss, correct, labelled = trainer.feed(0, 1)[0]
     np.testing.assert_allclose(loss, (0.5 * hard + 0.9 * soft).mean(), rtol=1e-4)
@@ -129,10 +137,10 @@ def test_a_step_takes_labels_where_there_are_some_and_the_teacher_everywhere(pre
 @pytest.mark.slow
 def test_mixed_photos_keep_the_mass_of_their_labels(prepare):
     run = prepare("augmentation=light", "augmentation.views=null", "augmentation.mixup=1")
-    batch = balance.first_batch(run)
+    batch = first_batch(run)
     mass = np.asarray(batch["labels"]).sum(-1)
     assert ((mass > 0.01) & (mass < 0.99)).any()
-    figures = PhaseTrainer(run, setup.phases(run)[0], 0, 0).feed(0, 1)[0]
+    figures = PhaseTrainer(run, phases(run)[0], 0, 0).feed(0, 1)[0]
     np.testing.assert_allclose(figures[3], mass.mean(), rtol=1e-5)
 
 
@@ -143,11 +151,11 @@ def test_methods_on_labels_refuse_images_without(method):
         classes=3, samples=5, student_embedding=4, teacher_embedding=4, labels=labels
     )  # fmt: skip
     message = f"{method} needs the label of every training image, and 2 of 5 have none. Choose kd"
-    alone = options.defaults("distillation", method)
-    among = {**options.defaults("distillation", "sum"), "methods": ["kd", method]}
+    alone = registry.defaults("distillation", method)
+    among = {**registry.defaults("distillation", "sum"), "methods": ["kd", method]}
     for values in (alone, among):
         with pytest.raises(ConfigError, match=message):
-            options.build("distillation", values).checked(shapes)
+            registry.build("distillation", values).checked(shapes)
 
 
 PHOTOS = ["data=photos", "data.path={photos}"]
@@ -168,19 +176,19 @@ REFUSED = [
 def test_data_that_need_labels_are_refused(configure, photos, teacher, tmp_path, words, message):
     words = [word.format(photos=photos, teacher=teacher) for word in words]
     with pytest.raises(ConfigError, match=message):
-        setup.data_of(train_job(configure(*words, f"cache_dir={tmp_path}")))
+        data_of(train_job(configure(*words, f"cache_dir={tmp_path}")))
 
 
 def test_an_accuracy_that_nothing_can_measure_is_refused(configure, photos, teacher, tmp_path):
     words = [*PHOTOS, *TAUGHT, FREE, f"cache_dir={tmp_path}", "teacher.minimum_accuracy=0.5"]
     words = [word.format(photos=photos, teacher=teacher) for word in words]
     with pytest.raises(ConfigError, match=r"minimum_accuracy: got 0.5, and no labelled image"):
-        setup.prepare(train_job(configure(*words)))
+        build.prepare(train_job(configure(*words)))
 
 
 def test_an_empty_folder_is_told(configure, tmp_path):
     with pytest.raises(DataError, match=r"has no pictures. Give a folder of photos"):
-        setup.data_of(train_job(configure(f"unlabelled={tmp_path}")))
+        data_of(train_job(configure(f"unlabelled={tmp_path}")))
 
 
 def test_photos_alone_make_a_student_of_the_teachers_classes(

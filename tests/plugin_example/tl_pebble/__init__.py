@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.backbone import LoadReport
+from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import require
 from tlcli.lazy import Tensor, keras
 
@@ -38,6 +38,6 @@ class Backbone:
         """Put the package's own weights into what `build` made."""
         if self.weights == "none":
             return LoadReport("random")
-        from tlcli.weights import load_by_name
+        from tlcli.models.weights import load_by_name
 
         return load_by_name(model, FILE)

@@ -1,0 +1,133 @@
+"""The command `tl`: from words to a checked configuration to one command's `run`.
+
+Imports no TensorFlow. Hydra composes; a plain dictionary leaves this module.
+"""
+
+import gc
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tlcli import __version__
+from tlcli.cli.help import command_help, usage
+from tlcli.cli.tensorflow import import_tensorflow
+from tlcli.config.checking import check
+from tlcli.config.commands import COMMANDS, Command
+from tlcli.errors import ConfigError, TlError
+from tlcli.system import memory
+
+SMALLER = "Give a smaller batch_size or image_size; a training also takes cache=off."
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    code = run(sys.argv[1:])
+    # Else Python searches TensorFlow's objects for garbage once more at its end: half a second.
+    gc.freeze()
+    sys.exit(code)
+
+
+def run(argv: list[str]) -> int:
+    """Answer a command line; returns the exit code."""
+    try:
+        return dispatch(argv)
+    except TlError as error:
+        word = argv[0] if argv and argv[0] in COMMANDS else ""
+        sys.stderr.write(f"tl{' ' + word if word else ''}: {error}\n")
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        sys.stderr.write("tl: interrupted\n")
+        return 130
+
+
+def dispatch(argv: list[str]) -> int:
+    """Find the command and run it."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        return _say(usage())
+    if argv[0] in ("-V", "--version"):
+        return _say(f"tl {__version__}\n")
+    word, words = argv[0], argv[1:]
+    if word in ("-sc", "--shell-completion"):
+        return complete(argv)
+    if word not in COMMANDS:
+        from tlcli.errors import nearest
+
+        raise ConfigError("command", f"there is no command {word!r}", nearest(word, COMMANDS))
+    if "-h" in words or "--help" in words:
+        return _say(command_help(word))
+    command, words = COMMANDS[word], _second_word(word, words)
+    if not command.config:
+        return int(_module(command).run(words) or 0)
+    from tlcli.cli.hydra import through_hydra
+    from tlcli.config import compose
+
+    request = compose.read(word, words)
+    if {"-m", "--multirun"} & set(request.flags):
+        from tlcli.cli import sweep
+
+        return sweep.run(request, lambda config: execute(word, config))
+    if request.flags:
+        return through_hydra(request, lambda config: execute(word, config))
+    config = compose.plain(request)
+    check(word, config)
+    return execute(word, config)
+
+
+def _second_word(word: str, words: list[str]) -> list[str]:
+    """What follows the command, `verify` after `teacher` taken off."""
+    if word != "teacher":
+        return words
+    if words[:1] != ["verify"]:
+        raise ConfigError("teacher", f"got {''.join(words[:1])!r}", "Write tl teacher verify.")
+    return words[1:]
+
+
+def complete(argv: list[str]) -> int:
+    """Answer a shell that completes a line: command words ourselves, the rest by Hydra.
+
+    `eval "$(tl -sc install=bash)"` sets it up.
+    """
+    from tlcli.cli.hydra import through_hydra
+    from tlcli.config import compose
+
+    line = os.environ.get("COMP_LINE", "")
+    typed = line.split()
+    word = typed[1] if len(typed) > 1 else ""
+    if "query" not in " ".join(argv):
+        return through_hydra(compose.read("train", argv), lambda _: 0)
+    if word not in COMMANDS or (len(typed) == 2 and not line.endswith(" ")):
+        return _say("\n".join(c for c in COMMANDS if c.startswith(word)) + "\n")
+    if not COMMANDS[word].config:
+        return 0
+    os.environ["COMP_LINE"] = line.replace(f"{typed[0]} {word}", typed[0], 1)
+    return through_hydra(compose.read(word, argv), lambda _: 0)
+
+
+def execute(word: str, config: dict[str, Any]) -> int:
+    """Run a command on its composed configuration; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if COMMANDS[word].needs_tensorflow:
+        import_tensorflow()
+    runner: Callable[[Any], int | None] = _module(COMMANDS[word]).run
+    previous = signal.getsignal(signal.SIGTERM)
+    try:
+        with memory.told(f"in tl {word}", SMALLER):
+            return int(runner(config) or 0)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _module(command: Command) -> Any:
+    return importlib.import_module(f"tlcli.commands.{command.module}")
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(text)
+    return 0

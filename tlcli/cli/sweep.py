@@ -1,0 +1,141 @@
+"""`tl train -m`: every job checked before the first, each in its folder, a table at the end."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from tlcli.cli.hydra import begin
+from tlcli.config import compose
+from tlcli.config.settings import Composed
+from tlcli.errors import ConfigError, TlError
+
+# Exit codes of a training that was asked to stop.
+STOPPED = (76, 130)
+
+
+def run(request: compose.Request, job: Callable[[dict[str, Any]], int]) -> int:
+    """Run the jobs of a sweep by Hydra's launcher and sweeper, then show and write the table.
+
+    Args:
+        request: The command line, with -m among its flags.
+        job: What one composed configuration is given to.
+
+    Raises:
+        ConfigError: A mistake in any of the jobs.
+        TlError: The first job that failed; the others ran.
+    """
+    validate(request)
+    folder = _sweep_dir(request)
+
+    def task(config: Any) -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+
+        values = Composed(compose.container(config))
+        values.typed = compose.keys_of(HydraConfig.get().overrides.task)
+        if "run_dir" in values and values["run_dir"] is None:
+            values["run_dir"] = HydraConfig.get().runtime.output_dir
+        return _result(request.word, job, values)
+
+    more = [f"hydra.sweep.dir={compose.quoted(str(folder))}", "hydra.sweep.subdir=${hydra.job.num}"]
+    # Otherwise Hydra prints a traceback and ends the process.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        begin(request, task, [*more, *_direction(request)])
+    except Exception as error:
+        if not type(error).__module__.startswith(("hydra", "omegaconf")):
+            raise
+        raise compose.told(error, request) from None
+    finally:
+        if request.word == "train":
+            from tlcli.commands import compare
+
+            compare.after_sweep(folder)
+    return 0
+
+
+def _result(
+    word: str, job: Callable[[dict[str, Any]], int], values: dict[str, Any]
+) -> float | None:
+    """Run one job; gives what a sweeper optimises."""
+    try:
+        return _objective(job(values), values)
+    except TlError as error:
+        if error.exit_code not in STOPPED:
+            raise
+        # Hydra would take an exception as one failed job, and begin the next.
+        sys.stderr.write(f"tl {word}: {error}\n")
+        raise SystemExit(error.exit_code) from None
+
+
+def _sweep_dir(request: compose.Request) -> Path:
+    """The folder of a sweep: known here, so that its table can be written when it is over.
+
+    Raises:
+        ConfigError: A folder that only Hydra could name.
+    """
+    given = [o.partition("=")[2] for o in request.overrides if o.startswith("hydra.sweep.dir=")]
+    if not given:
+        return Path("runs/sweep") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    if "${" in given[-1]:
+        raise ConfigError("hydra.sweep.dir", f"got {given[-1]}", "Give a plain folder.")
+    return Path(given[-1].strip("'\""))
+
+
+def _direction(request: compose.Request) -> list[str]:
+    """Which way a sweeper that optimises goes; Hydra's own default is to minimise."""
+    keys = {o.partition("=")[0].lstrip("+") for o in request.overrides}
+    optimises = any(o.startswith("hydra/sweeper=") and not o.endswith("=basic")
+                    for o in request.overrides)  # fmt: skip
+    if not optimises or "hydra.sweeper.direction" in keys:
+        return []
+    falling = any(o.lstrip("+") == "monitor=loss" for o in request.overrides)
+    return [f"hydra.sweeper.direction={'minimize' if falling else 'maximize'}"]
+
+
+def _objective(code: int, values: Mapping[str, Any]) -> float | None:
+    """What a sweeper optimises: the validation figure that chose the best epoch.
+
+    Raises:
+        TlError: The job failed.
+    """
+    if code:
+        raise TlError(f"the job ended with {code}")
+    run = Path(str(values.get("run_dir")))
+    if not (run / "metrics.json").is_file():
+        return None
+    from tlcli.commands.compare import gather
+
+    _, rows = gather([run], "auto")
+    figures = rows[0].figures
+    return figures["test"] if figures["validation"] is None else figures["validation"]
+
+
+def validate(request: compose.Request) -> None:
+    """Compose and check every combination before the first job starts."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from tlcli.config.checking import check
+
+    parsed = OverridesParser.create().parse_overrides(list(request.overrides))
+    choices: list[list[str]] = []
+    for item in parsed:
+        key = item.get_key_element()
+        if item.is_sweep_override() and item.is_discrete_sweep():
+            choices.append([f"{key}={v}" for v in item.sweep_string_iterator()])
+        elif not item.is_sweep_override():
+            choices.append([str(item.input_line)])
+    for number, combination in enumerate(product(*choices)):
+        if number >= 1000:
+            return
+        one = compose.Request(request.word, combination, (), request.config_dir)
+        try:
+            check(request.word, compose.plain(one))
+        except ConfigError as error:
+            shown = " ".join(c.lstrip("+") for c in combination if not c.startswith("hydra"))
+            raise ConfigError(
+                error.where, f"{error.problem} (in the job {shown})", error.remedy
+            ) from None

@@ -1,0 +1,39 @@
+"""Import TensorFlow quietly and quickly."""
+
+import gc
+import importlib
+import os
+import sys
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and let it look for devices without its start-up chatter on stderr.
+
+    Its C++ side writes there before any log level counts; failures still raise. Keras finds no
+    scikit-learn: importing it for wrappers that nobody here uses takes a second. The search for
+    garbage, over and over among objects that all stay, takes a quarter of the import.
+    """
+    first = "keras" not in sys.modules and gc.isenabled()
+    hidden = "sklearn" not in sys.modules
+    sys.stderr.flush()
+    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    if first:
+        gc.disable()
+    try:
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices("GPU")
+        # Its warnings (of retracing above all) are for those who write graphs.
+        tensorflow.get_logger().setLevel("ERROR")
+        if hidden:
+            sys.modules["sklearn"] = None  # type: ignore[assignment]
+        importlib.import_module("keras")
+    finally:
+        if first:
+            gc.freeze()
+            gc.enable()
+        if hidden:
+            sys.modules.pop("sklearn", None)
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)

@@ -1,0 +1,1 @@
+"""One conductor a command."""

@@ -1,0 +1,70 @@
+"""`tl eval`: measure a checkpoint on its own test images, or on other data by class name."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tlcli.config import registry
+from tlcli.config.checked import build_dataclass
+from tlcli.config.settings import Eval, cache_folder
+from tlcli.contracts import GROUPS
+from tlcli.contracts.data import Manifest
+from tlcli.data.views import Views, worker_count
+from tlcli.errors import DataError
+from tlcli.evaluation.classifier import by_name, classifier, rows_of, score
+from tlcli.system import console, files
+
+
+def run(config: Mapping[str, Any]) -> int:
+    """Measure as configured and print the figures; returns the exit code."""
+    from tlcli.runs import checkpoint
+
+    console.start_log(None)
+    own = {k: v for k, v in config.items() if k not in GROUPS}
+    settings: Eval = build_dataclass(Eval, own, "")
+    found = checkpoint.read_run(settings.checkpoint)
+    manifest = data_of(found, config.get("data"))
+    rows = rows_of(manifest, settings.split)
+    views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
+    scores, _, _ = score(
+        classifier(found.model, settings.tta), views, rows, settings.batch_size,
+        temperature=found.temperature, thresholds=found.thresholds,
+    )  # fmt: skip
+    figures = scores.result()
+    content = json.dumps(figures, indent=2) + "\n"
+    if settings.output:
+        files.write_text(Path(settings.output).expanduser(), content)
+    if settings.format == "json":
+        sys.stdout.write(content)
+        return 0
+    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {manifest.root}\n")
+    sys.stdout.write(f"{'figures':<10} {console.figures_line(figures, len(found.class_names))}\n")
+    sys.stdout.write(
+        f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n"
+    )
+    return 0
+
+
+def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
+    """The run's own data, or other data whose labels are the checkpoint's classes by name.
+
+    Raises:
+        DataError: The run's data changed, or the classes do not match.
+    """
+    values = dict(found.config["data"])
+    same_option = not given or given.get("name", values["name"]) == values["name"]
+    values = {**values, **(given or {})} if same_option else dict(given or {})
+    if same_option:
+        registry.require_plugins(found.metadata.get("plugins"), ("data",), str(found.path))
+    seed = int(found.config["seed"])
+    manifest: Manifest = registry.build("data", values).manifest(seed, cache_folder(
+        found.config.get("cache_dir")))  # fmt: skip
+    own = manifest.own or manifest.fingerprint
+    if not given and own != found.metadata["data_fingerprint"]:
+        raise DataError(
+            manifest.root, "is not the data this run was trained on: files changed since",
+            "Restore it, or point at data on purpose: data.path=PATH.",
+        )  # fmt: skip
+    return by_name(manifest, found.class_names)

@@ -1,0 +1,158 @@
+"""`tl find-lr`: a learning-rate range test (Smith 2015, arXiv:1506.01186).
+
+The rate grows by the same factor each step of a phase, with the images, views, loss, teacher and
+optimizer of the training, until the loss diverges. Rates are values of optimizer.learning_rate, so
+scaling by the batch and the multipliers of the phase are in them. The weights are put back.
+"""
+
+import csv
+import io
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli.config.job import TrainJob, parted, train_job
+from tlcli.config.settings import FindLr
+from tlcli.contracts.finetune import Phase
+from tlcli.distill.pieces import Run
+from tlcli.errors import ConfigError
+from tlcli.system import console, files
+from tlcli.training import batch_size
+from tlcli.training.auto import resolved
+from tlcli.training.build import prepare
+from tlcli.training.range_test import range_test
+from tlcli.training.rate_curve import Curve, Suggestion, suggestion
+from tlcli.training.strategy import phases
+
+COLUMNS, ROWS = 64, 8
+
+
+def run(config: Mapping[str, Any]) -> int:
+    """Test as configured, print the curve and the rate to take; returns the exit code.
+
+    Raises:
+        ConfigError: Options that do not fit each other or the data.
+        DataError: Data that cannot be read.
+    """
+    console.start_log(None)
+    own, train = parted(FindLr, config)
+    job = train_job(train)
+    check(job)
+    job = batch_size.resolved(job)
+    if job.settings.auto:
+        typed = tuple(k for k in getattr(config, "typed", ()) if k in train or "." in k)
+        job = resolved(job, typed)
+    shared = prepare(job)
+    chosen = phases(shared)
+    if own.phase > len(chosen):
+        count = f"the strategy has {len(chosen)}"
+        raise ConfigError("phase", f"got {own.phase}, and {count}", f"Give 1 to {len(chosen)}.")
+    console.say(heading(shared, chosen, own))
+    curve = range_test(shared, chosen, own)
+    found = suggestion(curve)
+    if own.output:
+        write(Path(own.output).expanduser(), curve, found)
+    phase = chosen[own.phase - 1]
+    sys.stdout.write("\n".join([*plot(curve, found), *conclusion(curve, found, phase, own)]) + "\n")
+    return 0
+
+
+def check(job: TrainJob) -> None:
+    """Refuse what is several trainings.
+
+    Raises:
+        ConfigError: A chain.
+    """
+    for key, single in (("generations", 1), ("assistants", ())):
+        if getattr(job.settings, key) != single:
+            raise ConfigError(
+                key, "find-lr tests one training, and this is a chain of several",
+                f"Leave {key} out, and name the teacher of the training to test.",
+            )  # fmt: skip
+
+
+def heading(shared: Run, chosen: Sequence[Phase], own: FindLr) -> str:
+    """What is tested, in one line."""
+    names = shared.job.config
+    before = f", after {own.phase - 1} earlier in full" if own.phase > 1 else ""
+    return (
+        f"find-lr    phase {own.phase} of {len(chosen)} ({chosen[own.phase - 1].name}){before}: "
+        f"{own.steps} steps of {shared.job.settings.batch_size} images, "
+        f"{names['optimizer']['name']}, optimizer.learning_rate {own.start:g} to {own.end:g}"
+    )
+
+
+# ---- the test ---------------------------------------------------------------------------------
+
+
+# ---- the report -------------------------------------------------------------------------------
+
+
+def plot(curve: Curve, found: Suggestion | None) -> list[str]:
+    """The smoothed loss over the rate as bars, with ^ below the suggested rate."""
+    if len(curve.smoothed) < 2:
+        return []
+    rates = np.log(curve.rates[: len(curve.smoothed)])
+    places = np.linspace(rates[0], rates[-1], COLUMNS)
+    values = np.interp(places, rates, curve.smoothed)
+    top = min(float(values.max()), 1.5 * float(values[0])) if values[0] > 0 else values.max()
+    low = float(values.min())
+    lines = console.bars((np.minimum(values, top) - low) / max(top - low, 1e-12), ROWS)
+    labels = {0: f"{top:.3g}", ROWS - 1: f"{low:.3g}"}
+    shown = [f"{labels.get(i, ''):>9} {line}" for i, line in enumerate(lines)]
+    left, right = f"{math.exp(places[0]):.1g}", f"{math.exp(places[-1]):.2g}"
+    shown.append(f"{'rate':>9} {left}{right:>{COLUMNS - len(left)}}")
+    if found is not None:
+        column = int(np.argmin(np.abs(places - math.log(found.rate))))
+        shown.insert(-1, f"{'':>9} {'^':>{column + 1}}")
+    return shown
+
+
+def conclusion(curve: Curve, found: Suggestion | None, phase: Phase, own: FindLr) -> list[str]:
+    """How the test ended and what to type."""
+    end = f"{curve.rates[-1]:.2g}"
+    lines = [f"ended      at {end}, where the loss diverged" if curve.diverged is not None
+             else f"ended      at {end}, and the loss had not diverged"]  # fmt: skip
+    if found is None:
+        return [*lines, "suggested  nothing: the loss did not fall. Give more steps, another start "
+                "or end, or another phase."]  # fmt: skip
+    lines.append(
+        f"lowest     {curve.smoothed.min():.4g} at {found.lowest:.2g}, falling fastest at "
+        f"{found.steepest:.2g}"
+    )
+    if phase.rate != 1:
+        lines.append(f"           phase {own.phase} multiplies the rate by {phase.rate:g}")
+    return [*lines, f"suggested  optimizer.learning_rate={found.rate:.2g} ({found.reason})"]
+
+
+def write(path: Path, curve: Curve, found: Suggestion | None) -> None:
+    """Every step to a .csv file, or with the suggestion to a .json file.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    size = len(curve.smoothed)
+    smoothed = [*curve.smoothed.tolist(), *[None] * (len(curve.rates) - size)]
+    rows = list(zip(curve.rates.tolist(), curve.losses.tolist(), smoothed, strict=True))
+    if path.suffix.lower() == ".csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["learning_rate", "loss", "smoothed_loss"])
+        writer.writerows(rows)
+        files.write_text(path, text.getvalue())
+        return
+    names = ("learning_rate", "loss", "smoothed_loss")
+    told = None if found is None else {
+        "learning_rate": found.rate, "steepest": found.steepest, "lowest": found.lowest,
+    }  # fmt: skip
+    steps = [{k: _json_number(v) for k, v in zip(names, row, strict=True)} for row in rows]
+    content = {"suggestion": told, "diverged_at_step": curve.diverged, "steps": steps}
+    files.write_json(path, content)
+
+
+def _json_number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

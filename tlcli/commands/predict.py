@@ -1,0 +1,225 @@
+"""`tl predict`: name what pictures show, by a run or by a backbone's own ImageNet head."""
+
+import contextlib
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from tlcli.config import registry
+from tlcli.config.checked import build_dataclass
+from tlcli.config.settings import Predict
+from tlcli.contracts import GROUPS
+from tlcli.data import named
+from tlcli.data.resize import Resize
+from tlcli.data.views import worker_count
+from tlcli.errors import ConfigError, TlError
+from tlcli.evaluation.classifier import classifier, probabilities
+from tlcli.system import console
+
+
+@dataclass
+class Namer:
+    """What names a picture.
+
+    Attributes:
+        model: uint8 images to logits.
+        class_names: In index order.
+        resize: How pictures become squares.
+        temperature: Divisor of the logits.
+        multi_label: Whether a picture may have several classes.
+        thresholds: Of a multi-label model.
+        abstain_below: Least probability of an answer, or None.
+    """
+
+    model: Any
+    class_names: tuple[str, ...]
+    resize: Resize
+    temperature: float = 1.0
+    multi_label: bool = False
+    thresholds: Any = 0.5
+    abstain_below: float | None = None
+
+
+def run(config: Mapping[str, Any]) -> int:
+    """Name pictures as configured; 1 when any picture could not be read."""
+    console.start_log(None)
+    own = {k: v for k, v in config.items() if k not in GROUPS}
+    settings: Predict = build_dataclass(Predict, own, "")
+    paths = named.expand(settings.images)
+    with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
+        namer = namer_of(settings, config.get("backbone"))
+    failed = count = 0
+    writer = WRITERS[settings.format](sys.stdout)
+    for row in rows(namer, paths, settings):
+        failed += "error" in row
+        count += 1
+        writer.add(row)
+    writer.close()
+    if failed:
+        sys.stderr.write(f"tl predict: {failed} of {count} pictures could not be read\n")
+    return 1 if failed else 0
+
+
+def namer_of(settings: Predict, backbone: Mapping[str, Any] | None) -> Namer:
+    """The checkpoint, the backbone's own head, or the newest finished run."""
+    from tlcli.runs import checkpoint
+
+    given = settings.checkpoint
+    if backbone and not given:
+        return own_head(backbone, settings)
+    if backbone and given:
+        raise ConfigError("backbone", "a checkpoint is given too", "Give one of them.")
+    if not given:
+        given = newest_run(Path(settings.runs))
+        sys.stderr.write(f"tl predict: using the newest run, {given}\n")
+    found = checkpoint.read_run(given)
+    return Namer(
+        found.model, found.class_names, found.resize, found.temperature, found.multi_label,
+        found.thresholds, found.metadata.get("abstain_below"),
+    )  # fmt: skip
+
+
+def newest_run(folder: Path) -> str:
+    """The run that was finished last.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = sorted(folder.glob("**/model.weights.h5"), key=lambda p: p.stat().st_mtime)
+    if not found:
+        raise ConfigError(
+            "checkpoint", f"no value, and there is no finished run in {folder}",
+            "Give checkpoint=RUN, or backbone=NAME for a network's own ImageNet classes.",
+        )  # fmt: skip
+    return str(found[-1].parent)
+
+
+def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
+    """A pretrained network with its own 1,000 ImageNet classes."""
+    import keras
+
+    from tlcli.models import graph, imagenet
+
+    backbone = registry.build("backbone", values)
+    if not hasattr(backbone, "build_classifier"):
+        raise ConfigError("backbone", f"{values['name']} has no head of its own",
+                          "Give checkpoint=RUN, or a network of keras.applications.")  # fmt: skip
+    resize = Resize(settings.image_size or backbone.default_image_size, "crop", 0.875, True)
+    inputs = keras.Input((resize.size, resize.size, 3), dtype="uint8")
+    pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
+    # Built on an input of its own: Keras follows other tensors back to theirs.
+    own = keras.Input((resize.size, resize.size, 3), dtype="float32", name="body_images")
+    body = backbone.build_classifier(own)
+    model = keras.Model(inputs, graph.rerun(body, pixels))
+    backbone.load_classifier(model)
+    return Namer(model, imagenet.class_names(), resize)
+
+
+def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:
+    """One row a picture, in the order given; memory holds a few batches, whatever their number."""
+    import tensorflow as tf
+
+    size, workers = settings.batch_size, worker_count(settings.workers)
+    decoded = named.ahead(named.reader(namer.resize), paths, workers, 2 * size + workers)
+    call = None
+    while part := list(itertools.islice(decoded, size)):
+        if call is None:
+            call = classifier(namer.model, settings.tta, many=len(part) == size)
+        images = [found for _, found in part if not isinstance(found, TlError)]
+        logits = iter(np.asarray(call(tf.stack(images)))) if images else iter(())
+        for path, found in part:
+            if isinstance(found, TlError):
+                yield {"path": path, "error": getattr(found, "problem", str(found))}
+            else:
+                yield {"path": path, **answer(namer, next(logits), settings.top)}
+
+
+def answer(namer: Namer, logits: Any, top: int) -> dict[str, Any]:
+    """Label, probability and the best classes of one picture."""
+    shares = probabilities(logits[None], namer.multi_label, namer.temperature)[0]
+    order = np.argsort(-shares, kind="stable")
+    best = [{"label": namer.class_names[i], "probability": float(shares[i])} for i in order[:top]]
+    found: dict[str, Any] = {**best[0], "top": best}
+    if namer.multi_label:
+        chosen = shares >= namer.thresholds
+        found["labels"] = [namer.class_names[i] for i in order if chosen[i]]
+    elif namer.abstain_below is not None and shares[order[0]] < namer.abstain_below:
+        found["label"] = "uncertain"
+    return found
+
+
+class _Json:
+    """One JSON list."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out, self.first = out, True
+        out.write("[")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write a row."""
+        self.out.write(("\n" if self.first else ",\n") + json.dumps(row, ensure_ascii=False))
+        self.first = False
+
+    def close(self) -> None:
+        """End the list."""
+        self.out.write("\n]\n")
+
+
+class _Jsonl:
+    """A JSON object a line, as soon as it is known."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write a row."""
+        self.out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self.out.flush()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Csv:
+    """path,label,probability,error."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.writer = csv.writer(out, lineterminator="\n")
+        self.writer.writerow(["path", "label", "probability", "error"])
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write a row."""
+        label = "|".join(row["labels"]) if "labels" in row else row.get("label", "")
+        self.writer.writerow([row["path"], label, row.get("probability", ""), row.get("error", "")])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Table:
+    """Columns for a person."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write a row."""
+        if "error" in row:
+            self.out.write(f"{row['path']}  error: {row['error']}\n")
+            return
+        shown = ", ".join(f"{t['label']} {t['probability']:.2f}" for t in row["top"])
+        named = "" if row["label"] != "uncertain" else "uncertain: "
+        self.out.write(f"{row['path']}  {named}{shown}\n")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+WRITERS: dict[str, Any] = {"json": _Json, "jsonl": _Jsonl, "csv": _Csv, "table": _Table}

@@ -1,0 +1,139 @@
+"""`tl prepare`: pack pictures into TFRecord shards that a training can start from in seconds.
+
+Each shard appears whole, then its index with its sha256; a run that was killed keeps those that
+are there. Nothing of the source is changed.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli.config import registry
+from tlcli.config.checked import build_dataclass
+from tlcli.config.settings import Prepare, cache_folder
+from tlcli.contracts import GROUPS
+from tlcli.contracts.data import Manifest
+from tlcli.data import prepared
+from tlcli.data.prepared import Shard
+from tlcli.data.shards import OVERHEAD, content, write_all
+from tlcli.errors import ConfigError, TlError
+from tlcli.system import console, files
+
+log = logging.getLogger(__name__)
+SAMPLE = 256
+SPARE_BYTES = 256 << 20
+
+
+def run(config: Mapping[str, Any]) -> int:
+    """Write the shards as configured; returns the exit code.
+
+    Raises:
+        ConfigError: Data without encoded pictures, or a folder that holds something else.
+        TlError: The disk is too small or cannot be written.
+    """
+    console.start_log(None)
+    own = {k: v for k, v in config.items() if k not in GROUPS}
+    settings: Prepare = build_dataclass(Prepare, own, "")
+    folder = Path(settings.output).expanduser()
+    source = registry.build("data", config["data"])
+    manifest = source.manifest(settings.seed, cache_folder(settings.cache_dir))
+    if not hasattr(manifest.images, "encoded"):
+        raise ConfigError("data", f"{config['data']['name']} has no encoded pictures",
+                          "Give folder, csv or tfrecord; arrays are read as they are.")  # fmt: skip
+    facts, shards = planned(manifest, settings)
+    check_folder(folder, manifest, facts)
+    files.make_folder(folder)
+    files.remove_torn(folder)
+    done = finished(folder, shards)
+    todo = [shard for shard in shards if shard.name not in done]
+    check_room(folder, sum(len(s.rows) for s in todo) * facts["bytes_an_image"])
+    files.write_json(folder / prepared.FACTS, {**facts, "complete": False})
+    write_all(manifest, folder, todo, settings, len(done))
+    files.write_text(folder / "labels.txt", "".join(f"{n}\n" for n in manifest.class_names))
+    files.write_json(folder / prepared.FACTS, {**facts, "complete": True})
+    counts = [sum(len(s.rows) for s in shards if s.split == split) for split in range(3)]
+    console.say(f"prepared   {folder}: {counts[0]} train, {counts[1]} validation, {counts[2]} test")
+    console.say(f"next       tl train data=tfrecord data.path={folder}")
+    return 0
+
+
+def planned(manifest: Manifest, settings: Prepare) -> tuple[dict[str, Any], list[Shard]]:
+    """What identifies the preparation, and its shards."""
+    rows = np.linspace(0, len(manifest.ids) - 1, min(SAMPLE, len(manifest.ids))).astype(int)
+    sizes = [len(content(manifest, int(row), settings.shrink)) for row in np.unique(rows)]
+    each = int(np.mean(sizes)) + OVERHEAD
+    images = [int((manifest.splits == split).sum()) for split in range(3)]
+    counts = [-(-n * each // (settings.shard_size << 20)) for n in images]
+    shards = prepared.plan_shards(manifest.splits, counts)
+    facts = {
+        "format": prepared.FORMAT, "source": manifest.root, "fingerprint": manifest.fingerprint,
+        "shrink": settings.shrink, "shard_size": settings.shard_size, "bytes_an_image": each,
+        "class_names": list(manifest.class_names), "multi_label": manifest.multi_label,
+        "shards": [shard.name for shard in shards],
+    }  # fmt: skip
+    return facts, shards
+
+
+def check_folder(folder: Path, manifest: Manifest, facts: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds something else, or lies in the source.
+
+    Raises:
+        ConfigError: It does.
+    """
+    root = Path(manifest.root).expanduser().resolve()
+    if root.is_dir() and folder.resolve().is_relative_to(root):
+        raise ConfigError("output", f"{folder} lies in the data", "Give a folder beside it.")
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ConfigError("output", f"{folder} is a file", "Give a folder.")
+    found = prepared.read_facts(folder)
+    if found is None:
+        if any(folder.iterdir()):
+            raise ConfigError("output", f"{folder} holds other files", "Give a new folder.")
+        return
+    now = json.loads(json.dumps(dict(facts)))
+    differ = [key for key in now if key != "source" and found.get(key) != now[key]]
+    if differ:
+        raise ConfigError(
+            "output", f"{folder} was made from other data or options ({', '.join(differ)})",
+            "Give another folder.",
+        )  # fmt: skip
+
+
+def finished(folder: Path, shards: list[Shard]) -> set[str]:
+    """Names of the shards that are there and whole, by their sha256."""
+
+    def whole(shard: Shard) -> bool:
+        part, path = prepared.read_part(shard.index(folder)), shard.records(folder)
+        if part is None or not path.is_file() or path.stat().st_size != part.size:
+            return False
+        if files.sha256(path) != part.sha256:
+            log.warning("%s is damaged; it is written again", path)
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        kept = {s.name for s, good in zip(shards, pool.map(whole, shards), strict=True) if good}
+    if kept:
+        console.say(f"{len(kept)} of {len(shards)} shards are there and whole")
+    return kept
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Raises:
+        TlError: It is too small.
+    """
+    free = files.free_bytes(folder)
+    if size + SPARE_BYTES > free:
+        raise TlError(
+            f"output: about {size >> 20} MB are to be written to {folder}, which has "
+            f"{free >> 20} MB free. Give another folder, or shrink=256."
+        )

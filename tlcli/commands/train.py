@@ -1,0 +1,199 @@
+"""`tl train`: data, model, teacher, plan, phases, result. A straight line."""
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tlcli.config import chain
+from tlcli.config.job import TrainJob, train_job
+from tlcli.config.recipe import written
+from tlcli.errors import ConfigError
+from tlcli.runs import best_of, checkpoint, identity, state
+from tlcli.runs.folder import find_run_dir, make_run_dir, write_split
+from tlcli.runs.resume import (
+    FREE_KEYS,
+    check_agreement,
+    check_same_config,
+    check_state,
+    resumed_job,
+)
+from tlcli.system import cluster, console, files
+from tlcli.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
+
+
+def run(config: Mapping[str, Any]) -> int:
+    """Train as configured; returns the exit code.
+
+    Raises:
+        TlError: A mistake of the caller, or a fault told in one line.
+    """
+    console.start_log(None)
+    job = train_job(config)
+    typed = tuple(getattr(config, "typed", ()))
+    run_dir = shared_run_dir(job)
+    if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
+        if job.settings.resume or job.settings.run_dir:
+            console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
+            return 0
+        raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
+    job = settled_job(numbered(job, run_dir), run_dir, typed)
+    distilled = (
+        checkpoint.read_json(run_dir / "metrics.json")
+        if checkpoint.is_finished(run_dir)
+        else train_chain(job, run_dir)
+    )
+    if job.settings.control and not job.settings.plan_only:
+        _train_control(job, run_dir, distilled)
+    return 0
+
+
+def numbered(job: TrainJob, run_dir: Path) -> TrainJob:
+    """The job with its batch size as a number: a begun run's own, or the largest that fits."""
+    from tlcli.training import batch_size
+
+    return batch_size.resolved(job, run_dir)
+
+
+def _control_is_due(job: TrainJob, run_dir: Path) -> bool:
+    """Whether a finished run still lacks its control."""
+    again = bool(job.settings.resume or job.settings.run_dir)
+    stored = checkpoint.read_json(run_dir / "config.json")
+    return again and bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
+
+
+def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -> None:
+    """Train the same student without its teacher, and show both figures."""
+    from tlcli.distill.fidelity import control_lines
+
+    folder = run_dir / "control"
+    console.say("control    the same student without its teacher")
+    found = train(train_job(chain.without_teacher(job.config, folder)), folder)
+    for line in control_lines(distilled, found):
+        console.say(line)
+
+
+def shared_run_dir(job: TrainJob) -> Path:
+    """The run's folder, which the chief chooses for all; joins the other workers."""
+    rank = getattr(job.hardware, "rank", None)
+    found = find_run_dir(job) if rank == 0 else None
+    member = cluster.join(job.hardware)
+    if member.size == 1:
+        return found or find_run_dir(job)
+    if member.is_chief and found is None:
+        found = find_run_dir(job)
+    return Path(member.from_chief(str(found.absolute()) if found else ""))
+
+
+def settled_job(job: TrainJob, run_dir: Path, typed: tuple[str, ...]) -> TrainJob:
+    """The job with nothing left to choose: what its run says, or chosen now.
+
+    Args:
+        job: As composed from the command line.
+        run_dir: Its folder, which may hold a run that was begun.
+        typed: Dotted keys and groups that the command line or its recipe gives.
+    """
+    begun = (run_dir / "config.json").is_file()
+    if job.settings.resume or (begun and job.settings.auto):
+        return resumed_job(job, run_dir, typed)
+    if job.settings.auto:
+        from tlcli.training.auto import resolved
+
+        return resolved(job, typed)
+    return job
+
+
+def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
+    """Train what comes before the run, where it is not done, then the run; gives its metrics."""
+    earlier, own = chain.stages(job.config, run_dir)
+    if not earlier:
+        return train(job, run_dir)
+    check_same_config(job, run_dir)
+    names = ", ".join(stage.title for stage in earlier)
+    last = "the best of them is the run" if own is None else "then the run"
+    console.say(f"chain      {names}; {last}")
+    if not job.settings.plan_only:
+        make_run_dir(run_dir)
+        # A run that stops before its own training is gone on with like any other.
+        if cluster.join(job.hardware).is_chief:
+            files.write_json(run_dir / "config.json", dict(job.config))
+    for stage in earlier:
+        part = train_job(stage.config)
+        check_same_config(part, stage.folder)
+        if not checkpoint.is_finished(stage.folder):
+            console.say(f"chain      {stage.title}")
+            train(part, stage.folder)
+        if job.settings.plan_only:
+            return {}
+    if own is None:
+        return ship_best(job, run_dir, [stage.folder for stage in earlier])
+    console.say("chain      the run")
+    return train(replace(train_job(own), config=job.config, reasons=job.reasons), run_dir)
+
+
+def ship_best(job: TrainJob, run_dir: Path, folders: list[Path]) -> dict[str, Any]:
+    """Let the best generation be the run; gives its metrics."""
+    chosen = [folder for folder in folders if folder.name.startswith("generation_")]
+    if not cluster.join(job.hardware).is_chief:
+        return checkpoint.read_json(chosen[-1] / "metrics.json")
+    return best_of.ship(run_dir, chosen, job.settings.monitor)
+
+
+def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
+    """Train and write the run; gives its metrics."""
+    from tlcli.training import strategy
+    from tlcli.training.build import prepare
+    from tlcli.training.plan import draw_schedule, plan
+
+    check_same_config(job, run_dir)
+    shared = prepare(job)
+    phases = strategy.phases(shared)
+    found = state.load(run_dir / "state")
+    check_state(job, shared, found, run_dir)
+    for line in plan(shared, phases, run_dir):
+        console.say(line)
+    if job.settings.plan_only:
+        console.say(draw_schedule(shared, phases))
+        return {}
+    make_run_dir(run_dir)
+    member = cluster.join(job.hardware)
+    check_agreement(member, job, shared, found)
+    if member.is_chief:
+        files.remove_torn(run_dir)
+        files.write_json(run_dir / "config.json", dict(job.config))
+        if job.reasons:
+            files.write_text(run_dir / "auto.yaml", RECIPE_HEAD + written(job.config, job.reasons))
+        write_split(shared.manifest, run_dir)
+    console.start_log(run_dir / ("train.log" if member.is_chief else f"worker_{member.rank}.log"))
+    started = time.monotonic()
+    trainer = Trainer(shared, phases, run_dir)
+    trainer.config_hash = identity.config_hash(job.config, FREE_KEYS)
+    try:
+        trainer.run(found)
+        return finish(trainer, time.monotonic() - started)
+    finally:
+        console.stop_log()
+
+
+def finish(trainer: Trainer, seconds: float) -> dict[str, Any]:
+    """Choose, calibrate, measure and write the result; then the state has done its work."""
+    from tlcli.training import result
+
+    member = cluster.join(trainer.shared.job.hardware)
+    metrics = result.write(trainer, seconds)
+    # A process that ends while another still works would be taken for lost.
+    member.any(False)
+    if not member.is_chief:
+        return metrics
+    if not trainer.shared.job.settings.keep_state:
+        shutil.rmtree(trainer.run_dir / "state", ignore_errors=True)
+    for line in result.closing_lines(trainer, metrics):
+        console.say(line)
+    return metrics

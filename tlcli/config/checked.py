@@ -1,0 +1,91 @@
+"""Frozen dataclasses from plain values, each checked against its annotation."""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from tlcli.contracts import GROUPS
+from tlcli.errors import ConfigError, nearest
+
+
+def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
+    """A frozen dataclass from plain values, each checked against its annotation.
+
+    Raises:
+        ConfigError: Unknown key, missing value, wrong type or range.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    given = {k: v for k, v in values.items() if k != "name" or "name" in fields}
+    for key in given:
+        if key not in fields:
+            raise ConfigError(
+                f"{where}.{key}" if where else str(key),
+                f"{values.get('name') or where} has no such option"
+                if where
+                else "there is no such key",
+                nearest(str(key), fields if where else {*fields, *GROUPS}),
+            )
+    checked = {}
+    for key in fields:
+        place = f"{where}.{key}" if where else key
+        if key not in given or given[key] == "???":
+            raise ConfigError(place, "no value", f"Give {place}=VALUE.")
+        checked[key] = _checked(given[key], hints[key], place)
+    return cls(**checked)
+
+
+def _checked(value: Any, hint: Any, where: str) -> Any:
+    """The value as the annotation wants it, or a ConfigError."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _checked_union(value, typing.get_args(hint), where)
+    if origin is typing.Literal:
+        choices = typing.get_args(hint)
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            raise ConfigError(where, f"got {value!r}", nearest(str(value), map(str, choices)))
+        return value
+    if origin in (tuple, list):
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(where, f"got {value!r}", "Give a list, as [a,b].")
+        inner = typing.get_args(hint)[0]
+        return tuple(_checked(v, inner, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin in (dict, Mapping) or (origin and issubclass(origin, Mapping)):
+        if not isinstance(value, Mapping):
+            raise ConfigError(where, f"got {value!r}", "Give a mapping, as {a: 1}.")
+        inner = typing.get_args(hint)[1]
+        # Names that look like numbers, as the class 5, come as numbers.
+        return {str(k): _checked(v, inner, f"{where}.{k}") for k, v in value.items()}
+    return _checked_scalar(value, hint, where)
+
+
+def _checked_union(value: Any, hints: tuple[Any, ...], where: str) -> Any:
+    problem: ConfigError | None = None
+    for hint in hints:
+        if hint is type(None):
+            if value is None:
+                return None
+            continue
+        try:
+            return _checked(value, hint, where)
+        except ConfigError as error:
+            problem = problem or error
+    raise problem or ConfigError(where, f"got {value!r}", "Give null.")
+
+
+def _checked_scalar(value: Any, hint: Any, where: str) -> Any:
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if math.isnan(value):
+            raise ConfigError(where, "got nan", "Give a number.")
+        return float(value)
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    kinds = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
+    raise ConfigError(where, f"got {value!r}", f"Give {kinds.get(hint, hint.__name__)}.")

@@ -1,0 +1,270 @@
+"""From the words of a command line to a composed configuration, by Hydra."""
+
+import glob as globbing
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlcli.config.recipe import Recipe, read_recipe
+from tlcli.config.registry import config_root, names, own_config_dir, plugin_config_dirs
+from tlcli.config.settings import Composed
+from tlcli.contracts import GROUPS
+from tlcli.errors import ConfigError, nearest
+
+PATH_KEYS = {
+    "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
+    "output", "runs", "file", "preset", "unlabelled", "ids",
+}  # fmt: skip
+
+
+# The key that a command's words without "=" are for.
+PLAIN_WORDS = {"predict": "images", "compare": "runs", "launch": "words"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line, taken apart.
+
+    Attributes:
+        word: The command.
+        overrides: Hydra overrides, groups first.
+        flags: Hydra's own flags with their values; empty for an ordinary run.
+        config_dir: Folder of the user's own options, or None.
+        words: The words as typed, for error messages.
+    """
+
+    word: str
+    overrides: tuple[str, ...]
+    flags: tuple[str, ...]
+    config_dir: Path | None
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """Dotted keys and groups that were typed or come from the recipe."""
+        return keys_of(self.overrides)
+
+
+def keys_of(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Dotted keys and groups that overrides set, Hydra's own left out."""
+    keys = (o.partition("=")[0].lstrip("+~") for o in overrides)
+    return tuple(key for key in keys if not key.startswith("hydra"))
+
+
+def read(word: str, words: list[str]) -> Request:
+    """Take a command line apart; recipes become overrides that the command line goes before.
+
+    Raises:
+        ConfigError: A word that means nothing, an unknown option, a recipe that is refused.
+    """
+    flags, rest = _flags(words)
+    config_dir = _config_dir(flags)
+    images: list[str] = []
+    if word in PLAIN_WORDS:
+        images, rest = _images(rest)
+    recipe: Recipe | None = None
+    typed: dict[str, str] = {}
+    for item in rest:
+        key, equals, value = item.partition("=")
+        if not equals and not item.startswith("~"):
+            raise ConfigError(item, "is not key=value", f"See tl {word} --help.")
+        if key == "config":
+            recipe = read_recipe(value)
+        else:
+            typed[key] = value
+    sweep = bool({"-m", "--multirun"} & set(flags))
+    overrides = _merged(recipe, typed, config_dir, sweep)
+    if images:
+        overrides.append(f"{PLAIN_WORDS[word]}={literal(images)}")
+    extra = [f"hydra.searchpath=[{','.join(quoted(f'file://{d}') for d in dirs)}]"
+             for dirs in [_search_dirs(config_dir)] if dirs]  # fmt: skip
+    return Request(word, tuple(overrides + extra), tuple(flags), config_dir)
+
+
+def plain(request: Request) -> Composed:
+    """The composed configuration of a request, as plain values.
+
+    Raises:
+        ConfigError: Hydra refused it.
+    """
+    from hydra import compose, initialize_config_dir
+
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_root())):
+            config = compose(request.word, list(request.overrides))
+        found = Composed(container(config))
+        found.typed = request.typed
+        return found
+    except Exception as error:
+        if not type(error).__module__.startswith(("hydra", "omegaconf")):
+            raise
+        raise told(error, request) from None
+
+
+def container(config: Any) -> dict[str, Any]:
+    """Plain values of a composed configuration, without Hydra's own."""
+    from omegaconf import OmegaConf
+
+    return _plain(OmegaConf.to_container(config, resolve=True))
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    return {k: v for k, v in config.items() if k != "hydra"}
+
+
+def _flags(words: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the other words."""
+    flags: list[str] = []
+    rest: list[str] = []
+    index = 0
+    while index < len(words):
+        item = words[index]
+        name, equals, _ = item.partition("=")
+        if item == "--":
+            return flags, rest + words[index:]
+        if name in HYDRA_FLAGS:
+            flags.append(item)
+            takes = name in FLAGS_WITH_VALUE and not equals
+            given = words[index + 1 : index + 2]
+            if takes and given and ("=" not in given[0] or name in ("-sc", "--shell-completion")):
+                index += 1
+                flags.append(words[index])
+        elif item.startswith("--"):
+            raise ConfigError(item, "is no flag of tl", nearest(item, HYDRA_FLAGS | {"--help"}))
+        else:
+            rest.append(item)
+        index += 1
+    return flags, rest
+
+
+def _config_dir(flags: list[str]) -> Path | None:
+    """Take `--config-dir DIR` out of the flags."""
+    for index, item in enumerate(flags):
+        name, equals, value = item.partition("=")
+        if name in ("--config-dir", "-cd"):
+            given = value if equals else "".join(flags[index + 1 : index + 2])
+            folder = Path(given).expanduser().resolve()
+            if not given or not folder.is_dir():
+                raise ConfigError("--config-dir", f"{given!r} is no folder", "Give a folder.")
+            del flags[index : index + (1 if equals else 2)]
+            return folder
+    return None
+
+
+def _search_dirs(config_dir: Path | None) -> list[Path]:
+    own = own_config_dir()
+    found = [d for d in (config_dir,) if d] + ([own] if own.is_dir() else [])
+    return found + list(plugin_config_dirs())
+
+
+def _images(words: list[str]) -> tuple[list[str], list[str]]:
+    """Pictures and folders: all after `--`, what has no `=`, and files that have one."""
+    images: list[str] = []
+    rest: list[str] = []
+    for index, item in enumerate(words):
+        if item == "--":
+            return images + words[index + 1 :], rest
+        is_image = "=" not in item or Path(item).is_file() or bool(globbing.glob(item))
+        (images if is_image else rest).append(item)
+    return images, rest
+
+
+def _merged(
+    recipe: Recipe | None, typed: dict[str, str], config_dir: Path | None, sweep: bool
+) -> list[str]:
+    """Overrides in Hydra's grammar; a group chosen on the command line drops the recipe's own."""
+    groups: dict[str, str] = {}
+    values: dict[str, str] = {}
+    if recipe:
+        groups |= {g: o for g, o in recipe.groups.items() if g not in typed}
+        values |= {k: literal(v) for k, v in recipe.values.items()
+                   if k.split(".")[0] not in typed and k not in typed}  # fmt: skip
+        if "name" not in typed:
+            values.setdefault("name", literal(recipe.name))
+    for key, value in typed.items():
+        if key.lstrip("+~").startswith("hydra") or key.startswith("~"):
+            values[key] = value
+        elif key in GROUPS and value not in ("null",) and not value.startswith("{"):
+            if key == "distillation" and value.startswith("["):
+                groups[key], values["distillation.methods"] = "sum", value
+            else:
+                groups[key] = value
+        else:
+            values[key.lstrip("+")] = _value(key, value, sweep)
+    for group, option in groups.items():
+        _known_option(group, option, config_dir)
+    # "++" lets a misspelt key through to our own check, which names the nearest one.
+    own = [f"{k if k.lstrip('+~').startswith('hydra') or k[0] == '~' else '++' + k}={v}"
+           for k, v in values.items()]  # fmt: skip
+    return [f"{g}={o}" for g, o in groups.items()] + [
+        o.removesuffix("=") if o.startswith("~") else o for o in own
+    ]
+
+
+def _known_option(group: str, option: str, config_dir: Path | None) -> None:
+    """Refuse an option that no YAML of the group has."""
+    known = set(names(group))
+    if config_dir is not None:
+        known |= {p.stem for p in (config_dir / group).glob("*.yaml")}
+    for one in option.split(","):
+        if one.strip() not in known and not one.startswith(("choice(", "glob(")):
+            raise ConfigError(group, f"there is no option {one!r}", nearest(one, known))
+
+
+def _value(key: str, value: str, sweep: bool) -> str:
+    """Quote what Hydra's grammar would not read as it is: paths above all."""
+    if key.split(".")[-1] not in PATH_KEYS or value in ("null", "???"):
+        return value if value else "''"
+    quoted_or_list = re.fullmatch(r"'[^']*'|\"[^\"]*\"|\[.*\]|\{[^{}]+:.*\}", value)
+    several = sweep and re.fullmatch(r"[\w./~-]*,[\w./~,-]*|(choice|glob)\(.*\)", value, re.ASCII)
+    return value if quoted_or_list or several else quoted(value)
+
+
+def quoted(text: str) -> str:
+    """A text in quotes as Hydra's grammar reads them."""
+    # Hydra reads \' and, only before a quote, \\.
+    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)
+    tail = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{escaped[len(escaped) - tail :]}'"
+
+
+def literal(value: Any) -> str:
+    """A plain value in Hydra's override grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{k}:{literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(literal, value)) + "]"
+    return quoted(str(value))
+
+
+def told(error: Exception, request: Request) -> ConfigError:
+    """Hydra's complaint in our own form."""
+    text = " ".join(str(error).split())
+    lines = str(error).strip().splitlines()
+    match = re.search(r"Could not override '([^']+)'", text)
+    if match:
+        key = match[1]
+        return ConfigError(
+            key, f"tl {request.word} has no such key", f"See tl {request.word} --help."
+        )
+    match = re.search(r"full_key: ([\w.]+)", text)
+    where = match[1] if match else "configuration"
+    cause = f" ({lines[-1].strip()})" if len(lines) > 1 and not match else ""
+    first = lines[0].rstrip(".") if lines else type(error).__name__
+    return ConfigError(where, first + cause, f"See tl {request.word} --help.")
+
+
+HYDRA_FLAGS = {
+    "-m", "--multirun", "-c", "--cfg", "--info", "-i", "--resolve", "-p", "--package",
+    "--hydra-help", "-sc", "--shell-completion", "-cd", "--config-dir", "--experimental-rerun",
+}  # fmt: skip
+
+
+FLAGS_WITH_VALUE = {"-c", "--cfg", "-p", "--package", "-cd", "--config-dir", "-sc", "--info", "-i"}

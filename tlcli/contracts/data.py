@@ -1,0 +1,90 @@
+"""Data sources: each option's `manifest(seed, cache_dir)` lists samples that can be indexed.
+
+A manifest never holds pictures: its image source decodes sample `index` inside a tf.data graph.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tlcli.lazy import Tensor
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Region:
+    """Which part of a picture is shown.
+
+    Attributes:
+        box: From height and width, int32 (2,), to top, left, height and width, int32 (4,).
+        fixed: Whether it follows from the sides alone; then `box` takes (..., 2) to (..., 4).
+    """
+
+    box: Callable[[Tensor], Tensor]
+    fixed: bool
+
+
+class ImageSource(Protocol):
+    """Where the pictures of a manifest come from.
+
+    Attributes:
+        array: uint8 (samples, height, width, channels 1 or 3), in memory or memory-mapped, when all
+            pictures have one size and need no decoding; else None.
+    """
+
+    array: Any
+
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
+        """Picture of one sample, uint8 (height, width, 3) RGB, upright; runs inside tf.data.
+
+        Args:
+            index: Row of the manifest, int64 scalar.
+            short_side: Pixels that the shorter side must keep: a large JPEG may come at a half, a
+                quarter or an eighth of its size. 0 asks for the picture as stored.
+            region: The part to return, so that the rest need not be decoded; None returns all.
+        """
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Samples in a stable order.
+
+    Attributes:
+        ids: Stable sample ids, str (samples,): path below the root, or "train/17".
+        labels: Class indices, int32 (samples,), -1 where unlabelled; or multi-hot uint8
+            (samples, classes).
+        splits: 0 train, 1 validation, 2 test; int8 (samples,).
+        class_names: Names in index order; empty where only a teacher can tell them.
+        images: Decodes a sample.
+        root: What the ids are relative to, for people.
+        fingerprint: Hash of ids, labels, splits and source, hex.
+        report: Facts of the scan for the plan and the log: "skipped" [(id, reason)],
+            "duplicates" [(id, id)] across splits, "sizes" text, "notes" [text].
+        own: Fingerprint of what the data option alone gives, where something was added to it.
+    """
+
+    ids: Any
+    labels: Any
+    splits: Any
+    class_names: tuple[str, ...]
+    images: ImageSource
+    root: str
+    fingerprint: str
+    report: Mapping[str, Any] = field(default_factory=dict)
+    own: str | None = None
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a sample may have several classes."""
+        return bool(self.labels.ndim == 2)
+
+    def rows(self, split: int) -> Any:
+        """Rows of a split, int64 (rows,)."""
+        return (self.splits == split).nonzero()[0]
+
+    def labelled(self, split: int) -> Any:
+        """Rows of a split that have a label; of independent classes every row has."""
+        rows = self.rows(split)
+        return rows if self.multi_label else rows[self.labels[rows] >= 0]

@@ -1,0 +1,133 @@
+"""Image sources over arrays: in memory, memory-mapped, or converted picture by picture."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tlcli.contracts.data import Region
+from tlcli.data.resize import part_of
+from tlcli.errors import ConfigError, DataError
+from tlcli.lazy import Tensor, np, tf
+
+# Up to here several memory-mapped uint8 parts are read into one array.
+JOIN_BYTES = 2**30
+_SAMPLE = 256
+_RANGES = {"0-1": (0.0, 1.0), "0-255": (0.0, 255.0), "-1-1": (-1.0, 1.0)}
+
+
+class ArrayImages:
+    """Pictures of one size in one array.
+
+    Attributes:
+        array: uint8 (samples, height, width, 1 or 3).
+    """
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
+        """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
+        shape = self.array.shape[1:]
+        return part_of(_colour(index, lambda row: np.asarray(self.array[row]), shape), region)
+
+
+class PartImages:
+    """Pictures of one size in several arrays, converted to uint8 when they are asked for.
+
+    Attributes:
+        array: None: the parts are not one uint8 array.
+    """
+
+    array = None
+
+    def __init__(self, parts: Sequence[Any], convert: Callable[[Any], Any]) -> None:
+        """Keep the parts.
+
+        Args:
+            parts: Arrays (samples, height, width, 1 or 3), one after the other in the manifest.
+            convert: Picture as stored to uint8.
+        """
+        self._parts, self._convert = parts, convert
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
+        """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
+        return part_of(_colour(index, self.pick, self._parts[0].shape[1:]), region)
+
+    def pick(self, row: int) -> Any:
+        """Picture of one row, uint8 (height, width, 1 or 3)."""
+        part = int(np.searchsorted(self._ends, row, side="right"))
+        start = self._ends[part] - len(self._parts[part])
+        return self._convert(np.asarray(self._parts[part][row - start]))
+
+
+def _colour(index: Tensor, pick: Callable[[Any], Any], shape: Sequence[int]) -> Tensor:
+    image = tf.numpy_function(pick, [index], tf.uint8, stateful=False)
+    image = tf.ensure_shape(image, tuple(shape))
+    return tf.repeat(image, 3, axis=-1) if shape[-1] == 1 else image
+
+
+def array_source(place: str, parts: Sequence[Any], value_range: str) -> tuple[Any, list[str]]:
+    """Image source over the parts, and notes on how values are read."""
+    if parts[0].dtype == np.uint8:
+        if value_range in ("0-1", "-1-1"):
+            raise ConfigError(
+                "data.value_range",
+                f"got {value_range!r} for pictures of type uint8",
+                "Give auto or 0-255.",
+            )
+        if len(parts) == 1:
+            return ArrayImages(parts[0]), []
+        if sum(part.nbytes for part in parts) <= JOIN_BYTES:
+            return ArrayImages(np.concatenate(parts)), []
+        return PartImages(parts, lambda picture: picture), []
+    low, high, note = _range(place, parts, value_range)
+
+    def to_uint8(picture: Any) -> Any:
+        return convert(picture, low, high, place)
+
+    return PartImages(parts, to_uint8), note
+
+
+def convert(picture: Any, low: float, high: float, place: str) -> Any:
+    """Numbers from low (black) to high (white) as uint8, rounded.
+
+    Raises:
+        DataError: A number outside, by more than a thousandth of the range, or not finite.
+    """
+    scaled = (picture.astype(np.float32) - low) / (high - low)
+    if not ((scaled >= -1e-3) & (scaled <= 1 + 1e-3)).all():
+        raise DataError(
+            place,
+            f"has a picture with values from {picture.min()} to {picture.max()}, outside "
+            f"{low:g} to {high:g}",
+            "Correct the array, or set data.value_range.",
+        )
+    return np.round(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+
+
+def _range(place: str, parts: Sequence[Any], wanted: str) -> tuple[float, float, list[str]]:
+    """Black and white of number arrays, judged by a sample spread over each part.
+
+    Raises:
+        DataError: The sample does not fit the range, or none of them.
+    """
+    if parts[0].dtype.kind not in "fiub":
+        raise DataError(place, f"has pictures of type {parts[0].dtype}", "Save uint8.")
+    samples = [
+        part[np.unique(np.linspace(0, len(part) - 1, _SAMPLE).astype(int))] for part in parts
+    ]
+    low = min(float(sample.min()) for sample in samples)
+    high = max(float(sample.max()) for sample in samples)
+    choices = _RANGES if wanted == "auto" else {wanted: _RANGES[wanted]}
+    if parts[0].dtype.kind != "f" and wanted == "auto":
+        choices = {"0-255": _RANGES["0-255"]}
+    for name in sorted(choices, key=("0-1", "-1-1", "0-255").index):
+        black, white = choices[name]
+        if black <= low and high <= white:
+            seen = f"values from {low:g} to {high:g} in a sample"
+            return black, white, [f"pictures are {parts[0].dtype}, {seen}: read as {name}"]
+    raise DataError(
+        place,
+        f"has values from {low:g} to {high:g}, outside {' and '.join(choices)}",
+        "Scale the pictures to one of 0-1, -1-1 and 0-255.",
+    )

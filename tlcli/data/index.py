@@ -1,0 +1,146 @@
+"""What a start needs of many files, kept: the list, classes and headers, without asking each file.
+
+Up to STAT_ALL files each start looks at the size and time of every file. Above, the list of last
+time is used while the folders (and the table) have the time they had, and a sample of files has
+its size and time. A file that is added, removed or renamed changes the time of its folder. A file
+that is overwritten in place may go unnoticed: it is decoded as it is then, and a run's data
+fingerprint is that of the last scan; `touch` its folder, or empty the cache folder, to scan anew.
+"""
+
+import hashlib
+import json
+import os
+import time
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlcli.data.scan import Listing, Scan, load_scan, scan_file
+from tlcli.lazy import np
+
+STAT_ALL = 100_000
+_SAMPLE = 4096
+_VERSION = 1
+# Clocks of file systems tick up to two seconds apart.
+_TICK_NS = 2 * 10**9
+
+
+@dataclass(frozen=True)
+class Known:
+    """Files as they were found.
+
+    Attributes:
+        listing: The files.
+        scan: Their headers.
+        labels: int32 (files,) or multi-hot uint8 (files, classes).
+        splits: As given, int8 (files,).
+        class_names: In index order.
+        notes: Facts for the report.
+    """
+
+    listing: Listing
+    scan: Scan
+    labels: Any
+    splits: Any
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Index:
+    """The kept list of one source."""
+
+    def __init__(self, root: str, facts: Sequence[Any], max_pixels: int, cache_dir: Path) -> None:
+        """Name the files of the cache.
+
+        Args:
+            root: Folder that the files' names start from.
+            facts: What else decides which files there are and what their labels are.
+            max_pixels: See scan_files.
+            cache_dir: Folder of the cache.
+        """
+        key = json.dumps([_VERSION, os.path.realpath(root), max_pixels, *facts])
+        self.root = root
+        self.path = cache_dir / f"index-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+        self.scan_path = scan_file(root, max_pixels, cache_dir)
+
+    def load(self) -> Known | None:
+        """The list of last time, if nothing is known to have changed."""
+        if not self.path.is_file():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                words = json.loads(file["words"].tobytes())
+                labels, splits, times = file["labels"], file["splits"], file["times"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        if not np.array_equal(_times(words["folders"]), times):
+            return None
+        found = load_scan(self.scan_path)
+        if found is None or zlib.crc32(found[0]) != words["names"]:
+            return None
+        names, scan = found[0].decode().split("\0"), found[1]
+        listing = Listing(self.root, names, scan.sizes, scan.mtimes)
+        if not _sample_is_same(listing):
+            return None
+        return Known(listing, scan, labels, splits, tuple(words["classes"]), tuple(words["notes"]))
+
+    def save(self, known: Known, folders: Iterable[str], started_ns: int) -> None:
+        """Keep a list whose scan is kept already; nothing of few files.
+
+        Args:
+            known: The list.
+            folders: All folders and files whose times tell of a change.
+            started_ns: When the listing began; what changed at that time may have been missed.
+        """
+        if len(known.listing.names) <= STAT_ALL:
+            return
+        folders = list(folders)
+        times = _times(folders)
+        if (times < 0).any() or times.max() > started_ns - _TICK_NS:
+            return
+        words = {
+            "folders": folders, "classes": known.class_names, "notes": known.notes,
+            "names": zlib.crc32("\0".join(known.listing.names).encode()),
+        }  # fmt: skip
+        temporary = self.path.with_name(f"{self.path.stem}.{os.getpid()}.tmp")
+        with open(temporary, "wb") as file:
+            np.savez(
+                file, words=np.frombuffer(json.dumps(words).encode(), np.uint8), times=times,
+                labels=known.labels, splits=known.splits,
+            )  # fmt: skip
+        os.replace(temporary, self.path)
+
+
+def now_ns() -> int:
+    """The time that files are stamped with."""
+    return time.time_ns()
+
+
+def _times(paths: Sequence[str]) -> Any:
+    """Time of change of each, ns, int64; -1 where there is none."""
+
+    def one(path: str) -> int:
+        try:
+            return os.stat(path).st_mtime_ns
+        except OSError:
+            return -1
+
+    return np.array([one(path) for path in paths], np.int64)
+
+
+def _sample_is_same(listing: Listing) -> bool:
+    """Whether an even sample of the files has the size and time that is kept."""
+    count = len(listing.names)
+    for row in np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist():
+        try:
+            status = os.stat(os.path.join(listing.root, listing.names[row]))
+        except OSError:
+            found = (-1, 0)
+        else:
+            found = (status.st_size, status.st_mtime_ns)
+        if found != (listing.sizes[row], listing.mtimes[row]):
+            return False
+    return True

@@ -1,0 +1,84 @@
+"""Labels that come as number arrays: check them, bring them into one form."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tlcli.contracts.data import Manifest
+from tlcli.errors import ConfigError, DataError
+from tlcli.lazy import np, tf
+
+_MOST_CLASSES = 100_000
+
+
+def checked_labels(place: str, labels: Any, count: int) -> Any:
+    """Labels as int32 (samples,) or 0 and 1, uint8 (samples, classes)."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim not in (1, 2) or len(labels) != count:
+        raise DataError(
+            place,
+            f"has {count} pictures and labels of the shape {labels.shape}",
+            "Give one row of labels a picture.",
+        )
+    if labels.dtype.kind not in "iufb" or (labels != np.floor(labels)).any():
+        raise DataError(place, "has labels that are no whole numbers", "Give class numbers from 0.")
+    low, high = (-1, 2**31 - 1) if labels.ndim == 1 else (0, 1)
+    if labels.min(initial=0) < low or labels.max(initial=0) > high:
+        wanted = "class numbers from 0, or -1 for no label" if labels.ndim == 1 else "0 or 1"
+        raise DataError(
+            place, f"has labels from {labels.min()} to {labels.max()}", f"Give {wanted}."
+        )
+    return labels.astype(np.int32 if labels.ndim == 1 else np.uint8)
+
+
+def same_form(
+    where: str, labels: list[Any], names: tuple[str, ...] | None
+) -> tuple[list[Any], tuple[str, ...]]:
+    """Labels of all splits in one form, one-hot as numbers; and the class names."""
+    if len({block.shape[1:] for block in labels}) > 1:
+        shapes = ", ".join(str(block.shape) for block in labels)
+        raise DataError(where, f"has labels of the shapes {shapes}", "Give one form to all.")
+    if labels[0].ndim == 2:
+        count = labels[0].shape[1]
+        if all((block.sum(1) == 1).all() for block in labels):
+            labels = [block.argmax(1).astype(np.int32) for block in labels]
+    else:
+        count = max(int(block.max(initial=-1)) for block in labels) + 1
+    if names is None:
+        if count > _MOST_CLASSES:
+            raise DataError(where, f"has labels up to {count - 1}", "Number classes from 0.")
+        return labels, tuple(map(str, range(count)))
+    if len(names) != count:
+        raise ConfigError(
+            "data.class_names",
+            f"has {len(names)} names for {count} classes",
+            "Give one name a class.",
+        )
+    return labels, tuple(names)
+
+
+def label_lookup(labels: Any, classes: int) -> Callable[[Any], Any]:
+    """A function from rows (...) to labels float32 (..., classes), for graphs.
+
+    A table of a million images and a thousand classes would take 4 GB; their indices take 4 MB.
+
+    Args:
+        labels: Class indices int32 (samples,), -1 where unlabelled; or a table (samples, classes).
+        classes: Their number.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim == 1:
+        return lambda rows: tf.one_hot(tf.gather(tf.constant(labels), rows), classes)
+    return lambda rows: tf.cast(tf.gather(tf.constant(labels), rows), tf.float32)
+
+
+def label_table(manifest: Manifest, rows: Any) -> Any:
+    """Labels of some rows, float32 (rows, classes): one-hot or multi-hot; unlabelled rows are 0."""
+    labels = manifest.labels[rows]
+    if manifest.multi_label:
+        return labels.astype(np.float32)
+    table = np.zeros((len(rows), len(manifest.class_names)), np.float32)
+    known = np.flatnonzero(labels >= 0)
+    table[known, labels[known]] = 1
+    return table

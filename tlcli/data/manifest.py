@@ -1,0 +1,303 @@
+"""What all sources share: carve missing splits, check classes, describe sizes, fingerprint."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.decode import file_images
+from tlcli.data.index import Index, Known, now_ns
+from tlcli.data.scan import Listing, Scan, scan_files
+from tlcli.data.split import split_labels
+from tlcli.errors import DataError
+from tlcli.lazy import np
+
+SPLIT_WORDS = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "validation": VALIDATION,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "test": TEST,
+}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is known of samples before missing splits are carved.
+
+    Attributes:
+        where: What the user named: place in messages.
+        ids: str (samples,).
+        labels: int32 (samples,) or multi-hot uint8 (samples, classes).
+        splits: int8 (samples,), all TRAIN where nothing is said.
+        class_names: In index order.
+        notes: Facts for the report.
+    """
+
+    where: str
+    ids: Any
+    labels: Any
+    splits: Any
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def keep(self, rows: Any) -> "Samples":
+        """The rows given, int64 (rows,)."""
+        return replace(self, ids=self.ids[rows], labels=self.labels[rows], splits=self.splits[rows])
+
+
+# Samples, files, and the folders and files whose times tell of a change.
+Listed = tuple[Samples, Listing, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read: the fields that every file source has.
+
+    Attributes:
+        fractions: Validation and test share, for splits that are not given.
+        max_pixels: Width times height above which a picture is unreadable.
+        on_error: "skip" or "fail", for unreadable files.
+    """
+
+    fractions: tuple[float, float]
+    max_pixels: int
+    on_error: str
+
+
+def indexed_manifest(
+    index: Index, where: str, listed: Callable[[], Listed], reading: Reading, seed: int,
+    cache_dir: Path,
+) -> Manifest:  # fmt: skip
+    """Manifest of files that are listed and scanned, or known from the index.
+
+    Args:
+        index: Of the source.
+        where: What the user named: place in messages.
+        listed: Finds the files.
+        reading: How they are read.
+        seed: Decides what is carved from train.
+        cache_dir: Where the scan is kept.
+
+    Raises:
+        DataError: Unreadable files under "fail", classes that do not fit, too few images.
+    """
+    known = index.load()
+    if known is not None:
+        samples = Samples(
+            where, np.array(known.listing.names, object), known.labels, known.splits,
+            known.class_names, known.notes,
+        )  # fmt: skip
+        return _manifest(samples, known.listing, known.scan, reading, seed)
+    started = now_ns()
+    samples, listing, folders = listed()
+    check_classes(samples)
+    scan = scan_files(listing, reading.max_pixels, cache_dir)
+    made = _manifest(samples, listing, scan, reading, seed)
+    columns = (samples.labels, samples.splits, samples.class_names, samples.notes)
+    index.save(Known(listing, scan, *columns), folders, started)
+    return made
+
+
+def _manifest(
+    samples: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int
+) -> Manifest:
+    """Leave out or refuse unreadable files, complete the splits.
+
+    Raises:
+        DataError: Unreadable files under "fail", classes that do not fit, too few images.
+    """
+    samples, rows, skipped = leave_out(samples, scan.problems, reading.on_error)
+    below, names = listing.parted()
+    if len(rows) < len(names):
+        scan, names = scan.keep(rows), [names[row] for row in rows.tolist()]
+    samples = settle(samples, reading.fractions, seed)
+    duplicates, conflicts = _duplicates(samples, scan.twins)
+    return Manifest(
+        ids=samples.ids,
+        labels=samples.labels,
+        splits=samples.splits,
+        class_names=samples.class_names,
+        images=file_images(below, names, samples.ids, scan),
+        root=listing.root,
+        fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
+        report={
+            "skipped": skipped,
+            "duplicates": duplicates,
+            "sizes": describe_sizes(scan.widths, scan.heights),
+            "notes": [*samples.notes, *conflicts],
+        },
+    )
+
+
+def leave_out(
+    samples: Samples, problems: Mapping[int, str], on_error: str
+) -> tuple[Samples, Any, list[tuple[str, str]]]:
+    """Samples without the unreadable ones.
+
+    Args:
+        samples: All of them.
+        problems: Row to the reason why it cannot be read.
+        on_error: "skip" or "fail".
+
+    Returns:
+        The others; their rows, int64; and (id, reason) of each that was left out.
+
+    Raises:
+        DataError: Some are unreadable under "fail", or all are.
+    """
+    skipped = [(str(samples.ids[row]), why) for row, why in sorted(problems.items())]
+    readable = np.ones(len(samples.ids), bool)
+    readable[np.array(list(problems), np.int64)] = False
+    rows = np.flatnonzero(readable)
+    if skipped and on_error == "fail":
+        name, why = skipped[0]
+        more = f" ({len(skipped)} such files)" if len(skipped) > 1 else ""
+        raise DataError(name, f"{why}{more}", "Replace or remove it, or set data.on_error=skip.")
+    if skipped and not len(rows):
+        raise DataError(
+            samples.where,
+            f"none of the {len(skipped)} files can be read; {skipped[0][0]}: {skipped[0][1]}",
+            "Give JPEG, PNG, BMP, GIF or WebP images.",
+        )
+    return samples.keep(rows) if skipped else samples, rows, skipped
+
+
+def settle(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:
+    """Samples with checked classes and all splits.
+
+    Raises:
+        DataError: Classes that do not fit, or too few samples.
+    """
+    check_classes(samples)
+    return _complete_splits(samples, fractions, seed)
+
+
+def class_counts(labels: Any, num_classes: int) -> Any:
+    """Samples of each class, int64 (classes,)."""
+    if labels.ndim == 2:
+        return labels.sum(0, dtype=np.int64)
+    return np.bincount(labels[labels >= 0], minlength=num_classes)
+
+
+def check_classes(samples: Samples) -> None:
+    """Refuse classes without a training image and data sets with one class.
+
+    Raises:
+        DataError: Naming the classes of both sides.
+    """
+    names, least = samples.class_names, 1 if samples.labels.ndim == 2 else 2
+    if len(names) < least:
+        found = f"only the class {names[0]!r}" if names else "no classes"
+        raise DataError(samples.where, f"has {found}", f"Give images of {least} or more classes.")
+    counts = [class_counts(samples.labels[samples.splits == s], len(names)) for s in range(3)]
+    untrained = np.flatnonzero(counts[TRAIN] == 0)
+    if not len(untrained):
+        return
+    sides = [
+        f"{SPLIT_NAMES[split]} has {some_names(elsewhere)}"
+        for split in (VALIDATION, TEST)
+        if (elsewhere := [names[c] for c in untrained if counts[split][c]])
+    ] or [f"not {some_names([names[c] for c in untrained])}"]
+    trained = some_names([names[c] for c in np.flatnonzero(counts[TRAIN])]) or "no classes"
+    raise DataError(
+        samples.where,
+        f"train has {trained}, but {' and '.join(sides)}",
+        "Give every class images to train on, under one spelling, or remove the class.",
+    )
+
+
+def some_names(names: Sequence[str], most: int = 8) -> str:
+    """Names for a message: the first few, and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
+
+
+def _complete_splits(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:
+    """Samples with the missing splits carved from train, and notes on that.
+
+    Validation is carved when it is not given; test only when neither is.
+    """
+    has_validation, has_test = (bool((samples.splits == s).any()) for s in (VALIDATION, TEST))
+    validation = 0.0 if has_validation else fractions[0]
+    test = 0.0 if has_validation or has_test else fractions[1]
+    notes = list(samples.notes)
+    if has_validation and not has_test:
+        notes.append("there is no test split; validation is given, so test stays empty")
+    if not validation and not test:
+        return replace(samples, notes=tuple(notes))
+    train = np.flatnonzero(samples.splits == TRAIN)
+    _check_enough(samples, validation, test)
+    splits = samples.splits.copy()
+    splits[train] = split_labels(samples.labels[train], (validation, test), seed)
+    for split, share in ((VALIDATION, validation), (TEST, test)):
+        if share:
+            count = int((splits == split).sum())
+            notes.append(f"{SPLIT_NAMES[split]}: {count} images taken from train by the seed")
+    return replace(samples, splits=splits, notes=tuple(notes))
+
+
+def _check_enough(samples: Samples, validation: float, test: float) -> None:
+    """Refuse a class with fewer training images than splits are made of them."""
+    if samples.labels.ndim == 2:
+        return
+    train = samples.labels[samples.splits == TRAIN]
+    counts = class_counts(train, len(samples.class_names))
+    needed = 1 + (validation > 0) + (test > 0)
+    few = np.flatnonzero(counts < needed)
+    if len(few):
+        count, name = counts[few[0]], samples.class_names[few[0]]
+        zeros = {"data.validation_fraction=0": validation, "data.test_fraction=0": test}
+        raise DataError(
+            samples.where,
+            f"class {name!r} has {count} image{'s' if count != 1 else ''} to train on, "
+            f"too few for {needed} splits",
+            f"Give it {needed} or more, or set {' and '.join(k for k, v in zeros.items() if v)}.",
+        )
+
+
+def _duplicates(samples: Samples, twins: Any) -> tuple[list[tuple[str, str]], list[str]]:
+    """Pairs of equal files in different splits; and a note on equal files of different classes."""
+    ids, labels, splits = samples.ids, samples.labels, samples.splits
+    first, other = twins.T
+    apart = splits[first] != splits[other]
+    pairs = list(zip(ids[first[apart]], ids[other[apart]], strict=True))
+    differ = labels[first] != labels[other]
+    conflicts = np.unique(first[differ if differ.ndim == 1 else differ.any(1)])
+    if not len(conflicts):
+        return pairs, []
+    same = " = ".join([ids[conflicts[0]], *ids[other[first == conflicts[0]]]])
+    return pairs, [f"{len(conflicts)} pictures stand under different labels, as {same}"]
+
+
+def describe_sizes(widths: Any, heights: Any) -> str:
+    """Range of picture sizes in words."""
+    if not len(widths):
+        return "no pictures"
+    if (widths == widths[0]).all() and (heights == heights[0]).all():
+        return f"all {widths[0]}x{heights[0]}"
+    return (
+        f"{widths.min()}x{heights.min()} to {widths.max()}x{heights.max()}, "
+        f"median {int(np.median(widths))}x{int(np.median(heights))}"
+    )
+
+
+def fingerprint(samples: Samples, facts: Sequence[Any]) -> str:
+    """SHA-256 in hex over ids, class names, labels, splits and content.
+
+    Args:
+        samples: With all splits.
+        facts: Arrays that stand for the content: sizes and checksums, or pixels. Not times, so
+            that a copy of the data counts as the same.
+    """
+    digest = hashlib.sha256()
+    for names in (samples.ids, samples.class_names):
+        digest.update(b"%d\0" % len(names) + "\0".join(names).encode() + b"\0")
+    for array in (samples.labels, samples.splits, *facts):
+        array = np.ascontiguousarray(array)
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,187 @@
+"""TFRecord shards by row: where each record's picture lies, found in one pass and kept."""
+
+import hashlib
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tlcli.data.header import BY_PILLOW, quiet_pillow
+from tlcli.data.scan import header_or_problem
+from tlcli.errors import DataError
+from tlcli.lazy import np, tf
+
+_VERSION = 1
+_COLUMNS = (
+    "offsets",
+    "lengths",
+    "labels",
+    "decoders",
+    "orientations",
+    "widths",
+    "heights",
+    "checksums",
+)
+_FRAME = struct.Struct("<QI")
+_REMEDY = "Write the shard again, without compression."
+
+
+@dataclass(frozen=True)
+class Index:
+    """What is known of one shard; arrays (records,).
+
+    Attributes:
+        offsets: First byte of the encoded picture in the file, int64.
+        lengths: Bytes of the encoded picture, int64.
+        labels: image/class/label, int64; -1 where missing.
+        decoders: BY_ numbers, int64.
+        orientations: EXIF orientation, int64.
+        widths: Pixels, upright, int64.
+        heights: Pixels, upright, int64.
+        checksums: CRC-32 of the picture's ends, int64.
+        texts: image/class/text, "" where missing.
+        problems: Record to the reason why its picture is unreadable.
+    """
+
+    offsets: Any
+    lengths: Any
+    labels: Any
+    decoders: Any
+    orientations: Any
+    widths: Any
+    heights: Any
+    checksums: Any
+    texts: Sequence[str]
+    problems: dict[int, str]
+
+
+def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> list[Index]:
+    """Index of each shard, from the cache where path, size and time are the same.
+
+    Raises:
+        DataError: A shard that is no whole, uncompressed TFRecord file of such examples.
+    """
+    with quiet_pillow(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+        return list(pool.map(lambda path: _index(path, max_pixels, cache_dir), paths))
+
+
+def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:
+    status = path.stat()
+    key = f"{_VERSION}\0{path.resolve()}\0{max_pixels}\0{status.st_size}\0{status.st_mtime_ns}"
+    kept = cache_dir / f"tfrecord-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+    index = _load(kept)
+    if index is None:
+        index = _build(path, max_pixels)
+        _save(kept, index)
+    return index
+
+
+def _build(path: Path, max_pixels: int) -> Index:
+    """Read a shard from end to end."""
+    rows: list[tuple[int, ...]] = []
+    texts: list[str] = []
+    problems: dict[int, str] = {}
+    with open(path, "rb") as file:
+        for number, (start, record) in enumerate(_frames(path, file)):
+            encoded, label, text = _example(f"{path} record {number}", record)
+            place = (start + record.find(encoded), len(encoded), label)
+            header = header_or_problem(encoded, max_pixels)
+            if isinstance(header, str):
+                problems[number] = header
+                rows.append((*place, BY_PILLOW, 1, 0, 0, 0))
+            else:
+                size = (header.width, header.height)
+                rows.append((*place, header.decoder, header.orientation, *size, header.checksum))
+            texts.append(text)
+    table = np.array(rows, np.int64).reshape(-1, len(_COLUMNS)).T
+    columns = dict(zip(_COLUMNS, table, strict=True))
+    return Index(**columns, texts=texts, problems=problems)
+
+
+def _frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of each record; the checksum of each length is checked."""
+    size, at = os.fstat(file.fileno()).st_size, 0
+    while at < size:
+        head = file.read(_FRAME.size)
+        if len(head) < _FRAME.size:
+            raise DataError(str(path), "ends within a record", _REMEDY)
+        length, given = _FRAME.unpack(head)
+        if masked_crc(head[:8]) != given:
+            compressed = at == 0 and head[:2] in (b"\x1f\x8b", b"\x78\x9c")
+            what = "is compressed" if compressed else f"is no TFRecord, or broken at byte {at}"
+            raise DataError(str(path), what, _REMEDY)
+        start = at + _FRAME.size
+        at = start + length + 4
+        if at > size:
+            raise DataError(str(path), "ends within a record", _REMEDY)
+        yield start, file.read(length)
+        file.seek(4, os.SEEK_CUR)
+
+
+@cache
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return tuple(table)
+
+
+def masked_crc(data: bytes) -> int:
+    """CRC-32C (Castagnoli) as TFRecord stores it: rotated by 15 bits, plus a constant."""
+    table, crc = _crc_table(), 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _example(place: str, record: bytes) -> tuple[bytes, int, str]:
+    """Encoded picture, label and class text of a serialized tf.train.Example."""
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        example = tf.train.Example.FromString(record)
+    except DecodeError as error:
+        raise DataError(place, "is no tf.train.Example", _REMEDY) from error
+    feature = example.features.feature
+    keys = sorted(feature)  # Before any is asked for: asking adds a missing one.
+    encoded = feature["image/encoded"].bytes_list.value
+    if len(encoded) != 1:
+        raise DataError(
+            place,
+            f"has no image/encoded; it has {', '.join(keys) or 'nothing'}",
+            "Write image/encoded (bytes) and image/class/label (int64).",
+        )
+    labels = feature["image/class/label"].int64_list.value
+    texts = feature["image/class/text"].bytes_list.value
+    text = texts[0].decode("utf-8", "replace") if texts else ""
+    return encoded[0], labels[0] if labels else -1, text
+
+
+def _load(path: Path) -> Index | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in _COLUMNS}
+            words = json.loads(file["words"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    problems = {int(row): why for row, why in words["problems"].items()}
+    return Index(**columns, texts=words["texts"], problems=problems)
+
+
+def _save(path: Path, index: Index) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    words = {name: getattr(index, name) for name in ("texts", "problems")}
+    columns = {name: getattr(index, name) for name in _COLUMNS}
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        np.savez(file, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **columns)
+    os.replace(temporary, path)

@@ -1,0 +1,241 @@
+"""Look at every file once: header, completeness, size; kept in a cache so a restart is quick."""
+
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, read_header
+from tlcli.lazy import np
+
+_VERSION = 2
+_CHUNK = 256
+_COLUMNS = ("sizes", "mtimes", "decoders", "orientations", "widths", "heights", "checksums")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files in the order of the manifest.
+
+    Attributes:
+        root: Folder that relative paths start from.
+        names: Paths below the root, or absolute.
+        sizes: Bytes, int64 (files,); -1 where there is no such file.
+        mtimes: Nanoseconds, int64 (files,).
+    """
+
+    root: str
+    names: Sequence[str]
+    sizes: Any
+    mtimes: Any
+
+    def parted(self) -> tuple[str, Sequence[str]]:
+        """What the paths of all files begin with, and the rest of each."""
+        # os.path.join for each takes longer than all the rest of a cached restart.
+        below = os.path.join(self.root, "")
+        if not any(map(str.startswith, self.names, repeat("/"))):
+            return below, self.names
+        return "", [name if name.startswith("/") else below + name for name in self.names]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the headers say, one entry a file.
+
+    Attributes:
+        sizes: Bytes, int64 (files,).
+        mtimes: Nanoseconds, int64 (files,).
+        decoders: BY_ numbers, uint8 (files,).
+        orientations: EXIF orientation, uint8 (files,).
+        widths: Pixels, upright, int32 (files,).
+        heights: Pixels, upright, int32 (files,).
+        checksums: CRC-32 of head and tail, uint32 (files,).
+        problems: Row to the reason why a file is unreadable.
+        twins: Pairs of rows whose files hold the same bytes, the first such row and another one,
+            int64 (pairs, 2), sorted.
+    """
+
+    sizes: Any
+    mtimes: Any
+    decoders: Any
+    orientations: Any
+    widths: Any
+    heights: Any
+    checksums: Any
+    problems: dict[int, str]
+    twins: Any
+
+    def keep(self, rows: Any) -> "Scan":
+        """The rows given, int64 (rows,), which must be all that are readable."""
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        places = np.full(len(self.sizes), -1, np.int64)
+        places[rows] = np.arange(len(rows))
+        return Scan(**columns, problems={}, twins=places[self.twins])
+
+
+def stat_files(root: str, names: Sequence[str]) -> Listing:
+    """Listing of named files."""
+    sizes, mtimes = np.full(len(names), -1, np.int64), np.zeros(len(names), np.int64)
+    for row, name in enumerate(names):
+        try:
+            entry = os.stat(os.path.join(root, name))
+        except OSError:
+            continue
+        sizes[row], mtimes[row] = entry.st_size, entry.st_mtime_ns
+    return Listing(root, names, sizes, mtimes)
+
+
+def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
+    """Header of each file; files of the same path, size and time are taken from the cache.
+
+    Args:
+        listing: The files.
+        max_pixels: Width times height above which a picture counts as unreadable.
+        cache_dir: Folder for the cache, made if missing.
+    """
+    path = scan_file(listing.root, max_pixels, cache_dir)
+    names = "\0".join(listing.names).encode()
+    cached = load_scan(path)
+    if cached is not None and cached[0] == names and _unchanged(cached[1], listing):
+        return cached[1]
+    scan = _blank(listing)
+    fresh = _reuse(scan, cached, listing) if cached else np.ones(len(listing.names), bool)
+    rows = np.flatnonzero(fresh)
+    if len(rows) > 10_000:
+        log.info("reading the headers of %s files, once", f"{len(rows):,}")
+    _fill(scan, rows, listing, max_pixels)
+    scan = replace(scan, twins=same_files(listing, scan))
+    _save(path, names, scan)
+    return scan
+
+
+def scan_file(root: str, max_pixels: int, cache_dir: Path) -> Path:
+    """Where the scan of a folder is kept."""
+    key = f"{_VERSION}\0{max_pixels}\0{os.path.realpath(root)}"
+    return cache_dir / f"scan-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+
+
+def _unchanged(scan: Scan, listing: Listing) -> bool:
+    same_sizes = np.array_equal(scan.sizes, listing.sizes)
+    return bool(same_sizes and np.array_equal(scan.mtimes, listing.mtimes))
+
+
+def _blank(listing: Listing) -> Scan:
+    count = len(listing.names)
+    return Scan(
+        sizes=listing.sizes,
+        mtimes=listing.mtimes,
+        decoders=np.full(count, BY_PILLOW, np.uint8),
+        orientations=np.ones(count, np.uint8),
+        widths=np.zeros(count, np.int32),
+        heights=np.zeros(count, np.int32),
+        checksums=np.zeros(count, np.uint32),
+        problems={},
+        twins=np.zeros((0, 2), np.int64),
+    )
+
+
+def _reuse(scan: Scan, cached: tuple[bytes, Scan], listing: Listing) -> Any:
+    """Copy what is known into a scan; returns the rows that are not, bool (files,)."""
+    old_names, old = cached
+    known = {name: row for row, name in enumerate(old_names.decode().split("\0"))}
+    source = np.array([known.get(name, -1) for name in listing.names], np.int64)
+    same = (source >= 0) & (old.sizes[source] == listing.sizes)
+    same &= old.mtimes[source] == listing.mtimes
+    for name in _COLUMNS:
+        getattr(scan, name)[same] = getattr(old, name)[source[same]]
+    targets = {int(source[row]): int(row) for row in np.flatnonzero(same)}
+    scan.problems.update({targets[r]: why for r, why in old.problems.items() if r in targets})
+    return ~same
+
+
+def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
+    """Read the headers of some rows into a scan, in threads."""
+    paths = [os.path.join(listing.root, listing.names[row]) for row in rows]
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    workers = min(32, 4 * (os.cpu_count() or 1))
+    with quiet_pillow(), ThreadPoolExecutor(workers) as pool:
+        found = [h for part in pool.map(_headers, chunks, repeat(max_pixels)) for h in part]
+    for row, header in zip(rows.tolist(), found, strict=True):
+        if isinstance(header, str):
+            scan.problems[row] = header
+            continue
+        scan.decoders[row], scan.orientations[row] = header.decoder, header.orientation
+        scan.widths[row], scan.heights[row] = header.width, header.height
+        scan.checksums[row] = header.checksum
+
+
+def _headers(paths: Iterable[str], max_pixels: int) -> list[Header | str]:
+    return [header_or_problem(path, max_pixels) for path in paths]
+
+
+def header_or_problem(source: str | bytes, max_pixels: int) -> Header | str:
+    """Header of a file or of encoded bytes, or why there is none."""
+    try:
+        return read_header(source, max_pixels)
+    except UnreadableError as problem:
+        return str(problem)
+
+
+def load_scan(path: Path) -> tuple[bytes, Scan] | None:
+    """Names and scan from a cache file; None if there is none that can be used."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in (*_COLUMNS, "twins")}
+            names, problems = file["names"].tobytes(), json.loads(file["problems"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return names, Scan(**columns, problems={int(row): why for row, why in problems.items()})
+
+
+def _save(path: Path, names: bytes, scan: Scan) -> None:
+    """Write a cache file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {name: getattr(scan, name) for name in (*_COLUMNS, "twins")}
+    problems = np.frombuffer(json.dumps(scan.problems).encode(), np.uint8)
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        np.savez(file, names=np.frombuffer(names, np.uint8), problems=problems, **columns)
+    os.replace(temporary, path)
+
+
+def same_files(listing: Listing, scan: Scan) -> Any:
+    """Readable files that hold the same bytes: see Scan.twins.
+
+    Files of one size and one checksum of their ends are compared by SHA-256, links to one file
+    once.
+    """
+    rows = np.setdiff1d(np.arange(len(listing.names)), np.array(list(scan.problems), np.int64))
+    sizes, checksums = scan.sizes[rows], scan.checksums[rows]
+    keys = (sizes.astype(np.uint64) << np.uint64(32)) ^ checksums.astype(np.uint64)
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    first: dict[bytes, int] = {}
+    digests: dict[tuple[int, int], bytes] = {}
+    pairs = []
+    for row in rows[counts[inverse] > 1].tolist():
+        path = os.path.join(listing.root, listing.names[row])
+        status = os.stat(path)
+        node = (status.st_dev, status.st_ino)
+        if node not in digests:
+            digests[node] = _digest(path)
+        one = first.setdefault(digests[node], row)
+        if one != row:
+            pairs.append((one, row))
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
+
+
+def _digest(path: str) -> bytes:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()

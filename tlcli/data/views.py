@@ -1,0 +1,147 @@
+"""From a manifest to tensors: views of samples, streamed by tf.data or gathered from tables."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tlcli.contracts.data import Manifest, Region
+from tlcli.data.labels import label_lookup
+from tlcli.data.order import Order
+from tlcli.data.resize import Resize
+from tlcli.data.streams import _cut, _places, _plain, _slices, as_written
+from tlcli.lazy import np, tf
+from tlcli.system.seeds import batch_seed, sample_seed
+
+
+def worker_count(given: int | str) -> int:
+    """Decoding threads: as given, or one for each core this process may use."""
+    return len(os.sched_getaffinity(0)) if given == "auto" else int(given)
+
+
+def sample_uids(ids: Sequence[str]) -> Any:
+    """A 64-bit number of each sample id, which depends on nothing but the id, int64 (samples,)."""
+    digests = (hashlib.blake2b(str(i).encode(), digest_size=8).digest() for i in ids)
+    return np.frombuffer(b"".join(digests), np.int64)
+
+
+class Views:
+    """Views of a manifest's samples as the student sees them.
+
+    Attributes:
+        manifest: Where samples come from.
+        resize: The evaluation view; also the size of random views.
+        augmentation: Draws random views, or None for the evaluation view alone.
+        seed: Of the run.
+        workers: Threads that decode.
+    """
+
+    def __init__(
+        self, manifest: Manifest, resize: Resize, augmentation: Any, seed: int, workers: int
+    ) -> None:
+        self.manifest, self.resize, self.seed, self.workers = manifest, resize, seed, workers
+        self.augmentation = augmentation if hasattr(augmentation, "apply") else None
+        augmented = self.augmentation is not None
+        self._least = augmentation.short_side(resize.size) if augmented else resize.short_side
+        self._uids = sample_uids(manifest.ids) if self.augmentation is not None else None
+        # A training makes a dozen datasets; tracing the same decoding for each takes seconds.
+        self._traced = tf.function(
+            self.image, input_signature=[tf.TensorSpec((), tf.int64)] * 2,
+            autograph=False,  # to look through our source for control flow takes seconds
+        )  # fmt: skip
+
+    @property
+    def finite(self) -> int | None:
+        """Views per sample, or None when each epoch has a new one or images are mixed."""
+        if self.augmentation is None:
+            return 1
+        if self.augmentation.mix is not None:
+            return None
+        views: int | None = self.augmentation.views
+        return views
+
+    def number(self, epochs: Any) -> Any:
+        """The view shown in an epoch."""
+        views = 1 if self.augmentation is None else self.augmentation.views
+        return epochs if views is None else epochs % views
+
+    def image(self, row: Any, view: Any) -> Any:
+        """One view, uint8 (side, side, 3), inside tf.data."""
+        source, side, augmentation = self.manifest.images, self.resize.size, self.augmentation
+        if augmentation is None:
+            return self.resize.fit(source.image(row, self._least, self.resize.region))
+        seed = sample_seed(self.seed, view, tf.gather(tf.constant(self._uids), row))
+        region = Region(lambda sides: augmentation.region(sides, seed), False)
+        part = source.image(row, self._least, region)
+        return tf.ensure_shape(augmentation.apply(part, seed, side), (side, side, 3))
+
+    def batches(self, rows: Any, views: Any, batch_size: int) -> Iterator[Any]:
+        """Images of rows and views in order, uint8 (batch, side, side, 3); the last is short."""
+        try:
+            yield from self.dataset(rows, views, batch_size)
+        except tf.errors.InvalidArgumentError as error:
+            raise self.explained(error, rows) from error
+
+    def dataset(self, rows: Any, views: Any, batch_size: int) -> Any:
+        """The dataset behind `batches`."""
+        pairs = tf.data.Dataset.from_tensor_slices(
+            (np.asarray(rows, np.int64), np.asarray(views, np.int64))
+        )
+        images = pairs.map(self._traced, num_parallel_calls=self.workers, deterministic=True)
+        return _plain(images.batch(batch_size).prefetch(2))
+
+    def explained(self, error: Exception, rows: Any) -> Exception:
+        """The picture that could not be decoded, by name; TensorFlow's message has none."""
+        finder = getattr(self.manifest.images, "first_broken", None)
+        return (finder(rows) if finder else None) or error
+
+    def stream(
+        self, rows: Any, labels: Any, order: Order, span: range, replicas: range, add: Any = None
+    ) -> Any:
+        """Training batches of some steps, for some replicas, as one dataset.
+
+        Args:
+            rows: Manifest rows of the training split, int64 (samples,).
+            labels: Class indices (samples,) or a table (samples, classes), see label_lookup.
+            order: Which images a step sees.
+            span: Steps.
+            replicas: The replicas fed from here; each step gives one element for each of them.
+            add: What puts the teacher's signals into a batch, or None.
+
+        Returns:
+            Elements {images, labels, rows, views, step}, of images (local, side, side, 3).
+        """
+        rows = np.asarray(rows, np.int64)
+        places = _places(order, replicas)
+        label_of = label_lookup(labels, len(self.manifest.class_names))
+
+        @as_written
+        def one(chosen: Any, epoch: Any) -> Any:
+            row = tf.gather(tf.constant(rows), chosen)
+            return {
+                "images": self._traced(row, self.number(epoch)),
+                "labels": label_of(chosen),
+                "rows": chosen,
+                "views": self.number(epoch),
+            }
+
+        @as_written
+        def finish(step: Any, batch: Any) -> Any:
+            batch = self._mixed({**batch, "step": step}, order, places[::2] // 2)
+            return batch if add is None else add(batch)
+
+        steps, slices = _slices(order, span, places)
+        batches = slices.unbatch().map(one, num_parallel_calls=self.workers, deterministic=True)
+        batches = tf.data.Dataset.zip((steps, batches.batch(len(places), drop_remainder=True)))
+        batches = batches.map(finish, num_parallel_calls=2, deterministic=True)
+        return _plain(_cut(batches, order, replicas).prefetch(4))
+
+    def _mixed(self, batch: Any, order: Order, pairs: Any) -> Any:
+        mix = None if self.augmentation is None else self.augmentation.mix
+        if mix is not None:
+            epoch = tf.cast(batch["step"], tf.float32) / order.steps_per_epoch
+            batch["images"], batch["labels"] = mix.apply(
+                batch["images"], tf.cast(batch["labels"], tf.float32),
+                batch_seed(self.seed, batch["step"]), epoch, tf.constant(pairs, tf.int32),
+            )  # fmt: skip
+        return batch

@@ -1,0 +1,193 @@
+"""Outputs of a teacher over finite views: from its store, from memory, for tables and streams."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlcli.contracts.teacher import Target
+from tlcli.data.resize import PIXELS
+from tlcli.distill.coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
+from tlcli.distill.store import BATCH, NoRoom, Store
+from tlcli.errors import ConfigError, TlError
+
+log = logging.getLogger(__name__)
+
+
+class Kept:
+    """What a teacher says of the student's training views, computed once.
+
+    Args:
+        option: A `_common.Computed`, or None for a teacher that keeps nothing.
+        target: Whose views.
+        shapes: Shape of each signal by name, without batch.
+        run: uint8 images (batch, side, side, 3) to the signals in that order.
+        identity: Hash of all that the teacher is made of.
+
+    Attributes:
+        store: On disk, or None.
+        fits: Whether a table of all its outputs fits in memory.
+
+    Raises:
+        ConfigError: A folder that holds something else, or views that never come again.
+    """
+
+    def __init__(
+        self, option: Any, target: Target, shapes: Mapping[str, tuple[int, ...]],
+        run: Callable[[Any], Any], identity: str,
+    ) -> None:  # fmt: skip
+        self.option, self.target, self.shapes, self.run = option, target, dict(shapes), run
+        self.count: int | None = target.views.finite
+        numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
+        self.items = len(target.rows) * (self.count or 1)
+        self.fits = 4 * numbers * self.items <= target.memory
+        self.store = None if option is None else self._store(identity)
+        self._full = False
+
+    def _store(self, identity: str) -> Store | None:
+        given = self.option.cache not in ("auto", "off")
+        if self.count is None:
+            if given:
+                raise ConfigError(
+                    "teacher.cache", "the augmentation shows images that never come again",
+                    "Give augmentation.views=4 without mixing, or teacher.cache=off.",
+                )  # fmt: skip
+            return None
+        if given:
+            return Store(Path(self.option.cache).expanduser(), self._facts(identity), self.items)
+        folder = self.target.tables.folder
+        if self.option.cache == "off" or folder is None:
+            return None
+        facts = self._facts(identity)
+        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+        return Store(folder.parent / "teachers" / key, facts, self.items)
+
+    def _facts(self, identity: str) -> dict[str, Any]:
+        """All that the outputs depend on."""
+        views, option = self.target.views, self.option
+        ids = "\0".join(map(str, views.manifest.ids[self.target.rows]))
+        # What a graph does with its weights shows in its answer to a fixed picture.
+        side = views.resize.size
+        picture = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
+        probe = np.asarray(self.run(tf.constant(picture))[0]).ravel()[:16].tolist()
+        form = [option.cache_format]
+        if self._format() == "top_k":
+            form += [option.cache_mass, option.cache_classes]
+        return {
+            "teacher": identity, "probe": probe,
+            "signals": {name: list(shape) for name, shape in self.shapes.items()},
+            "format": form, "data": views.manifest.fingerprint,
+            "training images": hashlib.sha256(ids.encode()).hexdigest(),
+            "preprocessing": [views.resize.as_dict(), PIXELS],
+            "augmentation": repr(views.augmentation),
+            "seed": views.seed if views.augmentation is not None else None, "views": self.count,
+        }  # fmt: skip
+
+    def _format(self) -> Any:
+        if self.option.cache_format != "auto":
+            return self.option.cache_format
+        many = self.shapes[LOGITS][0] > DENSE_CLASSES and not self.target.manifest.multi_label
+        return "top_k" if many else "float32"
+
+    def _coding(self) -> Coding:
+        form, kept = self._format(), 0
+        if form == "top_k":
+            first = next(self._compute(np.arange(min(BATCH, self.items))))[LOGITS]
+            kept = kept_classes(first, self.option.cache_mass, self.option.cache_classes)
+        return Coding(self.shapes, form, kept)
+
+    def _compute(self, items: Any) -> Iterator[dict[str, Any]]:
+        rows = self.target.rows
+        yield from self._batches(self.target.views, rows[items % len(rows)], items // len(rows))
+
+    def _batches(self, views: Any, rows: Any, numbers: Any) -> Iterator[dict[str, Any]]:
+        for images in views.batches(rows, numbers, BATCH):
+            found = [np.asarray(tensor) for tensor in self.run(images)]
+            yield dict(zip(self.shapes, found, strict=True))
+
+    def filled(self) -> Store | None:
+        """The store with all outputs in it; None where nothing is stored.
+
+        Raises:
+            NoRoom: The disk is too small for a folder that was asked for.
+        """
+        if self.store is not None and not self._full:
+            try:
+                self.store.fill(self._coding, self._compute)
+                self._full = True
+            except NoRoom as problem:
+                if self.option.cache != "auto":
+                    raise
+                log.warning("%s Nothing is stored.", problem)
+                self.store = None
+        return self.store
+
+    def table(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
+        """Signals of `count` views of each row by name, arrays (count * rows, ...).
+
+        The order is all rows of view 0, then of view 1, ...
+        """
+        ours = views is self.target.views and count == self.count
+        if ours and np.array_equal(rows, self.target.rows) and (store := self.filled()):
+            return store.gather(np.arange(self.items))
+        rows = np.asarray(rows, np.int64)
+        numbers = np.repeat(np.arange(count), len(rows))
+        made = list(self._batches(views, np.tile(rows, count), numbers))
+        return {name: np.concatenate([batch[name] for batch in made]) for name in self.shapes}
+
+    def lookup(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+        """Adds stored signals to a batch inside tf.data, by its `rows` and `views`; or None."""
+        store = self.filled()
+        if store is None:
+            return None
+        names, samples = list(self.shapes), len(self.target.rows)
+
+        def gather(items: Any) -> list[Any]:
+            found = store.gather(items)
+            return [found[name] for name in names]
+
+        def add(batch: dict[str, Any]) -> dict[str, Any]:
+            items = batch["rows"] + tf.cast(batch["views"], tf.int64) * samples
+            found = tf.numpy_function(gather, [items], [tf.float32] * len(names), stateful=False)
+            size = batch["rows"].shape[0]
+            shaped = [
+                tf.ensure_shape(tensor, (size, *self.shapes[name]))
+                for name, tensor in zip(names, found, strict=True)
+            ]
+            return {**batch, **dict(zip(names, shaped, strict=True))}
+
+        return add
+
+    def differences(self, number: int) -> dict[str, Any]:
+        """Recompute some stored outputs.
+
+        Args:
+            number: How many; they are drawn evenly over images and views.
+
+        Returns:
+            `items`, `folder`, and by signal the largest absolute difference.
+
+        Raises:
+            TlError: Nothing is stored, or not all, or a block is damaged.
+        """
+        store = self.store
+        if store is None or store.coding is None:
+            raise TlError(
+                f"teacher.cache: nothing is stored for this training"
+                f"{f' in {store.folder}' if store else ''}. Train with it first."
+            )
+        if missing := store.missing():
+            raise TlError(
+                f"teacher.cache: {store.folder} lacks {len(missing)} of {store.blocks()} blocks, "
+                f"block {missing[0]} first. The next training completes it."
+            )
+        items = np.unique(np.linspace(0, self.items - 1, min(number, self.items)).astype(np.int64))
+        made = [store.coding.encode(batch) for batch in self._compute(items)]
+        now, then = store.coding.decode(np.concatenate(made)), store.gather(items)
+        largest = {name: float(np.abs(now[name] - then[name]).max()) for name in self.shapes}
+        return {"items": len(items), "folder": str(store.folder), "largest": largest}

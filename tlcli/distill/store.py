@@ -1,0 +1,298 @@
+"""Records of teacher outputs in a folder: sharded, checksummed, resumable, never mistaken.
+
+    store.json     what the records depend on, and their format
+    shard-0000.bin blocks of records, one after the other
+    index.jsonl    a line a block that is whole: its number and the SHA-256 of its bytes
+
+A block is flushed before its line is added, so after a kill the lines tell what is there.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli.distill.coding import Coding
+from tlcli.errors import ConfigError, DataError, TlError
+from tlcli.system import files
+
+log = logging.getLogger(__name__)
+
+BATCH = 128
+BLOCK_BATCHES = 8
+BLOCK_BYTES = 16 << 20
+SHARD_BYTES = 256 << 20
+SPARE_BYTES = 256 << 20
+
+
+class NoRoom(TlError):  # noqa: N818 - named after what is missing
+    """The disk is too small."""
+
+
+class Store:
+    """Outputs of one teacher for a number of items, by item.
+
+    Args:
+        folder: Where they lie or will lie.
+        facts: What they depend on by name, as JSON has it; `probe` is compared with tolerance.
+        items: Number of records.
+
+    Raises:
+        ConfigError: The folder holds outputs that depend on something else, or other files.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any], items: int) -> None:
+        self.folder, self.items = folder, items
+        self.facts = json.loads(json.dumps(dict(facts)))
+        self.coding: Coding | None = None
+        self._sums: dict[int, str] = {}
+        self._maps: dict[int, Any] = {}
+        self._read_head()
+
+    # ---- what is there ------------------------------------------------------------------------
+
+    def _read_head(self) -> None:
+        path = self.folder / "store.json"
+        if not path.exists():
+            found = [p.name for p in self.folder.iterdir()] if self.folder.is_dir() else []
+            if set(found) - {"lock"} or self.folder.is_file():
+                raise ConfigError(
+                    "teacher.cache", f"{self.folder} holds something else than teacher outputs",
+                    "Give a new folder, or auto.",
+                )  # fmt: skip
+            return
+        try:
+            head = json.loads(path.read_text(encoding="utf-8"))
+            shapes = {name: tuple(shape) for name, shape in head["shapes"].items()}
+            self.coding = Coding(shapes, head["format"], head["kept"])
+            stored = head["facts"]
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise DataError(
+                str(path), f"cannot be read ({error})", "Delete the folder, or give another."
+            ) from None
+        differing = [k for k in {**stored, **self.facts} if not _same(k, stored, self.facts)]
+        if differing:
+            raise ConfigError(
+                "teacher.cache", f"{self.folder} holds outputs that differ in: "
+                f"{'; '.join(map(self._difference(stored), differing))}",
+                "Give another folder, or auto; delete it if it is not needed.",
+            )  # fmt: skip
+
+    def _difference(self, stored: Mapping[str, Any]) -> Callable[[str], str]:
+        def told(name: str) -> str:
+            old, new = (str(facts.get(name)) for facts in (stored, self.facts))
+            short = len(old) + len(new) < 60 and name != "probe"
+            return f"{name} ({old}, now {new})" if short else name.replace("probe", "graph")
+
+        return told
+
+    @property
+    def block(self) -> int:
+        """Records of a block; the last may be shorter."""
+        size: int = self._coding().dtype.itemsize
+        return BATCH * min(max(BLOCK_BYTES // (BATCH * size), 1), BLOCK_BATCHES)
+
+    @property
+    def _per_shard(self) -> int:
+        size: int = self._coding().dtype.itemsize
+        return max(1, SHARD_BYTES // (self.block * size)) * self.block
+
+    def _coding(self) -> Coding:
+        assert self.coding is not None
+        return self.coding
+
+    def blocks(self) -> int:
+        """How many blocks a full store has."""
+        return -(-self.items // self.block)
+
+    def places(self, block: int) -> range:
+        """Items of a block."""
+        return range(block * self.block, min((block + 1) * self.block, self.items))
+
+    def missing(self) -> list[int]:
+        """Blocks that are not there, or whose bytes are not what was written; the latter warn."""
+        if self.coding is None:
+            return [0]
+        self._sums = dict(_lines(self.folder / "index.jsonl"))
+        found = []
+        for block in range(self.blocks()):
+            if block not in self._sums:
+                found.append(block)
+            elif hashlib.sha256(self._bytes(block)).hexdigest() != self._sums[block]:
+                shard, _ = self._where(block)
+                log.warning("teacher cache: block %d in %s is damaged; it is computed again",
+                            block, shard)  # fmt: skip
+                found.append(block)
+        return found
+
+    def _where(self, block: int) -> tuple[Path, int]:
+        """Shard of a block, and its first byte there."""
+        shard, first = divmod(block * self.block, self._per_shard)
+        return self.folder / f"shard-{shard:04d}.bin", first * self._coding().dtype.itemsize
+
+    def _bytes(self, block: int) -> bytes:
+        shard, start = self._where(block)
+        try:
+            with shard.open("rb") as file:
+                file.seek(start)
+                return file.read(len(self.places(block)) * self._coding().dtype.itemsize)
+        except FileNotFoundError:
+            return b""
+
+    # ---- writing ------------------------------------------------------------------------------
+
+    def fill(
+        self, coding: Callable[[], Coding], compute: Callable[[Any], Iterator[Mapping[str, Any]]]
+    ) -> None:
+        """Compute what is missing; one process at a time.
+
+        Args:
+            coding: Gives the format of a new store.
+            compute: Items int64 (n,) to signals of batches of BATCH in their order.
+
+        Raises:
+            NoRoom: The disk is too small.
+            TlError: It cannot be written.
+        """
+        if self.coding is not None and not self.missing():
+            log.info("teacher    outputs found in %s", self.folder)
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                self._read_head()
+                if self.coding is None:
+                    self._start(coding())
+                self._append(self.missing(), compute)
+        except OSError as error:
+            raise TlError(f"teacher.cache: {self.folder} cannot be written ({error.strerror}).") \
+                from None  # fmt: skip
+        self._maps.clear()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / "lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("teacher    another process fills %s; waiting for it", self.folder)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _start(self, coding: Coding) -> None:
+        self.coding = coding
+        self.check_room(self.items)
+        files.write_json(
+            self.folder / "store.json",
+            {
+                "facts": self.facts, "items": self.items, "format": coding.format,
+                "kept": coding.kept, "shapes": {k: list(v) for k, v in coding.shapes.items()},
+            },
+        )  # fmt: skip
+
+    def check_room(self, items: int) -> None:
+        """Refuse to start what the disk cannot hold.
+
+        Raises:
+            NoRoom: It is too small.
+        """
+        size, free = items * self._coding().dtype.itemsize, shutil.disk_usage(self.folder).free
+        if size + SPARE_BYTES > free:
+            raise NoRoom(
+                f"teacher.cache: {_megabytes(size)} of teacher outputs do not fit in "
+                f"{self.folder}, which has {_megabytes(free)} free. "
+                "Give another folder, fewer augmentation.views, or teacher.cache=off."
+            )
+
+    def _append(
+        self, todo: list[int], compute: Callable[[Any], Iterator[Mapping[str, Any]]]
+    ) -> None:
+        if not todo:
+            return
+        items = np.concatenate([np.asarray(self.places(b), np.int64) for b in todo])
+        self.check_room(len(items))
+        coding = self._coding()
+        kind = f"top {coding.kept} of {coding.shapes['teacher_logits'][0]} classes" if (
+            coding.format == "top_k") else coding.format  # fmt: skip
+        log.info(
+            "teacher    storing %d outputs (%d of %d blocks are there), %s, as %s in %s",
+            len(items), self.blocks() - len(todo), self.blocks(),
+            _megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
+        )  # fmt: skip
+        waiting: list[Any] = []
+        blocks = iter(todo)
+        block = next(blocks)
+        for signals in compute(items):
+            waiting.append(coding.encode(signals))
+            # Batches never reach over a block: only the last block is no multiple of them.
+            if sum(map(len, waiting)) == len(self.places(block)):
+                self._write(block, np.concatenate(waiting).tobytes())
+                waiting, block = [], next(blocks, -1)
+
+    def _write(self, block: int, content: bytes) -> None:
+        shard, start = self._where(block)
+        with shard.open("r+b" if shard.exists() else "x+b") as file:
+            file.seek(start)
+            file.write(content)
+            _flush(file)
+        self._sums[block] = hashlib.sha256(content).hexdigest()
+        line = json.dumps({"block": block, "sha256": self._sums[block]})
+        with (self.folder / "index.jsonl").open("ab") as file:
+            # A line that a kill cut off must not swallow this one.
+            torn = file.tell() and not (self.folder / "index.jsonl").read_bytes().endswith(b"\n")
+            file.write((b"\n" if torn else b"") + line.encode() + b"\n")
+            _flush(file)
+
+    # ---- reading ------------------------------------------------------------------------------
+
+    def gather(self, items: Any) -> dict[str, Any]:
+        """Signals of some items by name, float32 (items, ...); the store must be full."""
+        items = np.asarray(items, np.int64)
+        records = np.empty(len(items), self._coding().dtype)
+        shards = items // self._per_shard
+        for shard in np.unique(shards).tolist():
+            chosen = shards == shard
+            records[chosen] = self._map(shard)[items[chosen] % self._per_shard]
+        return self._coding().decode(records)
+
+    def _map(self, shard: int) -> Any:
+        if shard not in self._maps:
+            path = self.folder / f"shard-{shard:04d}.bin"
+            self._maps[shard] = np.memmap(path, self._coding().dtype, mode="r")
+        return self._maps[shard]
+
+
+def _same(name: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    if name not in stored or name not in now:
+        return False
+    if name == "probe":
+        # Devices round differently; another graph on the same weights differs by far more.
+        old, new = (np.asarray(facts[name], np.float64) for facts in (stored, now))
+        return old.shape == new.shape and np.allclose(old, new, rtol=1e-2, atol=1e-2)
+    return bool(stored[name] == now[name])
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Block and hash of each whole line; a later line replaces an earlier one."""
+    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            found = json.loads(line)
+            yield int(found["block"]), str(found["sha256"])
+
+
+def _flush(file: Any) -> None:
+    import os
+
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.1f} MB"

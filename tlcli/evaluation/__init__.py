@@ -1,0 +1,1 @@
+"""Scores of a classifier, the same in validation, test, eval and predict."""

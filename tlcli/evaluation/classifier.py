@@ -1,0 +1,129 @@
+"""`tl eval`: measure a checkpoint on its own test images, or on other data by class name."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.views import Views
+from tlcli.errors import ConfigError, DataError
+from tlcli.evaluation import tta
+from tlcli.evaluation.metrics import sigmoid, softmax
+from tlcli.models import fold
+
+
+def by_name(manifest: Manifest, names: tuple[str, ...]) -> Manifest:
+    """The manifest with its labels in the order of the checkpoint's classes.
+
+    Raises:
+        DataError: It has a class that the checkpoint does not know.
+    """
+    from dataclasses import replace
+
+    if manifest.class_names == names:
+        return manifest
+    unknown = sorted(set(manifest.class_names) - set(names))
+    if unknown:
+        raise DataError(
+            manifest.root,
+            f"has classes the checkpoint does not know: {', '.join(unknown[:8])} "
+            f"(it knows {', '.join(names[:8])}{', …' if len(names) > 8 else ''})",
+            "Rename or leave out these classes.",
+        )
+    if not manifest.class_names:
+        return replace(manifest, class_names=names)
+    places = np.array([names.index(n) for n in manifest.class_names])
+    if manifest.multi_label:
+        labels = np.zeros((len(manifest.ids), len(names)), np.uint8)
+        labels[:, places] = manifest.labels
+    else:
+        labels = np.where(manifest.labels >= 0, places[manifest.labels], -1).astype(np.int32)
+    return replace(manifest, labels=labels, class_names=names)
+
+
+def rows_of(manifest: Manifest, split: str) -> Any:
+    """Rows to measure; a folder without a test part is measured whole by `split=all`.
+
+    Raises:
+        ConfigError: The split is empty.
+    """
+    numbers = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+    every = np.arange(len(manifest.ids))
+    rows = every if split == "all" else manifest.rows(numbers[split])
+    labels = manifest.labels[rows]
+    rows = rows if labels.ndim == 2 else rows[labels >= 0]
+    if not len(rows) and not sum(len(manifest.labelled(number)) for number in range(3)):
+        raise ConfigError(
+            "data", "no image has a label", "Give others: data=folder data.path=PATH."
+        )
+    if not len(rows):
+        sizes = ", ".join(f"{len(manifest.rows(i))} {n}" for i, n in enumerate(SPLIT_NAMES))
+        raise ConfigError("split", f"{split} has no labelled image ({sizes})", "Give split=all.")
+    return rows
+
+
+def classifier(model: Any, kind: tta.Kind = "none", many: bool = True) -> Any:
+    """A function from uint8 images to logits float32 (batch, classes), as fast as is exact.
+
+    With test-time augmentation the logits are logarithms of the mean probabilities.
+
+    Args:
+        model: uint8 images to logits.
+        kind: Test-time augmentation.
+        many: Whether there are so many images that half a second for folding pays.
+    """
+    inference = fold.folded(model) if many else None
+    inference = inference or model
+
+    shape = tuple(model.inputs[0].shape)
+
+    # One trace serves batches of every size.
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
+    def logits(images: Any) -> Any:
+        return tf.cast(inference(images, training=False), tf.float32)
+
+    def augmented(images: Any) -> Any:
+        shown = [logits(tf.cast(v, tf.uint8)) for v in tta.views(images, kind)]
+        return tf.math.log(tta.mean_probabilities([tf.nn.softmax(z) for z in shown]) + 1e-30)
+
+    return logits if kind == "none" else augmented
+
+
+def score(  # noqa: PLR0913
+    call: Any, views: Views, rows: Any, batch_size: int = 128, temperature: float = 1.0,
+    thresholds: Any = 0.5, keep: bool = False,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Score a model on some rows, each image once.
+
+    Args:
+        call: What `classifier` gave; uint8 images to logits.
+        views: Evaluation views.
+        rows: Manifest rows.
+        batch_size: Images at a time; it does not change the figures' meaning.
+        temperature: Divisor of the logits.
+        thresholds: Of a multi-label model.
+        keep: Whether logits and labels are returned too.
+
+    Returns:
+        The counter, and the logits and labels in order or None.
+    """
+    from tlcli.evaluation.metrics import new_scores
+
+    manifest = views.manifest
+    scores, kept, start = new_scores(manifest, thresholds), [], 0
+    labels = manifest.labels[rows]
+    for images in views.batches(rows, np.zeros(len(rows)), batch_size):
+        logits = np.asarray(call(images))
+        part = labels[start : start + len(logits)]
+        scores.update(logits / temperature, part)
+        kept += [logits] if keep else []
+        start += len(logits)
+    return (scores, np.concatenate(kept), labels) if keep else (scores, None, None)
+
+
+def probabilities(logits: Any, multi_label: bool, temperature: float = 1.0) -> Any:
+    """Probabilities of logits, float64 (batch, classes)."""
+    if multi_label:
+        return sigmoid(logits)
+    return softmax(logits / temperature)

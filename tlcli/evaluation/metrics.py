@@ -1,0 +1,180 @@
+"""What a classifier is worth, from logits and labels, in numpy and in one pass over batches."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tlcli.contracts.data import Manifest
+
+BINS = 15
+
+
+def softmax(logits: Any) -> Any:
+    """Probabilities, float64 (samples, classes)."""
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    powers = np.exp(shifted)
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def sigmoid(logits: Any) -> Any:
+    """Independent probabilities, float64, without overflow."""
+    return 0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))
+
+
+def cross_entropy(logits: Any, labels: Any) -> Any:
+    """Cross-entropy with class indices in nats, float64 (samples,)."""
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(-1))
+    return log_sum - shifted[np.arange(len(labels)), labels]
+
+
+def binary_cross_entropy(logits: Any, labels: Any) -> Any:
+    """Sum over classes of the binary cross-entropies in nats, float64 (samples,)."""
+    logits = logits.astype(np.float64)
+    terms = np.maximum(logits, 0) - logits * labels + np.log1p(np.exp(-np.abs(logits)))
+    return terms.sum(-1)
+
+
+@dataclass
+class Scores:
+    """Figures of a single-label classifier, gathered batch by batch.
+
+    Attributes:
+        classes: Number of classes.
+    """
+
+    classes: int
+    loss: float = 0.0
+    top1: int = 0
+    top5: int = 0
+    samples: int = 0
+    confusion: Any = None
+    bins: Any = field(default_factory=lambda: np.zeros((BINS, 3)))
+
+    def __post_init__(self) -> None:
+        self.confusion = np.zeros((self.classes, self.classes), np.int64)
+
+    def update(self, logits: Any, labels: Any, probabilities: Any = None) -> None:
+        """Add a batch.
+
+        Args:
+            logits: float (batch, classes).
+            labels: Class indices (batch,).
+            probabilities: float (batch, classes); None takes the softmax of the logits.
+        """
+        if not len(labels):
+            return
+        probabilities = softmax(logits) if probabilities is None else probabilities
+        self.loss += float(cross_entropy(logits, labels).sum())
+        # Stable: of equal logits the lower class wins, as argmax has it.
+        ranks = np.argsort(-logits, axis=-1, kind="stable")
+        guesses = ranks[:, 0]
+        self.top1 += int((guesses == labels).sum())
+        self.top5 += int((ranks[:, :5] == labels[:, None]).any(-1).sum())
+        self.samples += len(labels)
+        np.add.at(self.confusion, (labels, guesses), 1)
+        confidence = np.nan_to_num(probabilities[np.arange(len(labels)), guesses])
+        which = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        np.add.at(self.bins, (which, 0), 1)
+        np.add.at(self.bins, (which, 1), confidence)
+        np.add.at(self.bins, (which, 2), guesses == labels)
+
+    def result(self) -> dict[str, float]:
+        """The figures as they stand, in the names of metrics.json."""
+        total = max(self.samples, 1)
+        right = np.diag(self.confusion).astype(float)
+        real, guessed = self.confusion.sum(1), self.confusion.sum(0)
+        present = real > 0
+        f1 = 2 * right / np.maximum(real + guessed, 1)
+        recall = right / np.maximum(real, 1)
+        gap = np.abs(self.bins[:, 1] - self.bins[:, 2]).sum() / total
+        return {
+            "loss": self.loss / total,
+            "accuracy": self.top1 / total,
+            "top5_accuracy": self.top5 / total,
+            "macro_f1": float(f1[present | (guessed > 0)].mean()) if total else 0.0,
+            "balanced_accuracy": float(recall[present].mean()) if present.any() else 0.0,
+            "ece": float(gap),
+            "samples": self.samples,
+        }
+
+    def per_class(self) -> Any:
+        """Recall of each class, float (classes,), nan where it has no sample."""
+        real = self.confusion.sum(1)
+        recall = np.diag(self.confusion) / np.maximum(real, 1)
+        return np.where(real > 0, recall, np.nan)
+
+
+class MultiLabelScores:
+    """Figures of a multi-label classifier; keeps the scores, which average precision needs."""
+
+    def __init__(self, classes: int, thresholds: Any = 0.5) -> None:
+        self.classes = classes
+        self.thresholds = np.broadcast_to(np.asarray(thresholds, float), (classes,))
+        self._logits: list[Any] = []
+        self._labels: list[Any] = []
+
+    def update(self, logits: Any, labels: Any, probabilities: Any = None) -> None:
+        """Add a batch: logits float (batch, classes), labels multi-hot (batch, classes)."""
+        self._logits.append(np.asarray(logits, np.float32))
+        self._labels.append(np.asarray(labels, np.uint8))
+
+    @property
+    def logits(self) -> Any:
+        """All logits, float32 (samples, classes)."""
+        return np.concatenate(self._logits)
+
+    @property
+    def labels(self) -> Any:
+        """All labels, uint8 (samples, classes)."""
+        return np.concatenate(self._labels)
+
+    def result(self) -> dict[str, float]:
+        """The figures in the names of metrics.json; accuracy is that of single decisions."""
+        logits, labels = self.logits, self.labels
+        probabilities = sigmoid(logits)
+        guesses = probabilities >= self.thresholds
+        right = (guesses & (labels > 0)).sum(0)
+        f1 = 2 * right / np.maximum(guesses.sum(0) + labels.sum(0), 1)
+        true_rate = right / np.maximum(labels.sum(0), 1)
+        false_rate = (guesses & (labels == 0)).sum(0) / np.maximum((labels == 0).sum(0), 1)
+        bins = np.minimum((np.nan_to_num(probabilities) * BINS).astype(int), BINS - 1)
+        gap = sum(
+            abs(float((probabilities - labels)[bins == index].sum())) for index in range(BINS)
+        )
+        return {
+            "loss": float(binary_cross_entropy(logits, labels).mean()),
+            "accuracy": float((guesses == (labels > 0)).mean()),
+            "subset_accuracy": float((guesses == (labels > 0)).all(-1).mean()),
+            "macro_f1": float(f1.mean()),
+            "balanced_accuracy": float(((true_rate + 1 - false_rate) / 2).mean()),
+            "mean_average_precision": mean_average_precision(probabilities, labels),
+            "ece": gap / labels.size,
+            "samples": len(labels),
+        }
+
+    def per_class(self) -> Any:
+        """F1 of each class, float (classes,)."""
+        guesses = sigmoid(self.logits) >= self.thresholds
+        labels = self.labels > 0
+        return 2 * (guesses & labels).sum(0) / np.maximum(guesses.sum(0) + labels.sum(0), 1)
+
+
+def mean_average_precision(scores: Any, labels: Any) -> float:
+    """Mean over classes that occur of the average precision, ties in the order of samples."""
+    found = []
+    for index in range(labels.shape[1]):
+        hits = labels[np.argsort(-scores[:, index], kind="stable"), index] > 0
+        if hits.any():
+            precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+            found.append(float(precision[hits].mean()))
+    return float(np.mean(found)) if found else 0.0
+
+
+def new_scores(manifest: Manifest, thresholds: Any = 0.5) -> Any:
+    """An empty counter of the right kind."""
+    classes = len(manifest.class_names)
+    if manifest.multi_label:
+        return MultiLabelScores(classes, thresholds)
+    return Scores(classes)

@@ -1,0 +1,1 @@
+"""Networks: built, cut, folded, their weights read and written."""

@@ -1,0 +1,88 @@
+"""The student: preprocessing, backbone, pooling and head as one Keras functional model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from tlcli.contracts.finetune import Block
+from tlcli.data.resize import Resize
+from tlcli.models import graph
+
+Layer = Any
+
+
+@dataclass
+class Student:
+    """A classifier and the names that other parts know it by.
+
+    Attributes:
+        model: uint8 (batch, side, side, 3) RGB to float32 logits (batch, classes).
+        extended: The same input to [logits, embedding, *taps].
+        taps: Names of the tapped layers, shallow to deep.
+        resize: How pictures become squares.
+        features: What the head takes, a KerasTensor.
+    """
+
+    model: Any
+    extended: Any
+    taps: tuple[str, ...]
+    resize: Resize
+    features: Any = None
+
+
+def build_student(
+    backbone: Any, head: Any, num_classes: int, resize: Resize, taps: tuple[str, ...] | None = ()
+) -> Student:
+    """The untrained student; the same options always give the same graph and names.
+
+    Args:
+        backbone: A backbone option.
+        head: A head option.
+        num_classes: Logits.
+        resize: Its size is the side of the input.
+        taps: Layers whose outputs are wanted; None takes one a resolution.
+    """
+    side = resize.size
+    inputs = keras.Input((side, side, 3), dtype="uint8", name="images")
+    # Pixels stay float32 under mixed precision: bfloat16 has eight bits of them.
+    pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
+    # Built on an input of its own: Keras follows other tensors back to theirs.
+    body = backbone.build(keras.Input((side, side, 3), dtype="float32", name="body_images"))
+    features = graph.rerun(body, pixels)
+    embedding, logits = head.build(features, num_classes)
+    model = keras.Model(inputs, logits, name="student")
+    names = tuple(graph.stages(model)) if taps is None else taps
+    tapped = graph.taps(model, names, "distillation.student_layers") if names else []
+    extended = keras.Model(inputs, [logits, embedding, *tapped], name="student_extended")
+    return Student(model, extended, names, resize, features)
+
+
+def is_head(layer: Layer) -> bool:
+    """Whether a layer belongs to the head."""
+    return bool(layer.name.startswith("head_"))
+
+
+def leaf_layers(model: Any) -> list[Layer]:
+    """Layers that hold their own weights or none, composites opened."""
+    return list(model._flatten_layers(include_self=False))
+
+
+def count(variables: Any) -> int:
+    """Numbers in a list of variables."""
+    total = 0
+    for variable in variables:
+        size = 1
+        for side in variable.shape:
+            size *= int(side)
+        total += size
+    return total
+
+
+def block_names(student: Any) -> list[Block]:
+    """The student's blocks in plain names, stem first, head last."""
+    found = []
+    for block in graph.blocks(student):
+        layers = tuple(str(getattr(layer, "name", layer)) for layer in block.layers)
+        found.append(Block(block.name, layers))
+    return found

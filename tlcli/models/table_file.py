@@ -1,0 +1,173 @@
+"""Arrays in a folder: written as they are computed, hashed, read into memory or mapped from disk.
+
+A folder appears whole or not at all. Nothing is ever held in memory but the part being written.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tlcli.system import files
+
+FACTS = "table.json"
+NEW = ".new-"
+# Up to here content is hashed at every reading; beyond, only after size or time changed.
+ALWAYS_HASHED = 32 << 20
+ABANDONED_SECONDS = 86_400
+
+
+class DamagedError(Exception):
+    """A stored array that is not what was written; names the file."""
+
+
+class Writer:
+    """Writes arrays of a known length into a new folder beside the final one.
+
+    Used as a context: what is not kept by `keep` is removed at its end.
+    """
+
+    def __init__(self, folder: Path, key: str, length: int) -> None:
+        """Make the new folder, and remove what writers that were killed left a day ago.
+
+        Args:
+            folder: That holds all tables.
+            key: Name of the table.
+            length: Entries of each array.
+
+        Raises:
+            OSError: Nothing can be written there.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"{NEW}*"):
+            if time.time() - _last_change(old) > ABANDONED_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+        self.place, self.length = folder / key, length
+        self._made = Path(tempfile.mkdtemp(dir=folder, prefix=NEW))
+        self._files: list[_Growing] = []
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        for file in self._files:
+            file.close()
+        shutil.rmtree(self._made, ignore_errors=True)
+
+    def add(self, arrays: Sequence[Any]) -> None:
+        """Append one part (entries, ...) to each array; the first decides shapes and types."""
+        if not self._files:
+            paths = [self._made / f"{index}.npy" for index in range(len(arrays))]
+            pairs = zip(paths, arrays, strict=True)
+            self._files = [_Growing(path, self.length, part) for path, part in pairs]
+        for file, array in zip(self._files, arrays, strict=True):
+            file.add(array)
+
+    def keep(self) -> Path:
+        """Give the folder its name; gives where it lies now.
+
+        Where another process was faster, its folder stays and is used.
+        """
+        facts = {
+            "dtypes": [file.dtype for file in self._files],
+            "sha256": [file.close() for file in self._files],
+            "stamps": [_stamp(file.path) for file in self._files],
+        }
+        (self._made / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        shutil.rmtree(self.place, ignore_errors=True)
+        try:
+            os.replace(self._made, self.place)
+        except OSError:
+            if not (self.place / FACTS).is_file():
+                raise
+        return self.place
+
+
+class _Growing:
+    """A .npy file that is written from its start to its end, and hashed on the way."""
+
+    def __init__(self, path: Path, length: int, first: Any) -> None:
+        self.path, self.dtype = path, str(first.dtype)
+        self._file: BinaryIO = path.open("wb")
+        self._digest = hashlib.sha256()
+        head = {"shape": (length, *first.shape[1:]), "fortran_order": False,
+                "descr": np.lib.format.dtype_to_descr(_plain(first).dtype)}  # fmt: skip
+        np.lib.format.write_array_header_1_0(_Both(self._file, self._digest), head)
+
+    def add(self, array: Any) -> None:
+        content = np.ascontiguousarray(_plain(array)).data.cast("B")
+        self._file.write(content)
+        self._digest.update(content)
+
+    def close(self) -> str:
+        """Close it; gives its sha256."""
+        self._file.close()
+        return self._digest.hexdigest()
+
+
+class _Both:
+    """What is written to it goes into a file and into a hash."""
+
+    def __init__(self, file: BinaryIO, digest: Any) -> None:
+        self._file, self._digest = file, digest
+
+    def write(self, content: bytes) -> int:
+        self._digest.update(content)
+        return self._file.write(content)
+
+
+def _plain(array: Any) -> Any:
+    """The array as .npy can hold it: bfloat16 as its bits."""
+    return array.view(np.uint16) if str(array.dtype) == "bfloat16" else array
+
+
+def read(place: Path, mapped: bool) -> list[Any] | None:
+    """Arrays of a folder, in memory or memory-mapped; None where there is none.
+
+    Raises:
+        DamagedError: A file is not what was written.
+    """
+    try:
+        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        parts = list(zip(facts["sha256"], facts["stamps"], facts["dtypes"], strict=True))
+        arrays = []
+        for index, (expected, stamp, dtype) in enumerate(parts):
+            path = place / f"{index}.npy"
+            now = _stamp(path)
+            if (now[0] <= ALWAYS_HASHED or now != stamp) and files.sha256(path) != expected:
+                raise DamagedError(str(path))
+            array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+            arrays.append(_as(array, dtype))
+    except (OSError, ValueError, KeyError):
+        return None
+    return arrays
+
+
+def _as(array: Any, dtype: str) -> Any:
+    if dtype != "bfloat16":
+        return array
+    import ml_dtypes
+
+    return array.view(ml_dtypes.bfloat16)
+
+
+def _stamp(path: Path) -> list[int]:
+    """Bytes and time (ns) of a file."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _last_change(folder: Path) -> float:
+    """Time of the latest change of a folder or of a file in it, seconds."""
+    times: Iterator[float] = (path.stat().st_mtime for path in [folder, *folder.glob("*")])
+    try:
+        return max(times)
+    except OSError:
+        return time.time()

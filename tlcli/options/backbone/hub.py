@@ -1,0 +1,134 @@
+"""Backbones of KerasHub, from a preset's name or a local preset folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tlcli.contracts.backbone import LoadReport
+from tlcli.errors import ConfigError, require
+from tlcli.lazy import Tensor, keras
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An image backbone of KerasHub.
+
+    Attributes:
+        preset: Name, as dinov2_small, handle, as kaggle://…, or a folder with `config.json`.
+        default_image_size: Pixels of a side that the weights were trained at.
+        weights: "preset", "none", or the path of a `.weights.h5` file.
+        output_layer: Name of the layer where the backbone is cut; null for its last one.
+        preprocessing: What the weights expect of RGB 0-255; "preset" asks the preset's image
+            converter, "inside" passes the images as they are.
+        batch_norm: What the training loop does with the statistics.
+    """
+
+    preset: str
+    default_image_size: int
+    weights: str
+    output_layer: str | None
+    preprocessing: Literal["preset", "caffe", "tf", "torch", "inside"]
+    batch_norm: Literal["frozen", "train", "adapt"]
+
+    def __post_init__(self) -> None:
+        require(
+            self.default_image_size > 0,
+            "backbone.default_image_size",
+            self.default_image_size,
+            "Give a number above 0.",
+        )
+
+    def build(self, images: Tensor) -> Any:
+        """The backbone, cut at `output_layer`, randomly initialised.
+
+        Args:
+            images: KerasTensor float32 (batch, side, side, 3), RGB 0-255.
+
+        Returns:
+            Functional model images → features, maps or tokens.
+
+        Raises:
+            ConfigError: KerasHub is not installed, or there is no such image preset.
+        """
+        from tlcli.options.backbone._graph import cut, fresh_names
+
+        with fresh_names():
+            original = self._original(images.shape[1:], load_weights=False)
+            model = _on(original, images, self._prepared(images))
+        return cut(model, self.output_layer)
+
+    def load(self, model: Any) -> LoadReport:
+        """Put the preset's weights into what `build` made.
+
+        Raises:
+            ConfigError: The weights cannot be fetched or read, or none fit.
+        """
+        if self.weights == "none":
+            return LoadReport("random")
+        from tlcli.models.weights import copy_by_name, load_by_name
+        from tlcli.options.backbone._graph import fresh_names
+
+        if self.weights != "preset":
+            return load_by_name(model, self.weights)
+        with fresh_names():
+            source = self._original(model.inputs[0].shape[1:], load_weights=True)
+        return copy_by_name(source, model, f"preset {self.preset}")
+
+    def _original(self, shape: tuple[int, ...], load_weights: bool) -> Any:
+        """The backbone as KerasHub builds it, on an input of its own."""
+        try:
+            return _keras_hub().models.Backbone.from_preset(
+                self.preset, load_weights=load_weights, image_shape=tuple(shape)
+            )
+        except (ValueError, TypeError, OSError) as error:
+            raise self._refused(error) from error
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        from tlcli.options.backbone._layers import Affine, preprocess
+
+        if self.preprocessing != "preset":
+            return preprocess(images, self.preprocessing)
+        try:
+            converter = _keras_hub().layers.ImageConverter.from_preset(self.preset)
+        except (ValueError, TypeError, OSError) as error:
+            raise ConfigError(
+                "backbone.preprocessing",
+                f"{self.preset} has no image converter",
+                "Give one of caffe, tf, torch, inside.",
+            ) from error
+        scale = 1.0 if converter.scale is None else converter.scale
+        offset = 0.0 if converter.offset is None else converter.offset
+        return Affine(scale, offset, name="preprocess")(images)
+
+    def _refused(self, error: Exception) -> ConfigError:
+        reason = " ".join(str(error).split()).partition(". ")[0][:200]
+        local = Path(self.preset).expanduser()
+        remedy = (
+            "Give a folder written by save_to_preset"
+            if local.exists() or self.preset.startswith((".", "/", "~"))
+            else "Give the name of an image preset of KerasHub, or a local preset folder"
+        )
+        return ConfigError("backbone.preset", f"cannot use {self.preset} ({reason})", f"{remedy}.")
+
+
+def _keras_hub() -> Any:
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise ConfigError(
+            "backbone", f"KerasHub is not there ({error})", "Run pip install 'tlcli[hub]'."
+        ) from error
+    return keras_hub
+
+
+def _on(original: Any, images: Tensor, prepared: Tensor) -> Any:
+    """KerasHub's layers on `images`, behind the preprocessing."""
+    from tlcli.options.backbone._graph import replay
+
+    if not isinstance(original.output, keras.KerasTensor) or len(original.inputs) != 1:
+        raise ConfigError(
+            "backbone.preset",
+            f"{original.name} does not turn one image into one tensor",
+            "Give the preset of an image backbone.",
+        )
+    return replay(original, images, prepared)

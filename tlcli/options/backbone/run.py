@@ -1,0 +1,118 @@
+"""The backbone of an earlier run, with the weights it was trained to."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tlcli.config import registry
+from tlcli.contracts.backbone import LoadReport
+from tlcli.errors import ConfigError, DataError, require
+from tlcli.lazy import Tensor
+
+LARGEST_CONFIG = 1_000_000
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Continues where `tl train` stopped, on other data or with another head.
+
+    Attributes:
+        run: Folder of the earlier run, with `config.json` and `model.weights.h5`.
+        config: The earlier run's own `backbone` options; null to read them from the run.
+        weights: "run", "none", or the path of a weights file.
+        output_layer: Name of the layer where the backbone is cut; null for where the run cut it.
+        batch_norm: What the training loop does with the statistics.
+    """
+
+    run: str
+    config: dict[str, Any] | None
+    weights: str
+    output_layer: str | None
+    batch_norm: Literal["frozen", "train", "adapt"]
+
+    def __post_init__(self) -> None:
+        require(self.run, "backbone.run", self.run, "Give the folder of an earlier run.")
+
+    @property
+    def default_image_size(self) -> int:
+        """Pixels of a side that the earlier run's backbone was made for."""
+        return int(self.inner().default_image_size)
+
+    def resolved(self) -> "Backbone":
+        """The same option with `config` filled in: it can be rebuilt without the earlier run."""
+        return self if self.config is not None else replace(self, config=self._read_config())
+
+    def inner(self) -> Any:
+        """The earlier run's backbone option.
+
+        Raises:
+            ConfigError: The run has no readable configuration.
+        """
+        values = self.config if self.config is not None else self._read_config()
+        return registry.build("backbone", values)
+
+    def build(self, images: Tensor) -> Any:
+        """The earlier run's backbone, cut at `output_layer`, randomly initialised.
+
+        Args:
+            images: KerasTensor float32 (batch, height, width, 3), RGB 0-255.
+
+        Returns:
+            Functional model images → features.
+        """
+        from tlcli.options.backbone._graph import cut
+
+        return cut(self.inner().build(images), self.output_layer)
+
+    def load(self, model: Any) -> LoadReport:
+        """Put the run's weights into what `build` made.
+
+        Raises:
+            ConfigError: The run has no weights, or not all that the backbone needs.
+        """
+        if self.weights == "none":
+            return LoadReport("random")
+        from tlcli.models.weights import load_by_name
+
+        if self.weights != "run":
+            return load_by_name(model, self.weights)
+        path = Path(self.run) / "model.weights.h5"
+        if not path.is_file():
+            raise ConfigError(
+                "backbone.run", f"{self.run} has no {path.name}", "Let the run finish first."
+            )
+        report = load_by_name(model, path, "backbone.run")
+        if report.missing:
+            raise DataError(
+                str(path),
+                f"lacks {report.missing[0]} ({len(report.missing)} layers in all)",
+                "Give a run whose files belong together.",
+            )
+        return report
+
+    def _read_config(self) -> dict[str, Any]:
+        path = Path(self.run) / "config.json"
+        if not path.is_file():
+            raise ConfigError(
+                "backbone.run", f"{self.run} has no {path.name}", "Give the folder of a run."
+            )
+        values, metadata = _read(path), path.with_name("metadata.json")
+        if metadata.is_file():
+            facts = _read(metadata)
+            recorded = facts.get("plugins") if isinstance(facts, Mapping) else None
+            registry.require_plugins(recorded, ("backbone",), self.run)
+        backbone = values.get("backbone") if isinstance(values, Mapping) else None
+        if not isinstance(backbone, Mapping):
+            raise DataError(str(path), "has no backbone", "Give a run of tl train.")
+        return dict(backbone)
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ValueError("too large")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(str(path), f"not readable ({error})", "Give another run.") from error

@@ -1,0 +1,288 @@
+"""Pictures in TFRecord shards of tf.train.Example, as TensorFlow's image tools write them."""
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
+from tlcli.data import prepared
+from tlcli.data.decode import EncodedImages
+from tlcli.data.labels import same_form
+from tlcli.data.manifest import (
+    SPLIT_WORDS,
+    Samples,
+    describe_sizes,
+    fingerprint,
+    leave_out,
+    settle,
+    some_names,
+)
+from tlcli.data.records import Index, index_shards
+from tlcli.data.split import check_fractions
+from tlcli.errors import ConfigError, DataError, require
+from tlcli.lazy import Tensor, np, tf
+
+_SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
+_ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Shards with train, validation or test in their names; they are only read.
+
+    Each record has image/encoded and image/class/label, and may have image/class/text.
+
+    Attributes:
+        path: Folder of shards, or a pattern as `data/*.tfrecord`; `~` is the home folder.
+        class_names: In the order of the labels; null for labels.txt beside the shards, else
+            image/class/text, else the numbers.
+        label_offset: Subtracted from every label: 1 where labels start at 1.
+        validation_fraction: Share of train for validation when no shard is.
+        test_fraction: Share of train for test when no shard is for either.
+        on_error: What to do about records that are no readable image: leave out, or stop.
+        max_pixels: Width times height above which a picture counts as unreadable.
+    """
+
+    path: str
+    class_names: tuple[str, ...] | None
+    label_offset: int
+    validation_fraction: float
+    test_fraction: float
+    on_error: Literal["skip", "fail"]
+    max_pixels: int
+
+    def __post_init__(self) -> None:
+        check_fractions(self.validation_fraction, self.test_fraction)
+        require(self.max_pixels > 0, "data.max_pixels", self.max_pixels, "Give a number above 0.")
+        require(self.label_offset >= 0, "data.label_offset", self.label_offset, "Give 0 or more.")
+
+    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+        """Index the shards and complete the splits.
+
+        Args:
+            seed: Decides what is carved from train.
+            cache_dir: Where the index is kept.
+
+        Raises:
+            ConfigError: There are no such shards.
+            DataError: A shard or label that cannot be used, or what holds for folders as well.
+        """
+        folder = Path(self.path).expanduser()
+        if (facts := prepared.read_facts(folder)) is not None:
+            return self._prepared(folder, facts)
+        shards = _shards(self.path)
+        splits, notes = _splits(shards)
+        indexes = index_shards(shards, self.max_pixels, cache_dir)
+        samples = self._samples(shards, indexes, splits)
+        starts = np.cumsum([0] + [len(index.labels) for index in indexes])
+        problems = {
+            int(start) + row: why
+            for start, index in zip(starts, indexes, strict=False)
+            for row, why in index.problems.items()
+        }
+        samples, rows, skipped = leave_out(samples, problems, self.on_error)
+        samples = settle(samples, (self.validation_fraction, self.test_fraction), seed)
+        table = _Table(indexes, rows)
+        columns = {name: table(name) for name in prepared.COLUMNS}
+        return Manifest(
+            ids=samples.ids,
+            labels=samples.labels,
+            splits=samples.splits,
+            class_names=samples.class_names,
+            images=_images(shards, table.shards(), columns, samples.ids),
+            root=self.path,
+            fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
+            report={
+                "skipped": skipped,
+                "duplicates": [],
+                "sizes": describe_sizes(columns["widths"], columns["heights"]),
+                "notes": [*notes, *samples.notes],
+            },
+        )
+
+    def _prepared(self, folder: Path, facts: dict[str, Any]) -> Manifest:
+        """Manifest of what `tl prepare` made; its splits stay as they are."""
+        parts = prepared.read_parts(folder, facts)
+        names = self.class_names or tuple(facts["class_names"])
+        if len(names) != len(facts["class_names"]):
+            raise ConfigError(
+                "data.class_names",
+                f"has {len(names)} names for {len(facts['class_names'])} classes",
+                "Give one name a class, or null.",
+            )
+        counts = [len(part.ids) for part in parts]
+        words = [SPLIT_WORDS[name.split("-", 1)[0]] for name in facts["shards"]]
+        samples = Samples(
+            where=str(folder),
+            ids=np.array([name for part in parts for name in part.ids], object),
+            labels=np.concatenate([part.labels for part in parts]),
+            splits=np.repeat(np.array(words, np.int8), counts),
+            class_names=tuple(names),
+        )
+        columns = {
+            name: np.concatenate([part.columns[name] for part in parts])
+            for name in prepared.COLUMNS
+        }
+        shards = [folder / f"{name}.tfrecord" for name in facts["shards"]]
+        numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
+        samples = settle(samples, (0.0, 0.0), 0)
+        return Manifest(
+            ids=samples.ids,
+            labels=samples.labels,
+            splits=samples.splits,
+            class_names=samples.class_names,
+            images=_images(shards, numbers, columns, samples.ids),
+            root=self.path,
+            fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
+            report={
+                "skipped": [],
+                "duplicates": [],
+                "sizes": describe_sizes(columns["widths"], columns["heights"]),
+                "notes": [f"prepared from {facts['source']}", *samples.notes],
+            },
+        )
+
+    def _samples(
+        self, shards: Sequence[Path], indexes: Sequence[Index], splits: Sequence[int]
+    ) -> Samples:
+        """Samples of all shards."""
+        labels = np.concatenate([index.labels for index in indexes])
+        if ((labels >= 0) & (labels < self.label_offset)).any():
+            raise ConfigError(
+                "data.label_offset",
+                f"got {self.label_offset}, but there are labels below it",
+                "Give 0.",
+            )
+        labels = np.where(labels < 0, -1, labels - self.label_offset)
+        names = self.class_names or _labels_file(shards[0].parent) or _names(labels, indexes)
+        (labels,), class_names = same_form(self.path, [labels.astype(np.int32)], names)
+        counts = [len(index.labels) for index in indexes]
+        ids = [
+            f"{shard.name}/{row}"
+            for shard, count in zip(shards, counts, strict=True)
+            for row in range(count)
+        ]
+        return Samples(
+            where=self.path,
+            ids=np.array(ids, object),
+            labels=labels,
+            splits=np.repeat(np.array(splits, np.int8), counts),
+            class_names=class_names,
+        )
+
+
+class _Table:
+    """Columns of all shards' indexes, the readable rows only."""
+
+    def __init__(self, indexes: Sequence[Index], rows: Any) -> None:
+        self._indexes, self.rows = indexes, rows
+
+    def __call__(self, column: str) -> Any:
+        return np.concatenate([getattr(index, column) for index in self._indexes])[self.rows]
+
+    def shards(self) -> Any:
+        """Number of the shard of each row, int32 (rows,)."""
+        counts = [len(index.labels) for index in self._indexes]
+        return np.repeat(np.arange(len(counts), dtype=np.int32), counts)[self.rows]
+
+
+def _images(
+    shards: Sequence[Path], numbers: Any, columns: Mapping[str, Any], ids: Any
+) -> EncodedImages:
+    """Image source that reads a picture's bytes from its shard.
+
+    Args:
+        shards: Files.
+        numbers: Which of them each sample is in, int32 (samples,).
+        columns: offsets, lengths, decoders, orientations, heights, widths, integers (samples,).
+        ids: Sample ids.
+    """
+    paths = [str(shard) for shard in shards]
+    offsets, lengths = columns["offsets"], columns["lengths"]
+
+    def read_bytes(row: int) -> bytes:
+        with open(paths[numbers[row]], "rb", buffering=0) as file:
+            file.seek(int(offsets[row]))
+            data = file.read(int(lengths[row]))
+        if len(data) < lengths[row]:
+            raise DataError(ids[row], "is not there any more", "Run the command again.")
+        return data
+
+    def read(index: Tensor) -> Tensor:
+        data = tf.numpy_function(read_bytes, [index], tf.string, stateful=False)
+        return tf.ensure_shape(data, ())
+
+    return EncodedImages(read, ids, SimpleNamespace(**columns), read_bytes)
+
+
+def _shards(pattern: str) -> list[Path]:
+    """Shards of a folder or pattern, sorted by name.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        found = [shard for shard in path.iterdir() if _SPLIT.search(shard.name.lower())]
+    else:
+        found = [Path(name) for name in glob.glob(str(path))]
+    shards = sorted(
+        shard
+        for shard in found
+        if shard.is_file() and not shard.name.startswith(".") and shard.suffix not in _ASIDE
+    )
+    if not shards:
+        raise ConfigError(
+            "data.path",
+            f"{path}: there are no shards",
+            "Give a folder of files with train, validation or test in their names, or a pattern.",
+        )
+    twice = [name for name, count in Counter(shard.name for shard in shards).items() if count > 1]
+    if twice:
+        raise ConfigError(
+            "data.path", f"{twice[0]} is there more than once", "Give each shard its own name."
+        )
+    return shards
+
+
+def _splits(shards: Sequence[Path]) -> tuple[list[int], tuple[str, ...]]:
+    """Split of each shard, by the last such word in its name; and notes."""
+    words = [_SPLIT.findall(shard.name.lower()) for shard in shards]
+    unnamed = [shard.name for shard, found in zip(shards, words, strict=True) if not found]
+    if unnamed and len(unnamed) < len(shards):
+        raise DataError(
+            str(shards[0].parent),
+            f"the names of {some_names(unnamed)} do not tell their split",
+            f"Put {', '.join(SPLIT_NAMES)} into the name of every shard.",
+        )
+    if unnamed:
+        return [TRAIN] * len(shards), ("no shard's name tells its split: all taken as train",)
+    return [SPLIT_WORDS[found[-1]] for found in words], ()
+
+
+def _labels_file(folder: Path) -> tuple[str, ...] | None:
+    """Class names of labels.txt: a name a line, or NUMBER:NAME in order; None without the file."""
+    path = folder / "labels.txt"
+    if not path.is_file():
+        return None
+    lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    numbered = [re.fullmatch(r"(\d+):\s*(.+)", line) for line in lines]
+    if all(match and int(match[1]) == row for row, match in enumerate(numbered)):
+        return tuple(match[2] for match in numbered if match)
+    return tuple(lines)
+
+
+def _names(labels: Any, indexes: Sequence[Index]) -> tuple[str, ...] | None:
+    """Class names of image/class/text, where every label has one of its own."""
+    texts = [text for index in indexes for text in index.texts]
+    pairs = {(label, text) for label, text in zip(labels.tolist(), texts, strict=True)}
+    names = dict(pair for pair in pairs if pair[0] >= 0 and pair[1])
+    count = int(labels.max(initial=-1)) + 1
+    if len(names) != count or len(set(names.values())) != count or len(pairs) != count:
+        return None
+    return tuple(names[label] for label in range(count))

@@ -1,0 +1,26 @@
+"""Train every weight from the start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tlcli.contracts.finetune import Block, Phase, every_block
+from tlcli.errors import require
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """One phase over all blocks.
+
+    Attributes:
+        rate: Multiplier of the optimizer's learning rate, above 0; pretrained weights want less
+            than a new head.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
+
+    def phases(self, blocks: Sequence[Block], epochs: float) -> tuple[Phase, ...]:
+        """One phase."""
+        return (Phase("fine-tune all", epochs, every_block(blocks), self.rate),)

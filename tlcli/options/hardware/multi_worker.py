@@ -1,0 +1,79 @@
+"""Several processes, on one machine or many, that train one model in step."""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tlcli.errors import ConfigError, require
+from tlcli.lazy import tf
+from tlcli.options.hardware import _workers
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Workers that each hold the whole model and see their share of every batch.
+
+    Without `workers`, TF_CONFIG, SLURM's or torchrun's variables say who they are. All of them read
+    the run folder and the data at the same paths; only the first, the chief, writes.
+
+    Attributes:
+        workers: host:port of every worker, the chief first.
+        rank: Number of this one, from 0.
+        timeout: Seconds that the others may be waited for, above 0; also for all to start.
+        threads: Threads of an operation, or null for one a core.
+        batch_norm: "sync" takes statistics over the images of all workers, "local" over each one's
+            own, and averages the moving ones after every step.
+    """
+
+    workers: tuple[str, ...]
+    rank: int | None
+    timeout: float
+    threads: int | None
+    batch_norm: Literal["sync", "local"]
+
+    def __post_init__(self) -> None:
+        require(self.timeout > 0, "hardware.timeout", self.timeout, "Give seconds above 0.")
+        threads = self.threads
+        require(threads is None or threads >= 1, "hardware.threads", threads, "Give 1 or more.")
+
+    def connect(self) -> Any:
+        """Join the others; waits until all are there.
+
+        Raises:
+            ConfigError: Nothing says who they are, or the port is taken.
+            PeerLost: One did not come in time.
+        """
+        from tlcli.system.cluster import Member
+
+        place = _workers.find(self.workers, self.rank, os.environ, self.timeout)
+        if self.threads:
+            tf.config.threading.set_intra_op_parallelism_threads(self.threads)
+        gpus = tf.config.list_physical_devices("GPU")
+        if gpus and place.local_rank is not None:
+            gpus = [gpus[place.local_rank % len(gpus)]]
+            tf.config.set_visible_devices(gpus, "GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        _workers.meet(place, self.timeout)
+        return Member(lambda: self._strategy(place), place.workers, place.rank, self.timeout)
+
+    def _strategy(self, place: _workers.Place) -> Any:
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": list(place.workers)}),
+            task_type="worker", task_id=place.rank, rpc_layer="grpc",
+        )  # fmt: skip
+        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=self.timeout)
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+        except tf.errors.UnknownError as error:
+            own = place.workers[place.rank]
+            raise ConfigError(
+                "hardware.workers", f"cannot listen at {own} ({error.message.splitlines()[0]})",
+                "Choose a free port of this machine.",
+            ) from None  # fmt: skip
+
+    def strategy(self) -> Any:
+        """The tf.distribute strategy of the workers."""
+        from tlcli.system.cluster import join
+
+        return join(self).strategy  # type: ignore[attr-defined]

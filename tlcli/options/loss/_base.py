@@ -1,0 +1,134 @@
+"""What the losses share: preparation from the training set, class weights, smoothing."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tlcli.contracts.loss import Prepared
+from tlcli.errors import ConfigError, nearest, require
+from tlcli.lazy import Tensor, np, ops
+
+ClassWeight = Literal["balanced"] | dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Base(ABC):
+    """A loss whose formula may use one number per class.
+
+    A child gives `activation`, `multi_label`, `per_image` and, when it needs the training set,
+    `per_class`.
+    """
+
+    def per_class(self, class_counts: Any, class_names: Sequence[str]) -> Any:
+        """What the formula needs of each class, float64 (classes,), or None."""
+        return None
+
+    @abstractmethod
+    def per_image(self, labels: Tensor, logits: Tensor, per_class: Any) -> Tensor:
+        """Loss of each image, float32 (batch,), from float32 inputs."""
+
+    @property
+    def needs_training_set(self) -> bool:
+        """Whether `loss` works only after `prepared`."""
+        return getattr(self, "class_weight", None) is not None
+
+    def prepared(self, class_counts: Any, class_names: Sequence[str]) -> "Prepared":
+        """The loss with what it needs of the training set.
+
+        Args:
+            class_counts: Images of each class in the training set, int64 (classes,).
+            class_names: Their names in the same order.
+
+        Raises:
+            ConfigError: `class_weight` names an unknown class or leaves no weight above 0.
+        """
+        counts = np.asarray(class_counts, np.float64)
+        if counts.shape != (len(class_names),) or not counts.sum() > 0:
+            raise ValueError(f"counts {counts.shape} of {len(class_names)} classes")
+        return Prepared(self, self.per_class(counts, class_names))
+
+    def loss(self, labels: Tensor, logits: Tensor) -> Tensor:
+        """Loss of each image, in nats, float32 (batch,).
+
+        Raises:
+            ValueError: The option needs the training set; call `prepared` and use its `loss`.
+        """
+        if self.needs_training_set:
+            raise ValueError("this loss needs the training set: call prepared() first")
+        return Prepared(self, None).loss(labels, logits)
+
+
+def class_weights(given: ClassWeight, class_counts: Any, class_names: Sequence[str]) -> Any:
+    """Weights as the configuration gives them, not normalised, float64 (classes,) or None.
+
+    "balanced" is one over the count; a mapping leaves classes that it does not name at 1.
+    """
+    if given is None:
+        return None
+    if given == "balanced":
+        return np.where(class_counts > 0, 1 / np.maximum(class_counts, 1), 0.0)
+    names = [str(name) for name in class_names]
+    weights = np.ones(len(names), np.float64)
+    for name, weight in given.items():
+        if str(name) not in names:
+            raise ConfigError(
+                "loss.class_weight", f"no class is called {str(name)!r}", nearest(str(name), names)
+            )
+        weights[names.index(str(name))] = weight
+    return weights
+
+
+def mean_one_over_images(weights: Any, class_counts: Any) -> Any:
+    """Weights scaled so that the images of the training set have a mean weight of 1."""
+    total = np.sum(weights * class_counts)
+    _require_some(total)
+    return weights * (np.sum(class_counts) / total)
+
+
+def mean_one_over_classes(weights: Any) -> Any:
+    """Weights scaled to a mean of 1: with sigmoids every image has a term of every class."""
+    _require_some(np.sum(weights))
+    return weights * (len(weights) / np.sum(weights))
+
+
+def _require_some(total: float) -> None:
+    if not total > 0:
+        raise ConfigError(
+            "loss.class_weight",
+            "no class that has images has a weight above 0",
+            "Give a weight above 0.",
+        )
+
+
+def check_class_weight(given: ClassWeight) -> None:
+    """Raise a ConfigError for a weight that is negative or infinite."""
+    for name, weight in given.items() if isinstance(given, Mapping) else ():
+        place = f"loss.class_weight.{name}"
+        require(0 <= weight < float("inf"), place, weight, "Give a number of 0 or more.")
+
+
+def check_label_smoothing(given: float) -> None:
+    """Raise a ConfigError unless the smoothing lies in [0, 1)."""
+    require(0 <= given < 1, "loss.label_smoothing", given, "Give a number from 0, below 1.")
+
+
+def smoothed(labels: Tensor, smoothing: float) -> Tensor:
+    """Labels mixed with the uniform distribution (Szegedy et al. 2016, arXiv:1512.00567)."""
+    return labels * (1 - smoothing) + smoothing / labels.shape[-1]
+
+
+def softmax_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
+    """Cross-entropy of each image, in nats, float32 (batch,)."""
+    return -ops.sum(labels * ops.log_softmax(logits, axis=-1), axis=-1)
+
+
+def image_weights(labels: Tensor, per_class: Any) -> Tensor | float:
+    """Weight of each image, float32 (batch,): its labels' mean of the class weights; or 1."""
+    return 1.0 if per_class is None else ops.sum(labels * per_class, axis=-1)
+
+
+def over_classes(terms: Tensor, per_class: Any, reduction: str) -> Tensor:
+    """Weighted sum or mean of the classes' terms, float32 (batch,)."""
+    weighted = terms if per_class is None else terms * per_class
+    return ops.sum(weighted, axis=-1) if reduction == "sum" else ops.mean(weighted, axis=-1)

@@ -1,0 +1,40 @@
+"""Adam (Kingma and Ba 2015, arXiv:1412.6980)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tlcli.lazy import keras
+from tlcli.options.optimizer._base import Base, require_above_zero, require_decay_rate
+
+
+@dataclass(frozen=True)
+class Optimizer(Base):
+    """Update divided by the root of the mean squared gradient.
+
+    Attributes:
+        beta_1: Decay of the mean of gradients, from 0, below 1.
+        beta_2: Decay of the mean of squared gradients, from 0, below 1.
+        epsilon: Added to the root of that mean, above 0.
+        amsgrad: Use the largest mean so far (Reddi et al. 2018, arXiv:1904.09237).
+    """
+
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    amsgrad: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_decay_rate(self, "beta_1", "beta_2")
+        require_above_zero(self, "epsilon")
+
+    def build(self, learning_rate: Any = None) -> Any:
+        """The Keras optimizer, without weight decay."""
+        return keras.optimizers.Adam(
+            self.rate(learning_rate),
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            amsgrad=self.amsgrad,
+            weight_decay=None,
+        )

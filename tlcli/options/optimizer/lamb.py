@@ -1,0 +1,39 @@
+"""LAMB (You et al. 2020, arXiv:1904.00962)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tlcli.lazy import keras
+from tlcli.options.optimizer._base import Base, require_above_zero, require_decay_rate
+
+
+@dataclass(frozen=True)
+class Optimizer(Base):
+    """Adam's direction, with each variable's update as long as its weights.
+
+    Weight decay is decoupled, so it stands outside that length, unlike in the paper.
+
+    Attributes:
+        beta_1: Decay of the mean of gradients, from 0, below 1.
+        beta_2: Decay of the mean of squared gradients, from 0, below 1.
+        epsilon: Added to the root of that mean, above 0.
+    """
+
+    beta_1: float
+    beta_2: float
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_decay_rate(self, "beta_1", "beta_2")
+        require_above_zero(self, "epsilon")
+
+    def build(self, learning_rate: Any = None) -> Any:
+        """The Keras optimizer, without weight decay."""
+        return keras.optimizers.Lamb(
+            self.rate(learning_rate),
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            weight_decay=None,
+        )

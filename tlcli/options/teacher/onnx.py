@@ -1,0 +1,71 @@
+"""A classifier in an ONNX file, run by onnxruntime."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlcli.contracts.teacher import Target
+from tlcli.errors import ConfigError, DataError, nearest
+from tlcli.options.teacher._common import Foreign
+
+
+@dataclass(frozen=True)
+class Teacher(Foreign):
+    """An .onnx file with one image input; it runs on the CPU, beside the training."""
+
+    def build(self, target: Target) -> Any:
+        """The teacher; it has logits alone.
+
+        Raises:
+            ConfigError: onnxruntime is missing, or the model does not fit.
+            DataError: The file cannot be read.
+        """
+        from tlcli.distill import foreign
+        from tlcli.system import files
+
+        try:
+            runtime = importlib.import_module("onnxruntime")
+        except ImportError:
+            raise ConfigError(
+                "teacher", "onnxruntime is not installed",
+                "Install it with: pip install 'tlcli[onnx]'.",
+            ) from None  # fmt: skip
+        path = Path(self.path).expanduser()
+        if not path.is_file():
+            raise ConfigError("teacher.path", f"{path}: there is no such file", "Give an .onnx.")
+        try:
+            session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        except _errors() as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(
+                str(path), f"cannot be read ({first})", "Give a whole ONNX model."
+            ) from None
+        if len(session.get_inputs()) != 1:
+            raise ConfigError(
+                "teacher.path", f"{path} has {len(session.get_inputs())} inputs", "Give one."
+            )
+        images, output = session.get_inputs()[0], self._output(session)
+
+        def run(pixels: Any) -> Any:
+            return session.run([output], {images.name: pixels})[0]
+
+        model = foreign.Foreign(tuple(images.shape), run, files.sha256(path))
+        return foreign.ForeignTeacher(self, target, model)
+
+    def _output(self, session: Any) -> str:
+        names = [output.name for output in session.get_outputs()]
+        if self.output is None and len(names) == 1:
+            return str(names[0])
+        if self.output is None or self.output not in names:
+            raise ConfigError(
+                "teacher.output", f"got {self.output!r}", nearest(str(self.output), names)
+            )
+        return self.output
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """The runtime's own errors, which share no parent but Exception."""
+    state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    found = [e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception)]
+    return (*found, RuntimeError, ValueError)

@@ -1,0 +1,146 @@
+"""Whether and how a training goes on from what its folder holds."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tlcli.config.job import TrainJob, train_job
+from tlcli.config.recipe import value_at
+from tlcli.errors import ConfigError, TlError
+from tlcli.runs import checkpoint, identity, state
+from tlcli.system import cluster, console
+from tlcli.system.surroundings import changes, surroundings
+
+# Keys that may differ between a state and the training that goes on from it.
+FREE_KEYS = (
+    "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
+    "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
+    "abstain_below", "control", "hardware", "accumulation_steps",
+)  # fmt: skip
+
+
+# Within these, what decides the weights all the same.
+KEPT_KEYS = ("hardware.batch_norm",)
+
+
+# Of these, what a stored run keeps whatever is typed.
+OWN_KEYS = ("run_dir", "name", "control")
+
+
+def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
+    """The job that a run was started with, with the free keys that were typed.
+
+    Args:
+        job: As composed from the new command line.
+        run_dir: The run to go on with.
+        typed: Dotted keys and groups that the command line or its recipe gives.
+
+    Raises:
+        ConfigError: A typed key that is not free differs from the run's.
+    """
+    stored = checkpoint.read_json(run_dir / "config.json")
+    now = json.loads(json.dumps(dict(job.config)))
+    free = {k.split(".")[0] for k in typed} & set(FREE_KEYS) - set(OWN_KEYS)
+    differ = []
+    for key in sorted({*typed}):
+        if not is_free(key):
+            differ += differences(value_at(stored, key), value_at(now, key), key)
+    if differ:
+        told = "; ".join(dict.fromkeys(f"{k} was {a!r} and is {b!r}" for k, a, b in differ))
+        raise ConfigError(
+            "resume", f"{run_dir} was started with another configuration: {told}",
+            f"Leave that out, or train anew; free are {', '.join(_free_to_type())}.",
+        )  # fmt: skip
+    merged = {**now, **stored, **{k: now[k] for k in free}, "resume": now["resume"]}
+    for key in KEPT_KEYS:
+        group, name = key.split(".")
+        if name in merged[group] and name in stored[group]:
+            merged[group] = {**merged[group], name: stored[group][name]}
+    return train_job(merged)
+
+
+def is_free(key: str) -> bool:
+    """Whether a dotted key may differ between a state and the training that goes on from it."""
+    return key.split(".")[0] in FREE_KEYS and key not in KEPT_KEYS
+
+
+def _free_to_type() -> list[str]:
+    return [k for k in FREE_KEYS if k not in (*OWN_KEYS, "resume")]
+
+
+def check_same_config(job: TrainJob, run_dir: Path) -> None:
+    """Refuse to go on with another configuration.
+
+    Raises:
+        ConfigError: Keys that differ, each with its values.
+    """
+    path = run_dir / "config.json"
+    if not path.is_file():
+        return
+    stored = checkpoint.read_json(path)
+    now = json.loads(json.dumps(dict(job.config)))
+    differ = [f"{k} was {a!r} and is {b!r}" for k, a, b in differences(stored, now)
+              if not is_free(k)]  # fmt: skip
+    if differ:
+        raise ConfigError(
+            "run_dir", f"{run_dir} was started with another configuration: {'; '.join(differ[:5])}",
+            "Give another run_dir, or the same configuration.",
+        )  # fmt: skip
+
+
+def differences(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, Any]]:
+    """Dotted keys with different values in two configurations."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        found = []
+        for key in sorted({*old, *new}):
+            place = f"{where}.{key}" if where else str(key)
+            found += differences(old.get(key), new.get(key), place)
+        return found
+    return [] if old == new else [(where, old, new)]
+
+
+def check_agreement(
+    member: cluster.Alone, job: TrainJob, shared: Any, found: state.State | None
+) -> None:
+    """Refuse workers that would not train the same.
+
+    Raises:
+        ConfigError: Configuration, data or the saved state differ.
+    """
+    whole = found is not None and bool(found.arrays)
+    step = (found.facts["phase"], found.facts["step"]) if found and whole else None
+    member.agree("configuration", identity.config_hash(job.config, FREE_KEYS)[:16])
+    member.agree("data", str(shared.manifest.fingerprint)[:64])
+    member.agree("state", str(step))
+
+
+def check_state(job: TrainJob, shared: Any, found: state.State | None, run_dir: Path) -> None:
+    """Refuse a state that the rest of the training would not be the same after.
+
+    Raises:
+        TlError: Other data, another configuration, or (unless strict_resume=false) other versions,
+            threads or devices.
+    """
+    if found is None or not found.arrays:
+        return
+    facts = found.facts
+    if facts["fingerprint"] != shared.manifest.fingerprint:
+        raise TlError(
+            f"{run_dir}: the data changed since the state was saved. Train anew in another run_dir."
+        )
+    if facts["config_hash"] != identity.config_hash(job.config, FREE_KEYS):
+        raise TlError(
+            f"{run_dir / 'config.json'}: was changed since the state was saved. Restore it, or "
+            "train anew in another run_dir."
+        )
+    now = surroundings(shared.strategy.num_replicas_in_sync)
+    decisive, loose = changes(facts["surroundings"], now)
+    if decisive and job.settings.strict_resume:
+        raise TlError(
+            f"{run_dir}: the state was saved elsewhere: {'; '.join(decisive)}. The weights would "
+            "not be those of the unbroken run. Go on where it was saved, or with "
+            "strict_resume=false."
+        )
+    for change in [*decisive, *loose]:
+        console.say(f"since the state was saved, {change}")

@@ -1,0 +1,144 @@
+"""Worker processes of one machine, started, watched and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import IO, Any
+
+from tlcli.errors import PeerLost, TlError
+
+STOPPED = (76, 130)
+
+
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+Commands = Callable[[], list[list[str]]]
+
+
+class Supervisor:
+    """Starts workers together, and again together after a loss.
+
+    Args:
+        commands: Gives the command line of each worker, anew for each start.
+        restarts: How often all may be started again.
+        grace: Seconds from SIGTERM to SIGKILL, and from a signal that is passed on to SIGKILL.
+    """
+
+    def __init__(self, commands: Commands, restarts: int, grace: float) -> None:
+        self.commands, self.restarts, self.grace = commands, restarts, grace
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.signal = 0
+        self.end: float | None = None
+
+    def run(self) -> int:
+        """Exit code: 0, or 76 (130) after a signal.
+
+        Raises:
+            PeerLost, TlError: See `tlcli.commands.launch.run`.
+        """
+        previous = {number: signal.signal(number, self._pass_on) for number in PASSED_ON}
+        try:
+            for left in range(self.restarts, -1, -1):
+                codes = self._once()
+                code = self._judged(codes)
+                if code is not None:
+                    return code
+                lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
+                if left:
+                    say(f"workers ended: {lost}; starting all again, {left} of such left")
+            raise PeerLost(f"workers ended: {lost}. Start them again with the same run_dir.")
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            self._kill()
+
+    def _judged(self, codes: list[int]) -> int | None:
+        """What the end of all workers means; None for a loss.
+
+        Raises:
+            TlError: A worker failed by itself.
+        """
+        if not any(codes):
+            return 0
+        failed = [(i, c) for i, c in enumerate(codes) if c > 0 and c not in (75, *STOPPED)]
+        if failed and not self.signal:
+            rank, code = failed[0]
+            error = TlError(f"worker {rank} failed with exit code {code}; the others were ended.")
+            error.exit_code = code
+            raise error
+        if self.signal or any(code in STOPPED for code in codes):
+            stopped = [code for code in codes if code in STOPPED]
+            return stopped[0] if len(stopped) == len(codes) else PeerLost.exit_code
+        return None
+
+    def _once(self) -> list[int]:
+        """One start of all workers, until all have ended; exit codes by rank."""
+        self.end = None
+        for rank, command in enumerate(self.commands()):
+            environment = {**os.environ, "LOCAL_RANK": str(rank)}
+            # A terminal's Ctrl-C goes to its whole group, and would reach the workers twice.
+            process = subprocess.Popen(  # noqa: S603 - this program again
+                command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            self.processes.append(process)
+        pumps = [pump for rank, p in enumerate(self.processes) for pump in _pumps(rank, p)]
+        while any(process.poll() is None for process in self.processes):
+            if self.end is None and any(process.poll() for process in self.processes):
+                self._send(signal.SIGTERM)
+                self.end = time.monotonic() + self.grace
+            if self.end is not None and time.monotonic() > self.end:
+                self._send(signal.SIGKILL)
+            time.sleep(0.05)
+        for pump in pumps:
+            pump.join()
+        codes = [process.returncode for process in self.processes]
+        self.processes = []
+        return codes
+
+    def _pass_on(self, number: int, _: Any) -> None:
+        self.signal = number
+        self._send(number)
+        self.end = self.end or time.monotonic() + self.grace
+
+    def _send(self, number: int) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    def _kill(self) -> None:
+        """Leave no worker behind, whatever happened here."""
+        self._send(signal.SIGKILL)
+        for process in self.processes:
+            process.wait()
+
+
+def _pumps(rank: int, process: "subprocess.Popen[bytes]") -> list[threading.Thread]:
+    """Threads that write a worker's lines to our own streams, with its number before them."""
+
+    def pump(source: IO[bytes], target: IO[bytes]) -> None:
+        for line in source:
+            target.write(f"[{rank}] ".encode() + line.rstrip(b"\n") + b"\n")
+            target.flush()
+
+    pairs = [(process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer)]
+    threads = [threading.Thread(target=pump, args=pair, daemon=True) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _told(code: int) -> str:
+    """An exit code in words."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def say(text: str) -> None:
+    """A line of the supervisor among those of its workers."""
+    sys.stderr.write(f"tl launch: {text}\n")
+    sys.stderr.flush()

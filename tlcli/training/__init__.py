@@ -1,0 +1,1 @@
+"""A training from checked configuration to result."""

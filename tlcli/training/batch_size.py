@@ -1,0 +1,241 @@
+"""`batch_size=auto`: the largest power of two that fits.
+
+On accelerators real steps are tried, halved until one fits. A CPU's memory does not refuse but
+swap or kill, so there the step is traced and its tensors are added up against a fixed part of the
+machine's memory: the same number each time on one machine.
+"""
+
+import gc
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tlcli.config.job import TrainJob, train_job
+from tlcli.contracts.data import TRAIN
+from tlcli.contracts.finetune import Phase
+from tlcli.distill.pieces import Run
+from tlcli.errors import ConfigError
+from tlcli.models import student
+from tlcli.models.trainable import set_trainable
+from tlcli.runs import checkpoint
+from tlcli.system import cluster, console, memory
+from tlcli.training.build import prepare
+from tlcli.training.data import data_of, without_validation
+from tlcli.training.devices import start_devices
+from tlcli.training.phase import PhaseTrainer
+from tlcli.training.strategy import phases
+
+# The batch that optimizers' rates are given for; larger ones need more epochs for as many steps.
+MOST = 256
+# Fewer steps an epoch learn too little in a few epochs.
+STEPS_AN_EPOCH = 8
+# Of all memory; the rest is for tables, decoding, kernels' scratch space and other programs.
+SHARE = 0.5
+
+
+def resolved(job: TrainJob, run_dir: Path | None = None) -> TrainJob:
+    """The job with a number in the place of `auto`, which is told with its reason.
+
+    Args:
+        job: A checked training.
+        run_dir: Its folder; a run that was begun there keeps its number.
+
+    Raises:
+        ConfigError: A chain, whose trainings need not fit alike; options that do not fit.
+        DataError: Data that cannot be used.
+    """
+    if job.settings.batch_size != "auto":
+        return job
+    kept = stored(run_dir)
+    if kept is not None:
+        return with_number(job, kept)
+    if job.settings.generations > 1 or job.settings.assistants:
+        raise ConfigError(
+            "batch_size", "got 'auto', and the trainings of a chain need not fit alike",
+            "Give a number.",
+        )  # fmt: skip
+    number, reason = found(job)
+    member = cluster.join(job.hardware)
+    # Machines may be unlike, and all must train the same.
+    number = int(member.from_chief(str(number)))
+    console.say(f"batch      {number}: {reason}")
+    return with_number(job, number)
+
+
+def stored(run_dir: Path | None) -> int | None:
+    """The number that a run was begun with, or None."""
+    if run_dir is None or not (run_dir / "config.json").is_file():
+        return None
+    value = checkpoint.read_json(run_dir / "config.json").get("batch_size")
+    return value if isinstance(value, int) else None
+
+
+def with_number(job: TrainJob, number: int) -> TrainJob:
+    """The same training in batches of a number of images."""
+    return train_job({**job.config, "batch_size": number})
+
+
+def found(job: TrainJob) -> tuple[int, str]:
+    """The largest batch that fits, and why it is that."""
+    start_devices(job)
+    most, reason = limit(len(data_of(job).rows(TRAIN)))
+    number = most
+    gpus = bool(tf.config.list_logical_devices("GPU"))
+    if gpus and cluster.join(job.hardware).size == 1:
+        while number > 1 and not fits(job, number):
+            number //= 2
+        about = "the largest that a step was tried with and fitted"
+    else:
+        allowed = int(SHARE * memory.total())
+        needed = step_bytes(prepared(job, most), most)
+        while number > 1 and needed[0] + needed[1] * number > allowed:
+            number //= 2
+        size = needed[0] + needed[1] * number
+        about = f"a step needs about {_size(size)} of the {_size(allowed)} that half the memory is"
+    keras.utils.clear_session()
+    gc.collect()
+    return number, reason if number == most else about
+
+
+def limit(samples: int) -> tuple[int, str]:
+    """The largest power of two that is sensible for so many training images, and why.
+
+    Args:
+        samples: Training images.
+    """
+    most = max(1, min(MOST, samples // STEPS_AN_EPOCH))
+    number = 1 << int(math.log2(most))
+    if number == MOST:
+        return number, f"the most that is taken; more than {MOST} seldom learn better"
+    return number, f"more would leave an epoch of {samples} images under {STEPS_AN_EPOCH} steps"
+
+
+def prepared(job: TrainJob, number: int) -> Run:
+    """The run with batches of a number of images, none of its outputs computed ahead."""
+    shared = without_validation(prepare(with_number(job, number)))
+    settings = replace(shared.job.settings, cache="off")
+    return replace(shared, job=replace(shared.job, settings=settings))
+
+
+def hungriest(shared: Run) -> tuple[int, Phase]:
+    """Number and phase of the strategy that trains the most numbers."""
+
+    def trained(phase: Phase) -> int:
+        network = shared.student.model
+        rates = set_trainable(network, phase.rates, phase.only, shared.batch_norm)
+        return student.count(v for v in network.trainable_variables if v.path in rates)
+
+    chosen = phases(shared)
+    return max(enumerate(chosen), key=lambda pair: trained(pair[1]))
+
+
+def fits(job: TrainJob, number: int) -> bool:
+    """Whether a real step does; all that it made is let go of."""
+    shared = prepared(job, number)
+    index, phase = hungriest(shared)
+    try:
+        PhaseTrainer(shared, phase, index, 0).feed(0, 1)
+    except tf.errors.ResourceExhaustedError:
+        return False
+    finally:
+        del shared
+        keras.utils.clear_session()
+        gc.collect()
+    return True
+
+
+# ---- the estimate -----------------------------------------------------------------------------
+
+
+def step_bytes(shared: Run, number: int) -> tuple[int, float]:
+    """Memory of a training step on this machine.
+
+    Args:
+        shared: With batches of the number.
+        number: Images a step.
+
+    Returns:
+        Bytes that do not depend on the batch (weights, gradients, the optimizer's moments), and
+        bytes an image.
+    """
+    index, phase = hungriest(shared)
+    trainer = PhaseTrainer(shared, phase, index, 0)
+    replicas = shared.strategy.num_replicas_in_sync // trainer.member.size
+    weights = [v.value for v in shared.student.model.variables]
+    if shared.method_state is not None:
+        weights += [v.value for v in shared.method_state.variables]
+    gradients = [v.value for v in trainer.variables]
+    moments = [v.value for v in trainer.optimizer.variables]
+    fixed = sum(map(tensor_bytes, [*weights, *gradients, *moments, *trainer.ema]))
+    peak = live_bytes(traced(shared, trainer))
+    return replicas * fixed, max(0, replicas * (peak - sum(map(tensor_bytes, gradients)))) / number
+
+
+def traced(shared: Run, trainer: PhaseTrainer) -> Any:
+    """The graph of loss and gradients of one replica's batch."""
+    stream = shared.train_views.stream(
+        trainer.rows, trainer.labels, trainer.order, range(1), range(1)
+    )
+    add = shared.teacher.feed() if shared.teacher is not None else None
+    spec = (stream if add is None else stream.map(add)).element_spec
+
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator,unused-ignore]
+    def step(batch: Mapping[str, Any]) -> Any:
+        given = {**batch, "inputs": [batch["images"]]}
+        if trainer.loss_scale is not None:
+            given["scale"] = tf.identity(trainer.loss_scale)
+        return trainer.loop._loss_and_gradients(given)
+
+    with shared.strategy.scope():
+        return tf.function(step).get_concrete_function(spec).graph
+
+
+def live_bytes(function_graph: Any) -> int:
+    """Most bytes of tensors that are alive at once when operations run in the order of the graph.
+
+    Args:
+        function_graph: Of a concrete function.
+    """
+    operations = function_graph.get_operations()
+    last: dict[str, int] = {t.name: len(operations) for t in function_graph.outputs}
+    for place, operation in enumerate(operations):
+        for tensor in operation.inputs:
+            last[tensor.name] = max(place, last.get(tensor.name, 0))
+    ends: dict[int, list[int]] = {}
+    alive = peak = 0
+    for place, operation in enumerate(operations):
+        # Some hand their input on instead of copying it.
+        made = 0 if operation.type in HANDED_ON else sum(map(tensor_bytes, operation.outputs))
+        alive += made
+        peak = max(peak, alive)
+        if made:
+            end = max(last.get(t.name, place) for t in operation.outputs)
+            ends.setdefault(max(end, place), []).append(made)
+        alive -= sum(ends.pop(place, []))
+    return peak
+
+
+HANDED_ON = {
+    "Identity", "IdentityN", "Reshape", "StopGradient", "PreventGradient", "ExpandDims", "Squeeze",
+    "ReadVariableOp", "Placeholder", "NoOp", "Const",
+}  # fmt: skip
+
+
+def tensor_bytes(tensor: Any) -> int:
+    """Size of a tensor or variable; 0 where its shape is not known or it holds no numbers."""
+    shape = getattr(tensor, "shape", None)
+    if shape is None or shape.rank is None or None in shape.as_list():
+        return 0
+    kind = tensor.dtype
+    numeric = kind.is_floating or kind.is_integer or kind.is_bool
+    return int(np.prod(shape.as_list(), dtype=np.int64)) * kind.size if numeric else 0
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

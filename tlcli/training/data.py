@@ -1,0 +1,80 @@
+"""The data of a training."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from tlcli.config.job import TrainJob
+from tlcli.contracts.data import TRAIN, Manifest
+from tlcli.data.decoded import DecodedImages
+from tlcli.data.resize import Resize
+from tlcli.data.unlabelled import joined, photos, with_classes
+from tlcli.data.views import Views, worker_count
+from tlcli.distill.pieces import Run
+from tlcli.errors import ConfigError
+from tlcli.models import frozen
+from tlcli.training.checks import check_data
+
+NO_SPLIT = 9
+
+
+def without_validation(run: Run) -> Run:
+    """The run with its training images alone, for trials: nothing is computed for the others."""
+    splits = np.where(run.manifest.splits == TRAIN, TRAIN, NO_SPLIT).astype(np.int8)
+    return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, splits=splits))
+
+
+def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
+    """Training views; where they never repeat, pictures stay decoded as far as memory allows."""
+    settings = job.settings
+    workers = worker_count(settings.workers)
+    views = Views(manifest, resize, job.augmentation, settings.seed, workers)
+    in_memory = settings.cache in ("auto", "ram", True)
+    if not in_memory or views.finite is not None or manifest.images.array is not None:
+        return views
+    room = int(settings.cache_memory * frozen.free_memory())
+    kept = dataclasses.replace(manifest, images=DecodedImages(manifest.images, room))
+    return Views(kept, resize, job.augmentation, settings.seed, workers)
+
+
+def data_of(job: TrainJob) -> Manifest:
+    """The data, with the classes of the teacher where it has none, and with unlabelled photos.
+
+    Raises:
+        ConfigError: Contradictions.
+        DataError: Data that cannot train a classifier.
+    """
+    settings = job.settings
+    manifest: Manifest = job.data.manifest(settings.seed, settings.cache_folder)
+    if not manifest.class_names:
+        manifest = with_classes(manifest, teacher_classes(job))
+    if settings.unlabelled is not None:
+        folder = Path(settings.unlabelled).expanduser()
+        manifest = joined(manifest, photos(folder, settings.cache_folder))
+    check_data(job, manifest)
+    return manifest
+
+
+def teacher_classes(job: TrainJob) -> tuple[str, ...]:
+    """Names of the classes that the job's teacher knows.
+
+    Raises:
+        ConfigError: There is no teacher, or it does not tell.
+    """
+    tell = getattr(job.teacher, "known_classes", None)
+    names = tell() if tell is not None else None
+    if not names:
+        name = job.config["teacher"]["name"]
+        raise ConfigError(
+            "data.class_names", f"the photos have no classes, and teacher={name} does not tell any",
+            "List them in the order of the teacher's outputs, as [cat,dog].",
+        )  # fmt: skip
+    return tuple(names)
+
+
+def resize_of(job: TrainJob) -> Resize:
+    """How pictures become squares in validation, and the side of training views."""
+    settings = job.settings
+    side = settings.image_size or job.backbone.default_image_size
+    return Resize(side, settings.resize, settings.crop_fraction, True)

@@ -1,0 +1,64 @@
+"""Where a training stands."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tlcli.errors import TlError
+
+NOT_FINITE = (
+    "Lower optimizer.learning_rate, set optimizer.clip_norm=1, or on_nan=skip or reduce_lr. "
+    "The last saved state is whole."
+)
+
+
+class NotFinite(TlError):  # noqa: N818 - it may be mended
+    """Loss, weights or validation are not finite."""
+
+
+@dataclass
+class Epoch:
+    """Figures of one epoch, a row of metrics.csv."""
+
+    phase: int
+    epoch: int
+    step: int
+    loss: float
+    train_accuracy: float | None
+    validation: dict[str, float]
+    learning_rate: float
+    images_per_second: float
+    seconds: float
+    best: bool
+
+
+@dataclass
+class Progress:
+    """Where a training stands; everything a resume needs that is not an array.
+
+    Attributes:
+        phase: Index of the phase.
+        step: Steps done in it.
+        epoch: Epochs done in it.
+        sums: Sum of the figures since the last validation, and steps.
+        best: Best validation figure so far over all phases, or None.
+        best_epoch: [phase, epoch] of it.
+        waited: Validations without a better one, in this phase.
+        plateau: State of a plateau schedule.
+        rows: Rows of metrics.csv so far.
+        averaged: Equal averages taken (SWA).
+        halvings: How often the rate of the phase was halved (on_nan=reduce_lr).
+        peers: Best validation figure of each peer so far, or None.
+    """
+
+    phase: int = 0
+    step: int = 0
+    epoch: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0] * 5)
+    best: float | None = None
+    best_epoch: list[int] = field(default_factory=list)
+    waited: int = 0
+    plateau: dict[str, Any] | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    averaged: int = 0
+    halvings: int = 0
+    peers: list[float | None] = field(default_factory=list)

@@ -1,0 +1,35 @@
+"""What of a training on several devices is not that of one, for the plan."""
+
+from typing import Any
+
+import keras
+
+from tlcli.distill.pieces import Run
+from tlcli.models.image_dropout import ImageDropout
+from tlcli.models.norms import is_batch_norm
+from tlcli.models.student import leaf_layers
+
+
+def plan_lines(run: Run) -> list[str]:
+    """A line for batch statistics of each device alone, and one for layers that draw by device."""
+    if run.strategy.num_replicas_in_sync == 1:
+        return []
+    lines = []
+    layers = leaf_layers(run.student.model)
+    trains = run.batch_norm == "train" and any(is_batch_norm(layer) for layer in layers)
+    if trains and run.job.hardware.batch_norm == "local":
+        lines.append("devices    each normalises by its own images; the averages are shared")
+    names = drawing_by_device(layers)
+    if names:
+        lines.append(
+            f"devices    {', '.join(names)} draw the same on every device: the weights depend on "
+            "their number"
+        )
+    return lines
+
+
+def drawing_by_device(layers: list[Any]) -> list[str]:
+    """Classes of the layers whose draws depend on how a batch is spread, sorted."""
+    ours = (keras.layers.Dropout, ImageDropout)
+    return sorted({type(layer).__name__ for layer in layers
+                   if hasattr(layer, "seed_generator") and type(layer) not in ours})  # fmt: skip

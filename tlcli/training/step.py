@@ -1,0 +1,381 @@
+"""The training loop: the only place that knows strategy.run, gradients, clipping and averages.
+
+One step is: loss of this replica's images over the global batch; gradients, in pieces when a batch
+is accumulated; sum over replicas; unscale, check, clip; update; move averages. Batches come from
+tables in memory (frozen computation done once) or from a stream of tf.data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from tlcli.contracts.distillation import Batch, Outputs, Share
+from tlcli.data.labels import label_lookup
+from tlcli.data.order import Order
+from tlcli.models import graph, image_dropout
+from tlcli.system.seeds import batch_seed
+from tlcli.training import gradients
+
+
+@dataclass
+class Parts:
+    """What a phase trains, and how.
+
+    Attributes:
+        suffix: Model from the cut tensors to [logits, embedding, *taps].
+        variables: Trained Keras variables.
+        averaged: All variables that change, batch statistics included (for moving averages).
+        optimizer: Built, with rates (see `optimizer._rates`).
+        loss: Prepared loss of labels.
+        method: Distillation method.
+        method_state: Its connectors and memories, or None.
+        teacher: Callable(batch dict) -> Outputs, or None.
+        option: The optimizer option (clipping, SAM).
+        penalties: Pairs (variable, start value or None, factor).
+        order: Which images a step sees.
+        epochs: Of the phase.
+        total_steps: Of the phase.
+        loss_scale: Variable, or None.
+        skip_bad: Whether a step with gradients that are not finite changes nothing.
+        jit: Whether loss and gradients are compiled by XLA.
+        seed: Of the run.
+        multi_label: Whether classes are independent.
+        ema: Moving averages of `averaged`, or empty.
+        statistics: Variables that replicas move apart in a step, to be averaged after it.
+    """
+
+    suffix: Any
+    variables: list[Any]
+    averaged: list[Any]
+    optimizer: Any
+    loss: Any
+    method: Any
+    method_state: Any
+    teacher: Any
+    option: Any
+    penalties: list[tuple[Any, Any, float]]
+    order: Order
+    epochs: float
+    total_steps: int
+    loss_scale: Any
+    skip_bad: bool
+    jit: bool
+    seed: int
+    multi_label: bool
+    ema: list[Any] = field(default_factory=list)
+    statistics: list[Any] = field(default_factory=list)
+
+
+class Loop:
+    """Runs steps of one phase."""
+
+    def __init__(self, strategy: Any, parts: Parts) -> None:
+        self.strategy, self.parts = strategy, parts
+        self.replicas = strategy.num_replicas_in_sync
+        self._gradients = (
+            tf.function(self._loss_and_gradients, jit_compile=True, autograph=False)
+            if parts.jit
+            else self._loss_and_gradients
+        )
+
+    # ---- one step -----------------------------------------------------------------------------
+
+    def _losses(self, batch: dict[str, Any], share: Share | None) -> tuple[Any, ...]:
+        """Parts of the loss, its label term, right and labelled images; and what memories see."""
+        parts = self.parts
+        found = parts.suffix(graph.single(batch["inputs"]), training=True)
+        logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
+        labels = tf.cast(batch["labels"], tf.float32)
+        size = tf.cast(parts.order.batch_size, tf.float32)
+        hard = parts.loss.loss(labels, logits)
+        known = label_mass(labels, parts.multi_label)
+        student = Outputs(logits, embedding, tuple(taps))
+        teacher = parts.teacher(batch) if parts.teacher is not None else None
+        per_image = parts.method.hard_weight * hard
+        facts = self._facts(batch, share)
+        extra = parts.method.loss(facts, student, teacher, parts.method_state)
+        per_image += extra
+        loss = tf.reduce_sum(per_image) / size
+        right = tf.cast(tf.equal(tf.argmax(logits, -1), tf.argmax(labels, -1)), tf.float32)
+        shown = [tf.reduce_sum(value) / size for value in (hard, right * known, known)]
+        return loss, *shown, (facts, student, teacher)
+
+    def _facts(self, batch: dict[str, Any], share: Share | None = None) -> Batch:
+        parts = self.parts
+        step = tf.cast(batch["step"], tf.float32)
+        return Batch(
+            labels=tf.cast(batch["labels"], tf.float32),
+            indices=batch["rows"],
+            progress=step / parts.total_steps,
+            epoch=step * (parts.epochs / parts.total_steps),
+            seed=batch_seed(parts.seed, batch["step"]),
+            multi_label=parts.multi_label,
+            images=batch["inputs"][0],
+            share=share,
+            label_loss=lambda logits: parts.loss.loss(tf.cast(batch["labels"], tf.float32), logits),
+        )
+
+    def _penalty(self) -> Any:
+        """Penalties on weights, counted once over all replicas."""
+        total = tf.zeros(())
+        for variable, start, factor in self.parts.penalties:
+            value = tf.cast(variable.value, tf.float32)
+            distance = value if start is None else value - start
+            total += 0.5 * factor * tf.reduce_sum(tf.square(distance))
+        own = [tf.cast(extra, tf.float32) for extra in self.parts.suffix.losses]
+        return (total + (tf.add_n(own) if own else 0.0)) / self.replicas
+
+    def _shares(self) -> list[Share]:
+        """This replica's part of each piece of a batch."""
+        order = self.parts.order
+        pairs = zip(order.parts(), order.shares(replica_number()), strict=True)
+        return [Share(s.start - p.start, len(s), p.stop - s.stop) for p, s in pairs]
+
+    def _loss_and_gradients(self, batch: dict[str, Any]) -> tuple[Any, Any]:
+        shares = self._shares()
+        pieces, start = len(shares), 0
+        figures, grads = tf.zeros((4,)), None
+        for share in shares:
+            part = batch if pieces == 1 else _piece(batch, start, start + share.own)
+            start += share.own
+            seed = batch_seed(self.parts.seed, batch["step"])
+            with image_dropout.of_images(seed, part["rows"]), tf.GradientTape() as tape:
+                loss, *shown, seen = self._losses(part, share if self.replicas > 1 else None)
+                total = loss + self._penalty() / pieces
+                scaled = total if self.parts.loss_scale is None else total * batch["scale"]
+            found = tape.gradient(
+                scaled, [v.value for v in self.parts.variables],
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )  # fmt: skip
+            if self.parts.method_state is not None:
+                self.parts.method.update(*seen, self.parts.method_state)
+            figures += tf.stack([total, *shown])
+            grads = found if grads is None else [a + b for a, b in zip(grads, found, strict=True)]
+        return figures, grads
+
+    def _reduced(self, batch: dict[str, Any]) -> tuple[Any, list[Any]]:
+        """Figures of this replica, and gradients summed over replicas and unscaled."""
+        scale = self.parts.loss_scale
+        if scale is not None:
+            batch = {**batch, "scale": tf.identity(scale)}
+        figures, grads = self._gradients(batch)
+        if self.replicas > 1:
+            context = tf.distribute.get_replica_context()
+            grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        if scale is not None:
+            grads = [g / tf.cast(batch["scale"], g.dtype) for g in grads]
+        return figures, grads
+
+    def _step(self, batch: dict[str, Any]) -> Any:
+        """One update; gives this replica's share of the figures, float32 (4,).
+
+        They are the loss, the label loss, and the shares of images whose label the student says
+        and of those that have one.
+        """
+        figures, grads = self._reduced(batch)
+        if self.parts.option.sam is not None:
+            grads = self._sharpness_aware(batch, grads)
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in grads])
+        grads = self._clipped(grads)
+        changed = [*self.parts.variables, *self.parts.optimizer.variables]
+        before = [tf.identity(v.value) for v in changed] if self.parts.skip_bad else []
+        self.parts.optimizer.apply(grads, self.parts.variables)
+        if self.parts.skip_bad:
+            self._keep(changed, before, finite)
+        if self.parts.loss_scale is not None:
+            self._rescale(finite)
+        self._average_statistics()
+        self._move_average()
+        if self.parts.method_state is not None:
+            moved = self.parts.method.advance(self._facts(batch), self.parts.method_state)
+            if moved:
+                _update([v.value for v, _ in moved], [new for _, new in moved],
+                        lambda v, value: v.assign(value))  # fmt: skip
+        return figures
+
+    def _clipped(self, grads: list[Any]) -> list[Any]:
+        option = self.parts.option
+        if option.clip_value is not None:
+            grads = gradients.clip_by_value(grads, option.clip_value)
+        if option.agc is not None:
+            values = [v.value for v in self.parts.variables]
+            grads = gradients.adaptive_clip(grads, values, option.agc)
+        if option.clip_norm is not None:
+            grads = gradients.clip_by_global_norm(grads, option.clip_norm)
+        return grads
+
+    def _sharpness_aware(self, batch: dict[str, Any], grads: list[Any]) -> list[Any]:
+        """Gradients at the worst point nearby (Foret et al. 2021, arXiv:2010.01412)."""
+        norm = gradients.global_norm(grads)
+        factor = self.parts.option.sam / (norm + 1e-12)
+        offsets = [g * tf.cast(factor, g.dtype) for g in grads]
+        values = [v.value for v in self.parts.variables]
+        _update(values, offsets, lambda v, o: v.assign_add(o))
+        _, found = self._reduced(batch)
+        _update(values, offsets, lambda v, o: v.assign_sub(o))
+        return found
+
+    def _keep(self, changed: list[Any], before: list[Any], finite: Any) -> None:
+        """Undo an update that came from gradients which were not finite."""
+        now = [v.value for v in changed]
+        kept = [tf.where(finite, tf.identity(v), old) for v, old in zip(now, before, strict=True)]
+        _update(now, kept, lambda v, value: v.assign(value))
+
+    def _rescale(self, finite: Any) -> None:
+        """Halve the loss scale after an overflow, grow it slowly otherwise (2x in 2,000 steps)."""
+        scale = self.parts.loss_scale
+        grown = tf.minimum(scale * 2.0 ** (1 / 2000), 2.0**24)
+        _update([scale], [tf.where(finite, grown, tf.maximum(scale / 2, 1.0))],
+                lambda v, value: v.assign(value))  # fmt: skip
+
+    def _average_statistics(self) -> None:
+        """Let statistics of batches that each replica took alone be their mean."""
+        variables = [v.value for v in self.parts.statistics]
+        if not variables or self.replicas == 1:
+            return
+        context = tf.distribute.get_replica_context()
+        means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v) for v in variables])
+        for variable, mean in zip(variables, means, strict=True):
+            variable.assign(mean)
+
+    def _move_average(self) -> None:
+        decay = self.parts.option.ema
+        if decay is None:
+            return
+        # Short runs would otherwise average their random start (as in TensorFlow's own average).
+        steps = tf.cast(self.parts.optimizer.iterations.value, tf.float32)
+        rate = tf.minimum(decay, (1 + steps) / (10 + steps))
+        values = [tf.identity(v.value) for v in self.parts.averaged]
+        _update(
+            self.parts.ema,
+            values,
+            lambda e, v: e.assign(rate * e + (1 - rate) * tf.cast(v, e.dtype)),
+        )
+
+    # ---- many steps ---------------------------------------------------------------------------
+
+    def _repeated(self, step: Callable[[Any], tuple[Any, Any]], count: Any) -> Any:
+        """Figures of some steps, float32 (count, 4), inside a graph.
+
+        Args:
+            step: From the number of a step, from 0, to what each replica does and its arguments.
+            count: Of the steps, int32 scalar.
+        """
+
+        def body(index: Any, figures: Any) -> tuple[Any, Any]:
+            each = self.strategy.run(*step(index))
+            total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+            return index + 1, figures.write(index, total)
+
+        figures = tf.TensorArray(tf.float32, count, element_shape=(4,))
+        start = (tf.constant(0), figures)
+        return tf.while_loop(lambda index, _: index < count, body, start)[1].stack()
+
+    def from_tables(self, tables: list[Any], labels: Any, samples: int, extra: Any = None) -> Any:
+        """A function (rows, views, first step) -> float32 (steps, 4) over tables.
+
+        Args:
+            tables: Cut tensors, arrays (views * samples, ...).
+            labels: Class indices (samples,) or a table (samples, classes), see label_lookup.
+            samples: Rows of one view.
+            extra: Further tables by name for the teacher, (views * samples, ...).
+        """
+        held = [tf.constant(t) for t in tables]
+        label_of = label_lookup(labels, int(self.parts.suffix.outputs[0].shape[-1]))
+        held_extra = {name: tf.constant(t) for name, t in (extra or {}).items()}
+
+        def one(rows: Any, views: Any, step: Any) -> Any:
+            mine = self.parts.order.places(replica_number())
+            rows, views = tf.gather(rows, mine), tf.gather(views, mine)
+            places = rows + views * samples
+            batch = {
+                "inputs": self._inputs([tf.gather(t, places) for t in held]),
+                "labels": label_of(rows),
+                "rows": rows, "views": views, "step": step,
+                **{name: tf.gather(t, places) for name, t in held_extra.items()},
+            }  # fmt: skip
+            return self._step(batch)
+
+        # A step has no control flow on tensors; converting its source takes longer than tracing it.
+        one = tf.autograph.experimental.do_not_convert(one)
+        table = tf.TensorSpec((None, self.parts.order.batch_size), tf.int64)
+
+        @tf.function(input_signature=[table, table, tf.TensorSpec((), tf.int64)], autograph=False)
+        def run(rows: Any, views: Any, first: Any) -> Any:
+            def step(index: Any) -> Any:
+                number = first + tf.cast(index, tf.int64)
+                return one, (rows[index], views[index], number)
+
+            return self._repeated(step, tf.shape(rows)[0])
+
+        return run
+
+    def _inputs(self, tensors: Any) -> list[Any]:
+        """Cut tensors as the suffix takes them: tables may hold float16 of float32."""
+        wanted = getattr(self.parts.suffix, "inputs", tensors)
+        return [
+            tf.cast(t, w.dtype) if t.dtype == tf.float16 else t
+            for t, w in zip(tensors, wanted, strict=True)
+        ]
+
+    def from_stream(self) -> Any:
+        """A function (iterator, steps) -> float32 (steps, 4) over a distributed dataset."""
+
+        def one(batch: Any) -> Any:
+            local = len(self.parts.order.places(replica_number()))
+            batch = {k: tf.nest.map_structure(lambda t: _sized(t, local), v)
+                     for k, v in dict(batch).items()}  # fmt: skip
+            batch["inputs"] = self._inputs(batch.get("inputs") or [batch["images"]])
+            return self._step(batch)
+
+        one = tf.autograph.experimental.do_not_convert(one)
+
+        @tf.function(reduce_retracing=True, autograph=False)
+        def run(iterator: Any, count: Any) -> Any:
+            return self._repeated(lambda _: (one, (next(iterator),)), count)
+
+        return run
+
+
+def replica_number() -> int:
+    """Which replica this is, the first where none runs; each is traced on its own."""
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else int(tf.get_static_value(context.replica_id_in_sync_group))
+
+
+def _sized(tensor: Any, size: int) -> Any:
+    """The tensor with its first dimension known; scalars stay."""
+    return tf.ensure_shape(tensor, (size, *tensor.shape[1:])) if tensor.shape.rank else tensor
+
+
+def _piece(batch: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
+    """Some images of a batch; scalars stay."""
+
+    def cut(tensor: Any) -> Any:
+        return tensor[start:stop] if tensor.shape.rank else tensor
+
+    return {k: tf.nest.map_structure(cut, v) for k, v in batch.items()}
+
+
+def label_mass(labels: Any, multi_label: bool) -> Any:
+    """How much of each image is labelled, float32 (batch,): 0, 1, or between where images mix."""
+    return tf.ones_like(labels[:, 0]) if multi_label else tf.reduce_sum(labels, axis=-1)
+
+
+def _update(variables: list[Any], values: list[Any], function: Any) -> None:
+    """Assign to variables from inside a replica, the same on all of them."""
+
+    def apply(strategy: Any, new: list[Any]) -> None:
+        for variable, value in zip(variables, new, strict=True):
+            strategy.extended.update(variable, function, args=(value,), group=False)
+
+    context = tf.distribute.get_replica_context()
+    if (
+        context.strategy.num_replicas_in_sync == 1
+        and not context.strategy.extended._use_merge_call()
+    ):
+        apply(context.strategy, values)
+    else:
+        context.merge_call(apply, args=(values,))
