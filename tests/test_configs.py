@@ -54,7 +54,7 @@ def test_every_file_says_what_it_is_and_what_its_keys_mean(path):
 
 def test_every_module_of_a_group_has_a_file():
     for group in GROUPS:
-        folder = ROOT.parent / "tlcli" / group
+        folder = ROOT.parent / "tlcli" / "options" / group
         modules = {p.stem for p in folder.glob("[!_]*.py")}
         used = {yaml.safe_load(p.read_text())["name"] for p in (ROOT / group).glob("*.yaml")}
         assert modules == used, group
@@ -88,10 +88,10 @@ import sys
 sys.path.insert(0, {str(ROOT.parent)!r})
 import yaml
 from pathlib import Path
-from tlcli import cli, compose, options
+from tlcli.config import checking, compose, registry
 for path, values in {[(str(p), contents(p)) for p in FILES]!r}:
-    options.build(Path(path).parent.name, values)
-cli.check("train", compose.plain(compose.read("train", [])))
+    registry.build(Path(path).parent.name, values)
+checking.check("train", compose.plain(compose.read("train", [])))
 loaded = [m for m in ("tensorflow", "keras", "numpy", "PIL") if m in sys.modules]
 assert not loaded, loaded
 """

@@ -45,11 +45,11 @@ def randomize(model):
 
 def test_every_yaml_builds_its_option_without_tensorflow():
     code = (
-        "import sys, yaml, pathlib; from tlcli import options\n"
+        "import sys, yaml, pathlib; from tlcli.config import registry\n"
         f"for p in sorted(pathlib.Path({str(CONFIGS)!r}).glob('*.yaml')):\n"
         "    values = yaml.safe_load(p.read_text())\n"
         "    values |= {k: 'x' for k, v in values.items() if v == '???'}\n"
-        "    option = options.build('backbone', values)\n"
+        "    option = registry.build('backbone', values)\n"
         "    print(p.stem, getattr(option, 'constructor', ''))\n"
         "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
     )
