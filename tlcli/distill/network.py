@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tlcli.config import registry
 from tlcli.contracts.distillation import Outputs
-from tlcli.contracts.teacher import Target
+from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill.class_places import class_places, mapping_text
 from tlcli.distill.kept import Kept
 from tlcli.errors import ConfigError
@@ -57,7 +57,7 @@ class Network:
     head_layers: Any = ()
 
 
-class NetworkTeacher:
+class NetworkTeacher(BuiltTeacher):
     """A frozen network that speaks of the student's classes and images.
 
     Attributes:
@@ -94,7 +94,7 @@ class NetworkTeacher:
         self.kept = Kept(option, target, self.shapes, self.call, identity)
         self.tabular = option is not None and option.cache != "off" and self.kept.fits
 
-    def outputs(self, batch: dict[str, Any]) -> Outputs:
+    def outputs(self, batch: Mapping[str, Any]) -> Outputs:
         """Signals of a batch: from tables where the batch has them, else of its images."""
         if self.names[0] in batch:
             found = [batch[name] for name in self.names]
@@ -166,7 +166,6 @@ def _signals(
         tensors, names = [*tensors, network.embedding], [*names, "teacher_embedding"]
     if "head_map" in target.needs:
         tensors, names = [*tensors, lent_map(network)], [*names, "teacher_head_map"]
-    norms: tuple[Any, ...] = ()
     if MAPS & target.needs:
         classifier = keras.Model(network.images, network.logits)
         found, kinds, norms = tapped(classifier, target.needs, "teacher", taps)

@@ -1,7 +1,7 @@
 """Stored logits as teacher: read without trusting the file, matched by id or path."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.contracts.distillation import Outputs
-from tlcli.contracts.teacher import Target
+from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill import reading
 from tlcli.errors import ConfigError, DataError
 from tlcli.system import files
@@ -59,7 +59,7 @@ class Stored:
         return None if None in found else self.logits[found]
 
 
-class TableTeacher:
+class TableTeacher(BuiltTeacher):
     """Gives each training image its stored logits.
 
     Attributes:
@@ -68,9 +68,7 @@ class TableTeacher:
     """
 
     names = ("teacher_logits",)
-    norms: tuple[Any, ...] = ()
     tabular = True
-    kept = None
     remedy = "Check that each row stands beside its own id, and the order of the columns."
 
     def __init__(self, stored: Stored, target: Target) -> None:
@@ -79,7 +77,7 @@ class TableTeacher:
         self.shapes = {"teacher_logits": stored.logits.shape[1:]}
         self.table = stored.rows(target.manifest.ids[target.rows])
 
-    def outputs(self, batch: dict[str, Any]) -> Outputs:
+    def outputs(self, batch: Mapping[str, Any]) -> Outputs:
         """Logits of a batch, by training row."""
         if "teacher_logits" in batch:
             return Outputs(batch["teacher_logits"])
