@@ -90,7 +90,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Block:
+class LayerGroup:
     """Layers with weights that are unfrozen together.
 
     Attributes:
@@ -163,7 +163,7 @@ def _walk(
         values.update((id(t), value) for t, value in zip(node.outputs, outputs, strict=True))
 
 
-def _replay(
+def replay(
     calls: Iterable[Call], tensors: dict[Value, Tensor], replace: Replace | None = None
 ) -> dict[Value, Tensor]:
     """All tensors after running the calls, given the tensors they start from."""
@@ -186,7 +186,12 @@ def name_clash(graph: Graph) -> str | None:
     return next((name for name, count in counts.items() if count > 1), None)
 
 
-def _refuse_clash(graph: Graph) -> None:
+def refuse_clash(graph: Graph) -> None:
+    """Refuse a graph of which Keras could make no model.
+
+    Raises:
+        ConfigError: Two of its layers have one name.
+    """
     if clash := name_clash(graph):
         raise ConfigError(clash, "two layers have that name", "Name one of them otherwise.")
 
@@ -212,7 +217,7 @@ def rerun(model: Model, inputs: Any, replace: Replace | None = None) -> Any:
     """
     graph = trace(model)
     tensors = dict(zip(graph.inputs, keras.tree.flatten(inputs), strict=True))
-    made = _replay(graph.calls, tensors, replace)
+    made = replay(graph.calls, tensors, replace)
     return packed(model, [made[value] for value in graph.outputs])
 
 
@@ -249,14 +254,14 @@ def split(
     cut = _cut(graph, inside)
     extras = {}
     for name in extra_outputs:
-        value = graph.named[_path(graph, name, None)][0][0]
+        value = graph.named[path_of(graph, name, None)][0][0]
         if any(value in call.outputs for call in inside):
             extras[name] = value
-    _refuse_clash(graph)
+    refuse_clash(graph)
     if not inside:
         return Split(None, model, tuple(_cut_names(graph, cut)))
     inputs = fresh_inputs(model)
-    made = _replay(
+    made = replay(
         (c for c in graph.calls if c in inside), dict(zip(graph.inputs, inputs, strict=True))
     )
     names = tuple(_cut_names(graph, cut))
@@ -278,7 +283,7 @@ def _suffix(model: Model, graph: Graph, inside: set[Call], cut: dict[str, Value]
         )
         for name, value in cut.items()
     }
-    made = _replay((call for call in graph.calls if call not in inside), inputs)
+    made = replay((call for call in graph.calls if call not in inside), inputs)
     outputs = packed(model, [made[value] for value in graph.outputs])
     return keras.Model(single(list(inputs.values())), outputs, name=f"{model.name}_suffix")
 
@@ -324,7 +329,7 @@ def _cut_names(graph: Graph, cut: Sequence[Value]) -> Iterator[str]:
         yield name if seen[name] == 1 else f"{name}#{seen[name]}"
 
 
-def _path(graph: Graph, name: str, where: str | None) -> str:
+def path_of(graph: Graph, name: str, where: str | None) -> str:
     """Path of a layer, given as such or by its last part.
 
     Raises:
@@ -350,7 +355,7 @@ def layer_paths(model: Model, names: Sequence[str], where: str) -> list[str]:
         ConfigError: No such layer, or several of that name.
     """
     graph = trace(model)
-    return [_path(graph, name, where) for name in names]
+    return [path_of(graph, name, where) for name in names]
 
 
 def taps(model: Model, names: Sequence[str], where: str | None = None) -> list[Tensor]:
@@ -366,12 +371,12 @@ def taps(model: Model, names: Sequence[str], where: str | None = None) -> list[T
         ConfigError: No such layer, or several of that name.
     """
     graph = trace(model)
-    values = [graph.named[_path(graph, name, where)][0][0] for name in names]
+    values = [graph.named[path_of(graph, name, where)][0][0] for name in names]
     if not graph.nested:
         return [value.tensor for value in values]
-    _refuse_clash(graph)
+    refuse_clash(graph)
     inputs = dict(zip(graph.inputs, _functional(model).inputs, strict=True))
-    made = _replay(graph.calls, inputs)
+    made = replay(graph.calls, inputs)
     return [made[value] for value in values]
 
 
@@ -380,7 +385,7 @@ def layer_output(model: Model, name: str) -> Tensor:
     return taps(model, [name])[0]
 
 
-def _sized(model: Model, image_size: int = 224) -> Graph:
+def sized(model: Model, image_size: int = 224) -> Graph:
     """The graph with known heights and widths; `image_size` where the model leaves them open."""
     graph = trace(model)
     if all(d is not None for value in graph.inputs for d in value.shape[1:]):
@@ -391,7 +396,7 @@ def _sized(model: Model, image_size: int = 224) -> Graph:
     return trace(keras.Model(inputs, rerun(model, inputs)))
 
 
-def _levels(graph: Graph) -> dict[Value, float]:
+def levels_of(graph: Graph) -> dict[Value, float]:
     """How often each feature map was halved since the image; vectors and their kin have none."""
     levels = {value: 0.0 for value in graph.inputs if len(value.shape) == 4}
     for call in graph.calls:
@@ -454,8 +459,8 @@ def stages(model: Model) -> list[str]:
     Args:
         model: A functional model of images, (batch, height, width, channels).
     """
-    graph = _sized(model)
-    levels, passages = _levels(graph), _passages(graph)
+    graph = sized(model)
+    levels, passages = levels_of(graph), _passages(graph)
     ranked: dict[float, tuple[int, str]] = {}
     weighted: set[float] = set()
     for call in graph.calls:
@@ -499,7 +504,7 @@ def _block_key(path: str) -> str | None:
     return None
 
 
-def blocks(model: Model, head_prefix: str = "head_") -> list[Block]:
+def blocks(model: Model, head_prefix: str = "head_") -> list[LayerGroup]:
     """Layers with weights in blocks, from the stem to the head, to unfreeze or to rate by.
 
     Blocks follow the layer names where most of them name one (`block_3`, `conv2_block1`,
@@ -511,7 +516,7 @@ def blocks(model: Model, head_prefix: str = "head_") -> list[Block]:
         head_prefix: Layers so named are the head. Without any, the layers after the last
             feature map are.
     """
-    graph = _sized(model)
+    graph = sized(model)
     first: dict[Layer, int] = {}
     for i, call in enumerate(graph.calls):
         if getattr(call.layer, "weights", ()):
@@ -523,7 +528,7 @@ def blocks(model: Model, head_prefix: str = "head_") -> list[Block]:
         groups[name].append(layer)
     if head:
         groups["head"] = [layer for layer in first if layer in head]
-    return [Block(name, tuple(layers)) for name, layers in groups.items()]
+    return [LayerGroup(name, tuple(layers)) for name, layers in groups.items()]
 
 
 def _head(graph: Graph, first: dict[Layer, int], head_prefix: str) -> set[Layer]:
@@ -534,7 +539,7 @@ def _head(graph: Graph, first: dict[Layer, int], head_prefix: str) -> set[Layer]
     }
     if named:
         return named
-    levels = _levels(graph)
+    levels = levels_of(graph)
     maps = [i for i, call in enumerate(graph.calls) if call.outputs[0] in levels]
     return {layer for layer, i in first.items() if i > max(maps, default=-1)} if maps else set()
 
@@ -567,7 +572,7 @@ def _names_by_key(keys: dict[Layer, str | None], named: list[Layer]) -> dict[Lay
 
 
 def _names_by_level(graph: Graph, body: dict[Layer, int]) -> dict[Layer, str]:
-    levels, current, ranks = _levels(graph), 0.0, {}
+    levels, current, ranks = levels_of(graph), 0.0, {}
     for layer, i in body.items():
         current = levels.get(graph.calls[i].outputs[0], current)
         ranks[layer] = current
@@ -591,7 +596,7 @@ def flops(model: Model, image_size: int = 224) -> int:
         model: A functional model.
         image_size: Height and width in pixels where the model leaves them open.
     """
-    return 2 * sum(_multiply_adds(call) for call in _sized(model, image_size).calls)
+    return 2 * sum(_multiply_adds(call) for call in sized(model, image_size).calls)
 
 
 def _multiply_adds(call: Call) -> int:

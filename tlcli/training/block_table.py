@@ -66,7 +66,7 @@ def rows(model: Any, rates: Mapping[str, float], peak: float) -> list[Row]:
     return found
 
 
-def _row(block: graph.Block, rates: Mapping[str, float], peak: float) -> Row:
+def _row(block: graph.LayerGroup, rates: Mapping[str, float], peak: float) -> Row:
     own = [v for layer in block.layers for v in layer.variables]
     trained = [v for v in own if v.path in rates and v.trainable]
     spread = [peak * rates[v.path] for v in trained]
