@@ -13,7 +13,8 @@ from tlcli.distill import peers
 from tlcli.distill.pieces import Run
 from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import new_scores
-from tlcli.models import borrowed_head, frozen, graph
+from tlcli.models import borrowed_head, frozen
+from tlcli.models.graph.trace import layer_output, layer_paths
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import build_student
 from tlcli.models.weights import copy_by_name
@@ -135,7 +136,7 @@ def attach(run: Run) -> None:
         method.checked(shapes)
         run.method_state = method.state(shapes)
         if method.replaces_head:
-            add_output(run.student, graph.layer_output(run.student.model, borrowed_head.PROJECTED))
+            add_output(run.student, layer_output(run.student.model, borrowed_head.PROJECTED))
         if method.replaces_head or "preactivations" in method.needs:
             run.method = SortedMaps(method, stages)
     if built is None:
@@ -218,7 +219,7 @@ def add_preactivations(run: Run) -> None:
     from tlcli.distill.network import tapped
 
     student = run.student
-    stages = graph.layer_paths(student.model, student.taps, "distillation.student_layers")
+    stages = layer_paths(student.model, student.taps, "distillation.student_layers")
     found, _, _ = tapped(student.model, run.method.needs, "student", stages)
     outputs = [*student.extended.outputs[:2], *found]
     student.extended = keras.Model(student.extended.inputs, outputs, name="student_extended")

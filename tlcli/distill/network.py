@@ -17,7 +17,10 @@ from tlcli.contracts.teacher import Target
 from tlcli.distill.class_places import class_places, mapping_text
 from tlcli.distill.kept import Kept
 from tlcli.errors import ConfigError
-from tlcli.models import fold, frozen, graph
+from tlcli.models import fold, frozen
+from tlcli.models.graph.stages import stages as stages_of
+from tlcli.models.graph.trace import layer_paths, trace
+from tlcli.models.graph.trace import taps as tapped_at
 from tlcli.models.layers import ChosenClasses, ResizeImages
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import build_student, is_head
@@ -149,8 +152,8 @@ def _tapped_layers(classifier: Any, target: Target) -> list[str]:
     if not MAPS & target.needs:
         return []
     if target.layers is None:
-        return graph.stages(classifier)
-    return graph.layer_paths(classifier, target.layers, "distillation.teacher_layers")
+        return stages_of(classifier)
+    return layer_paths(classifier, target.layers, "distillation.teacher_layers")
 
 
 def _signals(
@@ -203,7 +206,7 @@ def tapped(
     """
     before, norms = [], []
     if "preactivations" in needs:
-        calls = graph.trace(model).calls
+        calls = trace(model).calls
         for stage in stages:
             path, norm = _before_activation(calls, stage, whose)
             before.append(path)
@@ -211,7 +214,7 @@ def tapped(
     kinds = [f"feature_{i}" for i in range(len(stages))]
     kinds += [f"preactivation_{i}" for i in range(len(before))]
     known = tuple(norms) if norms and all(n is not None for n in norms) else ()
-    return graph.taps(model, [*stages, *before]), kinds, known
+    return tapped_at(model, [*stages, *before]), kinds, known
 
 
 def _before_activation(calls: Sequence[Any], stage: str, whose: str) -> tuple[str, Any]:

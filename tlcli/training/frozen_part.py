@@ -7,38 +7,40 @@ import tensorflow as tf
 
 from tlcli.data.views import Views
 from tlcli.distill.pieces import Run
-from tlcli.models import fold, frozen, graph
+from tlcli.models import fold, frozen
+from tlcli.models.graph.split import Split, split
+from tlcli.models.graph.trace import single
 from tlcli.models.student import Student, is_head
 
 log = logging.getLogger(__name__)
 
 
-def _joined(split: graph.Split) -> Any:
+def _joined(parts: Split) -> Any:
     """Prefix in inference mode, then suffix, as one callable model-like object."""
-    frozen: Any = fold.folded(split.prefix) or split.prefix
+    frozen: Any = fold.folded(parts.prefix) or parts.prefix
 
     class Joined:
-        losses = split.suffix.losses
+        losses = parts.suffix.losses
 
         def __call__(self, images: Any, training: bool) -> Any:
             cut = tf.nest.flatten(frozen(images, training=False))
-            return split.suffix(graph.single(cut), training=training)
+            return parts.suffix(single(cut), training=training)
 
     return Joined()
 
 
-def frozen_split(student: Student) -> graph.Split:
+def frozen_split(student: Student) -> Split:
     """The student cut where its constant part ends; a part without weights is not worth a cache."""
-    split = graph.split(student.extended, _is_frozen)
-    if split.prefix is not None and not split.prefix.variables:
-        return graph.Split(None, student.extended, ())
-    return split
+    cut = split(student.extended, _is_frozen)
+    if cut.prefix is not None and not cut.prefix.variables:
+        return Split(None, student.extended, ())
+    return cut
 
 
-def cached_split(run: Run) -> graph.Split:
+def cached_split(run: Run) -> Split:
     """The student cut where its cached part ends; nothing is cached where all images are needed."""
     if "images" in run.job.distillation.needs:
-        return graph.Split(None, run.student.extended, ())
+        return Split(None, run.student.extended, ())
     return frozen_split(run.student)
 
 

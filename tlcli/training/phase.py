@@ -18,7 +18,8 @@ from tlcli.data.streams import table_stream
 from tlcli.distill.pieces import Run
 from tlcli.errors import TlError
 from tlcli.evaluation.monitor import monitored
-from tlcli.models import fused_batch_norm, graph, image_dropout
+from tlcli.models import fused_batch_norm, image_dropout
+from tlcli.models.graph.split import Split
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import is_head
 from tlcli.models.trainable import set_trainable
@@ -247,7 +248,7 @@ class PhaseTrainer:
         rows = self.run.manifest.labelled(VALIDATION)
         if not len(rows):
             return []
-        whole = (graph.Split(None, peer.model, ()) for peer in self.peers)
+        whole = (Split(None, peer.model, ()) for peer in self.peers)
         return [SplitEvaluator(self.run, split, rows) for split in whole]
 
     def validate_peers(self) -> list[float | None]:

@@ -17,7 +17,8 @@ from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, score
 from tlcli.evaluation.metrics import Scores
 from tlcli.evaluation.monitor import better
-from tlcli.models import fused_batch_norm, graph, image_dropout, lora
+from tlcli.models import fused_batch_norm, image_dropout, lora
+from tlcli.models.graph.cost import parameters
 from tlcli.runs import best_of, checkpoint
 from tlcli.system import console, files
 
@@ -91,7 +92,7 @@ def described(
         "seed": settings.seed,
         "data_fingerprint": manifest.own or manifest.fingerprint,
         "data_root": manifest.root,
-        "parameters": graph.parameters(model),
+        "parameters": parameters(model),
         "metrics": dict(found),
         "versions": versions(),
         "git_commit": git_commit(),

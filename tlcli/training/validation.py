@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from tlcli.distill.pieces import Run
 from tlcli.evaluation.metrics import new_scores
-from tlcli.models import fold, graph
+from tlcli.models import fold
+from tlcli.models.graph.split import Split
+from tlcli.models.graph.trace import single
 from tlcli.models.norms import is_batch_norm
 from tlcli.training.frozen_part import EVALUATION_BATCH, outputs, placed
 
@@ -17,14 +19,14 @@ from tlcli.training.frozen_part import EVALUATION_BATCH, outputs, placed
 class SplitEvaluator:
     """Scores the student on some rows, again and again; frozen outputs are computed once."""
 
-    def __init__(self, run: Run, split: graph.Split, rows: Any) -> None:
+    def __init__(self, run: Run, split: Split, rows: Any) -> None:
         self.run, self.rows = run, rows
         self.labels = run.manifest.labels[rows]
         self.model = keras.Model(split.suffix.inputs, split.suffix.outputs[0])
         self.inference = fold.folded(self.model) if _has_batch_norm(self.model) else None
         model = self.inference or self.model
         self.call = tf.function(
-            lambda *inputs: model(graph.single(list(inputs)), training=False),
+            lambda *inputs: model(single(list(inputs)), training=False),
             reduce_retracing=True, autograph=False,
         )  # fmt: skip
         self.front = self.arrays = None
