@@ -30,7 +30,9 @@ from tlcli.data.labels import label_table
 from tlcli.data.views import Views
 from tlcli.distill.pieces import Run
 from tlcli.evaluation.classifier import classifier
-from tlcli.models import fold, frozen
+from tlcli.models import fold
+from tlcli.models.frozen.network import compute
+from tlcli.models.frozen.place import free_memory
 from tlcli.models.student import build_student
 from tlcli.runs import checkpoint
 from tlcli.system import console, files
@@ -105,7 +107,7 @@ def prepare(train: Mapping[str, Any], images: int) -> Run:
 def in_memory(run: Run) -> Run:
     """The same over pictures that are decoded and resized already."""
     rows = run.manifest.rows(TRAIN)
-    pictures = frozen.compute(None, run.plain_views, rows, 1, BATCH)[0]
+    pictures = compute(None, run.plain_views, rows, 1, BATCH)[0]
     manifest = replace(
         run.manifest, images=ArrayImages(pictures), splits=np.zeros(len(rows), np.int8),
         ids=[run.manifest.ids[row] for row in rows], labels=run.manifest.labels[rows],
@@ -120,7 +122,7 @@ def in_memory(run: Run) -> Run:
 def decode_arms(run: Run) -> dict[str, Work]:
     """Reading, decoding and resizing; later epochs of a stream find the pictures decoded."""
     rows, plain = rows_of_files(run), run.plain_views
-    room = int(run.job.settings.cache_memory * frozen.free_memory())
+    room = int(run.job.settings.cache_memory * free_memory())
     kept = replace(run.manifest, images=DecodedImages(run.manifest.images, room))
     later = Views(kept, plain.resize, None, 0, plain.workers)
 

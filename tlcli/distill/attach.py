@@ -13,7 +13,8 @@ from tlcli.distill import peers
 from tlcli.distill.pieces import Run
 from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import new_scores
-from tlcli.models import borrowed_head, frozen
+from tlcli.models import borrowed_head
+from tlcli.models.frozen.place import free_memory
 from tlcli.models.graph.trace import layer_output, layer_paths
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import build_student
@@ -162,7 +163,7 @@ def target_of(run: Run) -> Target:
     return Target(
         manifest=run.manifest, side=run.student.resize.size, rows=run.manifest.rows(TRAIN),
         views=run.train_views, needs=run.method.needs, tables=run.tables,
-        memory=run.job.settings.cache_memory * frozen.free_memory(), plain=run.plain_views,
+        memory=run.job.settings.cache_memory * free_memory(), plain=run.plain_views,
         layers=getattr(run.method, "teacher_layers", None),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from tlcli.contracts.data import TEST, VALIDATION
 from tlcli.distill import likeness
 from tlcli.distill.pieces import Run
 from tlcli.evaluation.metrics import new_scores, softmax
-from tlcli.models import frozen
+from tlcli.models.frozen.network import compute
 
 
 def fidelity(run: Run, model: Any, rows: Any, ours: Any = None) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def fidelity(run: Run, model: Any, rows: Any, ours: Any = None) -> dict[str, Any
     if theirs is None:
         return costs
     if ours is None:
-        ours = frozen.compute(model, run.plain_views, rows, 1, 128)[0]
+        ours = compute(model, run.plain_views, rows, 1, 128)[0]
     ours = ours.astype(np.float32)
     found: dict[str, Any] = {"images": len(rows)}
     if manifest.multi_label or manifest.labels[rows[0]] >= 0:

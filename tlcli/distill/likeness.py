@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.models import frozen
+from tlcli.models.frozen.network import compute
 from tlcli.models.graph.cost import flops, parameters
 from tlcli.models.graph.stages import stages
 from tlcli.models.graph.trace import taps
@@ -73,7 +73,7 @@ def stage_cka(views: Any, rows: Any, teacher: Any, student: Any) -> list[dict[st
         return []
     side = int(student.inputs[0].shape[1])
     ours, theirs = (
-        frozen.compute(at_side(pooled_taps(model, found), side), views, rows, 1, 128)
+        compute(at_side(pooled_taps(model, found), side), views, rows, 1, 128)
         for model, found in zip((student, teacher), names, strict=True)
     )
     pairs = []

@@ -17,7 +17,8 @@ from tlcli.contracts.teacher import Target
 from tlcli.distill.class_places import class_places, mapping_text
 from tlcli.distill.kept import Kept
 from tlcli.errors import ConfigError
-from tlcli.models import fold, frozen
+from tlcli.models import fold
+from tlcli.models.frozen.network import weights_hash
 from tlcli.models.graph.stages import stages as stages_of
 from tlcli.models.graph.trace import layer_paths, trace
 from tlcli.models.graph.trace import taps as tapped_at
@@ -91,7 +92,7 @@ class NetworkTeacher:
             lambda images: tf.nest.flatten(self.model(images, training=False)),
             reduce_retracing=True, autograph=False,
         )  # fmt: skip
-        identity = "" if option is None else frozen.weights_hash(self.model.variables)
+        identity = "" if option is None else weights_hash(self.model.variables)
         if target.layers is not None:
             identity += " " + ", ".join(self.taps)
         self.kept = Kept(option, target, self.shapes, self.call, identity)

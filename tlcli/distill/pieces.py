@@ -6,7 +6,7 @@ from typing import Any
 from tlcli.config.job import TrainJob
 from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views
-from tlcli.models import frozen
+from tlcli.models.frozen.tables import Tables
 from tlcli.models.student import Student
 
 
@@ -35,7 +35,7 @@ class Run:
     student: Student
     train_views: Views
     plain_views: Views
-    tables: frozen.Tables
+    tables: Tables
     batch_norm: str
     teacher: Any = None
     method: Any = None

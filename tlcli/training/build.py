@@ -10,7 +10,8 @@ from tlcli.config.job import TrainJob
 from tlcli.contracts.data import TRAIN
 from tlcli.data.views import Views, worker_count
 from tlcli.distill.pieces import Run
-from tlcli.models import frozen
+from tlcli.models.frozen.network import compute
+from tlcli.models.frozen.tables import Tables
 from tlcli.models.norms import adapt_norms, batch_norm, synchronise_norms
 from tlcli.models.student import build_student
 from tlcli.training.data import data_of, resize_of, train_views
@@ -43,7 +44,7 @@ def prepare(job: TrainJob) -> Run:
         job=job, strategy=strategy, manifest=manifest, student=student,
         train_views=train_views(job, manifest, resize),
         plain_views=Views(manifest, resize, None, settings.seed, workers),
-        tables=frozen.Tables(folder), batch_norm=batch_norm(job.backbone, report),
+        tables=Tables(folder), batch_norm=batch_norm(job.backbone, report),
         weights_report=report,
     )  # fmt: skip
     synchronise_norms(strategy, job.hardware, student.model)
@@ -73,7 +74,7 @@ def fit_head(run: Run) -> None:
     generator = np.random.default_rng(run.job.settings.seed)
     rows = np.sort(generator.permutation(rows)[:1000])
     embed = keras.Model(run.student.extended.inputs, run.student.extended.outputs[1])
-    embeddings = frozen.compute(embed, run.plain_views, rows, 1, 64)[0]
+    embeddings = compute(embed, run.plain_views, rows, 1, 64)[0]
     run.job.head.fit(run.student.model, embeddings)
 
 

@@ -7,10 +7,12 @@ import tensorflow as tf
 
 from tlcli.data.views import Views
 from tlcli.distill.pieces import Run
-from tlcli.models import fold, frozen
+from tlcli.models import fold
+from tlcli.models.frozen.place import Place, place_of
 from tlcli.models.graph.split import Split, split
 from tlcli.models.graph.trace import single
 from tlcli.models.student import Student, is_head
+from tlcli.system import files
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +53,14 @@ def _is_frozen(layer: Any) -> bool:
     return not (is_head(layer) and (random or "dropout" in layer.name))
 
 
-def placed(run: Run, prefix: Any, views: Views, samples: int) -> frozen.Place | None:
+def placed(run: Run, prefix: Any, views: Views, samples: int) -> Place | None:
     """How a frozen part's outputs over some views are kept; None where they are not."""
-    place = frozen.place_of(run.job.settings, prefix, views, samples)
+    place = place_of(run.job.settings, prefix, views, samples)
     return None if place is None or (place.mapped and run.tables.folder is None) else place
 
 
 def outputs(
-    run: Run, prefix: Any, views: Views, rows: Any, place: frozen.Place | None
+    run: Run, prefix: Any, views: Views, rows: Any, place: Place | None
 ) -> list[Any] | None:
     """Those outputs; None where they are not kept or the disk is too small."""
     if place is None:
@@ -68,7 +70,7 @@ def outputs(
         return run.tables.outputs(
             prefix, views, rows, count, EVALUATION_BATCH, place.half, place.mapped
         )
-    except frozen.NoRoom as problem:
+    except files.NoRoom as problem:
         log.warning("cache: %s. They are computed at each use.", problem)
         return None
 

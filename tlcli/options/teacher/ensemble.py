@@ -140,7 +140,7 @@ def measured(members: Any, target: Target, by_class: bool) -> Any:
     """
     from tlcli.contracts.data import VALIDATION
     from tlcli.distill.network import BATCH
-    from tlcli.models import frozen
+    from tlcli.models.frozen.network import compute
 
     manifest = target.manifest
     rows = manifest.labelled(VALIDATION)
@@ -149,7 +149,7 @@ def measured(members: Any, target: Target, by_class: bool) -> Any:
         raise ConfigError("teacher.weights", f"there is {kind} to measure on", "Give numbers.")
     labels, classes, found = manifest.labels[rows], len(manifest.class_names), []
     for member in members:
-        logits = frozen.compute(member, target.plain, rows, 1, BATCH)[0]
+        logits = compute(member, target.plain, rows, 1, BATCH)[0]
         right = labels[logits.argmax(-1) == labels]
         counts = [np.bincount(x, minlength=classes).astype(float) for x in (right, labels)]
         ours, all_of_them = counts if by_class else [count.sum() for count in counts]

@@ -44,7 +44,7 @@ class Teacher(Computed):
     def _network(self, target: Target) -> Any:
         from tlcli.distill.class_places import mapping_text
         from tlcli.distill.network import Network
-        from tlcli.models import frozen
+        from tlcli.models.frozen.network import weights_hash
         from tlcli.models.imagenet import class_names
 
         option = self._option()
@@ -65,7 +65,7 @@ class Teacher(Computed):
         report = option.load_classifier(model)
         reference = {
             "backbone": self.backbone, "weights": report.source,
-            "sha256": frozen.weights_hash(model.variables),
+            "sha256": weights_hash(model.variables),
         }  # fmt: skip
         return Network(
             model.inputs[0], penultimate(model), model.outputs[0], places,
