@@ -72,7 +72,7 @@ def load_exact(model: Any, path: Path | str) -> None:
             of another name, shape or dtype.
     """
     path = Path(path)
-    variables, names = _layout(model)
+    variables, names = layout(model)
     with opened(path, str(path)) as file:
         stored = all_datasets(file, path)
         _require_same_keys(variables, stored, path)
@@ -81,7 +81,7 @@ def load_exact(model: Any, path: Path | str) -> None:
         _require_same_names(names, file, path)
         for key, variable in variables.items():
             variable.assign(read(stored[key]))
-    _finalize(model)
+    finalize(model)
 
 
 def load_by_name(model: Any, path: Path | str, where: str = "backbone.weights") -> LoadReport:
@@ -116,7 +116,7 @@ def load_by_name(model: Any, path: Path | str, where: str = "backbone.weights") 
         for name in fitting:
             for key, variable in expected[name].items():
                 variable.assign(read(stored[name][key]))
-    _finalize(model)
+    finalize(model)
     return LoadReport(
         source=str(path),
         loaded=tuple(fitting),
@@ -142,7 +142,7 @@ def copy_by_name(source: Any, model: Any, label: str) -> LoadReport:
             for weight, value in zip(layer.weights, given[name].weights, strict=True):
                 weight.assign(value)
             loaded.append(name)
-    _finalize(model)
+    finalize(model)
     return LoadReport(
         source=label,
         loaded=tuple(loaded),
@@ -157,7 +157,7 @@ def _umask() -> int:
     return current
 
 
-def _layout(model: Any) -> tuple[Arrays, dict[str, str]]:
+def layout(model: Any) -> tuple[Arrays, dict[str, str]]:
     """Where Keras would store each variable, and the name of the layer at each place.
 
     Returns:
@@ -180,7 +180,7 @@ def _layout(model: Any) -> tuple[Arrays, dict[str, str]]:
 
         def make(self, path: str, metadata: Mapping[str, str] | None = None) -> "Recorder":
             self.place = path
-            if metadata and path and path == _top_level(path):
+            if metadata and path and path == top_level(path):
                 names[path] = metadata["name"]
             return self
 
@@ -191,7 +191,7 @@ def _layout(model: Any) -> tuple[Arrays, dict[str, str]]:
     return variables, names
 
 
-def _top_level(key: str) -> str:
+def top_level(key: str) -> str:
     """The place of the layer that a key belongs to; "" for the model's own variables."""
     parts = key.split("/")
     if parts[0] == "vars":
@@ -199,7 +199,7 @@ def _top_level(key: str) -> str:
     return "/".join(parts[:2]) if parts[0] == "layers" else parts[0]
 
 
-def _finalize(model: Any) -> None:
+def finalize(model: Any) -> None:
     """Normalization layers compute with tensors derived from their variables."""
     from keras.layers import Normalization
 
@@ -233,7 +233,7 @@ def _require_same_array(variable: Any, dataset: Any, key: str, path: Path) -> No
 
 
 def _require_same_names(names: dict[str, str], file: Any, path: Path) -> None:
-    stored = _stored_names(file, names)
+    stored = stored_names(file, names)
     for place, name in names.items():
         if stored[place] not in (name, place):
             raise DataError(
@@ -243,7 +243,7 @@ def _require_same_names(names: dict[str, str], file: Any, path: Path) -> None:
             )
 
 
-def _stored_names(file: Any, places: Iterable[str]) -> dict[str, str]:
+def stored_names(file: Any, places: Iterable[str]) -> dict[str, str]:
     """The layer name that the file gives each place; the place itself where it gives none."""
     names = {}
     for place in places:
@@ -267,16 +267,16 @@ def _is_float(dtype: str) -> bool:
 
 def _keras3_pair(model: Any, file: Any, path: Path) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
     """Arrays by layer name and place inside the layer: the model's, and the file's."""
-    variables, names = _layout(model)
+    variables, names = layout(model)
     datasets = all_datasets(file, path)
-    places = {_top_level(key) for key in datasets}
-    return _by_layer(variables, names), _by_layer(datasets, _stored_names(file, places))
+    places = {top_level(key) for key in datasets}
+    return _by_layer(variables, names), _by_layer(datasets, stored_names(file, places))
 
 
 def _by_layer(arrays: Arrays, names: dict[str, str]) -> dict[str, Arrays]:
     grouped: dict[str, Arrays] = {}
     for key, array in arrays.items():
-        place = _top_level(key)
+        place = top_level(key)
         if key.rpartition("/vars/")[0].endswith("seed_generator"):
             continue
         grouped.setdefault(names.get(place, place), {})[key.removeprefix(place)] = array
