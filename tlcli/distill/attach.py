@@ -14,11 +14,11 @@ from tlcli.distill.pieces import Run
 from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import new_scores
 from tlcli.models import borrowed_head
+from tlcli.models.by_name import copy_by_name
 from tlcli.models.frozen.place import free_memory
 from tlcli.models.graph.trace import layer_output, layer_paths
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import build_student
-from tlcli.models.weights import copy_by_name
 
 # A teacher this many times better than chance has learnt something.
 ABOVE_CHANCE = 1.2
