@@ -21,21 +21,22 @@ _WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
 _ROWS = 1 << 16  # that are planned at a time, to keep memory small
 _NAMES = 256  # of files that are kept as one text
 # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
-_DCT = "INTEGER_ACCURATE"
+DCT = "INTEGER_ACCURATE"
 
 
 def _by_jpeg(data: Tensor, short_side: int = 0) -> Tensor:
     """At the smallest size libjpeg can give whose shorter side has `short_side` pixels."""
     if not short_side:
-        return _jpeg(data, 1)
+        return jpeg(data, 1)
     short = tf.reduce_min(tf.io.extract_jpeg_shape(data)[:2])
     large = [short >= short_side * ratio for ratio in (2, 4, 8)]
-    branches = [lambda ratio=ratio: _jpeg(data, ratio) for ratio in (1, 2, 4, 8)]
+    branches = [lambda ratio=ratio: jpeg(data, ratio) for ratio in (1, 2, 4, 8)]
     return tf.switch_case(tf.reduce_sum(tf.cast(large, tf.int32)), branches)
 
 
-def _jpeg(data: Tensor, ratio: int) -> Tensor:
-    return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method=_DCT)
+def jpeg(data: Tensor, ratio: int) -> Tensor:
+    """A JPEG at 1, 1/2, 1/4 or 1/8 of its size."""
+    return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method=DCT)
 
 
 def _by_png(data: Tensor) -> Tensor:
@@ -53,7 +54,8 @@ def _by_pillow(data: Tensor) -> Tensor:
     return tf.ensure_shape(image, (None, None, 3))
 
 
-_OTHERS = {BY_PNG: _by_png, BY_WEBP: _by_webp, BY_PILLOW: _by_pillow}
+# By their BY_ number; JPEGs have several ways.
+DECODERS = {BY_PNG: _by_png, BY_WEBP: _by_webp, BY_PILLOW: _by_pillow}
 
 
 def pillow_rgb(data: bytes) -> Any:
@@ -74,11 +76,11 @@ def decode(data: Tensor, decoder: Tensor, short_side: int = 0) -> Tensor:
     """
 
     def by(number: int) -> Tensor:
-        return _by_jpeg(data, short_side) if number == BY_JPEG else _OTHERS[number](data)
+        return _by_jpeg(data, short_side) if number == BY_JPEG else DECODERS[number](data)
 
     if isinstance(decoder, int):
         return by(decoder)
-    branches = {number: lambda number=number: by(number) for number in (BY_JPEG, *_OTHERS)}
+    branches = {number: lambda number=number: by(number) for number in (BY_JPEG, *DECODERS)}
     return tf.switch_case(tf.cast(decoder, tf.int32), branches)
 
 
@@ -103,10 +105,10 @@ def _held(array: Any) -> Tensor:
 def _made(kind: int, data: Tensor, plan: Tensor | None, orientation: Tensor | None) -> Tensor:
     """A picture decoded in some way, upright; where there is a plan, the part of it."""
     if kind == _WHOLE_JPEG and plan is not None:
-        image = tf.io.decode_and_crop_jpeg(data, plan[:4], channels=3, dct_method=_DCT)
+        image = tf.io.decode_and_crop_jpeg(data, plan[:4], channels=3, dct_method=DCT)
     else:
         stored = kind % _TURNED
-        image = _OTHERS[stored - _OTHER](data) if stored > _OTHER else _jpeg(data, 2**stored)
+        image = DECODERS[stored - _OTHER](data) if stored > _OTHER else jpeg(data, 2**stored)
         image = upright(image, orientation) if kind >= _TURNED else image
     return image if plan is None else tf.slice(image, plan[4:7], plan[7:])
 
@@ -216,7 +218,7 @@ class EncodedImages:
             try:
                 image = decode(self._read(tf.constant(row, tf.int64)), int(found.decoders[row]))
             except tf.errors.OpError as error:
-                return DataError(self._ids[row], _plain(error), REMEDY)
+                return DataError(self._ids[row], plain_error(error), REMEDY)
             sides = upright(image, int(found.orientations[row])).shape[:2]
             if tuple(sides) != (found.heights[row], found.widths[row]):
                 problem = "is another picture than when it was listed"
@@ -281,24 +283,11 @@ def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:
     try:
         image = decode(tf.constant(data), header.decoder, short_side)
     except tf.errors.OpError as error:
-        raise DataError(str(path), _plain(error), REMEDY) from error
+        raise DataError(str(path), plain_error(error), REMEDY) from error
     return upright(image, header.orientation).numpy()
 
 
-def _plain(error: Any) -> str:
+def plain_error(error: Any) -> str:
     """First line of a TensorFlow error without the names of its ops."""
     text = str(error.message).split("\n", 1)[0]
     return "cannot be decoded: " + text.rsplit("}} ", 1)[-1].split(" [Op:", 1)[0]
-
-
-__all__ = [
-    "BY_JPEG",
-    "BY_PILLOW",
-    "EncodedImages",
-    "decode",
-    "decode_file",
-    "file_images",
-    "inspect",
-    "pillow_rgb",
-    "upright",
-]
