@@ -9,7 +9,8 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tlcli.contracts.data import Region
-from tlcli.data.decode import EncodedImages, decode_file, file_images, upright
+from tlcli.data.decode import decode_file, upright
+from tlcli.data.encoded import EncodedImages, file_images
 from tlcli.data.header import BY_JPEG, BY_PILLOW, inspect
 from tlcli.data.scan import scan_files, stat_files
 from tlcli.errors import DataError

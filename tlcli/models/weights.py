@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.errors import DataError
-from tlcli.models.hdf5 import (
-    all_datasets,
-    dtype_name,
-    opened,
-    read,
-    text,
-)
+from tlcli.models.hdf5 import all_datasets, dtype_name, opened, read, text
 
 Arrays = dict[str, Any]
 

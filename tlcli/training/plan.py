@@ -9,7 +9,7 @@ import numpy as np
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.contracts.finetune import Phase
-from tlcli.data.manifest import class_counts as counts_of
+from tlcli.data.samples import class_counts as counts_of
 from tlcli.distill.pieces import Run
 from tlcli.evaluation.monitor import monitored
 from tlcli.models import student
