@@ -116,9 +116,6 @@ def in_memory(run: Run) -> Run:
     return replace(run, manifest=manifest, train_views=views, plain_views=views)
 
 
-# ---- the arms of each part --------------------------------------------------------------------
-
-
 def decode_arms(run: Run) -> dict[str, Work]:
     """Reading, decoding and resizing; later epochs of a stream find the pictures decoded."""
     rows, plain = rows_of_files(run), run.plain_views
@@ -271,9 +268,6 @@ def consumed(dataset: Any) -> Any:
 
 def _batches(array: Any) -> list[Any]:
     return [array[start : start + BATCH] for start in range(0, len(array), BATCH)]
-
-
-# ---- measuring --------------------------------------------------------------------------------
 
 
 def measured(work: Work) -> Cost:

@@ -47,8 +47,8 @@ class Stored:
         missing = [i for i in wanted.tolist() if i not in held]
         raise DataError(
             str(self.path),
-            f"lacks {len(missing)} of {len(wanted)} training images: {_shown(missing)}; "
-            f"its {len(self.ids)} rows are called {_shown(self.ids, 2)}",
+            f"lacks {len(missing)} of {len(wanted)} training images: {shown(missing)}; "
+            f"its {len(self.ids)} rows are called {shown(self.ids, 2)}",
             "Give a row for each id that split.csv calls train.",
         )
 
@@ -121,7 +121,7 @@ def read(option: Any, target: Target) -> Stored:
     kind = _kind(path, option.kind, held)
     values = held[kind]
     ids = matched(_ids(path, option, held, manifest), manifest)
-    _check_shape(path, ids, values)
+    check_shape(path, ids, values)
     check_numbers(path, ids, values, kind, manifest.multi_label)
     names = _class_names(path, option.class_names, held.get("class_names"))
     values, classes = _ordered(path, names, values, manifest.class_names)
@@ -262,7 +262,12 @@ def shuffled_accuracy(labels: Any, guesses: Any) -> float:
     return float(shares[0] @ shares[1])
 
 
-def _check_shape(path: Path, ids: Any, values: Any) -> None:
+def check_shape(path: Path, ids: Any, values: Any) -> None:
+    """Refuse what is no table of numbers with one row an id.
+
+    Raises:
+        DataError: Naming the shapes, or the ids that stand twice.
+    """
     if values.ndim != 2 or ids.shape != (len(values),) or values.dtype.kind not in "fiu":
         raise DataError(
             str(path), f"has ids {ids.shape} and {values.dtype} values {values.shape}",
@@ -271,7 +276,7 @@ def _check_shape(path: Path, ids: Any, values: Any) -> None:
     unique, counts = np.unique(ids, return_counts=True)
     if len(unique) != len(ids):
         raise DataError(
-            str(path), f"has {_shown(unique[counts > 1])} more than once", "Give each id one row."
+            str(path), f"has {shown(unique[counts > 1])} more than once", "Give each id one row."
         )
 
 
@@ -291,7 +296,7 @@ def check_numbers(path: Path, ids: Any, values: Any, kind: str, multi_label: boo
     bad = ~np.isfinite(values).all(-1)
     if bad.any():
         raise DataError(
-            str(path), f"has numbers that are not finite for {_shown(ids[bad])}",
+            str(path), f"has numbers that are not finite for {shown(ids[bad])}",
             "Compute these rows again.",
         )  # fmt: skip
     inside = bool(((values >= 0) & (values <= 1)).all())
@@ -304,7 +309,7 @@ def check_numbers(path: Path, ids: Any, values: Any, kind: str, multi_label: boo
     if kind == "probabilities" and not (inside and (multi_label or sums.all())):
         wrong = ids[~sums] if inside else ids[((values < 0) | (values > 1)).any(-1)]
         raise DataError(
-            str(path), f"has probabilities that do not sum to 1 or leave [0, 1]: {_shown(wrong)}",
+            str(path), f"has probabilities that do not sum to 1 or leave [0, 1]: {shown(wrong)}",
             "Name the array logits if it holds logits.",
         )  # fmt: skip
 
@@ -320,7 +325,7 @@ def _class_names(path: Path, given: Sequence[str] | None, told: Any) -> list[str
     names = [str(name) for name in np.ravel(told)]
     if given is not None and list(given) != names:
         raise ConfigError(
-            "teacher.class_names", f"got {', '.join(given)}, and {path} says {_shown(names)}",
+            "teacher.class_names", f"got {', '.join(given)}, and {path} says {shown(names)}",
             "Leave it out.",
         )  # fmt: skip
     return names
@@ -354,6 +359,7 @@ def as_logits(probabilities: Any, multi_label: bool) -> Any:
     return np.log(kept) - np.log1p(-kept) if multi_label else np.log(kept)
 
 
-def _shown(ids: Any, most: int = 5) -> str:
+def shown(ids: Any, most: int = 5) -> str:
+    """Names for a message: the first few, and how many there are."""
     ids = [str(i) for i in ids]
     return ", ".join(ids[:most]) + (f", … ({len(ids)} in all)" if len(ids) > most else "")
