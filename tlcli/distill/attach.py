@@ -217,7 +217,7 @@ def add_output(student: Any, tensor: Any) -> None:
 
 def add_preactivations(run: Run) -> None:
     """Let the student's extended model also give its maps before their activations."""
-    from tlcli.distill.network import tapped
+    from tlcli.distill.maps import tapped
 
     student = run.student
     stages = layer_paths(student.model, student.taps, "distillation.student_layers")

@@ -13,7 +13,8 @@ from tlcli.contracts.distillation import Outputs
 from tlcli.contracts.teacher import Target
 from tlcli.distill.class_places import class_places, mapping_text
 from tlcli.distill.kept import Kept
-from tlcli.distill.table import as_logits, check_numbers
+from tlcli.distill.table_checks import check_numbers
+from tlcli.distill.table_reading import as_logits
 from tlcli.errors import ConfigError, DataError
 from tlcli.models.layers import ResizeImages
 

@@ -56,7 +56,8 @@ class Teacher(Computed):
             ConfigError: A method that looks inside, or classes that a run does not know.
             DataError: A folder that is no finished run.
         """
-        from tlcli.distill.network import NetworkTeacher, float32_policy
+        from tlcli.distill.network import float32_policy
+        from tlcli.distill.network_teacher import NetworkTeacher
 
         inside = target.needs - {"indices"}
         if inside:
@@ -73,7 +74,8 @@ class Teacher(Computed):
             return NetworkTeacher(self._network(target), target, self)
 
     def _network(self, target: Target) -> Any:
-        from tlcli.distill.network import Network, NetworkTeacher, run_network
+        from tlcli.distill.network import Network, run_network
+        from tlcli.distill.network_teacher import NetworkTeacher
         from tlcli.models.layers import MeanLogits, MeanProbabilities
 
         images = keras.Input((target.side, target.side, 3), dtype="uint8", name="images")

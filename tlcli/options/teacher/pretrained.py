@@ -36,7 +36,8 @@ class Teacher(Computed):
         Raises:
             ConfigError: No such backbone, one without a classifier, or classes it does not know.
         """
-        from tlcli.distill.network import NetworkTeacher, float32_policy
+        from tlcli.distill.network import float32_policy
+        from tlcli.distill.network_teacher import NetworkTeacher
 
         with float32_policy():
             return NetworkTeacher(self._network(target), target, self)
