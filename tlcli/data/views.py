@@ -58,6 +58,13 @@ class Views:
         made.manifest = replace(manifest, images=self.manifest.images)
         return made
 
+    def like(self, other: "Views") -> bool:
+        """Whether both show the same views of the same pictures."""
+        mine, theirs = (
+            (id(v.manifest.images), v.resize, v.augmentation, v.seed) for v in (self, other)
+        )
+        return mine == theirs
+
     @property
     def finite(self) -> int | None:
         """Views per sample, or None when each epoch has a new one or images are mixed."""

@@ -10,16 +10,18 @@ from tlcli.contracts.distillation import NO_STATE, Shapes, shape_text
 from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill import peers
 from tlcli.distill.lesson import Lesson
-from tlcli.distill.network import tapped
+from tlcli.distill.maps import tapped
 from tlcli.distill.pieces import Pieces
 from tlcli.distill.sorted_maps import SortedMaps
 from tlcli.distill.teaching import NoTeacher, Taught, Teaching
 from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import new_scores
-from tlcli.models import borrowed_head, frozen, graph
+from tlcli.models import borrowed_head
+from tlcli.models.by_name import copy_by_name
+from tlcli.models.frozen.place import free_memory
+from tlcli.models.graph.trace import layer_output, layer_paths
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import Student, build_student, with_outputs
-from tlcli.models.weights import copy_by_name
 
 # A teacher this many times better than chance has learnt something.
 ABOVE_CHANCE = 1.2
@@ -50,7 +52,7 @@ def attach(pieces: Pieces) -> Lesson:
         method.checked(shapes)
         state = method.state(shapes)
         if method.replaces_head:
-            projected = graph.layer_output(student.model, borrowed_head.PROJECTED)
+            projected = layer_output(student.model, borrowed_head.PROJECTED)
             student = with_outputs(student, [*student.extended.outputs, projected])
     lesson = Lesson(student, method, state, NoTeacher(), borrowed, fixed)
     if method.replaces_head or "preactivations" in method.needs:
@@ -85,7 +87,7 @@ def target_of(pieces: Pieces) -> Target:
     return Target(
         manifest=pieces.manifest, side=pieces.student.resize.size,
         rows=pieces.manifest.rows(TRAIN), views=pieces.train_views, needs=job.distillation.needs,
-        tables=pieces.tables, memory=job.settings.cache_memory * frozen.free_memory(),
+        tables=pieces.tables, memory=job.settings.cache_memory * free_memory(),
         plain=pieces.plain_views, layers=job.distillation.teacher_taps,
     )  # fmt: skip
 
@@ -139,7 +141,7 @@ def with_borrowed_head(
 
 def with_preactivations(student: Student, needs: frozenset[str]) -> Student:
     """The student that also gives its maps before their activations."""
-    stages = graph.layer_paths(student.model, student.taps, "distillation.student_layers")
+    stages = layer_paths(student.model, student.taps, "distillation.student_layers")
     found, _, _ = tapped(student.model, needs, "student", stages)
     return with_outputs(student, [*student.extended.outputs[:2], *found])
 

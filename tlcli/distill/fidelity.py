@@ -10,7 +10,7 @@ from tlcli.contracts.teacher import BuiltTeacher
 from tlcli.distill import likeness
 from tlcli.distill.pieces import Pieces
 from tlcli.evaluation.metrics import new_scores, softmax
-from tlcli.models import frozen
+from tlcli.models.frozen.network import compute
 
 
 def fidelity(
@@ -39,7 +39,7 @@ def fidelity(
     if theirs is None:
         return costs
     if ours is None:
-        ours = frozen.compute(model, views, rows, 1, 128)[0]
+        ours = compute(model, views, rows, 1, 128)[0]
     ours = ours.astype(np.float32)
     found: dict[str, Any] = {"images": len(rows)}
     if manifest.multi_label or manifest.labels[rows[0]] >= 0:

@@ -13,7 +13,8 @@ from tlcli.contracts.distillation import Outputs
 from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill.class_places import class_places, mapping_text
 from tlcli.distill.kept import Kept
-from tlcli.distill.table import as_logits, check_numbers
+from tlcli.distill.table_checks import check_numbers
+from tlcli.distill.table_reading import as_logits
 from tlcli.errors import ConfigError, DataError
 from tlcli.models.layers import ResizeImages
 
@@ -44,6 +45,8 @@ class ForeignTeacher(BuiltTeacher):
     """
 
     names = ("teacher_logits",)
+
+    kept: Kept
 
     def __init__(self, option: Any, target: Target, model: Foreign) -> None:
         inside = target.needs - {"indices"}
@@ -163,7 +166,7 @@ class ForeignTeacher(BuiltTeacher):
         """float32 (rows, classes)."""
         return self.kept.table(views, rows, 1)["teacher_logits"] if views.finite == 1 else None
 
-    def reference(self) -> Mapping[str, Any]:
+    def reference(self) -> dict[str, Any]:
         """Where it came from."""
         path = str(Path(self.option.path).expanduser().resolve())
         return {"file": path, "sha256": self.model.sha256}

@@ -11,7 +11,8 @@ from tlcli.contracts.distillation import Peer
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
-from tlcli.models import fused_batch_norm, graph, image_dropout
+from tlcli.models import fused_batch_norm, image_dropout
+from tlcli.models.graph.cost import parameters
 from tlcli.models.norms import batch_norm, synchronise_norms
 from tlcli.models.student import block_names, build_student, is_head
 
@@ -103,7 +104,7 @@ def plan_lines(lesson: Lesson) -> list[str]:
     models += [average.model] if average is not None else []
     if not models:
         return []
-    sizes = ", ".join(f"{graph.parameters(made):,}" for made in models)
+    sizes = ", ".join(f"{parameters(made):,}" for made in models)
     kind, kept = "peers", "kept in RUN/peers; the best of the student's kind is the run"
     if average is not None:
         kind, kept = "average", "not stored"

@@ -7,7 +7,7 @@ from tlcli.config.job import TrainJob
 from tlcli.contracts.backbone import LoadReport
 from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views
-from tlcli.models.frozen import Tables
+from tlcli.models.frozen.tables import Tables
 from tlcli.models.student import Student
 
 

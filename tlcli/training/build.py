@@ -9,7 +9,8 @@ from tlcli.config.job import TrainJob
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.distill.pieces import Pieces
-from tlcli.models import frozen
+from tlcli.models.frozen.network import compute
+from tlcli.models.frozen.tables import Tables
 from tlcli.models.norms import adapt_norms, batch_norm, synchronise_norms
 from tlcli.models.student import Student, build_student
 from tlcli.training.data import data_of, resize_of, train_views
@@ -40,7 +41,7 @@ def pieces_of(job: TrainJob) -> Pieces:
     return Pieces(
         job=job, strategy=strategy, manifest=manifest, student=student,
         train_views=train_views(job, manifest, resize), plain_views=plain,
-        tables=frozen.Tables(folder), batch_norm=norms, loaded=loaded,
+        tables=Tables(folder), batch_norm=norms, loaded=loaded,
     )  # fmt: skip
 
 
@@ -64,5 +65,5 @@ def fit_head(job: TrainJob, manifest: Manifest, views: Views, student: Student) 
     generator = np.random.default_rng(job.settings.seed)
     rows = np.sort(generator.permutation(manifest.rows(TRAIN))[:1000])
     embed = keras.Model(student.extended.inputs, student.extended.outputs[1])
-    embeddings = frozen.compute(embed, views, rows, 1, 64)[0]
+    embeddings = compute(embed, views, rows, 1, 64)[0]
     job.head.fit(student.model, embeddings)

@@ -13,7 +13,7 @@ from tlcli.data.unlabelled import joined, photos, with_classes
 from tlcli.data.views import Views, worker_count
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
-from tlcli.models import frozen
+from tlcli.models.frozen.place import free_memory
 from tlcli.training.checks import check_data
 
 NO_SPLIT = 9
@@ -34,7 +34,7 @@ def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
     in_memory = settings.cache in ("auto", "ram", True)
     if not in_memory or views.finite is not None or manifest.images.array is not None:
         return views
-    room = int(settings.cache_memory * frozen.free_memory())
+    room = int(settings.cache_memory * free_memory())
     kept = dataclasses.replace(manifest, images=DecodedImages(manifest.images, room))
     return Views(kept, resize, job.augmentation, settings.seed, workers)
 

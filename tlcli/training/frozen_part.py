@@ -8,8 +8,14 @@ import tensorflow as tf
 from tlcli.data.views import Views
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
-from tlcli.models import fold, frozen, graph
+from tlcli.models import fold
+from tlcli.models.frozen.place import Place, place_of
+from tlcli.models.frozen.tables import Tables
+from tlcli.models.graph.split import Split
+from tlcli.models.graph.split import split as split_model
+from tlcli.models.graph.trace import single
 from tlcli.models.student import Student, is_head
+from tlcli.system.files import NoRoom
 
 log = logging.getLogger(__name__)
 EVALUATION_BATCH = 128
@@ -23,7 +29,7 @@ class Joined:
         losses: Of the rest.
     """
 
-    def __init__(self, split: graph.Split) -> None:
+    def __init__(self, split: Split) -> None:
         assert split.prefix is not None
         self._frozen: Any = fold.folded(split.prefix) or split.prefix
         self._suffix = split.suffix
@@ -33,21 +39,21 @@ class Joined:
     def __call__(self, images: Any, training: bool) -> Any:
         """Outputs of the whole model."""
         cut = tf.nest.flatten(self._frozen(images, training=False))
-        return self._suffix(graph.single(cut), training=training)
+        return self._suffix(single(cut), training=training)
 
 
-def frozen_split(student: Student) -> graph.Split:
+def frozen_split(student: Student) -> Split:
     """The student cut where its constant part ends; a part without weights is not worth a cache."""
-    split = graph.split(student.extended, _is_frozen)
+    split = split_model(student.extended, _is_frozen)
     if split.prefix is not None and not split.prefix.variables:
-        return graph.Split(None, student.extended, ())
+        return Split(None, student.extended, ())
     return split
 
 
-def cached_split(lesson: Lesson) -> graph.Split:
+def cached_split(lesson: Lesson) -> Split:
     """The student cut where its cached part ends; nothing is cached where all images are needed."""
     if "images" in lesson.method.needs:
-        return graph.Split(None, lesson.student.extended, ())
+        return Split(None, lesson.student.extended, ())
     return frozen_split(lesson.student)
 
 
@@ -58,16 +64,16 @@ def _is_frozen(layer: Any) -> bool:
     return not (is_head(layer) and (random or "dropout" in layer.name))
 
 
-def placed(pieces: Pieces, prefix: Any, views: Views, samples: int) -> frozen.Place | None:
+def placed(pieces: Pieces, prefix: Any, views: Views, samples: int) -> Place | None:
     """How a frozen part's outputs over some views are kept; None where they are not."""
     if not samples:
         return None
-    place = frozen.place_of(pieces.job.settings, prefix, views, samples)
+    place = place_of(pieces.job.settings, prefix, views, samples)
     return None if place is None or (place.mapped and pieces.tables.folder is None) else place
 
 
 def outputs(
-    tables: frozen.Tables, prefix: Any, views: Views, rows: Any, place: frozen.Place | None
+    tables: Tables, prefix: Any, views: Views, rows: Any, place: Place | None
 ) -> list[Any] | None:
     """Those outputs; None where they are not kept or the disk is too small."""
     if place is None:
@@ -77,6 +83,6 @@ def outputs(
         return tables.outputs(
             prefix, views, rows, count, EVALUATION_BATCH, place.half, place.mapped
         )
-    except frozen.NoRoom as problem:
+    except NoRoom as problem:
         log.warning("cache: %s. They are computed at each use.", problem)
         return None

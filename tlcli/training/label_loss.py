@@ -5,7 +5,7 @@ from typing import Any
 
 from tlcli.contracts.data import TRAIN
 from tlcli.contracts.loss import Prepared
-from tlcli.data.manifest import class_counts
+from tlcli.data.samples import class_counts
 from tlcli.distill.pieces import Pieces
 from tlcli.lazy import Tensor, ops
 

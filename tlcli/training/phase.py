@@ -13,7 +13,8 @@ from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import TlError
 from tlcli.evaluation.monitor import monitored
-from tlcli.models import fused_batch_norm, graph, image_dropout, trainable
+from tlcli.models import fused_batch_norm, image_dropout, trainable
+from tlcli.models.graph.split import Split
 from tlcli.models.norms import moving_statistics
 from tlcli.models.student import is_head
 from tlcli.system import cluster, memory
@@ -60,7 +61,7 @@ class PhaseTraining:
                 self.step = self._step(source.suffix(plan))
             self.feed = feed_of(pieces, lesson, plan, source, self.step)
             self.validation = Validation(pieces, plan.cut, plan.validation_place)
-            whole = (graph.Split(None, peer.model, ()) for peer in lesson.state.peers)
+            whole = (Split(None, peer.model, ()) for peer in lesson.state.peers)
             self.peer_validations = [
                 Validation(pieces, split, plan.picture_place) for split in whole
             ]

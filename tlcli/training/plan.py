@@ -10,8 +10,9 @@ from tlcli.contracts.finetune import Phase
 from tlcli.data.order import Order
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
-from tlcli.models import graph, trainable
-from tlcli.models.frozen import Place
+from tlcli.models import trainable
+from tlcli.models.frozen.place import Place
+from tlcli.models.graph.split import Split
 from tlcli.models.student import count
 from tlcli.training import block_table, term_sizes
 from tlcli.training.frozen_part import cached_split, placed
@@ -43,7 +44,7 @@ class PhasePlan:
     phase: Phase
     order: Order
     rates: Mapping[str, float]
-    cut: graph.Split
+    cut: Split
     place: Place | None
     validation_place: Place | None
     picture_place: Place | None

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
-from tlcli.data.manifest import class_counts as counts_of
+from tlcli.data.samples import class_counts as counts_of
 from tlcli.data.views import Views
 from tlcli.distill import peers
 from tlcli.distill.lesson import Lesson

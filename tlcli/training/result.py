@@ -19,7 +19,8 @@ from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, scored
 from tlcli.evaluation.metrics import Scores
 from tlcli.evaluation.monitor import better
-from tlcli.models import fused_batch_norm, graph, image_dropout, lora
+from tlcli.models import fused_batch_norm, image_dropout, lora
+from tlcli.models.graph.cost import parameters
 from tlcli.runs import best_of, checkpoint
 from tlcli.runs.folder import RunFolder
 from tlcli.system import console
@@ -131,7 +132,7 @@ def described(pieces: Pieces, model: Any, found: Measured) -> dict[str, Any]:
         "seed": settings.seed,
         "data_fingerprint": manifest.own or manifest.fingerprint,
         "data_root": manifest.root,
-        "parameters": graph.parameters(model),
+        "parameters": parameters(model),
         "metrics": dict(found.figures),
         "versions": versions(),
         "git_commit": git_commit(),

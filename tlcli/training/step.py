@@ -15,7 +15,8 @@ from tlcli.contracts.distillation import Batch, Method, Outputs, Share, State
 from tlcli.data.labels import label_lookup
 from tlcli.data.order import Order
 from tlcli.distill.teaching import Teaching
-from tlcli.models import graph, image_dropout
+from tlcli.models import image_dropout
+from tlcli.models.graph.trace import single
 from tlcli.system.seeds import batch_seed
 from tlcli.training import gradients
 
@@ -88,7 +89,7 @@ class TrainStep:
     def _losses(self, batch: dict[str, Any], share: Share | None) -> tuple[Any, ...]:
         """Parts of the loss, its label term, right and labelled images; and what memories see."""
         parts = self.parts
-        found = parts.suffix(graph.single(batch["inputs"]), training=True)
+        found = parts.suffix(single(batch["inputs"]), training=True)
         logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
         labels = tf.cast(batch["labels"], tf.float32)
         size = tf.cast(parts.order.batch_size, tf.float32)

@@ -10,8 +10,10 @@ import tensorflow as tf
 from tlcli.contracts.data import VALIDATION
 from tlcli.distill.pieces import Pieces
 from tlcli.evaluation.classifier import scored
-from tlcli.models import fold, graph
-from tlcli.models.frozen import Place
+from tlcli.models import fold
+from tlcli.models.frozen.place import Place
+from tlcli.models.graph.split import Split
+from tlcli.models.graph.trace import single
 from tlcli.models.norms import has_batch_norm
 from tlcli.training.frozen_part import EVALUATION_BATCH, outputs
 
@@ -25,14 +27,14 @@ class Validation:
         place: How the first part's outputs are kept, or None.
     """
 
-    def __init__(self, pieces: Pieces, split: graph.Split, place: Place | None) -> None:
+    def __init__(self, pieces: Pieces, split: Split, place: Place | None) -> None:
         self.manifest, self.views = pieces.manifest, pieces.plain_views
         self.rows = pieces.manifest.labelled(VALIDATION)
         self.model = keras.Model(split.suffix.inputs, split.suffix.outputs[0])
         self.inference = fold.folded(self.model) if has_batch_norm(self.model) else None
         model = self.inference or self.model
         self.call = tf.function(
-            lambda *inputs: model(graph.single(list(inputs)), training=False),
+            lambda *inputs: model(single(list(inputs)), training=False),
             reduce_retracing=True, autograph=False,
         )  # fmt: skip
         self.arrays = outputs(pieces.tables, split.prefix, self.views, self.rows, place)

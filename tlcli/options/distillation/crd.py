@@ -63,7 +63,7 @@ class Distillation(Method):
 
     def state(self, shapes: Shapes) -> State:
         """Embeddings, memories (non-trainable) and constants (non-trainable)."""
-        from tlcli.options.distillation._states import ContrastMemory
+        from tlcli.options.distillation._contrast import ContrastMemory
 
         sizes = shapes.student_embedding, shapes.teacher_embedding
         return ContrastMemory(*sizes, self.embedding_size, np.asarray(shapes.labels))
