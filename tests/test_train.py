@@ -254,7 +254,8 @@ def test_plan_only_writes_nothing(config, tmp_path, capsys):
 
 MIRRORED = """
 import sys
-from tlcli import compose, train
+from tlcli.commands import train
+from tlcli.config import compose
 words = sys.argv[1:]
 for device in ("mirrored", "cpu"):
     one = [f"hardware={device}", f"run_dir={device}"]

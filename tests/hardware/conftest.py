@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RUNNER = """
 import json, sys
-from tlcli import compose, train
+from tlcli.commands import train
+from tlcli.config import compose
 for words in json.loads(sys.argv[1]):
     assert train.run(compose.plain(compose.read("train", words))) == 0
 """
