@@ -67,7 +67,7 @@ def sampled_batches(run: Run, count: int = 64) -> Any:
 
 def fit_head(run: Run) -> None:
     """Show training embeddings to a head that must see data first (kernel's bandwidth)."""
-    if not hasattr(run.job.head, "fit"):
+    if not run.job.head.needs_data:
         return
     rows = run.manifest.rows(TRAIN)
     generator = np.random.default_rng(run.job.settings.seed)
@@ -80,7 +80,7 @@ def fit_head(run: Run) -> None:
 def attach_method(run: Run) -> None:
     """Build the teacher and the method's connectors."""
     run.method = run.job.distillation
-    taught = getattr(run.job.teacher, "is_teacher", False)
+    taught = run.job.teacher.is_teacher
     if taught or run.job.config["distillation"]["name"] != "none":
         from tlcli.distill.attach import attach
 

@@ -13,7 +13,7 @@ from tlcli.distill.pieces import Run
 
 def make_order(run: Run, rows: Any, first_epoch: int) -> Order:
     """The sequence of training images of a phase."""
-    mixes = getattr(run.job.augmentation, "mix", None) is not None
+    mixes = run.job.augmentation.mix is not None
     order = order_of(run.job.settings, run.manifest, rows, first_epoch)
     return replace(
         order, replicas=run.strategy.num_replicas_in_sync, together=2 if mixes else 1,

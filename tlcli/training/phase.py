@@ -126,7 +126,7 @@ class PhaseTrainer:
         base = option.scaled_rate(batch) * self.phase.rate
         values = base * schedule.values(total, per_epoch, batch)
         self.rate_table = values
-        changes = hasattr(schedule, "initial_state") or job.settings.on_nan == "reduce_lr"
+        changes = schedule.watches_validation or job.settings.on_nan == "reduce_lr"
         self.rate_factor = make_variable(np.float32(1), "rate_factor") if changes else None
         decayed = [float(option.decay_norms_and_biases or len(v.shape) > 1) for v in self.variables]
         return with_rates(
@@ -373,7 +373,7 @@ class PhaseTrainer:
     def plateau(self, progress: Progress, figures: dict[str, float]) -> None:
         """Let a plateau schedule see a validation figure."""
         schedule = self.run.job.schedule
-        if not hasattr(schedule, "initial_state") or not figures:
+        if not schedule.watches_validation or not figures:
             return
         state = progress.plateau or schedule.initial_state()
         value = figures[self.monitor]

@@ -210,9 +210,9 @@ def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
 def choose_mixing(trainer: Any) -> float | None:
     """Mix start and end weights by the factor that validates best (WiSE-FT); None elsewhere."""
     run = trainer.shared
-    factors = getattr(run.job.finetune, "mixing", None)
+    factors = run.job.finetune.mixing_factors
     rows = run.manifest.labelled(VALIDATION)
-    if factors is None or not len(rows):
+    if not factors or not len(rows):
         return None
     variables = run.student.model.variables
     start, end = trainer.start_weights, [v.numpy() for v in variables]
