@@ -200,6 +200,8 @@ def test_refusals(config, tmp_path, pictures, packed, monkeypatch):
     with pytest.raises(DataError, match="is broken"):
         packed()
     monkeypatch.setattr(prepare.files, "free_bytes", lambda folder: 1 << 20)
-    with pytest.raises(TlError, match=r"^output: about \d+ MB are to be written .* 1 MB free"):
+    with pytest.raises(
+        TlError, match=r"^output: \d+\.\d MB of prepared pictures do not fit in .* 1\.0 MB free"
+    ):
         packed(f"output={tmp_path / 'full'}")
     assert not (tmp_path / "new").exists()

@@ -106,7 +106,8 @@ def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
     """A pretrained network with its own 1,000 ImageNet classes."""
     import keras
 
-    from tlcli.models import graph, imagenet
+    from tlcli.models import imagenet
+    from tlcli.models.graph.trace import rerun
 
     backbone = registry.build("backbone", values)
     if not isinstance(backbone, Classifier):
@@ -118,7 +119,7 @@ def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
     # Built on an input of its own: Keras follows other tensors back to theirs.
     own = keras.Input((resize.size, resize.size, 3), dtype="float32", name="body_images")
     body = backbone.build_classifier(own)
-    model = keras.Model(inputs, graph.rerun(body, pixels))
+    model = keras.Model(inputs, rerun(body, pixels))
     backbone.load_classifier(model)
     return Namer(model, imagenet.class_names(), resize)
 

@@ -14,12 +14,14 @@ from tlcli.contracts import GROUPS
 from tlcli.contracts.augmentation import Augmentation
 from tlcli.contracts.backbone import Backbone
 from tlcli.contracts.data import DataSource
+from tlcli.contracts.distillation import Method
 from tlcli.contracts.finetune import Finetune
 from tlcli.contracts.hardware import Hardware
 from tlcli.contracts.head import Head
 from tlcli.contracts.loss import Loss
 from tlcli.contracts.optimizer import Optimizer
 from tlcli.contracts.schedule import Schedule
+from tlcli.contracts.teacher import Teacher
 from tlcli.errors import ConfigError, nearest
 
 
@@ -59,8 +61,8 @@ class TrainJob:
     head: Head
     finetune: Finetune
     loss: Loss
-    distillation: Any
-    teacher: Any
+    distillation: Method
+    teacher: Teacher
     optimizer: Optimizer
     schedule: Schedule
     hardware: Hardware
@@ -132,5 +134,5 @@ def _check_together(job: TrainJob) -> None:
             "distillation", "there is a teacher that nothing learns from",
             "Give distillation=kd, or teacher=none.",
         )  # fmt: skip
-    if settings.control and job.config["distillation"]["name"] == "none":
+    if settings.control and not job.distillation.distils:
         raise ConfigError("control", "there is no teacher to compare with", "Give control=false.")
