@@ -16,6 +16,7 @@ from tlcli.config import registry
 from tlcli.config.checked import build_dataclass
 from tlcli.config.settings import Predict
 from tlcli.contracts import GROUPS
+from tlcli.contracts.backbone import Classifier
 from tlcli.data import named
 from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
@@ -109,7 +110,7 @@ def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
     from tlcli.models.graph.trace import rerun
 
     backbone = registry.build("backbone", values)
-    if not hasattr(backbone, "build_classifier"):
+    if not isinstance(backbone, Classifier):
         raise ConfigError("backbone", f"{values['name']} has no head of its own",
                           "Give checkpoint=RUN, or a network of keras.applications.")  # fmt: skip
     resize = Resize(settings.image_size or backbone.default_image_size, "crop", 0.875, True)

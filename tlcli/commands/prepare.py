@@ -41,7 +41,7 @@ def run(config: Mapping[str, Any]) -> int:
     folder = Path(settings.output).expanduser()
     source = registry.build("data", config["data"])
     manifest = source.manifest(settings.seed, cache_folder(settings.cache_dir))
-    if not hasattr(manifest.images, "encoded"):
+    if manifest.images.encoded is None:
         raise ConfigError("data", f"{config['data']['name']} has no encoded pictures",
                           "Give folder, csv or tfrecord; arrays are read as they are.")  # fmt: skip
     facts, shards = planned(manifest, settings)
