@@ -21,7 +21,8 @@ import tensorflow as tf
 
 from tlcli.commands import plain_keras
 from tlcli.config import registry
-from tlcli.config.job import parted, train_job
+from tlcli.config.checking import Checked
+from tlcli.config.job import TrainJob, train_job
 from tlcli.config.settings import Bench
 from tlcli.contracts.data import TRAIN
 from tlcli.data.arrays import ArrayImages
@@ -65,11 +66,11 @@ class Cost:
 Work = Callable[[], Any]
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Bench, TrainJob]) -> int:
     """Measure as configured and print the table; returns the exit code."""
     console.start_log(None)
-    settings, train = parted(Bench, config)
-    shared = prepare(train, settings.images)
+    settings = checked.settings
+    shared = prepare(checked.job, settings.images)
     results = []
     for part in settings.parts:
         arms = PARTS[part](shared)
@@ -86,7 +87,7 @@ def run(config: Mapping[str, Any]) -> int:
     return 0
 
 
-def prepare(train: Mapping[str, Any], images: int) -> Run:
+def prepare(job: TrainJob, images: int) -> Run:
     """The training's parts over a few of its training images; all weights are trained.
 
     The figures would not be comparable with strategies that train a part alone.
@@ -94,7 +95,8 @@ def prepare(train: Mapping[str, Any], images: int) -> Run:
     fixed = {"cache": "ram", "epochs": 1000.0, "accumulation_steps": 1}
     chosen = (("finetune", "full"), ("augmentation", "none"))
     groups = {group: registry.defaults(group, option) for group, option in chosen}
-    shared = build.prepare(batch_size.resolved(train_job({**train, **groups, **fixed})))
+    job = train_job({**job.config, **groups, **fixed})
+    shared = build.prepare(batch_size.resolved(job))
     shared.batch_norm = "train"
     rows = shared.manifest.rows(TRAIN)[:images]
     splits = np.full(len(shared.manifest.splits), NO_SPLIT, np.int8)

@@ -12,10 +12,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tlcli.config import registry
-from tlcli.config.checked import build_dataclass
+from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
-from tlcli.contracts import GROUPS
 from tlcli.data import named
 from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
@@ -47,14 +45,13 @@ class Namer:
     abstain_below: float | None = None
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Predict, None]) -> int:
     """Name pictures as configured; 1 when any picture could not be read."""
     console.start_log(None)
-    own = {k: v for k, v in config.items() if k not in GROUPS}
-    settings: Predict = build_dataclass(Predict, own, "")
+    settings = checked.settings
     paths = named.expand(settings.images)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
-        namer = namer_of(settings, config.get("backbone"))
+        namer = namer_of(checked)
     failed = count = 0
     writer = WRITERS[settings.format](sys.stdout)
     for row in rows(namer, paths, settings):
@@ -67,17 +64,17 @@ def run(config: Mapping[str, Any]) -> int:
     return 1 if failed else 0
 
 
-def namer_of(settings: Predict, backbone: Mapping[str, Any] | None) -> Namer:
+def namer_of(checked: Checked[Predict, None]) -> Namer:
     """The checkpoint, the backbone's own head, or the newest finished run."""
     from tlcli.runs import checkpoint
 
-    given = settings.checkpoint
-    if backbone and not given:
-        return own_head(backbone, settings)
-    if backbone and given:
-        raise ConfigError("backbone", "a checkpoint is given too", "Give one of them.")
+    given = checked.settings.checkpoint
+    if "backbone" in checked.options:
+        if given:
+            raise ConfigError("backbone", "a checkpoint is given too", "Give one of them.")
+        return own_head(checked)
     if not given:
-        given = newest_run(Path(settings.runs))
+        given = newest_run(Path(checked.settings.runs))
         sys.stderr.write(f"tl predict: using the newest run, {given}\n")
     found = checkpoint.read_run(given)
     return Namer(
@@ -101,17 +98,19 @@ def newest_run(folder: Path) -> str:
     return str(found[-1].parent)
 
 
-def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
+def own_head(checked: Checked[Predict, None]) -> Namer:
     """A pretrained network with its own 1,000 ImageNet classes."""
     import keras
 
     from tlcli.models import graph, imagenet
 
-    backbone = registry.build("backbone", values)
+    backbone = checked.options["backbone"]
     if not hasattr(backbone, "build_classifier"):
-        raise ConfigError("backbone", f"{values['name']} has no head of its own",
+        name = checked.config["backbone"]["name"]
+        raise ConfigError("backbone", f"{name} has no head of its own",
                           "Give checkpoint=RUN, or a network of keras.applications.")  # fmt: skip
-    resize = Resize(settings.image_size or backbone.default_image_size, "crop", 0.875, True)
+    size = checked.settings.image_size or backbone.default_image_size
+    resize = Resize(size, "crop", 0.875, True)
     inputs = keras.Input((resize.size, resize.size, 3), dtype="uint8")
     pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
     # Built on an input of its own: Keras follows other tensors back to theirs.

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.config import chain
+from tlcli.config.checking import Checked
 from tlcli.config.job import TrainJob, train_job
 from tlcli.config.recipe import written
+from tlcli.config.train_settings import Train
 from tlcli.errors import ConfigError
 from tlcli.runs import best_of, checkpoint, identity, state
 from tlcli.runs.folder import find_run_dir, make_run_dir, write_split
@@ -29,22 +31,21 @@ log = logging.getLogger(__name__)
 RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Train, TrainJob]) -> int:
     """Train as configured; returns the exit code.
 
     Raises:
         TlError: A mistake of the caller, or a fault told in one line.
     """
     console.start_log(None)
-    job = train_job(config)
-    typed = tuple(getattr(config, "typed", ()))
+    job = checked.job
     run_dir = shared_run_dir(job)
     if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
         if job.settings.resume or job.settings.run_dir:
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
         raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
-    job = settled_job(numbered(job, run_dir), run_dir, typed)
+    job = settled_job(numbered(job, run_dir), run_dir, checked.typed)
     distilled = (
         checkpoint.read_json(run_dir / "metrics.json")
         if checkpoint.is_finished(run_dir)

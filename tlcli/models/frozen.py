@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.config.settings import Train
+from tlcli.config.train_settings import Train
 from tlcli.data.resize import PIXELS
 from tlcli.data.views import Views
 from tlcli.errors import TlError

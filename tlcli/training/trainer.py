@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tlcli.config.settings import Every
+from tlcli.config.intervals import Every
 from tlcli.errors import TlError
 from tlcli.runs import checkpoint
 from tlcli.runs import state as states
