@@ -23,28 +23,30 @@ import keras
 import numpy as np
 
 from tlcli.commands import bench
+from tlcli.commands.bench_arms import BATCH, MANY, Work, consumed
 from tlcli.config import compose
+from tlcli.config.checking import check_request
 from tlcli.data.views import worker_count
 
 
-def ours(folder: Path, side: int, resize: str, repeats: int) -> bench.Work:
+def ours(folder: Path, side: int, resize: str, repeats: int) -> Work:
     """All pictures by tl."""
     words = ["data=folder", f"data.path={folder}", "data.test_fraction=0", "backbone=mobilenet",
              "backbone.weights=none", f"image_size={side}", f"resize={resize}"]  # fmt: skip
-    run = bench.prepare(compose.plain(compose.read("train", words)), bench.BATCH)
+    run = bench.prepare(check_request(compose.read("train", words)).job, BATCH)
     rows, views = np.tile(np.arange(len(run.manifest.ids)), repeats), run.plain_views
-    return lambda: bench.consumed(views.dataset(rows, np.zeros(len(rows)), bench.BATCH))
+    return lambda: consumed(views.dataset(rows, np.zeros(len(rows)), BATCH))
 
 
-def of_keras(folder: Path, side: int, repeats: int, shuffle: bool) -> bench.Work:
+def of_keras(folder: Path, side: int, repeats: int, shuffle: bool) -> Work:
     """All pictures by Keras, which reads the folder's names once."""
     dataset = keras.utils.image_dataset_from_directory(
         folder, image_size=(side, side), shuffle=shuffle, verbose=False
     )
-    return lambda: [bench.consumed(dataset) for _ in range(repeats)]
+    return lambda: [consumed(dataset) for _ in range(repeats)]
 
 
-def threads(decode: Callable[[bytes], Any], paths: list[Path], side: int) -> bench.Work:
+def threads(decode: Callable[[bytes], Any], paths: list[Path], side: int) -> Work:
     """All pictures by a decoder for Python, resized by OpenCV."""
     import cv2
 
@@ -53,7 +55,7 @@ def threads(decode: Callable[[bytes], Any], paths: list[Path], side: int) -> ben
 
     def work() -> None:
         with ThreadPoolExecutor(worker_count("auto")) as pool:
-            chunk = bench.BATCH
+            chunk = BATCH
             for start in range(0, len(paths), chunk):
                 np.stack(list(pool.map(picture, paths[start : start + chunk])))
 
@@ -88,8 +90,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     paths = sorted(p for p in given.folder.glob("*/*") if p.is_file())
-    repeats = -(-bench.MANY // len(paths))
-    arms: dict[str, bench.Work] = {
+    repeats = -(-MANY // len(paths))
+    arms: dict[str, Work] = {
         f"tl, {resize}": ours(given.folder, given.side, resize, repeats)
         for resize in ("crop", "squash")
     }

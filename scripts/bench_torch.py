@@ -22,12 +22,14 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 
-from tlcli.commands import bench
+from tlcli.commands import bench, bench_arms
+from tlcli.commands.bench_arms import forward_arms, step_arms
 from tlcli.config import compose
+from tlcli.config.checking import check_request
 
 # Pictures a batch, and batches a round.
 CASES = {"mobilenet": (16, 8), "resnet50": (16, 2)}
-PARTS = {"forward": bench.forward_arms, "step": bench.step_arms}
+PARTS = {"forward": forward_arms, "step": step_arms}
 
 
 class Torch:
@@ -68,8 +70,8 @@ def compared(case: str, given: argparse.Namespace, folder: Path) -> None:
              f"image_size={given.side}", f"batch_size={batch}", "teacher=none"]  # fmt: skip
     if case == "mobilenet":
         words.append(f"backbone.alpha={given.alpha}")
-    run = bench.prepare(compose.plain(compose.read("train", words)), batch * batches)
-    bench.BATCH = batch
+    run = bench.prepare(check_request(compose.read("train", words)).job, batch * batches)
+    bench_arms.BATCH = batch
     other = Torch(case, given.alpha, given.side, batch, 2)
     try:
         for part, arms in PARTS.items():

@@ -3,7 +3,11 @@ import numpy as np
 import pytest
 
 from tlcli.errors import ConfigError
-from tlcli.models import graph
+from tlcli.models.graph.blocks import blocks
+from tlcli.models.graph.cost import flops, parameters
+from tlcli.models.graph.split import split
+from tlcli.models.graph.stages import stages
+from tlcli.models.graph.trace import layer_output, rerun, taps, trace
 
 L = keras.layers
 IMAGES = np.random.default_rng(5).normal(size=(3, 8, 8, 3)).astype("float32")
@@ -46,7 +50,7 @@ def assert_same(wanted, given):
 def test_rerun_shares_the_layers(build):
     model = build()
     inputs = keras.Input((8, 8, 3))
-    again = keras.Model(inputs, graph.rerun(model, inputs))
+    again = keras.Model(inputs, rerun(model, inputs))
     assert_same(model(IMAGES), again(IMAGES))
     assert {id(w) for w in again.weights} == {id(w) for w in model.weights}
     assert not any(isinstance(layer, keras.Model) for layer in again.layers)
@@ -55,14 +59,14 @@ def test_rerun_shares_the_layers(build):
 def test_rerun_keeps_shared_layers_and_the_structure_of_inputs_and_outputs():
     model = two_ends()
     vectors = {"left": np.eye(4, dtype="float32"), "right": np.ones((4, 4), "float32")}
-    outputs = graph.rerun(model, vectors)
+    outputs = rerun(model, vectors)
     assert set(outputs) == {"sum", "both"}
     assert_same(model(vectors), outputs)
 
 
 def test_rerun_can_replace_a_layer():
     model = residual_net()
-    doubled = graph.rerun(
+    doubled = rerun(
         model, IMAGES, lambda layer, args, kwargs: 2 * layer(*args) if layer.name == "a" else None
     )
     model.get_layer("a").set_weights([2 * w for w in model.get_layer("a").get_weights()])
@@ -72,7 +76,7 @@ def test_rerun_can_replace_a_layer():
 def test_rerun_passes_training_to_dropout():
     model = residual_net()
     inputs = keras.Input((8, 8, 3))
-    again = keras.Model(inputs, graph.rerun(model, inputs))
+    again = keras.Model(inputs, rerun(model, inputs))
     assert np.abs(again(IMAGES, training=True) - again(IMAGES, training=False)).max() > 0
 
 
@@ -99,7 +103,7 @@ def composed(parts, images):
 )
 def test_a_split_model_is_the_model(names, cut):
     model = residual_net()
-    parts = graph.split(model, frozen(*names))
+    parts = split(model, frozen(*names))
     assert parts.cut_names == cut
     assert_same(model(IMAGES), composed(parts, IMAGES))
     trained = {id(w) for w in parts.suffix.weights}
@@ -109,19 +113,19 @@ def test_a_split_model_is_the_model(names, cut):
 
 def test_nothing_frozen_has_no_prefix():
     model = residual_net()
-    parts = graph.split(model, frozen())
+    parts = split(model, frozen())
     assert parts.prefix is None
     assert parts.suffix is model
 
 
 def test_a_frozen_layer_behind_a_trained_one_is_in_the_suffix():
-    parts = graph.split(residual_net(), frozen("a", "c"))
+    parts = split(residual_net(), frozen("a", "c"))
     assert [layer.name for layer in parts.prefix.layers][1:] == ["a"]
 
 
 def test_everything_frozen_leaves_an_identity():
     model = residual_net()
-    parts = graph.split(model, lambda layer: True)
+    parts = split(model, lambda layer: True)
     assert parts.cut_names == ("head_logits",)
     assert not parts.suffix.weights
     assert_same(model(IMAGES), composed(parts, IMAGES))
@@ -130,17 +134,17 @@ def test_everything_frozen_leaves_an_identity():
 def test_a_nested_model_is_cut_inside():
     model = nested_net()
     layers = {"first", "second"}
-    parts = graph.split(model, lambda layer: layer.name in layers)
+    parts = split(model, lambda layer: layer.name in layers)
     assert parts.cut_names == ("base/second",)
     assert_same(model(IMAGES), composed(parts, IMAGES))
-    assert_same(model(IMAGES), composed(graph.split(model, frozen("first")), IMAGES))
+    assert_same(model(IMAGES), composed(split(model, frozen("first")), IMAGES))
 
 
 def test_upsampling_is_left_to_the_suffix():
     images = keras.Input((8, 8, 3))
     x = L.UpSampling2D(4, name="up")(L.Conv2D(2, 1, name="a")(images))
     model = keras.Model(images, L.Conv2D(2, 1, name="b")(x))
-    parts = graph.split(model, frozen("a", "up"))
+    parts = split(model, frozen("a", "up"))
     assert parts.cut_names == ("a",)
     assert_same(model(IMAGES), composed(parts, IMAGES))
 
@@ -149,7 +153,7 @@ def test_the_raw_input_can_be_a_cut_tensor():
     images = keras.Input((8, 8, 3), name="images")
     x = L.Add()([L.Conv2D(3, 1, name="a")(images), L.Conv2D(3, 1, name="b")(images)])
     model = keras.Model(images, x)
-    parts = graph.split(model, frozen("a"))
+    parts = split(model, frozen("a"))
     assert set(parts.cut_names) == {"a", "images"}
     assert_same(model(IMAGES), composed(parts, IMAGES))
 
@@ -157,14 +161,14 @@ def test_the_raw_input_can_be_a_cut_tensor():
 def test_dictionaries_of_inputs_and_outputs_survive_a_split():
     model = two_ends()
     vectors = {"left": np.eye(4, dtype="float32"), "right": np.ones((4, 4), "float32")}
-    parts = graph.split(model, frozen("shared", "both"))
+    parts = split(model, frozen("shared", "both"))
     between = parts.prefix([vectors["left"], vectors["right"]])
     assert_same(model(vectors), parts.suffix(between))
 
 
 def test_extra_outputs_come_after_the_cut_tensors():
     model = residual_net()
-    parts = graph.split(model, frozen("a", "b", "c", "pool"), extra_outputs=["b", "head_logits"])
+    parts = split(model, frozen("a", "b", "c", "pool"), extra_outputs=["b", "head_logits"])
     assert parts.cut_names == ("pool",)
     assert parts.extra_names == ("b",)
     wanted = keras.Model(model.input, model.get_layer("b").output)(IMAGES)
@@ -177,7 +181,7 @@ def test_taps_of_flat_and_nested_layers_belong_to_the_model():
         (residual_net(), ["a", "b"]),
         (nested_net(), ["wrapped/base/first", "wrapped", "third"]),
     ):
-        found = keras.Model(model.input, graph.taps(model, names))(IMAGES)
+        found = keras.Model(model.input, taps(model, names))(IMAGES)
         assert all(np.abs(x).max() > 0 for x in found)
     np.testing.assert_allclose(found[-1], model(IMAGES), rtol=1e-6)
     base = model.get_layer("base")
@@ -187,12 +191,12 @@ def test_taps_of_flat_and_nested_layers_belong_to_the_model():
 
 def test_an_unknown_layer_names_the_nearest():
     with pytest.raises(ConfigError, match=r"^thirdd: .*Did you mean third\?$"):
-        graph.layer_output(nested_net(), "thirdd")
+        layer_output(nested_net(), "thirdd")
 
 
 def test_a_name_in_two_places_asks_for_the_path():
     with pytest.raises(ConfigError, match=r"2 layers have that name\. Give wrapped/base/first"):
-        graph.layer_output(nested_net(), "first")
+        layer_output(nested_net(), "first")
 
 
 def test_a_model_with_its_own_call_has_no_graph():
@@ -201,7 +205,7 @@ def test_a_model_with_its_own_call_has_no_graph():
             return images
 
     with pytest.raises(ConfigError, match="no graph"):
-        graph.trace(Own())
+        trace(Own())
 
 
 def application(name, size=64, **options):
@@ -238,22 +242,22 @@ APPLICATIONS = {
 @pytest.mark.parametrize(("name", "taps_and_blocks"), APPLICATIONS.items(), ids=APPLICATIONS)
 def test_stages_and_blocks_of_keras_applications(name, taps_and_blocks):
     model = application(name)
-    stages, names = taps_and_blocks
-    assert graph.stages(model) == stages
-    found = graph.blocks(model)
+    tapped, names = taps_and_blocks
+    assert stages(model) == tapped
+    found = blocks(model)
     assert [block.name for block in found] == names
     layers = [layer for block in found for layer in block.layers]
     assert len(layers) == len(set(layers)) == sum(bool(layer.weights) for layer in model.layers)
-    sides = [tensor.shape[1] for tensor in graph.taps(model, stages)]
+    sides = [tensor.shape[1] for tensor in taps(model, tapped)]
     assert sides == sorted(set(sides), reverse=True)
 
 
 @pytest.mark.parametrize(("name", "levels"), [("ConvNeXtTiny", 4), ("MobileNetV3Small", 5)])
 def test_other_applications_have_one_stage_per_resolution(name, levels):
     model = application(name)
-    sides = [tensor.shape[1] for tensor in graph.taps(model, graph.stages(model))]
+    sides = [tensor.shape[1] for tensor in taps(model, stages(model))]
     assert sides == [64 // 2**i for i in range(6 - levels, 6)]
-    names = [block.name for block in graph.blocks(model)]
+    names = [block.name for block in blocks(model)]
     assert names[0] == "stem"
     assert len(names) > 12
 
@@ -265,17 +269,17 @@ def test_a_net_without_block_names_is_grouped_by_resolution():
     x = L.Conv2D(4, 3, strides=2, activation="relu", name="three")(x)
     x = L.Dense(2, name="head_logits")(L.GlobalAveragePooling2D()(x))
     model = keras.Model(images, x)
-    found = {b.name: [layer.name for layer in b.layers] for b in graph.blocks(model)}
+    found = {b.name: [layer.name for layer in b.layers] for b in blocks(model)}
     assert found == {"stage_0": ["one", "two"], "stage_1": ["three"], "head": ["head_logits"]}
-    assert graph.stages(model) == ["two", "three"]
+    assert stages(model) == ["two", "three"]
 
 
 def test_a_dense_net_has_blocks_and_no_stages():
     images = keras.Input((4,))
     x = L.Dense(2, name="head_logits")(L.Dense(3, name="one")(images))
-    found = graph.blocks(keras.Model(images, x))
+    found = blocks(keras.Model(images, x))
     assert [b.name for b in found] == ["stage_0", "head"]
-    assert graph.stages(keras.Model(images, x)) == []
+    assert stages(keras.Model(images, x)) == []
 
 
 def test_flops_by_hand():
@@ -285,8 +289,8 @@ def test_flops_by_hand():
     x = L.DepthwiseConv2D(3, strides=2, depth_multiplier=2, padding="same")(x)
     x = L.GlobalMaxPooling2D()(L.Conv2D(6, 1)(x))
     model = keras.Model(images, L.Dense(5)(x))
-    assert graph.flops(model) == 2 * (8 * 8 * 4 * 27 + 4 * 4 * 8 * 9 + 4 * 4 * 6 * 8 + 30)
-    assert graph.parameters(model) == (27 * 4 + 4) + (72 + 8) + (48 + 6) + (30 + 5)
+    assert flops(model) == 2 * (8 * 8 * 4 * 27 + 4 * 4 * 8 * 9 + 4 * 4 * 6 * 8 + 30)
+    assert parameters(model) == (27 * 4 + 4) + (72 + 8) + (48 + 6) + (30 + 5)
 
 
 def test_flops_of_grouped_separable_and_transposed_convolutions_by_hand():
@@ -295,17 +299,17 @@ def test_flops_of_grouped_separable_and_transposed_convolutions_by_hand():
     x = L.SeparableConv2D(5, 3, padding="same")(x)
     x = L.Conv2DTranspose(2, 3, strides=2, padding="same")(x)
     expected = 16 * 6 * 9 * 2 + 16 * (9 * 6 + 6 * 5) + 16 * 9 * 5 * 2
-    assert graph.flops(keras.Model(images, x)) == 2 * expected
+    assert flops(keras.Model(images, x)) == 2 * expected
 
 
 def test_flops_of_an_einsum_by_hand():
     # Five positions, four heads of two numbers, each a sum over three.
     tokens = keras.Input((5, 3))
     x = L.EinsumDense("abc,cde->abde", output_shape=(5, 4, 2))(tokens)
-    assert graph.flops(keras.Model(tokens, x)) == 2 * 5 * 4 * 2 * 3
+    assert flops(keras.Model(tokens, x)) == 2 * 5 * 4 * 2 * 3
 
 
 def test_flops_of_an_open_size_use_the_given_one():
     images = keras.Input((None, None, 3))
     model = keras.Model(images, L.Conv2D(2, 1)(images))
-    assert graph.flops(model, image_size=10) == 2 * 100 * 6
+    assert flops(model, image_size=10) == 2 * 100 * 6

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tlcli.cli import main
-from tlcli.models import frozen
+from tlcli.models.frozen import tables
 from tlcli.runs import checkpoint
 from tlcli.system import memory
 from tlcli.training.step import Loop
@@ -69,7 +69,7 @@ def test_tables_without_memory_name_the_key_that_does_without(tmp_path, capsys, 
     def full(*_):
         raise np._core._exceptions._ArrayMemoryError((10**6, 10**6), np.dtype("float32"))
 
-    monkeypatch.setattr(frozen, "in_memory", full)
+    monkeypatch.setattr(tables, "in_memory", full)
     assert main.run(["train", f"run_dir={tmp_path / 'run'}", "cache=ram", *WORDS]) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert message == (

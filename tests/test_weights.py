@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tlcli.errors import ConfigError, DataError
-from tlcli.models.weights import copy_by_name, load_by_name, load_exact, save_weights
+from tlcli.models.by_name import copy_by_name, load_by_name
+from tlcli.models.weights import load_exact, save_weights
 
 
 def network(width=4, dense="top"):

@@ -9,8 +9,9 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tlcli.contracts.data import Region
-from tlcli.data.decode import EncodedImages, decode_file, file_images, inspect, upright
-from tlcli.data.header import BY_JPEG, BY_PILLOW
+from tlcli.data.decode import decode_file, upright
+from tlcli.data.encoded import EncodedImages, file_images
+from tlcli.data.header import BY_JPEG, BY_PILLOW, inspect
 from tlcli.data.scan import scan_files, stat_files
 from tlcli.errors import DataError
 

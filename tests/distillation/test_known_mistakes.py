@@ -38,6 +38,7 @@ from tlcli.options.distillation import (
     tf_kd,
     wsld,
 )
+from tlcli.options.distillation._contrast import Classes
 
 right = _logits.soft_divergence
 
@@ -534,7 +535,7 @@ MISTAKES = {
     "CRD's constant of every batch": (
         CONTRAST, "update", forgetful(CONTRAST.update), constants_stay),
     "CRD's negatives of the same class": (
-        _states.Classes, "others", any_image, negatives_are_of_other_classes),
+        Classes, "others", any_image, negatives_are_of_other_classes),
 }  # fmt: skip
 dist_correlation, variance = dist._correlation, _states.Variational.variance
 scales, log_constant = review_kd._scales_distance, crd._log_constant

@@ -8,7 +8,7 @@ from tlcli.config.job import train_job
 from tlcli.contracts.distillation import Batch, Shapes
 from tlcli.distill.attach import check_teacher
 from tlcli.errors import ConfigError
-from tlcli.models import graph
+from tlcli.models.graph.trace import taps
 from tlcli.options.distillation._maps import bridge_text
 from tlcli.training import build
 from tlcli.training.phase import PhaseTrainer
@@ -145,7 +145,7 @@ def test_any_layer_is_tapped_and_the_plan_tells_how_maps_meet(prepare):
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     found = run.teacher.outputs({"images": images}).features
     classifier = run.teacher.built.classifier
-    plain = keras.Model(classifier.inputs, graph.taps(classifier, run.teacher.built.taps))
+    plain = keras.Model(classifier.inputs, taps(classifier, run.teacher.built.taps))
     for values, expected in zip(found, plain(images), strict=True):
         np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
 

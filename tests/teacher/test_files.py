@@ -12,7 +12,7 @@ from tlcli.contracts.data import TRAIN
 from tlcli.contracts.teacher import Target
 from tlcli.distill import reading
 from tlcli.distill.class_places import class_places, mapping_text
-from tlcli.distill.table import shuffled_accuracy
+from tlcli.distill.table_checks import shuffled_accuracy
 from tlcli.errors import ConfigError, DataError
 
 

@@ -135,7 +135,7 @@ def test_outputs_of_something_else_are_refused(tmp_path):
 
 
 def test_too_small_a_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(stores.shutil, "disk_usage", lambda _: type("U", (), {"free": 1 << 20}))
+    monkeypatch.setattr(stores.files, "free_bytes", lambda _: 1 << 20)
     with pytest.raises(TlError, match=r"0\.1 MB of teacher outputs do not fit .* 1\.0 MB free"):
         filled(tmp_path / "s")
     assert not list((tmp_path / "s").glob("*.bin"))

@@ -102,7 +102,8 @@ def own_head(checked: Checked[Predict, None]) -> Namer:
     """A pretrained network with its own 1,000 ImageNet classes."""
     import keras
 
-    from tlcli.models import graph, imagenet
+    from tlcli.models import imagenet
+    from tlcli.models.graph.trace import rerun
 
     backbone = checked.options["backbone"]
     if not hasattr(backbone, "build_classifier"):
@@ -116,7 +117,7 @@ def own_head(checked: Checked[Predict, None]) -> Namer:
     # Built on an input of its own: Keras follows other tensors back to theirs.
     own = keras.Input((resize.size, resize.size, 3), dtype="float32", name="body_images")
     body = backbone.build_classifier(own)
-    model = keras.Model(inputs, graph.rerun(body, pixels))
+    model = keras.Model(inputs, rerun(body, pixels))
     backbone.load_classifier(model)
     return Namer(model, imagenet.class_names(), resize)
 

@@ -19,12 +19,11 @@ from tlcli.contracts.data import Manifest
 from tlcli.data import prepared
 from tlcli.data.prepared import Shard
 from tlcli.data.shards import OVERHEAD, content, write_all
-from tlcli.errors import ConfigError, TlError
+from tlcli.errors import ConfigError
 from tlcli.system import console, files
 
 log = logging.getLogger(__name__)
 SAMPLE = 256
-SPARE_BYTES = 256 << 20
 
 
 def run(checked: Checked[Prepare, None]) -> int:
@@ -48,7 +47,10 @@ def run(checked: Checked[Prepare, None]) -> int:
     files.remove_torn(folder)
     done = finished(folder, shards)
     todo = [shard for shard in shards if shard.name not in done]
-    check_room(folder, sum(len(s.rows) for s in todo) * facts["bytes_an_image"])
+    files.check_room(
+        folder, sum(len(s.rows) for s in todo) * facts["bytes_an_image"], "prepared pictures",
+        "output", "Give another output, or shrink=256.",
+    )  # fmt: skip
     files.write_json(folder / prepared.FACTS, {**facts, "complete": False})
     write_all(manifest, folder, todo, settings, len(done))
     files.write_text(folder / "labels.txt", "".join(f"{n}\n" for n in manifest.class_names))
@@ -120,17 +122,3 @@ def finished(folder: Path, shards: list[Shard]) -> set[str]:
     if kept:
         console.say(f"{len(kept)} of {len(shards)} shards are there and whole")
     return kept
-
-
-def check_room(folder: Path, size: int) -> None:
-    """Refuse to begin what the disk cannot hold.
-
-    Raises:
-        TlError: It is too small.
-    """
-    free = files.free_bytes(folder)
-    if size + SPARE_BYTES > free:
-        raise TlError(
-            f"output: about {size >> 20} MB are to be written to {folder}, which has "
-            f"{free >> 20} MB free. Give another folder, or shrink=256."
-        )

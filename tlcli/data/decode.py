@@ -4,38 +4,30 @@ Alpha is dropped, not blended: the colours stored below a transparent pixel are 
 """
 
 import io
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tlcli.contracts.data import Region
 from tlcli.data.header import BY_JPEG, BY_PILLOW, BY_PNG, BY_WEBP, REMEDY, inspect
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
 
-# Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER;
-# pictures that must be turned or mirrored _TURNED more.
-_WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
-_ROWS = 1 << 16  # that are planned at a time, to keep memory small
-_NAMES = 256  # of files that are kept as one text
 # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
-_DCT = "INTEGER_ACCURATE"
+DCT = "INTEGER_ACCURATE"
 
 
 def _by_jpeg(data: Tensor, short_side: int = 0) -> Tensor:
     """At the smallest size libjpeg can give whose shorter side has `short_side` pixels."""
     if not short_side:
-        return _jpeg(data, 1)
+        return jpeg(data, 1)
     short = tf.reduce_min(tf.io.extract_jpeg_shape(data)[:2])
     large = [short >= short_side * ratio for ratio in (2, 4, 8)]
-    branches = [lambda ratio=ratio: _jpeg(data, ratio) for ratio in (1, 2, 4, 8)]
+    branches = [lambda ratio=ratio: jpeg(data, ratio) for ratio in (1, 2, 4, 8)]
     return tf.switch_case(tf.reduce_sum(tf.cast(large, tf.int32)), branches)
 
 
-def _jpeg(data: Tensor, ratio: int) -> Tensor:
-    return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method=_DCT)
+def jpeg(data: Tensor, ratio: int) -> Tensor:
+    """A JPEG at 1, 1/2, 1/4 or 1/8 of its size."""
+    return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method=DCT)
 
 
 def _by_png(data: Tensor) -> Tensor:
@@ -53,7 +45,8 @@ def _by_pillow(data: Tensor) -> Tensor:
     return tf.ensure_shape(image, (None, None, 3))
 
 
-_OTHERS = {BY_PNG: _by_png, BY_WEBP: _by_webp, BY_PILLOW: _by_pillow}
+# By their BY_ number; JPEGs have several ways.
+DECODERS = {BY_PNG: _by_png, BY_WEBP: _by_webp, BY_PILLOW: _by_pillow}
 
 
 def pillow_rgb(data: bytes) -> Any:
@@ -74,11 +67,11 @@ def decode(data: Tensor, decoder: Tensor, short_side: int = 0) -> Tensor:
     """
 
     def by(number: int) -> Tensor:
-        return _by_jpeg(data, short_side) if number == BY_JPEG else _OTHERS[number](data)
+        return _by_jpeg(data, short_side) if number == BY_JPEG else DECODERS[number](data)
 
     if isinstance(decoder, int):
         return by(decoder)
-    branches = {number: lambda number=number: by(number) for number in (BY_JPEG, *_OTHERS)}
+    branches = {number: lambda number=number: by(number) for number in (BY_JPEG, *DECODERS)}
     return tf.switch_case(tf.cast(decoder, tf.int32), branches)
 
 
@@ -92,177 +85,6 @@ def upright(image: Tensor, orientation: Tensor) -> Tensor:
     image = tf.cond(orientation >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
     image = tf.cond(is_one_of(2, 3, 6, 7), lambda: image[:, ::-1], lambda: image)
     return tf.cond(is_one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
-
-
-def _held(array: Any) -> Tensor:
-    """A host tensor that graphs capture; an array would be copied into each of them."""
-    with tf.init_scope(), tf.device("/CPU:0"):
-        return tf.constant(array)
-
-
-def _made(kind: int, data: Tensor, plan: Tensor | None, orientation: Tensor | None) -> Tensor:
-    """A picture decoded in some way, upright; where there is a plan, the part of it."""
-    if kind == _WHOLE_JPEG and plan is not None:
-        image = tf.io.decode_and_crop_jpeg(data, plan[:4], channels=3, dct_method=_DCT)
-    else:
-        stored = kind % _TURNED
-        image = _OTHERS[stored - _OTHER](data) if stored > _OTHER else _jpeg(data, 2**stored)
-        image = upright(image, orientation) if kind >= _TURNED else image
-    return image if plan is None else tf.slice(image, plan[4:7], plan[7:])
-
-
-def _plan(box: Tensor, sides: Tensor, crops: Tensor) -> Tensor:
-    """What to decode of pictures so that boxes can be cut out of it.
-
-    Colours of a JPEG are stored at half the size and interpolated: two pixels more each way make
-    the pixels those that decoding all would give.
-
-    Args:
-        box: int32 (..., 4).
-        sides: Height and width, int32 (..., 2).
-        crops: Whether the decoder can leave out what is not asked for, bool (..., 1).
-
-    Returns:
-        int32 (..., 10): the window to decode, where in it the box begins (row, column, 0), and the
-        box's size (height, width, 3).
-    """
-    first = tf.where(crops, tf.maximum(box[..., :2] - 2, 0), 0)
-    last = tf.minimum(box[..., :2] + box[..., 2:] + 2, sides)
-    none = tf.zeros_like(box[..., :1])
-    parts = [first, last - first, box[..., :2] - first, none, box[..., 2:], none + 3]
-    return tf.concat(parts, axis=-1)
-
-
-class EncodedImages:
-    """Pictures that are decoded one by one.
-
-    Attributes:
-        array: None: pictures differ in size.
-    """
-
-    array = None
-
-    def __init__(
-        self,
-        read: Callable[[Tensor], Tensor],
-        ids: Sequence[str],
-        headers: Any,
-        encoded: Callable[[int], bytes] | None = None,
-    ) -> None:
-        """Keep what is needed to decode a sample.
-
-        Args:
-            read: Encoded image (string scalar) of a row (int64 scalar), inside tf.data.
-            ids: Names of the samples for messages.
-            headers: `decoders` (BY_ numbers) and `orientations` (EXIF), uint8 (samples,); `heights`
-                and `widths`, upright, integers (samples,).
-            encoded: Encoded image of a row, outside of tf.data.
-        """
-        if encoded is not None:
-            self.encoded = encoded
-        self._read, self._ids, self._headers = read, ids, headers
-
-    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
-        """Picture of one sample, uint8 (height, width, 3) RGB, upright; see ImageSource."""
-        data, orientations = self._read(index), self._headers.orientations
-        kinds, sides = self._kinds(short_side)
-        plan = None if region is None else self._planned(index, kinds, sides, region)
-        known = np.unique(kinds).tolist()
-        turned = (orientations != 1).any()
-        orientation = tf.gather(_held(orientations), index) if turned else None
-        branches = [lambda k=k: _made(k, data, plan, orientation) for k in known]
-        if len(known) == 1:
-            image = branches[0]()
-        else:
-            numbers = _held(np.searchsorted(known, kinds).astype(np.int32))
-            image = tf.switch_case(tf.gather(numbers, index), branches)
-        return tf.ensure_shape(image, (None, None, 3))
-
-    def _kinds(self, short_side: int) -> tuple[Any, Any]:
-        """How each picture is decoded, uint8 (samples,), and its size then, int32 (samples, 2)."""
-        headers = self._headers
-        sides = np.stack([headers.heights, headers.widths], -1).astype(np.int32)
-        jpeg = headers.decoders == BY_JPEG
-        kinds = (headers.decoders + _OTHER).astype(np.uint8)
-        kinds[jpeg] = 0
-        short = sides.min(-1)
-        for ratio in (2, 4, 8) if short_side else ():
-            half = jpeg & (short >= short_side * ratio)
-            kinds += half
-            sides[half] = -(-sides[half] // 2)
-        return kinds + np.uint8(_TURNED) * (headers.orientations != 1), sides
-
-    def _planned(self, index: Tensor, kinds: Any, sides: Any, region: Region) -> Tensor:
-        """See _plan; that of a fixed region comes from a table, which spares many small ops."""
-        crops = kinds[:, None] == _WHOLE_JPEG
-        if not region.fixed:
-            of_row = tf.gather(_held(sides), index)
-            return _plan(region.box(of_row), of_row, tf.gather(_held(crops), index))
-        table = np.empty((len(sides), 10), np.uint16 if sides.max(initial=0) < 2**16 else np.int32)
-        with tf.init_scope(), tf.device("/CPU:0"):
-            for start in range(0, len(table), _ROWS):
-                some = slice(start, start + _ROWS)
-                table[some] = _plan(region.box(sides[some]), sides[some], crops[some])
-        return tf.cast(tf.gather(_held(table), index), tf.int32)
-
-    def first_broken(self, rows: Sequence[int]) -> DataError | None:
-        """Decode rows again to find the one that stopped a tf.data pipeline; None if all are well.
-
-        TensorFlow's decoding errors do not say which file they mean.
-        """
-
-        def problem(row: int) -> DataError | None:
-            found = self._headers
-            try:
-                image = decode(self._read(tf.constant(row, tf.int64)), int(found.decoders[row]))
-            except tf.errors.OpError as error:
-                return DataError(self._ids[row], _plain(error), REMEDY)
-            sides = upright(image, int(found.orientations[row])).shape[:2]
-            if tuple(sides) != (found.heights[row], found.widths[row]):
-                problem = "is another picture than when it was listed"
-                return DataError(self._ids[row], problem, "Run the command again.")
-            return None
-
-        with ThreadPoolExecutor(4) as pool:
-            return next(filter(None, pool.map(problem, map(int, rows))), None)
-
-
-def file_images(below: str, names: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedImages:
-    """Image source over whole files.
-
-    Args:
-        below: What the paths of all files begin with.
-        names: The rest of each path, in the order of the manifest.
-        ids: Their ids.
-        scan: What their headers say, see EncodedImages.
-    """
-    # Made once. A tensor of strings takes several times the memory of pieces of text with the
-    # places of names in them, and a single text would be copied into each graph as a constant.
-    held: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def hold() -> tuple[Tensor, Tensor, Tensor]:
-        firsts = range(0, len(names), _NAMES)
-        pieces = [os.fsencode("".join(names[first : first + _NAMES])) for first in firsts]
-        lengths = np.fromiter(map(len, names), np.int64, len(names))
-        if lengths.sum() != sum(map(len, pieces)):  # Letters of several bytes.
-            lengths = np.fromiter((len(os.fsencode(n)) for n in names), np.int64, len(names))
-        starts = np.cumsum(lengths) - lengths
-        starts -= np.repeat(starts[::_NAMES], _NAMES)[: len(names)]
-        return tuple(map(_held, (pieces, starts.astype(np.int32), lengths.astype(np.int32))))
-
-    def read(index: Tensor) -> Tensor:
-        if not held:
-            held.append(hold())
-        pieces, starts, lengths = held[0]
-        piece = tf.gather(pieces, index // _NAMES)
-        name = tf.strings.substr(piece, tf.gather(starts, index), tf.gather(lengths, index))
-        return tf.io.read_file(tf.strings.join([os.fsencode(below), name]))
-
-    def encoded(row: int) -> bytes:
-        with open(below + names[row], "rb") as file:
-            return file.read()
-
-    return EncodedImages(read, ids, scan, encoded)
 
 
 def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:
@@ -281,24 +103,11 @@ def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:
     try:
         image = decode(tf.constant(data), header.decoder, short_side)
     except tf.errors.OpError as error:
-        raise DataError(str(path), _plain(error), REMEDY) from error
+        raise DataError(str(path), plain_error(error), REMEDY) from error
     return upright(image, header.orientation).numpy()
 
 
-def _plain(error: Any) -> str:
+def plain_error(error: Any) -> str:
     """First line of a TensorFlow error without the names of its ops."""
     text = str(error.message).split("\n", 1)[0]
     return "cannot be decoded: " + text.rsplit("}} ", 1)[-1].split(" [Op:", 1)[0]
-
-
-__all__ = [
-    "BY_JPEG",
-    "BY_PILLOW",
-    "EncodedImages",
-    "decode",
-    "decode_file",
-    "file_images",
-    "inspect",
-    "pillow_rgb",
-    "upright",
-]

@@ -10,7 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tlcli.data.decode import BY_JPEG, decode, decode_file, inspect, upright
+from tlcli.data.decode import decode, decode_file, upright
+from tlcli.data.header import BY_JPEG, inspect
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.lazy import tf

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import TRAIN, VALIDATION, Manifest, Region
-from tlcli.data.decode import file_images
-from tlcli.data.manifest import Samples, describe_sizes, fingerprint, leave_out
+from tlcli.data.encoded import file_images
+from tlcli.data.manifest import leave_out
+from tlcli.data.samples import Samples, describe_sizes, fingerprint
 from tlcli.data.scan import Listing, scan_files
 from tlcli.data.walk import walk
 from tlcli.errors import ConfigError, DataError

@@ -13,8 +13,9 @@ import tensorflow as tf
 from tlcli.contracts.teacher import Target
 from tlcli.data.resize import PIXELS
 from tlcli.distill.coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
-from tlcli.distill.store import BATCH, NoRoom, Store
+from tlcli.distill.store import BATCH, Store
 from tlcli.errors import ConfigError, TlError
+from tlcli.system import files
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Kept:
             try:
                 self.store.fill(self._coding, self._compute)
                 self._full = True
-            except NoRoom as problem:
+            except files.NoRoom as problem:
                 if self.option.cache != "auto":
                     raise
                 log.warning("%s Nothing is stored.", problem)
@@ -132,7 +133,7 @@ class Kept:
 
         The order is all rows of view 0, then of view 1, ...
         """
-        ours = views is self.target.views and count == self.count
+        ours = views.like(self.target.views) and count == self.count
         if ours and np.array_equal(rows, self.target.rows) and (store := self.filled()):
             return store.gather(np.arange(self.items))
         rows = np.asarray(rows, np.int64)

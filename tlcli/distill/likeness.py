@@ -8,7 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.models import frozen, graph
+from tlcli.models.frozen.network import compute
+from tlcli.models.graph.cost import flops, parameters
+from tlcli.models.graph.stages import stages
+from tlcli.models.graph.trace import taps
 from tlcli.models.layers import ResizeImages
 
 IMAGES = 512
@@ -34,7 +37,7 @@ def linear_cka(first: Any, second: Any) -> float:
 def pooled_taps(model: Any, names: Sequence[str]) -> Any:
     """A model of the mean over positions of each named layer's map, float32 (batch, channels)."""
     found = []
-    for index, tensor in enumerate(graph.taps(model, list(names))):
+    for index, tensor in enumerate(taps(model, list(names))):
         shape = (-1, int(np.prod(tensor.shape[1:-1])), int(tensor.shape[-1]))
         flat = keras.layers.Reshape(shape[1:], name=f"flat_{index}")(tensor)
         found.append(keras.layers.GlobalAveragePooling1D(name=f"mean_{index}")(flat))
@@ -65,12 +68,12 @@ def stage_cka(views: Any, rows: Any, teacher: Any, student: Any) -> list[dict[st
         Layer names `student` and `teacher`, and `cka`, for each of the student's stages.
     """
     rows = np.unique(rows[np.linspace(0, len(rows) - 1, min(len(rows), IMAGES)).astype(int)])
-    names = [graph.stages(model) for model in (student, teacher)]
+    names = [stages(model) for model in (student, teacher)]
     if not all(names) or len(rows) < 2:
         return []
     side = int(student.inputs[0].shape[1])
     ours, theirs = (
-        frozen.compute(at_side(pooled_taps(model, found), side), views, rows, 1, 128)
+        compute(at_side(pooled_taps(model, found), side), views, rows, 1, 128)
         for model, found in zip((student, teacher), names, strict=True)
     )
     pairs = []
@@ -131,8 +134,8 @@ def latency(model: Any) -> float:
 def costs(name: str, model: Any) -> dict[str, Any]:
     """Parameters, FLOPs, bytes and latency of a classifier of images, keys `NAME_…`."""
     return {
-        f"{name}_parameters": graph.parameters(model),
-        f"{name}_flops": graph.flops(model),
+        f"{name}_parameters": parameters(model),
+        f"{name}_flops": flops(model),
         f"{name}_bytes": model_bytes(model),
         f"{name}_latency_ms": round(latency(model), 3),
     }

@@ -1,31 +1,22 @@
 """A network as teacher: cut open where a method looks, frozen, folded, brought to the student."""
 
 import contextlib
-import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from tlcli.config import registry
-from tlcli.contracts.distillation import Outputs
 from tlcli.contracts.teacher import Target
 from tlcli.distill.class_places import class_places, mapping_text
-from tlcli.distill.kept import Kept
 from tlcli.errors import ConfigError
-from tlcli.models import fold, frozen, graph
-from tlcli.models.layers import ChosenClasses, ResizeImages
-from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import build_student, is_head
 from tlcli.runs import checkpoint
 from tlcli.system import files
 
 BATCH = 128
-MAPS = frozenset({"features", "preactivations"})
 
 
 @dataclass
@@ -57,181 +48,6 @@ class Network:
     head_layers: Any = ()
 
 
-class NetworkTeacher:
-    """A frozen network that speaks of the student's classes and images.
-
-    Attributes:
-        model: uint8 (batch, side, side, 3) to its signals in the order of `names`.
-        names: `teacher_logits`, then perhaps `teacher_embedding`, `teacher_feature_0`, …
-        shapes: Shape of each signal by name, without batch.
-        norms: Offset and absolute scale of the BatchNorm behind each pre-activation, or empty.
-        taps: Paths of the layers that give its maps.
-        classifier: Its own images to its own classes.
-        kept: Its outputs over finite views.
-        tabular: Whether they are worth a table in memory.
-    """
-
-    def __init__(self, network: Network, target: Target, option: Any) -> None:
-        self.label, self.target, self.classes = network.label, target, network.classes
-        self._reference = network.reference
-        self.network = network
-        classifier = keras.Model(network.images, network.logits)
-        self.taps = _tapped_layers(classifier, target)
-        self.model, self.names, self.norms = _signals(network, target, self.taps)
-        self.shapes = {
-            name: tuple(int(side) for side in tensor.shape[1:])
-            for name, tensor in zip(self.names, self.model.outputs, strict=True)
-        }
-        self.head = _head(network) if "teacher_head" in target.needs else None
-        self.classifier = classifier
-        self.call = tf.function(
-            lambda images: tf.nest.flatten(self.model(images, training=False)),
-            reduce_retracing=True, autograph=False,
-        )  # fmt: skip
-        identity = "" if option is None else frozen.weights_hash(self.model.variables)
-        if target.layers is not None:
-            identity += " " + ", ".join(self.taps)
-        self.kept = Kept(option, target, self.shapes, self.call, identity)
-        self.tabular = option is not None and option.cache != "off" and self.kept.fits
-
-    def outputs(self, batch: dict[str, Any]) -> Outputs:
-        """Signals of a batch: from tables where the batch has them, else of its images."""
-        if self.names[0] in batch:
-            found = [batch[name] for name in self.names]
-        else:
-            found = tf.nest.flatten(self.model(batch["images"], training=False))
-        signals = {
-            name: tf.stop_gradient(tf.cast(t, tf.float32))
-            for name, t in zip(self.names, found, strict=True)
-        }
-        return Outputs(
-            signals["teacher_logits"], signals.get("teacher_embedding"),
-            _listed(signals, "teacher_feature"), _listed(signals, "teacher_preactivation"),
-            signals.get("teacher_head_map"), self.head,
-        )  # fmt: skip
-
-    def compute(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
-        """Tables of all signals by name, arrays (count * rows, ...)."""
-        return self.kept.table(views, rows, count)
-
-    def feed(self) -> Any:
-        """What adds its outputs to a batch inside tf.data, or None when the step computes them."""
-        return self.kept.lookup()
-
-    def logits(self, views: Any, rows: Any) -> Any:
-        """float32 (rows, classes)."""
-        made = [np.asarray(self._logits_of(images)[0], np.float32)
-                for images in views.batches(rows, np.zeros(len(rows)), BATCH)]  # fmt: skip
-        return np.concatenate(made)
-
-    @functools.cached_property
-    def _logits_of(self) -> Any:
-        """From images to a list that begins with the logits; maps are large, so without them."""
-        if len(self.names) == 1:
-            return self.call
-        model = keras.Model(self.model.inputs, self.model.outputs[:1])
-        return tf.function(
-            lambda images: tf.nest.flatten(model(images, training=False)),
-            reduce_retracing=True, autograph=False,
-        )  # fmt: skip
-
-    def reference(self) -> dict[str, Any]:
-        """Where it came from."""
-        return dict(self._reference)
-
-
-def _listed(signals: dict[str, Any], start: str) -> tuple[Any, ...]:
-    return tuple(value for name, value in signals.items() if name.startswith(start))
-
-
-def _tapped_layers(classifier: Any, target: Target) -> list[str]:
-    """Paths of the layers whose maps are wanted."""
-    if not MAPS & target.needs:
-        return []
-    if target.layers is None:
-        return graph.stages(classifier)
-    return graph.layer_paths(classifier, target.layers, "distillation.teacher_layers")
-
-
-def _signals(
-    network: Network, target: Target, taps: Sequence[str]
-) -> tuple[Any, tuple[str, ...], tuple[Any, ...]]:
-    """The teacher as one model of the student's images, names of its outputs, its norms."""
-    tensors, names = [network.logits], ["teacher_logits"]
-    if "embedding" in target.needs:
-        if network.embedding is None:
-            raise ConfigError(
-                "teacher", f"{network.label} has no pooled embedding", "Choose distillation=kd."
-            )
-        tensors, names = [*tensors, network.embedding], [*names, "teacher_embedding"]
-    if "head_map" in target.needs:
-        tensors, names = [*tensors, lent_map(network)], [*names, "teacher_head_map"]
-    norms: tuple[Any, ...] = ()
-    if MAPS & target.needs:
-        classifier = keras.Model(network.images, network.logits)
-        found, kinds, norms = tapped(classifier, target.needs, "teacher", taps)
-        tensors += found
-        names += [f"teacher_{kind}" for kind in kinds]
-    inner = keras.Model(network.images, tensors, name="teacher_network")
-    images = keras.Input((target.side, target.side, 3), dtype="uint8", name="images")
-    side = int(network.images.shape[1])
-    shown = images if side == target.side else ResizeImages(target.side, side)(images)
-    made = keras.tree.flatten(inner(shown))
-    if network.places != list(range(int(network.logits.shape[-1]))):
-        made[0] = ChosenClasses(network.places)(made[0])
-    model = keras.Model(images, made, name="teacher")
-    model.trainable = False
-    return fold.folded(model) or model, tuple(names), norms
-
-
-def tapped(
-    model: Any, needs: frozenset[str], whose: str, stages: Sequence[str]
-) -> tuple[list[Any], list[str], tuple[Any, ...]]:
-    """Maps of a classifier that a method asks for.
-
-    Args:
-        model: Images to logits.
-        needs: Signals.
-        whose: "teacher" or "student", for messages.
-        stages: Paths of the layers that give the maps.
-
-    Returns:
-        Tensors; their names `feature_0`, …, `preactivation_0`, …; the norms of pre-activations.
-
-    Raises:
-        ConfigError: A stage has no pre-activation that can be tapped.
-    """
-    before, norms = [], []
-    if "preactivations" in needs:
-        calls = graph.trace(model).calls
-        for stage in stages:
-            path, norm = _before_activation(calls, stage, whose)
-            before.append(path)
-            norms.append(norm)
-    kinds = [f"feature_{i}" for i in range(len(stages))]
-    kinds += [f"preactivation_{i}" for i in range(len(before))]
-    known = tuple(norms) if norms and all(n is not None for n in norms) else ()
-    return graph.taps(model, [*stages, *before]), kinds, known
-
-
-def _before_activation(calls: Sequence[Any], stage: str, whose: str) -> tuple[str, Any]:
-    """Path of what feeds a stage's activation, and offset and scale of its BatchNorm or None."""
-    at = next(call for call in calls if call.path == stage)
-    kinds = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU)
-    makers = [call for call in calls if at.inputs and at.inputs[0] in call.outputs]
-    if not isinstance(at.layer, kinds) or not makers:
-        raise ConfigError(
-            "distillation.name",
-            f"it compares maps before their activation, and the {whose}'s layer {stage} has none "
-            "apart from it",
-            "Choose a method on features, as fitnet or at.",
-        )
-    layer = makers[0].layer
-    if not (is_batch_norm(layer) and layer.center and layer.scale):
-        return makers[0].path, None
-    return makers[0].path, (layer.beta.numpy(), np.abs(layer.gamma.numpy()))
-
-
 def lent_map(network: Network) -> Any:
     """The map that a teacher's head takes, where student and teacher can share the head.
 
@@ -244,24 +60,6 @@ def lent_map(network: Network) -> Any:
             "Give teacher=run with a convolutional run that has a head of its own.",
         )  # fmt: skip
     return network.features
-
-
-def _head(network: Network) -> Any:
-    """From an embedding to the student's classes, frozen.
-
-    Raises:
-        ConfigError: The logits are no function of the embedding alone.
-    """
-    try:
-        head = keras.Model(network.embedding, network.logits)
-    except (ValueError, AttributeError, TypeError):
-        raise ConfigError(
-            "teacher", f"{network.label} has no head that can be used alone",
-            "Choose distillation=kd.",
-        ) from None  # fmt: skip
-    head.trainable = False
-    places = np.asarray(network.places, np.int32)
-    return lambda embedding: tf.gather(head(embedding, training=False), places, axis=-1)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,6 @@ BATCH = 128
 BLOCK_BATCHES = 8
 BLOCK_BYTES = 16 << 20
 SHARD_BYTES = 256 << 20
-SPARE_BYTES = 256 << 20
-
-
-class NoRoom(TlError):  # noqa: N818 - named after what is missing
-    """The disk is too small."""
 
 
 class Store:
@@ -203,13 +197,11 @@ class Store:
         Raises:
             NoRoom: It is too small.
         """
-        size, free = items * self._coding().dtype.itemsize, shutil.disk_usage(self.folder).free
-        if size + SPARE_BYTES > free:
-            raise NoRoom(
-                f"teacher.cache: {_megabytes(size)} of teacher outputs do not fit in "
-                f"{self.folder}, which has {_megabytes(free)} free. "
-                "Give another folder, fewer augmentation.views, or teacher.cache=off."
-            )
+        files.check_room(
+            self.folder, items * self._coding().dtype.itemsize, "teacher outputs",
+            "teacher.cache",
+            "Give another folder, fewer augmentation.views, or teacher.cache=off.",
+        )  # fmt: skip
 
     def _append(
         self, todo: list[int], compute: Callable[[Any], Iterator[Mapping[str, Any]]]
@@ -224,7 +216,7 @@ class Store:
         log.info(
             "teacher    storing %d outputs (%d of %d blocks are there), %s, as %s in %s",
             len(items), self.blocks() - len(todo), self.blocks(),
-            _megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
+            files.megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
         )  # fmt: skip
         waiting: list[Any] = []
         blocks = iter(todo)
@@ -292,7 +284,3 @@ def _flush(file: Any) -> None:
 
     file.flush()
     os.fsync(file.fileno())
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.1f} MB"

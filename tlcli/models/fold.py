@@ -9,8 +9,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.models import graph
 from tlcli.models.fused_batch_norm import FusedBatchNormalization
+from tlcli.models.graph.trace import (
+    Call,
+    Graph,
+    Value,
+    fresh_inputs,
+    name_clash,
+    packed,
+    single,
+    trace,
+)
 
 Tensor = Any
 Layer = Any
@@ -59,12 +68,12 @@ def folded(model: Model) -> Model | None:
         inference only; or None, with the reason logged, where there is nothing to fold or the
         outputs on random inputs differ by more than 1e-4 of the largest (5e-2 below float32).
     """
-    original = graph.trace(model)
+    original = trace(model)
     norms = sum(_is_norm(call.layer) for call in original.calls)
     if not norms:
         _LOG.info("%s is not folded: it has no batch normalization.", model.name)
         return None
-    if clash := graph.name_clash(original):
+    if clash := name_clash(original):
         _LOG.warning("%s is not folded: two layers are called %s.", model.name, clash)
         return None
     chosen = _foldable(original)
@@ -102,7 +111,7 @@ def _is_norm(layer: Layer) -> bool:
     return type(layer) in (keras.layers.BatchNormalization, FusedBatchNormalization)
 
 
-def _foldable(original: graph.Graph) -> dict[graph.Call, graph.Call]:
+def _foldable(original: Graph) -> dict[Call, Call]:
     """The call of the layer before, by call of the normalization, where both can be one."""
     maker = {value: call for call in original.calls for value in call.outputs}
     uses = collections.Counter(value for call in original.calls for value in call.inputs)
@@ -124,7 +133,7 @@ def _is_linear(layer: Layer) -> bool:
     return layer.activation in (None, keras.activations.linear) and not lora
 
 
-def _same_axis(layer: Layer, norm_call: graph.Call) -> bool:
+def _same_axis(layer: Layer, norm_call: Call) -> bool:
     """Whether the normalization works over the channels that the layer makes."""
     rank = len(norm_call.inputs[0].shape)
     first = getattr(layer, "data_format", "channels_last") == "channels_first"
@@ -132,10 +141,10 @@ def _same_axis(layer: Layer, norm_call: graph.Call) -> bool:
 
 
 def _rebuild(
-    model: Model, original: graph.Graph, chosen: dict[graph.Call, graph.Call]
+    model: Model, original: Graph, chosen: dict[Call, Call]
 ) -> tuple[tuple[_Pair, ...], Model]:
     """The pairs, whose weights are still to be written, and the model that uses them."""
-    inputs = graph.fresh_inputs(model)
+    inputs = fresh_inputs(model)
     made = dict(zip(original.inputs, inputs, strict=True))
     pads = _paddings(original, set(chosen.values()))
     absorbed = {*chosen.values(), *pads.values()}
@@ -154,16 +163,16 @@ def _rebuild(
             layer = pairs[key].merged
         source = pads.get(source, source)
         args, kwargs = keras.tree.map_structure(
-            lambda x: made[x] if isinstance(x, graph.Value) else x, (source.args, source.kwargs)
+            lambda x: made[x] if isinstance(x, Value) else x, (source.args, source.kwargs)
         )
         outputs = keras.tree.flatten(layer(*args, **kwargs))
         made.update(zip(call.outputs, outputs, strict=True))
-    outputs = graph.packed(model, [made[value] for value in original.outputs])
-    folded_model = keras.Model(graph.single(inputs), outputs, name=f"{model.name}_folded")
+    outputs = packed(model, [made[value] for value in original.outputs])
+    folded_model = keras.Model(single(inputs), outputs, name=f"{model.name}_folded")
     return tuple(pairs.values()), folded_model
 
 
-def _paddings(original: graph.Graph, convolutions: set[graph.Call]) -> dict[graph.Call, graph.Call]:
+def _paddings(original: Graph, convolutions: set[Call]) -> dict[Call, Call]:
     """The call that pads before it, by call of the convolution that can do so itself."""
     maker = {value: call for call in original.calls for value in call.outputs}
     uses = collections.Counter(value for call in original.calls for value in call.inputs)
@@ -179,7 +188,7 @@ def _paddings(original: graph.Graph, convolutions: set[graph.Call]) -> dict[grap
     return found
 
 
-def _pads_alike(before: graph.Call, layer: Layer) -> bool:
+def _pads_alike(before: Call, layer: Layer) -> bool:
     """Whether zeros put around are those that padding="same" would put there."""
     last = getattr(layer, "data_format", "") == before.layer.data_format == "channels_last"
     if type(layer) not in _PADDED or layer.padding != "valid" or not last:
@@ -241,7 +250,7 @@ def _folded_weights(layer: Layer, norm: Layer) -> list[Any]:
 
 def _full_precision(model: Model) -> bool:
     low = ("float16", "bfloat16")
-    calls = graph.trace(model).calls
+    calls = trace(model).calls
     return not any(getattr(call.layer, "compute_dtype", None) in low for call in calls)
 
 
@@ -249,14 +258,14 @@ def _difference(model: Model, inference: Model) -> float:
     """Largest difference of the outputs on random inputs, relative to the largest output."""
     random = np.random.default_rng(0)
     inputs = []
-    for tensor in graph.fresh_inputs(model, image_size=64):
+    for tensor in fresh_inputs(model, image_size=64):
         shape = tuple(2 if d is None else d for d in tensor.shape)
         whole = "int" in tensor.dtype or tensor.dtype == "bool"
         values = random.integers(0, 2, shape) if whole else random.normal(size=shape)
         inputs.append(tf.cast(values, tensor.dtype))
     structured = keras.tree.pack_sequence_as(model.input, inputs)
     wanted = keras.tree.flatten(model(structured, training=False))
-    given = keras.tree.flatten(inference(graph.single(inputs), training=False))
+    given = keras.tree.flatten(inference(single(inputs), training=False))
     errors = []
     for a, b in zip(wanted, given, strict=True):
         a, b = (np.asarray(tf.cast(x, "float64")) for x in (a, b))

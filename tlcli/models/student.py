@@ -1,18 +1,21 @@
 """The student: preprocessing, backbone, pooling and head as one Keras functional model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
 from tlcli.contracts.finetune import Block
 from tlcli.data.resize import Resize
-from tlcli.models import graph
+from tlcli.models.graph.blocks import blocks
+from tlcli.models.graph.stages import stages
+from tlcli.models.graph.trace import rerun
+from tlcli.models.graph.trace import taps as tapped_at
 
 Layer = Any
 
 
-@dataclass
+@dataclass(frozen=True)
 class Student:
     """A classifier and the names that other parts know it by.
 
@@ -49,13 +52,19 @@ def build_student(
     pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
     # Built on an input of its own: Keras follows other tensors back to theirs.
     body = backbone.build(keras.Input((side, side, 3), dtype="float32", name="body_images"))
-    features = graph.rerun(body, pixels)
+    features = rerun(body, pixels)
     embedding, logits = head.build(features, num_classes)
     model = keras.Model(inputs, logits, name="student")
-    names = tuple(graph.stages(model)) if taps is None else taps
-    tapped = graph.taps(model, names, "distillation.student_layers") if names else []
+    names = tuple(stages(model)) if taps is None else taps
+    tapped = tapped_at(model, names, "distillation.student_layers") if names else []
     extended = keras.Model(inputs, [logits, embedding, *tapped], name="student_extended")
     return Student(model, extended, names, resize, features)
+
+
+def with_outputs(student: Student, outputs: list[Any]) -> Student:
+    """The student whose extended model gives these tensors."""
+    made = keras.Model(student.extended.inputs, outputs, name="student_extended")
+    return replace(student, extended=made)
 
 
 def is_head(layer: Layer) -> bool:
@@ -82,7 +91,7 @@ def count(variables: Any) -> int:
 def block_names(student: Any) -> list[Block]:
     """The student's blocks in plain names, stem first, head last."""
     found = []
-    for block in graph.blocks(student):
+    for block in blocks(student):
         layers = tuple(str(getattr(layer, "name", layer)) for layer in block.layers)
         found.append(Block(block.name, layers))
     return found

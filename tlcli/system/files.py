@@ -19,6 +19,12 @@ log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MARK = ".unfinished"
+# Room that outputs which can be computed again leave to other programs.
+SPARE_BYTES = 256 << 20
+
+
+class NoRoom(TlError):  # noqa: N818 - named after what is missing
+    """A disk that is too small for what is to be written."""
 
 
 class WriteError(TlError):
@@ -67,6 +73,35 @@ def free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def check_room(
+    folder: Path, size: int, what: str, where: str | None = None, remedy: str = ""
+) -> None:
+    """Refuse to begin what the disk cannot hold beside some room to spare.
+
+    Args:
+        folder: Where it is to be written; it need not exist.
+        size: Bytes.
+        what: Its name in the message, after the number of bytes.
+        where: Dotted place in the configuration that asks for it.
+        remedy: What to do instead, a sentence.
+
+    Raises:
+        NoRoom: The disk is too small.
+    """
+    free = free_bytes(folder)
+    if size + SPARE_BYTES > free:
+        raise NoRoom(
+            f"{f'{where}: ' if where else ''}{megabytes(size)} of {what} do not fit in {folder}, "
+            f"which has {megabytes(free)} free ({megabytes(SPARE_BYTES)} are spared)"
+            + (f". {remedy}" if remedy else "")
+        )
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.1f} MB"
 
 
 def patiently(

@@ -9,7 +9,8 @@ from tlcli.contracts.data import TRAIN, VALIDATION, Manifest
 from tlcli.data.labels import label_table
 from tlcli.data.views import worker_count
 from tlcli.lazy import keras, np, tf
-from tlcli.models import frozen, graph
+from tlcli.models.frozen.place import activation_bytes
+from tlcli.models.graph.cost import flops
 from tlcli.system import console, memory
 from tlcli.training.devices import start_devices
 
@@ -48,7 +49,7 @@ def gather(job: TrainJob) -> Facts:
         symbols=all(len(name) == 1 for name in manifest.class_names),
         pretrained=backbone.weights not in (None, "none"),
         resizable=job.config["backbone"]["name"] == "keras_applications", default_size=size,
-        flops=graph.flops(network, size), activations=frozen.activation_bytes(network),
+        flops=flops(network, size), activations=activation_bytes(network),
         parameters=network.count_params(),
         batch_norm=any(isinstance(x, keras.layers.BatchNormalization) for x in layers),
         gpu=bool(tf.config.list_logical_devices("GPU")), cores=worker_count("auto"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tlcli.models import graph
+from tlcli.models.graph.blocks import LayerGroup, blocks
 from tlcli.models.student import count
 
 MOST_ROWS = 10
@@ -48,12 +48,12 @@ def rows(model: Any, rates: Mapping[str, float], peak: float) -> list[Row]:
     """Rows from the stem to the head, at most MOST_ROWS of them.
 
     Args:
-        model: The student, marked by `loop.set_trainable`.
+        model: The student, marked by `trainable.apply`.
         rates: What that gave: multiplier of each trained variable by path.
         peak: Learning rate of multiplier 1 at its highest.
     """
     found: list[Row] = []
-    for block in graph.blocks(model):
+    for block in blocks(model):
         row = _row(block, rates, peak)
         if found and _alike(found[-1], row):
             row = _joined([found.pop(), row])
@@ -66,7 +66,7 @@ def rows(model: Any, rates: Mapping[str, float], peak: float) -> list[Row]:
     return found
 
 
-def _row(block: graph.Block, rates: Mapping[str, float], peak: float) -> Row:
+def _row(block: LayerGroup, rates: Mapping[str, float], peak: float) -> Row:
     own = [v for layer in block.layers for v in layer.variables]
     trained = [v for v in own if v.path in rates and v.trainable]
     spread = [peak * rates[v.path] for v in trained]

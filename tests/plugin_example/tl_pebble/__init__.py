@@ -38,6 +38,6 @@ class Backbone:
         """Put the package's own weights into what `build` made."""
         if self.weights == "none":
             return LoadReport("random")
-        from tlcli.models.weights import load_by_name
+        from tlcli.models.by_name import load_by_name
 
         return load_by_name(model, FILE)

@@ -40,10 +40,10 @@ def cut(model: Any, output_layer: str | None) -> Any:
             "backbone.output_layer", f"no layer is called {output_layer!r}",
             nearest(output_layer, layers),
         )  # fmt: skip
-    from tlcli.models import graph
+    from tlcli.models.graph.trace import layer_output
 
     # A layer's own `output` may be of another graph, where the images were no Input.
-    return keras.Model(model.inputs, graph.layer_output(model, output_layer), name=model.name)
+    return keras.Model(model.inputs, layer_output(model, output_layer), name=model.name)
 
 
 def replay(

@@ -65,7 +65,7 @@ class Backbone:
         """
         if self.weights == "none":
             return LoadReport("random")
-        from tlcli.models.weights import copy_by_name, load_by_name
+        from tlcli.models.by_name import copy_by_name, load_by_name
         from tlcli.options.backbone._graph import fresh_names
 
         if self.weights != "preset":

@@ -201,12 +201,12 @@ class Backbone:
             return LoadReport("random")
         if self.weights == "imagenet":
             return self._load_imagenet(model, include_top)
-        from tlcli.models.weights import load_by_name
+        from tlcli.models.by_name import load_by_name
 
         return load_by_name(model, self.weights)
 
     def _load_imagenet(self, model: Any, include_top: bool) -> LoadReport:
-        from tlcli.models.weights import copy_by_name
+        from tlcli.models.by_name import copy_by_name
         from tlcli.options.backbone._graph import fresh_names
 
         side = model.inputs[0].shape[1]

@@ -74,7 +74,7 @@ class Backbone:
         """
         if self.weights == "none":
             return LoadReport("random")
-        from tlcli.models.weights import load_by_name
+        from tlcli.models.by_name import load_by_name
 
         if self.weights != "run":
             return load_by_name(model, self.weights)

@@ -70,6 +70,6 @@ class Backbone:
         """
         if self.weights == "none":
             return LoadReport("random")
-        from tlcli.models.weights import load_by_name
+        from tlcli.models.by_name import load_by_name
 
         return load_by_name(model, FILE if self.weights == "digits" else self.weights)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
 from tlcli.data.index import Index
-from tlcli.data.manifest import SPLIT_WORDS, Listed, Reading, Samples, indexed_manifest
+from tlcli.data.manifest import Listed, Reading, indexed_manifest
+from tlcli.data.samples import SPLIT_WORDS, Samples
 from tlcli.data.scan import stat_files
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError, require

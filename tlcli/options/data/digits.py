@@ -6,7 +6,7 @@ from typing import Any
 
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data.arrays import ArrayImages
-from tlcli.data.manifest import Samples, fingerprint
+from tlcli.data.samples import Samples, fingerprint
 from tlcli.data.split import check_fractions, split_labels
 from tlcli.errors import require
 from tlcli.lazy import np

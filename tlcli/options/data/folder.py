@@ -8,7 +8,8 @@ from typing import Literal
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
 from tlcli.data.index import Index
-from tlcli.data.manifest import SPLIT_WORDS, Listed, Reading, Samples, indexed_manifest, some_names
+from tlcli.data.manifest import Listed, Reading, indexed_manifest
+from tlcli.data.samples import SPLIT_WORDS, Samples, some_names
 from tlcli.data.scan import Listing
 from tlcli.data.split import check_fractions
 from tlcli.data.walk import Found, hidden, walk

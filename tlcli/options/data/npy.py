@@ -9,7 +9,8 @@ from typing import Any, Literal
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.arrays import array_source
 from tlcli.data.labels import checked_labels, same_form
-from tlcli.data.manifest import Samples, fingerprint, settle
+from tlcli.data.manifest import settle
+from tlcli.data.samples import Samples, fingerprint
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import np

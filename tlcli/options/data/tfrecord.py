@@ -11,18 +11,11 @@ from typing import Any, Literal
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
 from tlcli.data import prepared
-from tlcli.data.decode import EncodedImages
+from tlcli.data.encoded import EncodedImages
 from tlcli.data.labels import same_form
-from tlcli.data.manifest import (
-    SPLIT_WORDS,
-    Samples,
-    describe_sizes,
-    fingerprint,
-    leave_out,
-    settle,
-    some_names,
-)
+from tlcli.data.manifest import leave_out, settle
 from tlcli.data.records import Index, index_shards
+from tlcli.data.samples import SPLIT_WORDS, Samples, describe_sizes, fingerprint, some_names
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor, np, tf

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tlcli.contracts.distillation import NO_STATE, State
 from tlcli.lazy import Tensor
 from tlcli.models.fused_batch_norm import FusedBatchNormalization
 
@@ -67,7 +68,7 @@ class Block(keras.layers.Layer):
         return (*input_shape[:-1], self.convolution.filters)
 
 
-class Modules(keras.layers.Layer):
+class Modules(State, keras.layers.Layer):
     """A list of layers, some of them None, whose weights belong together.
 
     Args:
@@ -86,19 +87,31 @@ class Modules(keras.layers.Layer):
         place = self._places[index]
         return None if place is None else self.layers_present[place]
 
-    @property
-    def peers(self) -> list[Any]:
-        """The peers of all parts."""
-        return [peer for p in self.layers_present for peer in getattr(p, "peers", ())]
+
+class States(Modules):
+    """The states of several methods; those without one have the null state."""
+
+    def __init__(self, states: list[State]) -> None:
+        super().__init__([s if isinstance(s, keras.layers.Layer) else None for s in states])
+
+    def of_method(self, index: int) -> State:
+        """What belongs to one method."""
+        found = self.part(index)
+        return NO_STATE if found is None else found
 
     @property
-    def average(self) -> Any:
-        """The first average among the parts, or None."""
-        found = (getattr(p, "average", None) for p in self.layers_present)
-        return next((p for p in found if p is not None), None)
+    def peers(self) -> list[Any]:  # type: ignore[override]
+        """The peers of all methods."""
+        return [peer for state in self.layers_present for peer in state.peers]
+
+    @property
+    def average(self) -> Any:  # type: ignore[override]
+        """The first average among the states, or None."""
+        found = (state.average for state in self.layers_present)
+        return next((average for average in found if average is not None), None)
 
 
-class Peers(keras.layers.Layer):
+class Peers(State, keras.layers.Layer):
     """Networks that are trained beside the student.
 
     Args:
@@ -112,13 +125,13 @@ class Peers(keras.layers.Layer):
         self.built = True
 
     @property
-    def peers(self) -> list[Any]:
+    def peers(self) -> list[Any]:  # type: ignore[override]
         """The peers with what each phase trains of them."""
         found: list[Any] = self._facts()
         return found
 
 
-class Average(keras.layers.Layer):
+class Average(State, keras.layers.Layer):
     """A copy of the student that follows it, and the number of its moves.
 
     Args:
@@ -139,7 +152,7 @@ class Average(keras.layers.Layer):
         self.built = True
 
     @property
-    def average(self) -> "Average":
+    def average(self) -> "Average":  # type: ignore[override]
         """Itself, as a list of states gives it."""
         return self
 
@@ -150,7 +163,7 @@ class Average(keras.layers.Layer):
         return [(mine, theirs) for mine, theirs in both if "float" in mine.dtype]
 
 
-class Temperature(keras.layers.Layer):
+class Temperature(State, keras.layers.Layer):
     """One learned number `theta`, 1 at the start; it should see no weight decay."""
 
     def __init__(self) -> None:
@@ -159,7 +172,7 @@ class Temperature(keras.layers.Layer):
         self.built = True
 
 
-class Embeddings(keras.layers.Layer):
+class Embeddings(State, keras.layers.Layer):
     """A linear embedding of the student's and of the teacher's pooled features.
 
     Args:
@@ -182,7 +195,7 @@ def _dense(inputs: int, outputs: int, seed: int) -> keras.layers.Dense:
     return layer
 
 
-class Variational(keras.layers.Layer):
+class Variational(State, keras.layers.Layer):
     """Mean network and variances of one stage of VID.
 
     Args:
@@ -236,69 +249,3 @@ class Fusion(keras.layers.Layer):
         if fuse:
             self.attention = Block((2 * middle, 2), seed + 2, normalise=False, activation="sigmoid")
         self.built = True
-
-
-class ContrastMemory(keras.layers.Layer):
-    """CRD's embeddings, memories and constants (as logarithms; valid once `started` is 1).
-
-    Args:
-        student, teacher: Dimensions of the pooled features.
-        size: Dimension of the embedding.
-        labels: Class index of each training image (samples,), numpy.
-    """
-
-    def __init__(self, student: int, teacher: int, size: int, labels: Any) -> None:
-        super().__init__(dtype="float32")
-        self.embeddings = Embeddings(student, teacher, size)
-        limit = (3.0 / size) ** 0.5
-        self.student_bank = self._memory("student_bank", (len(labels), size), limit, 3)
-        self.teacher_bank = self._memory("teacher_bank", (len(labels), size), limit, 4)
-        self.student_constant = self._memory("student_constant", (), 0.0, 5)
-        self.teacher_constant = self._memory("teacher_constant", (), 0.0, 6)
-        self.started = self._memory("started", (), 0.0, 7)
-        self.by_class = Classes(labels)
-        self.built = True
-
-    def _memory(self, name: str, shape: tuple[int, ...], limit: float, seed: int) -> Any:
-        """A weight that gradients do not move, uniform in ± limit, equal on all replicas."""
-        initial = keras.initializers.RandomUniform(-limit, limit, seed=seed) if limit else "zeros"
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer=initial,
-            trainable=False,
-            aggregation="only_first_replica",
-        )
-
-
-class Classes:
-    """Training images in the order of their classes, to draw images of other classes.
-
-    Args:
-        labels: Class index of each training image (samples,), numpy.
-    """
-
-    def __init__(self, labels: Any) -> None:
-        labels = ops.convert_to_numpy(labels).astype("int32")
-        self.labels = labels
-        self.order = labels.argsort(kind="stable").astype("int32")
-        ordered = labels[self.order]
-        numbers = range(int(labels.max()) + 1)
-        self.first = ordered.searchsorted(numbers, side="left").astype("int32")
-        self.count = ordered.searchsorted(numbers, side="right").astype("int32") - self.first
-
-    def others(self, indices: Tensor, number: int, seed: Tensor) -> Tensor:
-        """Images of other classes, drawn with replacement, int32 (batch, number).
-
-        Args:
-            indices: Row of each image in the training set, integer (batch,).
-            number: Draws for each image.
-            seed: int32 (2,).
-        """
-        classes = tf.gather(self.labels, indices)
-        first = tf.gather(self.first, classes)[:, None]
-        count = tf.gather(self.count, classes)[:, None]
-        shape = (tf.shape(indices)[0], number)
-        draws = tf.random.stateless_uniform(shape, seed, 0, 2**31 - 1, dtype=tf.int32)
-        rank = draws % (len(self.labels) - count)
-        return tf.gather(self.order, tf.where(rank < first, rank, rank + count))

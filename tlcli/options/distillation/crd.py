@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, np, ops, tf
 from tlcli.options.distillation._common import Method, as_float32, constant, unit
@@ -61,9 +61,9 @@ class Distillation(Method):
                 "Choose kd, or give labels.",
             )
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """Embeddings, memories (non-trainable) and constants (non-trainable)."""
-        from tlcli.options.distillation._states import ContrastMemory
+        from tlcli.options.distillation._contrast import ContrastMemory
 
         sizes = shapes.student_embedding, shapes.teacher_embedding
         return ContrastMemory(*sizes, self.embedding_size, np.asarray(shapes.labels))

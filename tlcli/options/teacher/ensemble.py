@@ -56,7 +56,8 @@ class Teacher(Computed):
             ConfigError: A method that looks inside, or classes that a run does not know.
             DataError: A folder that is no finished run.
         """
-        from tlcli.distill.network import NetworkTeacher, float32_policy
+        from tlcli.distill.network import float32_policy
+        from tlcli.distill.network_teacher import NetworkTeacher
 
         inside = target.needs - {"indices"}
         if inside:
@@ -73,7 +74,8 @@ class Teacher(Computed):
             return NetworkTeacher(self._network(target), target, self)
 
     def _network(self, target: Target) -> Any:
-        from tlcli.distill.network import Network, NetworkTeacher, run_network
+        from tlcli.distill.network import Network, run_network
+        from tlcli.distill.network_teacher import NetworkTeacher
         from tlcli.models.layers import MeanLogits, MeanProbabilities
 
         images = keras.Input((target.side, target.side, 3), dtype="uint8", name="images")
@@ -140,7 +142,7 @@ def measured(members: Any, target: Target, by_class: bool) -> Any:
     """
     from tlcli.contracts.data import VALIDATION
     from tlcli.distill.network import BATCH
-    from tlcli.models import frozen
+    from tlcli.models.frozen.network import compute
 
     manifest = target.manifest
     rows = manifest.labelled(VALIDATION)
@@ -149,7 +151,7 @@ def measured(members: Any, target: Target, by_class: bool) -> Any:
         raise ConfigError("teacher.weights", f"there is {kind} to measure on", "Give numbers.")
     labels, classes, found = manifest.labels[rows], len(manifest.class_names), []
     for member in members:
-        logits = frozen.compute(member, target.plain, rows, 1, BATCH)[0]
+        logits = compute(member, target.plain, rows, 1, BATCH)[0]
         right = labels[logits.argmax(-1) == labels]
         counts = [np.bincount(x, minlength=classes).astype(float) for x in (right, labels)]
         ours, all_of_them = counts if by_class else [count.sum() for count in counts]

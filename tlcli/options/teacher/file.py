@@ -59,7 +59,8 @@ class Teacher(Base):
             ConfigError: A method or an augmentation that one row an image cannot serve.
             DataError: A file that cannot be read, or that lacks images.
         """
-        from tlcli.distill.table import TableTeacher, read
+        from tlcli.distill.table import TableTeacher
+        from tlcli.distill.table_reading import read
 
         inside = target.needs - {"indices"}
         if inside:

@@ -36,7 +36,8 @@ class Teacher(Computed):
         Raises:
             ConfigError: No such backbone, one without a classifier, or classes it does not know.
         """
-        from tlcli.distill.network import NetworkTeacher, float32_policy
+        from tlcli.distill.network import float32_policy
+        from tlcli.distill.network_teacher import NetworkTeacher
 
         with float32_policy():
             return NetworkTeacher(self._network(target), target, self)
@@ -44,7 +45,7 @@ class Teacher(Computed):
     def _network(self, target: Target) -> Any:
         from tlcli.distill.class_places import mapping_text
         from tlcli.distill.network import Network
-        from tlcli.models import frozen
+        from tlcli.models.frozen.network import weights_hash
         from tlcli.models.imagenet import class_names
 
         option = self._option()
@@ -56,16 +57,16 @@ class Teacher(Computed):
         side = option.default_image_size
         images = keras.Input((side, side, 3), dtype="uint8", name="images")
         pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(images)
-        from tlcli.models import graph
+        from tlcli.models.graph.trace import rerun
 
         # Built on an input of its own: Keras follows other tensors back to theirs.
         own = keras.Input((side, side, 3), dtype="float32", name="body_images")
         classifier = option.build_classifier(own)
-        model = keras.Model(images, graph.rerun(classifier, pixels), name="classifier")
+        model = keras.Model(images, rerun(classifier, pixels), name="classifier")
         report = option.load_classifier(model)
         reference = {
             "backbone": self.backbone, "weights": report.source,
-            "sha256": frozen.weights_hash(model.variables),
+            "sha256": weights_hash(model.variables),
         }  # fmt: skip
         return Network(
             model.inputs[0], penultimate(model), model.outputs[0], places,
@@ -98,8 +99,8 @@ class Teacher(Computed):
 
 def penultimate(model: Any) -> Any:
     """What the classifier's last dense layer sees, (batch, dim), or None where it is a map."""
-    from tlcli.models import graph
+    from tlcli.models.graph.trace import trace
 
-    dense = [c for c in graph.trace(model).calls if isinstance(c.layer, keras.layers.Dense)]
+    dense = [c for c in trace(model).calls if isinstance(c.layer, keras.layers.Dense)]
     seen = dense[-1].inputs[0] if dense else None
     return seen.tensor if seen is not None and len(seen.shape) == 2 else None

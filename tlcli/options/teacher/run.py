@@ -32,7 +32,8 @@ class Teacher(Computed):
             ConfigError: A class of the student that it does not know.
             DataError: No finished run.
         """
-        from tlcli.distill.network import NetworkTeacher, float32_policy, run_network
+        from tlcli.distill.network import float32_policy, run_network
+        from tlcli.distill.network_teacher import NetworkTeacher
 
         with float32_policy():
             network = run_network(self.path, target, "teacher.path")

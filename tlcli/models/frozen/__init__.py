@@ -1,0 +1,1 @@
+"""Frozen computation: run once over finite views, and kept."""

@@ -1,0 +1,116 @@
+"""Outputs of frozen computation, computed once over finite views and kept.
+
+A table's key is a hash of all that its numbers depend on: weights and graph of the model that made
+it, the views, the samples. It lies in the cache folder as .npy files with their hashes, so another
+run, another head or another learning rate finds it.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli.data.resize import PIXELS
+from tlcli.data.views import Views
+from tlcli.models.frozen import table_file
+from tlcli.models.frozen.network import Frozen, Network, in_memory, weights_hash
+from tlcli.system import files
+
+log = logging.getLogger(__name__)
+
+
+class Tables:
+    """Reads and writes tables in a folder.
+
+    Attributes:
+        folder: Where they lie, or None to keep them in memory alone.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._last: Network | None = None
+
+    def _network(self, model: Any) -> "Network | None":
+        """A model as it is now; its training and its validation images meet the same one."""
+        if model is None:
+            return None
+        weights = weights_hash(model.variables)
+        if self._last is None or self._last.model is not model or self._last.weights != weights:
+            self._last = Network(model, weights)
+        return self._last
+
+    def outputs(  # noqa: PLR0913
+        self, model: Any, views: Views, rows: Any, count: int, batch: int,
+        half: bool = False, mapped: bool = False,
+    ) -> list[Any]:  # fmt: skip
+        """Outputs of a frozen model for `count` views of each row.
+
+        Args:
+            model: keras.Model of uint8 images, or None for the images themselves.
+            views: Finite views.
+            rows: Manifest rows (samples,).
+            count: Views of each row.
+            batch: Images at a time.
+            half: Keep float32 outputs as float16 where that is exact enough.
+            mapped: Leave them on disk, memory-mapped; needs a folder.
+
+        Returns:
+            Arrays (count * samples, ...): all rows of view 0, then of view 1, ...
+
+        Raises:
+            NoRoom: They are to be mapped, and the disk cannot hold them.
+        """
+        network = self._network(model)
+        made = Frozen(network, views, batch, half)
+        if self.folder is None:
+            return in_memory(made.parts(rows, count), len(rows) * count)
+        place = self.folder / table_key(network, views, rows, count, half)
+        if (found := self._read(place, mapped)) is not None:
+            log.info("cache: outputs of frozen layers found in %s", place)
+            return found
+        try:
+            files.check_room(self.folder, made.size(len(rows) * count), "outputs")
+            kept = write_table(place, made.parts(rows, count), len(rows) * count)
+            found = self._read(kept, mapped)
+        except (files.NoRoom, OSError) as error:
+            if mapped:
+                raise (
+                    error if isinstance(error, files.NoRoom) else files.NoRoom(str(error))
+                ) from error
+            reason = getattr(error, "strerror", None) or error
+            log.warning("cache: not written (%s); kept in memory", reason)
+        return found or in_memory(made.parts(rows, count), len(rows) * count)
+
+    def _read(self, place: Path, mapped: bool) -> list[Any] | None:
+        try:
+            return table_file.read(place, mapped)
+        except table_file.DamagedError as path:
+            log.warning("cache: %s is damaged; it is computed again", path)
+            return None
+
+
+def write_table(place: Path, parts: Iterator[list[Any]], length: int) -> Path:
+    """Write parts as they come into a folder; gives it."""
+    with table_file.Writer(place.parent, place.name, length) as writer:
+        for part in parts:
+            writer.add(part)
+        return writer.keep()
+
+
+def table_key(
+    network: Network | None, views: Views, rows: Any, count: int, half: bool = False
+) -> str:
+    """Hash of everything a table depends on."""
+    digest = hashlib.sha256()
+    augmentation = views.augmentation
+    facts = [views.manifest.fingerprint, views.resize.as_dict(), count, repr(augmentation)]
+    facts += [views.seed if augmentation is not None else 0, "tl-table-3", PIXELS, half]
+    digest.update(json.dumps(facts, default=str).encode())
+    digest.update(np.ascontiguousarray(rows, np.int64).tobytes())
+    if network is not None:
+        digest.update(network.identity.encode())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""The graph of a functional Keras model: read, rerun, cut, measured."""
