@@ -123,6 +123,7 @@ def _signals(
     network: Network, target: Target, taps: Sequence[str]
 ) -> tuple[Any, tuple[str, ...], tuple[Any, ...]]:
     """The teacher as one model of the student's images, names of its outputs, its norms."""
+    norms: tuple[Any, ...] = ()
     tensors, names = [network.logits], ["teacher_logits"]
     if "embedding" in target.needs:
         if network.embedding is None:
