@@ -10,8 +10,11 @@ from tlcli.config.checking import Checked, check
 from tlcli.config.compose import Request, container
 from tlcli.config.registry import config_root
 
+# Runs a command; gives its exit code.
+Execute = Callable[[Checked[Any, Any]], int]
 
-def through_hydra(request: Request, execute: Callable[[Checked[Any, Any]], int]) -> int:
+
+def through_hydra(request: Request, execute: Execute) -> int:
     """One job under Hydra's own entry point: --cfg, --info, shell completion."""
     begin(request, lambda c: execute(check(request.word, container(c), request.typed)), [])
     return 0

@@ -64,7 +64,7 @@ def dispatch(argv: list[str]) -> int:
         raise ConfigError("command", f"there is no command {word!r}", nearest(word, COMMANDS))
     if "-h" in words or "--help" in words:
         return _say(command_help(word))
-    return answer(word, _after_verb(COMMANDS[word], words))
+    return answer(word, _after_verb(word, words))
 
 
 def answer(word: str, words: list[str]) -> int:
@@ -87,13 +87,13 @@ def answer(word: str, words: list[str]) -> int:
     return execute(check_request(request))
 
 
-def _after_verb(command: Command, words: list[str]) -> list[str]:
+def _after_verb(word: str, words: list[str]) -> list[str]:
     """What follows the command, its verb taken off."""
-    if not command.verb:
+    verb = COMMANDS[word].verb
+    if not verb:
         return words
-    if words[:1] != [command.verb]:
-        usage = f"Write {' '.join(command.example.split()[:3])}."
-        raise ConfigError(command.example.split()[1], f"got {''.join(words[:1])!r}", usage)
+    if words[:1] != [verb]:
+        raise ConfigError(word, f"got {''.join(words[:1])!r}", f"Write tl {word} {verb}.")
     return words[1:]
 
 
@@ -102,19 +102,20 @@ def complete(argv: list[str]) -> int:
 
     `eval "$(tl -sc install=bash)"` sets it up.
     """
-    from tlcli.cli.hydra import through_hydra
-    from tlcli.config import compose
-
     line = os.environ.get("COMP_LINE", "")
     typed = line.split()
     word = typed[1] if len(typed) > 1 else ""
     if "query" not in " ".join(argv):
-        return through_hydra(compose.read("train", argv), lambda _: 0)
-    if word not in COMMANDS or (len(typed) == 2 and not line.endswith(" ")):
+        word = "train"
+    elif word not in COMMANDS or (len(typed) == 2 and not line.endswith(" ")):
         return _say("\n".join(c for c in COMMANDS if c.startswith(word)) + "\n")
-    if not COMMANDS[word].config:
+    elif not COMMANDS[word].config:
         return 0
-    os.environ["COMP_LINE"] = line.replace(f"{typed[0]} {word}", typed[0], 1)
+    else:
+        os.environ["COMP_LINE"] = line.replace(f"{typed[0]} {word}", typed[0], 1)
+    from tlcli.cli.hydra import through_hydra
+    from tlcli.config import compose
+
     return through_hydra(compose.read(word, argv), lambda _: 0)
 
 

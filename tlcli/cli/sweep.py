@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from itertools import product
 from pathlib import Path
@@ -11,17 +10,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from tlcli.cli.hydra import begin
+from tlcli.cli.hydra import Execute, begin
 from tlcli.config import compose
-from tlcli.config.checking import Checked, check, check_request
+from tlcli.config.checking import check, check_request
 from tlcli.errors import ConfigError, TlError
 
 # Exit codes of a training that was asked to stop.
 STOPPED = (76, 130)
-
-
-# Runs a command; gives its exit code.
-Execute = Callable[[Checked[Any, Any]], int]
 
 
 def run(request: compose.Request, execute: Execute) -> int:
