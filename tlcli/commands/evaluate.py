@@ -13,13 +13,12 @@ from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
+from tlcli.runs import checkpoint
 from tlcli.system import console, files
 
 
 def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
-    from tlcli.runs import checkpoint
-
     console.start_log(None)
     settings = checked.settings
     found = checkpoint.read_run(settings.checkpoint)

@@ -19,6 +19,10 @@ from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
 from tlcli.errors import ConfigError, TlError
 from tlcli.evaluation.classifier import classifier, probabilities
+from tlcli.lazy import keras, tf
+from tlcli.models import imagenet
+from tlcli.models.graph.trace import rerun
+from tlcli.runs import checkpoint
 from tlcli.system import console
 
 
@@ -66,8 +70,6 @@ def run(checked: Checked[Predict, None]) -> int:
 
 def namer_of(checked: Checked[Predict, None]) -> Namer:
     """The checkpoint, the backbone's own head, or the newest finished run."""
-    from tlcli.runs import checkpoint
-
     given = checked.settings.checkpoint
     if "backbone" in checked.options:
         if given:
@@ -100,11 +102,6 @@ def newest_run(folder: Path) -> str:
 
 def own_head(checked: Checked[Predict, None]) -> Namer:
     """A pretrained network with its own 1,000 ImageNet classes."""
-    import keras
-
-    from tlcli.models import imagenet
-    from tlcli.models.graph.trace import rerun
-
     backbone = checked.options["backbone"]
     if not hasattr(backbone, "build_classifier"):
         name = checked.config["backbone"]["name"]
@@ -124,8 +121,6 @@ def own_head(checked: Checked[Predict, None]) -> Namer:
 
 def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:
     """One row a picture, in the order given; memory holds a few batches, whatever their number."""
-    import tensorflow as tf
-
     size, workers = settings.batch_size, worker_count(settings.workers)
     decoded = named.ahead(named.reader(namer.resize), paths, workers, 2 * size + workers)
     call = None

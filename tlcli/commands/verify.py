@@ -5,8 +5,10 @@ import sys
 from tlcli.config.checking import Checked
 from tlcli.config.job import TrainJob
 from tlcli.config.settings import Verify
+from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
 from tlcli.system import console
+from tlcli.training.build import pieces_of
 
 
 def run(checked: Checked[Verify, TrainJob]) -> int:
@@ -15,9 +17,6 @@ def run(checked: Checked[Verify, TrainJob]) -> int:
     Raises:
         TlError: There is no teacher, nothing is stored, or it belongs to something else.
     """
-    from tlcli.distill.attach import attach
-    from tlcli.training.build import pieces_of
-
     console.start_log(None)
     job = checked.job
     if not job.teacher.is_teacher:
