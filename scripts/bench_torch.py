@@ -25,6 +25,7 @@ import numpy as np
 from tlcli.commands import bench, bench_arms
 from tlcli.commands.bench_arms import forward_arms, step_arms
 from tlcli.config import compose
+from tlcli.config.checking import check_request
 
 # Pictures a batch, and batches a round.
 CASES = {"mobilenet": (16, 8), "resnet50": (16, 2)}
@@ -69,7 +70,7 @@ def compared(case: str, given: argparse.Namespace, folder: Path) -> None:
              f"image_size={given.side}", f"batch_size={batch}", "teacher=none"]  # fmt: skip
     if case == "mobilenet":
         words.append(f"backbone.alpha={given.alpha}")
-    run = bench.prepare(compose.plain(compose.read("train", words)), batch * batches)
+    run = bench.prepare(check_request(compose.read("train", words)).job, batch * batches)
     bench_arms.BATCH = batch
     other = Torch(case, given.alpha, given.side, batch, 2)
     try:

@@ -79,10 +79,10 @@ def test_less_loss_is_better(runs):
     assert losses == sorted(losses)
 
 
-def test_the_three_formats_say_the_same(config, runs, capsys):
+def test_the_three_formats_say_the_same(checked, runs, capsys):
     shown = {}
     for form in ("table", "csv", "json"):
-        assert compare.run(config("compare", str(runs), f"format={form}")) == 0
+        assert compare.run(checked("compare", str(runs), f"format={form}")) == 0
         shown[form] = capsys.readouterr().out
     rows = json.loads(shown["json"])["rows"]
     table = shown["table"].splitlines()
@@ -107,11 +107,11 @@ def test_an_unfinished_run_is_listed_without_figures(runs):
     assert "unfinished" in compare.as_table(figure, rows)
 
 
-def test_mistakes_are_told(config, tmp_path):
+def test_mistakes_are_told(checked, tmp_path):
     with pytest.raises(ConfigError, match=r"^runs: no value"):
-        compare.run(config("compare"))
+        compare.run(checked("compare"))
     with pytest.raises(DataError, match="holds no run"):
-        compare.run(config("compare", str(tmp_path)))
+        compare.run(checked("compare", str(tmp_path)))
 
 
 def test_the_command_needs_no_tensorflow(tl, runs, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from tlcli.cli import main
 from tlcli.commands import find_lr
-from tlcli.config.job import parted, train_job
+from tlcli.config.job import train_job
 from tlcli.config.settings import FindLr
 from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError
@@ -28,16 +28,16 @@ PARABOLA = (
 )  # fmt: skip
 
 
-def prepared(config, *words):
-    own, train = parted(FindLr, config("find-lr", *SMALL, *words))
-    shared = prepare(train_job(train))
-    return shared, phases(shared), own
+def prepared(checked, *words):
+    given = checked("find-lr", *SMALL, *words)
+    shared = prepare(given.job)
+    return shared, phases(shared), given.settings
 
 
 @pytest.fixture(scope="module")
-def parabola(config):
+def parabola(checked):
     """A test on a parabola, with the weights before and after it."""
-    shared, chosen, own = prepared(config, *PARABOLA)
+    shared, chosen, own = prepared(checked, *PARABOLA)
     # The penalty is all but the whole loss: a parabola of curvature 1000 in each weight.
     chosen = [replace(chosen[0], head_penalty=1000.0)]
     # A head of zeros would start at the bottom.

@@ -178,12 +178,12 @@ class Interrupted(Exception):  # noqa: N818
     "words", [pytest.param(MUTUAL, marks=pytest.mark.slow), MEAN], ids=["mutual", "mean"]
 )
 def test_resumed_bit_equal_controlled_and_read_back(
-    config, monkeypatch, tmp_path, same_weights, capsys, words
+    checked, monkeypatch, tmp_path, same_weights, capsys, words
 ):
     few = ("save_every=2steps", "finetune=lp_ft", "backbone.batch_norm=train", "epochs=4")
     given = [*WORDS, *few, *words]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert train.run(config("train", f"run_dir={whole}", "control=true", *given)) == 0
+    assert train.run(checked("train", f"run_dir={whole}", "control=true", *given)) == 0
     assert "without the teacher" in capsys.readouterr().err
     control = json.loads((whole / "control" / "config.json").read_text())
     assert control["distillation"]["name"] == "none"
@@ -198,11 +198,11 @@ def test_resumed_bit_equal_controlled_and_read_back(
     with monkeypatch.context() as patch:
         patch.setattr(train.Trainer, "save", broken)
         with pytest.raises(Interrupted):
-            train.run(config("train", f"run_dir={parts}", "control=true", *given))
-    assert train.run(config("train", f"resume={parts}", "control=false")) == 0
+            train.run(checked("train", f"run_dir={parts}", "control=true", *given))
+    assert train.run(checked("train", f"resume={parts}", "control=false")) == 0
     same_weights(whole, parts)
     assert (whole / "metrics.csv").read_text() == (parts / "metrics.csv").read_text()
-    assert evaluate.run(config("eval", f"checkpoint={parts}", "format=json")) == 0
+    assert evaluate.run(checked("eval", f"checkpoint={parts}", "format=json")) == 0
     figures = json.loads(capsys.readouterr().out)
     facts = checkpoint.read_json(parts / "metadata.json")
     assert figures["accuracy"] == facts["metrics"]["test"]["accuracy"]

@@ -8,6 +8,7 @@ import pytest
 
 from tlcli.commands import evaluate, train
 from tlcli.config import chain, compose
+from tlcli.config.checking import check_request
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TEST, VALIDATION
 from tlcli.contracts.distillation import Batch, Outputs
@@ -102,7 +103,7 @@ def test_simkd_leaves_a_student_with_the_teachers_head(fit, teacher, tmp_path, c
         np.testing.assert_array_equal(ours, theirs)
     capsys.readouterr()
     words = [f"checkpoint={run}", "format=json"]
-    assert evaluate.run(compose.plain(compose.read("eval", words))) == 0
+    assert evaluate.run(check_request(compose.read("eval", words))) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["accuracy"] == found.metadata["metrics"]["test"]["accuracy"] > 0.35
     assert found.metadata["fidelity"]["agreement"] > 0.35
@@ -215,7 +216,7 @@ def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsy
     copytree(teacher, lent)
     run = tmp_path / "run"
     code = train.run(
-        compose.plain(
+        check_request(
             compose.read(
                 "train",
                 [
@@ -231,7 +232,7 @@ def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsy
     assert "without the teacher" in told.out + told.err
     rmtree(lent)
     assert (
-        evaluate.run(compose.plain(compose.read("eval", [f"checkpoint={run}", "format=json"]))) == 0
+        evaluate.run(check_request(compose.read("eval", [f"checkpoint={run}", "format=json"]))) == 0
     )
     figures = json.loads(capsys.readouterr().out)
     facts = json.loads((run / "metadata.json").read_text())

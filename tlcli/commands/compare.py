@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import settings
-from tlcli.config.checked import build_dataclass
+from tlcli.config.checking import Checked
+from tlcli.config.settings import Compare
 from tlcli.errors import ConfigError, DataError
 from tlcli.runs import checkpoint
 from tlcli.runs.resume import FREE_KEYS
@@ -47,13 +47,13 @@ class Row:
     finished: bool
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Compare, None]) -> int:
     """Compare runs as configured; returns the exit code.
 
     Raises:
         DataError: A folder holds no run.
     """
-    given = build_dataclass(settings.Compare, config, "")
+    given = checked.settings
     figure, rows = gather(find_runs(given.runs), given.figure)
     text = WRITERS[given.format](figure, rows)
     if given.output is None:

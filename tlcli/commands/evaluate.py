@@ -7,25 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.config import registry
-from tlcli.config.checked import build_dataclass
+from tlcli.config.checking import Checked
 from tlcli.config.settings import Eval, cache_folder
-from tlcli.contracts import GROUPS
 from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
+from tlcli.runs import checkpoint
 from tlcli.system import console, files
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
-    from tlcli.runs import checkpoint
-
     console.start_log(None)
-    own = {k: v for k, v in config.items() if k not in GROUPS}
-    settings: Eval = build_dataclass(Eval, own, "")
+    settings = checked.settings
     found = checkpoint.read_run(settings.checkpoint)
-    manifest = data_of(found, config.get("data"))
+    manifest = data_of(found, checked.config.get("data"))
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
     call = classifier(found.model, settings.tta)

@@ -1,15 +1,13 @@
 """A checked training: settings and an option of each group."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tlcli.config import registry
 from tlcli.config.checked import build_dataclass
-from tlcli.config.settings import Train, Verify
+from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
 from tlcli.contracts.augmentation import Augmentation
 from tlcli.contracts.backbone import Backbone
@@ -88,25 +86,6 @@ def train_job(config: Mapping[str, Any]) -> TrainJob:
     job = TrainJob(settings=settings, config=config, **built)
     _check_together(job)
     return job
-
-
-def verify_job(config: Mapping[str, Any]) -> tuple[Verify, TrainJob]:
-    """Check what `tl teacher verify` is to do; the training is a run's, or the configuration's.
-
-    Raises:
-        ConfigError: The first mistake found.
-    """
-    own = {f.name for f in dataclasses.fields(Verify)}
-    wanted = build_dataclass(Verify, {k: config[k] for k in own}, "")
-    training = {k: v for k, v in config.items() if k not in own}
-    if wanted.checkpoint is not None:
-        path = Path(wanted.checkpoint).expanduser() / "config.json"
-        if not path.is_file():
-            raise ConfigError(
-                "checkpoint", f"{wanted.checkpoint} is no run folder", "Give a folder of tl train."
-            )
-        training = json.loads(path.read_text(encoding="utf-8"))
-    return wanted, train_job({**training, "plan_only": False})
 
 
 def _check_together(job: TrainJob) -> None:
