@@ -89,8 +89,8 @@ def run_network(path: str, target: Target, where: str) -> Network:
         )  # fmt: skip
     places = class_places(target.manifest.class_names, found.class_names, where)
     backbone = registry.build("backbone", found.config["backbone"])
-    borrowed = found.metadata.get("head")
-    head = checkpoint.head_option(found.config, found.metadata)
+    borrowed = found.facts.head
+    head = checkpoint.head_option(found.config, borrowed)
     student = build_student(backbone, head, len(found.class_names), found.resize)
     for new, old in zip(student.model.variables, found.model.variables, strict=True):
         new.assign(old)
