@@ -1,4 +1,4 @@
-"""A network as teacher: cut open where a method looks, frozen, folded, brought to the student."""
+"""A trained classifier before it is a teacher: its outputs, its head, its classes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,8 +15,6 @@ from tlcli.errors import ConfigError
 from tlcli.models.student import build_student, is_head
 from tlcli.runs import checkpoint
 from tlcli.system import files
-
-BATCH = 128
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Stored logits as teacher: read without trusting the file, matched by id or path."""
+"""Stored logits as teacher."""
 
 from dataclasses import dataclass
 from pathlib import Path
