@@ -169,7 +169,8 @@ def kill_a_run(place: Place) -> None:
     process.send_signal(signal.SIGKILL)
     _, errors = process.communicate()
     if process.returncode != -signal.SIGKILL or not list((run / "state").glob("0*.json")):
-        raise RuntimeError(f"the training was not killed with a state. {errors[-2000:]}")
+        told = errors.strip().rpartition("\n")[2]
+        raise RuntimeError(f"the training was not killed with a state; it said: {told}")
 
 
 def training(name: str, *words: str, needs: str | None = None) -> Case:
@@ -312,7 +313,16 @@ def leaves(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
     """What two files of fingerprints do not share, a line each, texts as diffs."""
-    first, second = dict(leaves(one)), dict(leaves(other))
+    for name in dict.fromkeys([*one, *other]):
+        if name in one and name in other:
+            yield from case_differences(name, one[name], other[name])
+        else:
+            yield f"{name}: only in the {'first' if name in one else 'second'} file"
+
+
+def case_differences(case: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """What two fingerprints of a case do not share."""
+    first, second = dict(leaves(one, case)), dict(leaves(other, case))
     for name in dict.fromkeys([*first, *second]):
         before, after = first.get(name), second.get(name)
         if before == after:
@@ -324,10 +334,10 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
 
 
 def brief(value: Any) -> str:
-    """A value in a few characters."""
+    """A value in a line."""
     if value is None:
         return "missing"
-    return f"{len(value)} lines" if isinstance(value, list) else str(value)[:16]
+    return f"{len(value)} lines" if isinstance(value, list) else str(value)
 
 
 def compare(one: Path, other: Path) -> int:

@@ -19,14 +19,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.commands.bench_arms import PARTS, Work, rows_of_files
+from tlcli.commands.bench_arms import PARTS, Subject, Work, rows_of_files
 from tlcli.config import registry
 from tlcli.config.job import parted, train_job
 from tlcli.config.settings import Bench
 from tlcli.contracts.data import TRAIN
-from tlcli.distill.pieces import Run
+from tlcli.distill.attach import attach
 from tlcli.system import console, files
-from tlcli.training import batch_size, build
+from tlcli.training import batch_size
+from tlcli.training.build import pieces_of
 from tlcli.training.data import NO_SPLIT
 
 WARM_UPS = 2
@@ -51,24 +52,24 @@ def run(config: Mapping[str, Any]) -> int:
     """Measure as configured and print the table; returns the exit code."""
     console.start_log(None)
     settings, train = parted(Bench, config)
-    shared = prepare(train, settings.images)
+    subject = prepare(train, settings.images)
     results = []
     for part in settings.parts:
-        arms = PARTS[part](shared)
+        arms = PARTS[part](subject)
         if not arms:
             console.say(f"{part:<10} left out: the configuration has no teacher")
             continue
         of_files = part in ("decode", "predict")
-        count = len(rows_of_files(shared) if of_files else shared.manifest.rows(TRAIN))
+        count = len(rows_of_files(subject) if of_files else subject.pieces.manifest.rows(TRAIN))
         results.append(compared(part, arms, settings.rounds, count))
     sys.stdout.write(table(results))
     if settings.output:
-        found = {"machine": machine(shared), "parts": results}
+        found = {"machine": machine(subject), "parts": results}
         files.write_json(Path(settings.output).expanduser(), found)
     return 0
 
 
-def prepare(train: Mapping[str, Any], images: int) -> Run:
+def prepare(train: Mapping[str, Any], images: int) -> Subject:
     """The training's parts over a few of its training images; all weights are trained.
 
     The figures would not be comparable with strategies that train a part alone.
@@ -76,12 +77,13 @@ def prepare(train: Mapping[str, Any], images: int) -> Run:
     fixed = {"cache": "ram", "epochs": 1000.0, "accumulation_steps": 1}
     chosen = (("finetune", "full"), ("augmentation", "none"))
     groups = {group: registry.defaults(group, option) for group, option in chosen}
-    shared = build.prepare(batch_size.resolved(train_job({**train, **groups, **fixed})))
-    shared.batch_norm = "train"
-    rows = shared.manifest.rows(TRAIN)[:images]
-    splits = np.full(len(shared.manifest.splits), NO_SPLIT, np.int8)
-    splits[rows] = TRAIN
-    return replace(shared, manifest=replace(shared.manifest, splits=splits))
+    pieces = pieces_of(batch_size.resolved(train_job({**train, **groups, **fixed})))
+    lesson = attach(pieces)
+    manifest = pieces.manifest
+    splits = np.full(len(manifest.splits), NO_SPLIT, np.int8)
+    splits[manifest.rows(TRAIN)[:images]] = TRAIN
+    pieces = pieces.with_data(replace(manifest, splits=splits))
+    return Subject(replace(pieces, batch_norm="train"), lesson)
 
 
 def measured(work: Work) -> Cost:
@@ -135,14 +137,16 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def machine(run: Run) -> dict[str, Any]:
+def machine(subject: Subject) -> dict[str, Any]:
     """What the figures belong to."""
+    job = subject.pieces.job
     return {
         "processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
         "gpus": len(tf.config.list_logical_devices("GPU")),
         "precision": keras.config.dtype_policy().name, "python": platform.python_version(),
         "tensorflow": tf.__version__, "keras": keras.__version__,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", ""),
-        "pixels": run.student.resize.size, "batch_size": int(run.job.settings.batch_size),
-        "backbone": run.job.config["backbone"]["name"],
+        "pixels": subject.lesson.student.resize.size,
+        "batch_size": int(job.settings.batch_size),
+        "backbone": job.config["backbone"]["name"],
     }  # fmt: skip

@@ -13,7 +13,7 @@ from tlcli.contracts import GROUPS
 from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
-from tlcli.evaluation.classifier import by_name, classifier, rows_of, score
+from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.system import console, files
 
 
@@ -28,10 +28,9 @@ def run(config: Mapping[str, Any]) -> int:
     manifest = data_of(found, config.get("data"))
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
-    scores, _, _ = score(
-        classifier(found.model, settings.tta), views, rows, settings.batch_size,
-        temperature=found.temperature, thresholds=found.thresholds,
-    )  # fmt: skip
+    call = classifier(found.model, settings.tta)
+    logits = logits_of(call, views, rows, settings.batch_size)
+    scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
     figures = scores.result()
     content = json.dumps(figures, indent=2) + "\n"
     if settings.output:

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,16 @@ import numpy as np
 from tlcli.config.job import TrainJob, parted, train_job
 from tlcli.config.settings import FindLr
 from tlcli.contracts.finetune import Phase
-from tlcli.distill.pieces import Run
+from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
 from tlcli.system import console, files
 from tlcli.training import batch_size
+from tlcli.training import plan as plans
 from tlcli.training.auto import resolved
-from tlcli.training.build import prepare
+from tlcli.training.build import pieces_of
+from tlcli.training.plan import Plan
 from tlcli.training.range_test import range_test
 from tlcli.training.rate_curve import Curve, Suggestion, suggestion
-from tlcli.training.strategy import phases
 
 COLUMNS, ROWS = 64, 8
 
@@ -46,17 +47,18 @@ def run(config: Mapping[str, Any]) -> int:
     if job.settings.auto:
         typed = tuple(k for k in getattr(config, "typed", ()) if k in train or "." in k)
         job = resolved(job, typed)
-    shared = prepare(job)
-    chosen = phases(shared)
-    if own.phase > len(chosen):
-        count = f"the strategy has {len(chosen)}"
-        raise ConfigError("phase", f"got {own.phase}, and {count}", f"Give 1 to {len(chosen)}.")
-    console.say(heading(shared, chosen, own))
-    curve = range_test(shared, chosen, own)
+    pieces = pieces_of(job)
+    plan = plans.made(pieces, attach(pieces))
+    count = len(plan.phases)
+    if own.phase > count:
+        problem = f"got {own.phase}, and the strategy has {count}"
+        raise ConfigError("phase", problem, f"Give 1 to {count}.")
+    console.say(heading(plan, own))
+    curve = range_test(plan, own)
     found = suggestion(curve)
     if own.output:
         write(Path(own.output).expanduser(), curve, found)
-    phase = chosen[own.phase - 1]
+    phase = plan.phases[own.phase - 1].phase
     sys.stdout.write("\n".join([*plot(curve, found), *conclusion(curve, found, phase, own)]) + "\n")
     return 0
 
@@ -75,21 +77,15 @@ def check(job: TrainJob) -> None:
             )  # fmt: skip
 
 
-def heading(shared: Run, chosen: Sequence[Phase], own: FindLr) -> str:
+def heading(plan: Plan, own: FindLr) -> str:
     """What is tested, in one line."""
-    names = shared.job.config
+    job, phase = plan.pieces.job, plan.phases[own.phase - 1].phase
     before = f", after {own.phase - 1} earlier in full" if own.phase > 1 else ""
     return (
-        f"find-lr    phase {own.phase} of {len(chosen)} ({chosen[own.phase - 1].name}){before}: "
-        f"{own.steps} steps of {shared.job.settings.batch_size} images, "
-        f"{names['optimizer']['name']}, optimizer.learning_rate {own.start:g} to {own.end:g}"
+        f"find-lr    phase {own.phase} of {len(plan.phases)} ({phase.name}){before}: "
+        f"{own.steps} steps of {job.settings.batch_size} images, "
+        f"{job.config['optimizer']['name']}, optimizer.learning_rate {own.start:g} to {own.end:g}"
     )
-
-
-# ---- the test ---------------------------------------------------------------------------------
-
-
-# ---- the report -------------------------------------------------------------------------------
 
 
 def plot(curve: Curve, found: Suggestion | None) -> list[str]:

@@ -1,7 +1,6 @@
 """`tl train`: data, model, teacher, plan, phases, result. A straight line."""
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,23 +9,25 @@ from typing import Any
 
 from tlcli.config import chain
 from tlcli.config.job import TrainJob, train_job
-from tlcli.config.recipe import written
+from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
-from tlcli.runs import best_of, checkpoint, identity, state
-from tlcli.runs.folder import find_run_dir, make_run_dir, write_split
+from tlcli.runs import best_of, checkpoint, state
+from tlcli.runs.folder import RunFolder, find_run_dir, make_run_dir
 from tlcli.runs.resume import (
-    FREE_KEYS,
     check_agreement,
     check_same_config,
     check_state,
     resumed_job,
 )
 from tlcli.system import cluster, console, files
+from tlcli.training import plan as plans
+from tlcli.training import plan_text, result
+from tlcli.training.build import pieces_of
+from tlcli.training.plan import Plan
+from tlcli.training.progress import Outcome
 from tlcli.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
-
-RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 
 
 def run(config: Mapping[str, Any]) -> int:
@@ -148,52 +149,38 @@ def ship_best(job: TrainJob, run_dir: Path, folders: list[Path]) -> dict[str, An
 
 def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
     """Train and write the run; gives its metrics."""
-    from tlcli.training import strategy
-    from tlcli.training.build import prepare
-    from tlcli.training.plan import draw_schedule, plan
-
     check_same_config(job, run_dir)
-    shared = prepare(job)
-    phases = strategy.phases(shared)
+    pieces = pieces_of(job)
+    plan = plans.made(pieces, attach(pieces))
     found = state.load(run_dir / "state")
-    check_state(job, shared, found, run_dir)
-    for line in plan(shared, phases, run_dir):
+    check_state(job, pieces.manifest, pieces.replicas, found, run_dir)
+    for line in plan_text.lines(plan, run_dir):
         console.say(line)
     if job.settings.plan_only:
-        console.say(draw_schedule(shared, phases))
+        console.say(plan_text.drawn_schedule(plan))
         return {}
-    make_run_dir(run_dir)
     member = cluster.join(job.hardware)
-    check_agreement(member, job, shared, found)
-    if member.is_chief:
-        files.remove_torn(run_dir)
-        files.write_json(run_dir / "config.json", dict(job.config))
-        if job.reasons:
-            files.write_text(run_dir / "auto.yaml", RECIPE_HEAD + written(job.config, job.reasons))
-        write_split(shared.manifest, run_dir)
+    make_run_dir(run_dir)
+    check_agreement(member, job, pieces.manifest, found)
+    folder = RunFolder(run_dir, member.is_chief, job.settings.retry_seconds)
+    folder.begin(job, pieces.manifest)
     console.start_log(run_dir / ("train.log" if member.is_chief else f"worker_{member.rank}.log"))
     started = time.monotonic()
-    trainer = Trainer(shared, phases, run_dir)
-    trainer.config_hash = identity.config_hash(job.config, FREE_KEYS)
     try:
-        trainer.run(found)
-        return finish(trainer, time.monotonic() - started)
+        outcome = Trainer(plan, run_dir).run(found)
+        return finish(plan, outcome, folder, time.monotonic() - started)
     finally:
         console.stop_log()
 
 
-def finish(trainer: Trainer, seconds: float) -> dict[str, Any]:
-    """Choose, calibrate, measure and write the result; then the state has done its work."""
-    from tlcli.training import result
-
-    member = cluster.join(trainer.shared.job.hardware)
-    metrics = result.write(trainer, seconds)
+def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> dict[str, Any]:
+    """Write the result and show it; then the state has done its work."""
+    found = result.written(plan, outcome, folder, seconds)
     # A process that ends while another still works would be taken for lost.
-    member.any(False)
-    if not member.is_chief:
-        return metrics
-    if not trainer.shared.job.settings.keep_state:
-        shutil.rmtree(trainer.run_dir / "state", ignore_errors=True)
-    for line in result.closing_lines(trainer, metrics):
-        console.say(line)
-    return metrics
+    cluster.join(plan.pieces.job.hardware).any(False)
+    if folder.is_chief:
+        if not plan.pieces.job.settings.keep_state:
+            folder.forget_state()
+        for line in result.closing_lines(found, plan.pieces.manifest.class_names, folder.path):
+            console.say(line)
+    return found.figures

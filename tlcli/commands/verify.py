@@ -15,19 +15,21 @@ def run(config: Mapping[str, Any]) -> int:
     Raises:
         TlError: There is no teacher, nothing is stored, or it belongs to something else.
     """
-    from tlcli.training.build import prepare
+    from tlcli.distill.attach import attach
+    from tlcli.training.build import pieces_of
 
     console.start_log(None)
     options, job = verify_job(config)
     if not job.teacher.is_teacher:
         raise ConfigError("teacher", "there is none", "Give the words of the training it is for.")
-    kept = prepare(job).teacher.built.kept
-    if kept is None:
+    built = attach(pieces_of(job)).teacher.built
+    if built is None or built.kept is None:
         raise ConfigError(
             "teacher",
             "a file of outputs is no store",
             "Give a teacher that is run, as teacher=run.",
         )
+    kept = built.kept
     found = kept.differences(options.samples)
     sys.stdout.write(f"{found['items']} of {kept.items} outputs in {found['folder']}\n")
     wrong = 0

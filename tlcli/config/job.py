@@ -99,8 +99,8 @@ def verify_job(config: Mapping[str, Any]) -> tuple[Verify, TrainJob]:
 
 def _check_together(job: TrainJob) -> None:
     """Refuse options that contradict each other."""
-    needs_teacher = getattr(job.distillation, "needs_teacher", False)
-    has_teacher = getattr(job.teacher, "is_teacher", False)
+    needs_teacher = job.distillation.needs_teacher
+    has_teacher = job.teacher.is_teacher
     settings = job.settings
     if settings.generations > 1 and not needs_teacher:
         raise ConfigError(
@@ -122,5 +122,5 @@ def _check_together(job: TrainJob) -> None:
             "distillation", "there is a teacher that nothing learns from",
             "Give distillation=kd, or teacher=none.",
         )  # fmt: skip
-    if settings.control and job.config["distillation"]["name"] == "none":
+    if settings.control and not job.distillation.distils:
         raise ConfigError("control", "there is no teacher to compare with", "Give control=false.")

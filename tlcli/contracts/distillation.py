@@ -1,50 +1,14 @@
 """Distillation methods: what a student learns from a teacher.
 
-Each option is a frozen dataclass `Distillation`, a `_common.Method`, with the method's fields and
-
-    hard_weight: factor of the label loss, which the loop adds.
-    soft_weight, warmup_epochs, decay: factor of the teacher's term and its schedule.
-    needs: frozenset of signals beyond logits: "embedding", "features", "preactivations", "indices",
-        "teacher_head", "head_map", "images". "images" gives `Batch.images` and `Shapes.networks`,
-        for methods with networks beside the student, and ends the caching of its frozen part.
-    needs_teacher: False when the method makes its own targets (`none`, `tf_kd`); `teacher` is None.
-    multi_label_ok: Whether classes may be independent (sigmoid) instead of exclusive (softmax).
-    student_layers, teacher_layers: of methods on maps: names of the tapped layers, or None.
-    replaces_head: Whether the student ends in a projector (`projector`: its factor and activation)
-        and the teacher's head instead of its own.
-
-    def checked(self, shapes: Shapes) -> None
-        Raises ConfigError where the method cannot work with these models and labels.
-
-    def bridges(self, shapes: Shapes) -> list of (student's place, teacher's place, words)
-        Which maps are compared, and how they are brought together; for the plan.
-
-    def state(self, shapes: Shapes) -> keras.layers.Layer | None
-        Trainable connectors and memories (banks, constants); None when there are none. Built and
-        initialised from fixed seeds: two calls give equal weights.
-
-    def loss(self, batch, student, teacher, state=None) -> float32 (batch,)
-        The teacher's term of each image, in the reduction whose published weights the YAML quotes,
-        times its factor. A term that exists only for a whole batch is broadcast to (batch,).
-
-    def terms(self, batch, student, teacher, state) -> dict of float32 (batch,)
-        What `loss` is the sum of, by name, for the plan.
-
-    def update(self, batch, student, teacher, state=None) -> None
-        Moves memories; called after the gradients are taken, outside any compiled loss.
-
-    def advance(self, batch, state=None) -> list of pairs (variable, new value)
-        What follows the student after the optimizer's update of a step; the loop assigns it.
-
-A state may have `peers`, networks that are trained with the student by its finetune strategy (see
-`Peer`), and `average`, one that follows it (see `_states.Average`). Both lie in the resume state.
-
-Relations between images are taken within the images that are computed at once on all replicas:
-`Batch.all` gives the values of all of them, `Batch.mine` this replica's rows of such values.
+An option is a frozen dataclass `Distillation` that is a `Method`. Relations between images are
+taken within the images that are computed at once on all replicas: `Batch.all` gives the values of
+all of them, `Batch.mine` this replica's rows of such values.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from tlcli.lazy import Tensor, tf
 
@@ -62,7 +26,7 @@ class Batch:
         multi_label: Whether classes are independent; a Python bool, equal to Shapes.multi_label.
         images: What the student sees, uint8 or (mixed) float32 (batch, side, side, 3).
         label_loss: Callable from logits (batch, classes) to the run's label loss, float32 (batch,).
-        share: Where the images lie among those of all replicas, a `_share.Share`, or None on one.
+        share: Where the images lie among those of all replicas, or None on one.
     """
 
     labels: Tensor
@@ -191,3 +155,134 @@ Shape = tuple[int, ...]
 def shape_text(shape: Shape) -> str:
     """A shape in words, as `8x8x32` or `17 tokens x 32`."""
     return "x".join(map(str, shape)) if len(shape) == 3 else f"{shape[0]} tokens x {shape[1]}"
+
+
+class Average(Protocol):
+    """A copy of the student that follows it.
+
+    Attributes:
+        model: The copy.
+        keep: Whether the copy is what is evaluated and kept.
+        pairs: Each of its variables with the student's.
+    """
+
+    model: Any
+    keep: bool
+
+    @property
+    def pairs(self) -> list[tuple[Any, Any]]:
+        """Each variable of the copy with the student's."""
+
+
+class State:
+    """What a method holds besides the student; of most methods nothing. All of it is saved.
+
+    A state with weights is a `keras.layers.Layer` too. Built and initialised from fixed seeds: two
+    calls of `Method.state` give equal weights.
+
+    Attributes:
+        variables, trainable_variables: Connectors and memories; those that gradients train.
+        peers: Networks that are trained with the student by its finetune strategy.
+        average: One that follows the student, or None.
+    """
+
+    variables: Sequence[Any] = ()
+    trainable_variables: Sequence[Any] = ()
+    peers: Sequence[Peer] = ()
+    average: Average | None = None
+
+    def of_method(self, index: int) -> "State":
+        """What belongs to one method of a sum of them."""
+        return NO_STATE
+
+
+NO_STATE = State()
+
+
+class Method(ABC):
+    """What all methods have.
+
+    Attributes:
+        hard_weight: Factor of the label loss, which the step adds.
+        distils: False for `none` alone.
+        needs_teacher: False when the method makes its own targets; `teacher` is then None.
+        student_taps, teacher_taps: Names of the layers whose maps are compared; None takes one a
+            stage.
+        projector: `factor` and `activation` of the projector before a borrowed head, or None.
+    """
+
+    hard_weight: float
+    distils: ClassVar[bool] = True
+    needs_teacher: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def needs(self) -> frozenset[str]:
+        """Signals beyond logits.
+
+        Of "embedding", "features", "preactivations", "indices", "teacher_head", "head_map",
+        "images". The last gives `Batch.images` and `Shapes.networks`, for methods with networks
+        beside the student, and ends the caching of its frozen part.
+        """
+
+    @property
+    def student_taps(self) -> tuple[str, ...] | None:
+        """Layers that give the student's maps; None takes one a stage."""
+        return None
+
+    @property
+    def teacher_taps(self) -> tuple[str, ...] | None:
+        """Layers that give the teacher's maps; None takes one a stage."""
+        return None
+
+    @property
+    def projector(self) -> dict[str, Any] | None:
+        """`factor` and `activation` of the projector before a borrowed head, or None."""
+        return None
+
+    @property
+    def replaces_head(self) -> bool:
+        """Whether the student ends in a projector and the teacher's head."""
+        return self.projector is not None
+
+    def checked(self, shapes: Shapes) -> None:  # noqa: B027 - most refuse nothing
+        """Refuse what the method cannot do with these models and labels.
+
+        Raises:
+            ConfigError: It does not fit.
+        """
+
+    def state(self, shapes: Shapes) -> State:
+        """Trainable connectors and memories (banks, constants)."""
+        return NO_STATE
+
+    def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
+        """Places of the compared maps and how they are brought together; most compare none."""
+        return []
+
+    @abstractmethod
+    def loss(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> Tensor:
+        """The teacher's term of each image, times its factor, float32 (batch,).
+
+        In the reduction whose published weights the YAML quotes. A term that exists only for a
+        whole batch is broadcast to (batch,).
+
+        Args:
+            batch: What may be known of the images.
+            student: What the student says of them.
+            teacher: What the teacher says, Outputs; None where the method needs no teacher.
+            state: What `state` made.
+        """
+
+    @abstractmethod
+    def terms(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> dict[str, Tensor]:
+        """What `loss` is the sum of, by name, each float32 (batch,)."""
+
+    def update(  # noqa: B027 - most have no memory
+        self, batch: Batch, student: Outputs, teacher: Any, state: Any
+    ) -> None:
+        """Move memories; called after the gradients are taken, outside any compiled loss."""
+
+    def advance(self, batch: Batch, state: Any) -> list[tuple[Any, Tensor]]:
+        """Variables that follow the student after its update, with their new values."""
+        return []

@@ -1,26 +1,15 @@
 """Teachers: trained classifiers, or their stored logits, that a student learns from.
 
-Each option has
-
-    is_teacher: bool            class variable; False for `none` alone
-    minimum_accuracy: float | None
-        field; validation accuracy below which the training is refused; null asks for more than
-        chance
-    cache: "auto" | "off" | folder
-        field of those that are run (see `_common.Computed`); where outputs are stored
-
-    def known_classes(self) -> names or None
-        The teacher's classes, for photos that have none.
-
-    def build(self, target: Target) -> built teacher (see `_network.NetworkTeacher`)
-        Reads the teacher, brings its classes into the student's order, freezes it. A built teacher
-        gives `outputs(batch)` in the step, `compute(views, rows, count)` for tables, `feed()` for
-        what tf.data adds to a batch (or None), `logits(views, rows)` for figures, `reference()`
-        for metadata, `label` for the plan.
+An option is a frozen dataclass `Teacher`, as the protocol of this name says; what it builds is a
+`BuiltTeacher`.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
+
+from tlcli.contracts.distillation import Outputs
 
 
 @dataclass(frozen=True)
@@ -48,3 +37,80 @@ class Target:
     memory: float
     plain: Any = None
     layers: tuple[str, ...] | None = None
+
+
+class BuiltTeacher(ABC):
+    """A teacher that was read, its classes in the student's order, frozen.
+
+    Attributes:
+        names: Its signals, `teacher_logits` first, then perhaps `teacher_embedding`, …
+        shapes: Shape of each signal by name, without batch.
+        tabular: Whether its outputs are worth a table in memory.
+        label: What the plan calls it.
+        classes: How its classes became the student's, in words.
+        norms: Offset and absolute scale of the BatchNorm behind each pre-activation, or empty.
+        taps: Paths of the layers that give its maps.
+        network: The network that it is (see distill.network), or None.
+        classifier: Keras model from its own images to its own classes, or None.
+        kept: Its outputs over finite views (see distill.kept), or None.
+        remedy: What to look at when it guesses.
+    """
+
+    names: Sequence[str]
+    shapes: dict[str, Any]
+    tabular: bool
+    label: str
+    classes: str
+    norms: Sequence[Any] = ()
+    taps: Sequence[str] = ()
+    network: Any = None
+    classifier: Any = None
+    kept: Any = None
+    remedy: str = "Check its classes and preprocessing, or train it longer."
+
+    @abstractmethod
+    def outputs(self, batch: Mapping[str, Any]) -> Outputs:
+        """Signals of a batch inside a step."""
+
+    @abstractmethod
+    def compute(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
+        """All signals of `count` views of each row by name, arrays (count * rows, ...)."""
+
+    @abstractmethod
+    def feed(self) -> Callable[[Any], Any] | None:
+        """What adds its outputs to a batch inside tf.data; None where the step finds them."""
+
+    @abstractmethod
+    def logits(self, views: Any, rows: Any) -> Any:
+        """float32 (rows, classes), or None where it lacks a row."""
+
+    @abstractmethod
+    def reference(self) -> dict[str, Any]:
+        """Where it came from, for metadata.json."""
+
+
+class Teacher(Protocol):
+    """What every option of the group has.
+
+    Attributes:
+        is_teacher: False for `none` alone.
+        minimum_accuracy: Validation accuracy below which the training is refused; None asks for
+            more than chance.
+    """
+
+    is_teacher: ClassVar[bool]
+
+    @property
+    def minimum_accuracy(self) -> float | None:
+        """Least validation accuracy, in [0, 1]; None asks for more than chance."""
+
+    def known_classes(self) -> tuple[str, ...] | None:
+        """The teacher's classes, for photos that have none; None where it cannot tell."""
+
+    def build(self, target: Target) -> BuiltTeacher:
+        """Read the teacher for a student.
+
+        Raises:
+            ConfigError: It does not fit.
+            DataError: It cannot be read.
+        """

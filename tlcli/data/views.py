@@ -1,8 +1,10 @@
 """From a manifest to tensors: views of samples, streamed by tf.data or gathered from tables."""
 
+import copy
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tlcli.contracts.data import Manifest, Region
@@ -49,6 +51,19 @@ class Views:
             self.image, input_signature=[tf.TensorSpec((), tf.int64)] * 2,
             autograph=False,  # to look through our source for control flow takes seconds
         )  # fmt: skip
+
+    def of(self, manifest: Manifest) -> "Views":
+        """The same views where the same pictures have other labels or splits."""
+        made = copy.copy(self)
+        made.manifest = replace(manifest, images=self.manifest.images)
+        return made
+
+    def like(self, other: "Views") -> bool:
+        """Whether both show the same views of the same pictures."""
+        mine, theirs = (
+            (id(v.manifest.images), v.resize, v.augmentation, v.seed) for v in (self, other)
+        )
+        return mine == theirs
 
     @property
     def finite(self) -> int | None:

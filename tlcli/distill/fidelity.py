@@ -5,18 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.contracts.data import TEST, VALIDATION
+from tlcli.contracts.data import TEST, VALIDATION, Manifest
+from tlcli.contracts.teacher import BuiltTeacher
 from tlcli.distill import likeness
-from tlcli.distill.pieces import Run
+from tlcli.distill.pieces import Pieces
 from tlcli.evaluation.metrics import new_scores, softmax
 from tlcli.models.frozen.network import compute
 
 
-def fidelity(run: Run, model: Any, rows: Any, ours: Any = None) -> dict[str, Any]:
+def fidelity(
+    pieces: Pieces, built: BuiltTeacher, model: Any, rows: Any, ours: Any = None
+) -> dict[str, Any]:
     """How like its teacher a student is on some images, and what both cost.
 
     Args:
-        run: With a teacher.
+        pieces: Data and views.
+        built: The teacher.
         model: The trained student, uint8 images to logits.
         rows: Manifest rows, all of them labelled or none.
         ours: The student's logits on them, where they are known.
@@ -25,26 +29,23 @@ def fidelity(run: Run, model: Any, rows: Any, ours: Any = None) -> dict[str, Any
         `agreement` of decisions, `kl` from teacher to student in nats, `teacher_ece` and
         `student_ece`, accuracies, `class_change` of accuracy from teacher to student, `stage_cka`,
         parameters, FLOPs, bytes and latency of both (see likeness); figures without a source
-        are left out, those of labels where there are none. Empty without a teacher.
+        are left out, those of labels where there are none.
     """
-    if run.teacher is None:
-        return {}
-    built, manifest = run.teacher.built, run.manifest
+    manifest, views = pieces.manifest, pieces.plain_views
     costs = likeness.costs("student", model)
-    classifier = getattr(built, "classifier", None)
-    if classifier is not None:
-        costs |= likeness.costs("teacher", classifier)
-    theirs = built.logits(run.plain_views, rows) if len(rows) else None
+    if built.classifier is not None:
+        costs |= likeness.costs("teacher", built.classifier)
+    theirs = built.logits(views, rows) if len(rows) else None
     if theirs is None:
         return costs
     if ours is None:
-        ours = compute(model, run.plain_views, rows, 1, 128)[0]
+        ours = compute(model, views, rows, 1, 128)[0]
     ours = ours.astype(np.float32)
     found: dict[str, Any] = {"images": len(rows)}
     if manifest.multi_label or manifest.labels[rows[0]] >= 0:
         found |= against_labels(manifest, rows, theirs, ours)
-    if classifier is not None and built.network.embedding is not None:
-        found["stage_cka"] = likeness.stage_cka(run.plain_views, rows, classifier, model)
+    if built.classifier is not None and built.network.embedding is not None:
+        found["stage_cka"] = likeness.stage_cka(views, rows, built.classifier, model)
     return {**found, **closeness(theirs, ours, manifest.multi_label), **costs}
 
 
@@ -122,9 +123,8 @@ def control_lines(distilled: Mapping[str, Any], control: Mapping[str, Any]) -> l
     ]
 
 
-def measured_rows(run: Run) -> Any:
+def measured_rows(manifest: Manifest) -> Any:
     """Labelled test rows; where there are none those of validation; then unlabelled ones."""
-    manifest = run.manifest
     found = [choose(split) for choose in (manifest.labelled, manifest.rows)
              for split in (TEST, VALIDATION)]  # fmt: skip
     return next((rows for rows in found if len(rows)), found[0])

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlcli.contracts.distillation import Outputs
-from tlcli.contracts.teacher import Target
+from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill.class_places import class_places, mapping_text
 from tlcli.distill.kept import Kept
 from tlcli.distill.table_checks import check_numbers
@@ -34,7 +34,7 @@ class Foreign:
     sha256: str
 
 
-class ForeignTeacher:
+class ForeignTeacher(BuiltTeacher):
     """A frozen model that runs beside TensorFlow's graph; it has logits alone.
 
     Attributes:
@@ -45,8 +45,8 @@ class ForeignTeacher:
     """
 
     names = ("teacher_logits",)
-    norms: tuple[Any, ...] = ()
-    parameters = flops = None
+
+    kept: Kept
 
     def __init__(self, option: Any, target: Target, model: Foreign) -> None:
         inside = target.needs - {"indices"}
@@ -143,7 +143,7 @@ class ForeignTeacher:
             values = as_logits(values.astype(np.float64), self.target.manifest.multi_label)
         return [values.astype(np.float32)]
 
-    def outputs(self, batch: dict[str, Any]) -> Outputs:
+    def outputs(self, batch: Mapping[str, Any]) -> Outputs:
         """Logits that a table or `feed` put into the batch."""
         return Outputs(batch["teacher_logits"])
 
@@ -166,7 +166,7 @@ class ForeignTeacher:
         """float32 (rows, classes)."""
         return self.kept.table(views, rows, 1)["teacher_logits"] if views.finite == 1 else None
 
-    def reference(self) -> Mapping[str, Any]:
+    def reference(self) -> dict[str, Any]:
         """Where it came from."""
         path = str(Path(self.option.path).expanduser().resolve())
         return {"file": path, "sha256": self.model.sha256}

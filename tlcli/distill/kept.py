@@ -133,7 +133,7 @@ class Kept:
 
         The order is all rows of view 0, then of view 1, ...
         """
-        ours = views is self.target.views and count == self.count
+        ours = views.like(self.target.views) and count == self.count
         if ours and np.array_equal(rows, self.target.rows) and (store := self.filled()):
             return store.gather(np.arange(self.items))
         rows = np.asarray(rows, np.int64)

@@ -1,7 +1,7 @@
 """A network as teacher: cut open where a method looks, frozen, folded, brought to the student."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlcli.contracts.distillation import Outputs
-from tlcli.contracts.teacher import Target
+from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill.kept import Kept
 from tlcli.distill.maps import MAPS, tapped
 from tlcli.distill.network import Network, lent_map
@@ -23,7 +23,7 @@ from tlcli.models.layers import ChosenClasses, ResizeImages
 BATCH = 128
 
 
-class NetworkTeacher:
+class NetworkTeacher(BuiltTeacher):
     """A frozen network that speaks of the student's classes and images.
 
     Attributes:
@@ -36,6 +36,8 @@ class NetworkTeacher:
         kept: Its outputs over finite views.
         tabular: Whether they are worth a table in memory.
     """
+
+    kept: Kept
 
     def __init__(self, network: Network, target: Target, option: Any) -> None:
         self.label, self.target, self.classes = network.label, target, network.classes
@@ -60,7 +62,7 @@ class NetworkTeacher:
         self.kept = Kept(option, target, self.shapes, self.call, identity)
         self.tabular = option is not None and option.cache != "off" and self.kept.fits
 
-    def outputs(self, batch: dict[str, Any]) -> Outputs:
+    def outputs(self, batch: Mapping[str, Any]) -> Outputs:
         """Signals of a batch: from tables where the batch has them, else of its images."""
         if self.names[0] in batch:
             found = [batch[name] for name in self.names]
@@ -123,6 +125,7 @@ def _signals(
     network: Network, target: Target, taps: Sequence[str]
 ) -> tuple[Any, tuple[str, ...], tuple[Any, ...]]:
     """The teacher as one model of the student's images, names of its outputs, its norms."""
+    norms: tuple[Any, ...] = ()
     tensors, names = [network.logits], ["teacher_logits"]
     if "embedding" in target.needs:
         if network.embedding is None:
@@ -132,7 +135,6 @@ def _signals(
         tensors, names = [*tensors, network.embedding], [*names, "teacher_embedding"]
     if "head_map" in target.needs:
         tensors, names = [*tensors, lent_map(network)], [*names, "teacher_head_map"]
-    norms: tuple[Any, ...] = ()
     if MAPS & target.needs:
         classifier = keras.Model(network.images, network.logits)
         found, kinds, norms = tapped(classifier, target.needs, "teacher", taps)

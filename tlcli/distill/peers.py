@@ -8,7 +8,8 @@ import numpy as np
 
 from tlcli.config import registry
 from tlcli.contracts.distillation import Peer
-from tlcli.distill.pieces import Run
+from tlcli.distill.lesson import Lesson
+from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
 from tlcli.models import fused_batch_norm, image_dropout
 from tlcli.models.graph.cost import parameters
@@ -23,12 +24,12 @@ class Networks:
         student: The student's model.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.student = run, run.student.model
+    def __init__(self, pieces: Pieces, student: Any) -> None:
+        self.pieces, self.student = pieces, student
 
     def copy(self) -> Any:
         """A network with the student's graph and weights; nothing of it trains."""
-        made = self._built(self.run.job.backbone)
+        made = self._built(self.pieces.job.backbone)
         for new, old in zip(made.variables, self.student.variables, strict=True):
             new.assign(old)
         made.trainable = False
@@ -45,7 +46,7 @@ class Networks:
         Raises:
             ConfigError: No such backbone, or a head that must see data first.
         """
-        job = self.run.job
+        job = self.pieces.job
         if hasattr(job.head, "fit"):
             raise ConfigError("head", "it must see data first, and peers do not", "Give linear.")
         values = registry.overridden("backbone", job.config["backbone"], changes, where)
@@ -55,7 +56,7 @@ class Networks:
         made = self._built(backbone)
         report = backbone.load(made)
         _draw_zeros(made, int(seed))
-        synchronise_norms(self.run.strategy, job.hardware, made)
+        synchronise_norms(self.pieces.strategy, job.hardware, made)
         fused_batch_norm.use_fused(made)
         image_dropout.use_image_dropout(made)
         phases = job.finetune.phases(block_names(made), job.settings.epochs)
@@ -63,9 +64,9 @@ class Networks:
                     batch_norm(backbone, report), values)  # fmt: skip
 
     def _built(self, backbone: Any) -> Any:
-        run = self.run
-        classes = len(run.manifest.class_names)
-        return build_student(backbone, run.job.head, classes, run.student.resize).model
+        pieces = self.pieces
+        classes = len(pieces.manifest.class_names)
+        return build_student(backbone, pieces.job.head, classes, pieces.student.resize).model
 
 
 def _draw_zeros(network: Any, seed: int) -> None:
@@ -81,13 +82,14 @@ def _draw_zeros(network: Any, seed: int) -> None:
         variable.assign(draw(variable.shape, dtype="float32"))
 
 
-def check(run: Run) -> None:
+def check(pieces: Pieces) -> None:
     """Refuse what does not go with networks beside the student.
 
     Raises:
         ConfigError: Low-rank factors, which the others would lack.
     """
-    phases = run.job.finetune.phases(block_names(run.student.model), run.job.settings.epochs)
+    blocks = block_names(pieces.student.model)
+    phases = pieces.job.finetune.phases(blocks, pieces.job.settings.epochs)
     if any(phase.lora is not None for phase in phases):
         raise ConfigError(
             "finetune", "low-rank factors are put into the student alone, and this method trains "
@@ -95,11 +97,10 @@ def check(run: Run) -> None:
         )  # fmt: skip
 
 
-def plan_lines(run: Run) -> list[str]:
+def plan_lines(lesson: Lesson) -> list[str]:
     """The networks beside the student, for the plan."""
-    state = run.method_state
-    models = [peer.model for peer in getattr(state, "peers", ())]
-    average = getattr(state, "average", None)
+    average = lesson.state.average
+    models = [peer.model for peer in lesson.state.peers]
     models += [average.model] if average is not None else []
     if not models:
         return []

@@ -1,32 +1,29 @@
-"""What the parts of a training share."""
+"""What a training is made of before anything is decided."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tlcli.config.job import TrainJob
+from tlcli.contracts.backbone import LoadReport
 from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views
 from tlcli.models.frozen.tables import Tables
 from tlcli.models.student import Student
 
 
-@dataclass
-class Run:
-    """What all phases of a training share.
+@dataclass(frozen=True)
+class Pieces:
+    """Data, network and devices of a training.
 
     Attributes:
         job: The checked configuration.
         strategy: tf.distribute strategy.
         manifest: The data.
-        student: The model.
+        student: The network, its pretrained weights loaded.
         train_views, plain_views: Augmented views; evaluation views.
         tables: Cache of frozen outputs.
         batch_norm: "frozen", "train" or "adapt", decided.
-        teacher: Built teacher, or None (see tlcli.distill.attach).
-        method, method_state: Distillation method and its connectors.
-        weights_report: What the backbone's weights file gave.
-        borrowed: What a head taken from the teacher is made of (see head._borrowed), or None.
-        fixed: Names of layers that no phase trains.
+        loaded: What the backbone's weights file gave.
     """
 
     job: TrainJob
@@ -37,9 +34,16 @@ class Run:
     plain_views: Views
     tables: Tables
     batch_norm: str
-    teacher: Any = None
-    method: Any = None
-    method_state: Any = None
-    weights_report: Any = None
-    borrowed: dict[str, Any] | None = None
-    fixed: tuple[str, ...] = ()
+    loaded: LoadReport
+
+    @property
+    def replicas(self) -> int:
+        """Number of devices that share a batch."""
+        return int(self.strategy.num_replicas_in_sync)
+
+    def with_data(self, manifest: Manifest) -> "Pieces":
+        """The pieces with other samples of the same pictures: manifest and views together."""
+        return replace(
+            self, manifest=manifest, train_views=self.train_views.of(manifest),
+            plain_views=self.plain_views.of(manifest),
+        )  # fmt: skip

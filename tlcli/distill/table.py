@@ -1,5 +1,6 @@
 """Stored logits as teacher."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tlcli.contracts.distillation import Outputs
-from tlcli.contracts.teacher import Target
+from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.errors import DataError
 from tlcli.system import files
 
@@ -50,7 +51,7 @@ class Stored:
         return None if None in found else self.logits[found]
 
 
-class TableTeacher:
+class TableTeacher(BuiltTeacher):
     """Gives each training image its stored logits.
 
     Attributes:
@@ -59,9 +60,7 @@ class TableTeacher:
     """
 
     names = ("teacher_logits",)
-    norms: tuple[Any, ...] = ()
     tabular = True
-    kept = None
     remedy = "Check that each row stands beside its own id, and the order of the columns."
 
     def __init__(self, stored: Stored, target: Target) -> None:
@@ -70,7 +69,7 @@ class TableTeacher:
         self.shapes = {"teacher_logits": stored.logits.shape[1:]}
         self.table = stored.rows(target.manifest.ids[target.rows])
 
-    def outputs(self, batch: dict[str, Any]) -> Outputs:
+    def outputs(self, batch: Mapping[str, Any]) -> Outputs:
         """Logits of a batch, by training row."""
         if "teacher_logits" in batch:
             return Outputs(batch["teacher_logits"])

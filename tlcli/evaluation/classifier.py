@@ -1,5 +1,6 @@
-"""`tl eval`: measure a checkpoint on its own test images, or on other data by class name."""
+"""A classifier as fast as is exact, and the one engine that scores it."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.views import Views
 from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation import tta
-from tlcli.evaluation.metrics import sigmoid, softmax
+from tlcli.evaluation.metrics import new_scores, sigmoid, softmax
 from tlcli.models import fold
 
 
@@ -90,36 +91,38 @@ def classifier(model: Any, kind: tta.Kind = "none", many: bool = True) -> Any:
     return logits if kind == "none" else augmented
 
 
-def score(  # noqa: PLR0913
-    call: Any, views: Views, rows: Any, batch_size: int = 128, temperature: float = 1.0,
-    thresholds: Any = 0.5, keep: bool = False,
-) -> tuple[Any, Any, Any]:  # fmt: skip
-    """Score a model on some rows, each image once.
+def scored(
+    logits: Iterable[Any], manifest: Manifest, rows: Any, temperature: float = 1.0,
+    thresholds: Any = 0.5,
+) -> Any:  # fmt: skip
+    """The counter that has seen each image once: validation, test, eval and predict count alike.
+
+    Args:
+        logits: Batches float32 (batch, classes), in the order of the rows.
+        manifest: Of the images.
+        rows: Manifest rows.
+        temperature: Divisor of the logits.
+        thresholds: Of a multi-label model.
+    """
+    scores, start = new_scores(manifest, thresholds), 0
+    labels = manifest.labels[rows]
+    for batch in logits:
+        scores.update(batch / temperature, labels[start : start + len(batch)])
+        start += len(batch)
+    return scores
+
+
+def logits_of(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iterator[Any]:
+    """Logits of some rows in order, float32 (batch, classes) each.
 
     Args:
         call: What `classifier` gave; uint8 images to logits.
         views: Evaluation views.
         rows: Manifest rows.
-        batch_size: Images at a time; it does not change the figures' meaning.
-        temperature: Divisor of the logits.
-        thresholds: Of a multi-label model.
-        keep: Whether logits and labels are returned too.
-
-    Returns:
-        The counter, and the logits and labels in order or None.
+        batch_size: Images at a time.
     """
-    from tlcli.evaluation.metrics import new_scores
-
-    manifest = views.manifest
-    scores, kept, start = new_scores(manifest, thresholds), [], 0
-    labels = manifest.labels[rows]
     for images in views.batches(rows, np.zeros(len(rows)), batch_size):
-        logits = np.asarray(call(images))
-        part = labels[start : start + len(logits)]
-        scores.update(logits / temperature, part)
-        kept += [logits] if keep else []
-        start += len(logits)
-    return (scores, np.concatenate(kept), labels) if keep else (scores, None, None)
+        yield np.asarray(call(images))
 
 
 def probabilities(logits: Any, multi_label: bool, temperature: float = 1.0) -> Any:

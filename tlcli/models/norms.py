@@ -11,6 +11,21 @@ def is_batch_norm(layer: Any) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
+def has_batch_norm(network: Any) -> bool:
+    """Whether any layer of a network does."""
+    return any(is_batch_norm(layer) for layer in network._flatten_layers())
+
+
+def moving_statistics(network: Any) -> list[Any]:
+    """Variables of the batch statistics that training moves."""
+    return [
+        variable
+        for layer in network._flatten_layers()
+        if is_batch_norm(layer) and layer.trainable
+        for variable in layer.non_trainable_variables
+    ]
+
+
 def batch_norm(backbone: Any, report: Any) -> str:
     """What happens to the backbone's batch normalisation; random weights must be normalised."""
     wanted = getattr(backbone, "batch_norm", "frozen")

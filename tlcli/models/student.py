@@ -1,6 +1,6 @@
 """The student: preprocessing, backbone, pooling and head as one Keras functional model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ from tlcli.models.graph.trace import taps as tapped_at
 Layer = Any
 
 
-@dataclass
+@dataclass(frozen=True)
 class Student:
     """A classifier and the names that other parts know it by.
 
@@ -59,6 +59,12 @@ def build_student(
     tapped = tapped_at(model, names, "distillation.student_layers") if names else []
     extended = keras.Model(inputs, [logits, embedding, *tapped], name="student_extended")
     return Student(model, extended, names, resize, features)
+
+
+def with_outputs(student: Student, outputs: list[Any]) -> Student:
+    """The student whose extended model gives these tensors."""
+    made = keras.Model(student.extended.inputs, outputs, name="student_extended")
+    return replace(student, extended=made)
 
 
 def is_head(layer: Layer) -> bool:

@@ -1,21 +1,25 @@
 """What a phase trains of a model, and how fast."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from tlcli.contracts.finetune import Phase
+from tlcli.models.lora import has_factors, is_factor
+from tlcli.models.norms import is_batch_norm
+from tlcli.models.student import is_head, leaf_layers
 
-def set_trainable(model: Any, rates: Any, only: str, batch_norm: str) -> dict[str, float]:
+
+def apply(model: Any, phase: Phase, batch_norm: str) -> dict[str, float]:
     """Mark what a phase trains; gives the rate of each trained variable by path.
 
     Args:
         model: The student.
-        rates: Multiplier by layer name; others are frozen.
-        only: "all", "bias_norm" for biases and normalisation alone, "lora" for factors alone.
+        phase: Its `rates` are multipliers by layer name, other layers are frozen; its `only` is
+            "all", "bias_norm" for biases and normalisation alone, "lora" for factors alone.
         batch_norm: "frozen" keeps the backbone's statistics and factors; "train" moves them.
     """
-    from tlcli.models.lora import has_factors
-    from tlcli.models.norms import is_batch_norm
-    from tlcli.models.student import is_head, leaf_layers
-
+    rates, only = phase.rates, phase.only
     found: dict[str, float] = {}
     owners: dict[str, float] = {}
     for layer in model.layers:
@@ -36,9 +40,27 @@ def set_trainable(model: Any, rates: Any, only: str, batch_norm: str) -> dict[st
     return found
 
 
-def _is_wanted(variable: Any, only: str) -> bool:
-    from tlcli.models.lora import is_factor
+@contextmanager
+def applied(model: Any, phase: Phase, batch_norm: str) -> Iterator[dict[str, float]]:
+    """What `apply` gives, in force for a while; afterwards the model is marked as before."""
+    layers = [(layer, layer._trainable) for layer in model._flatten_layers()]
+    variables = [(variable, variable.trainable) for variable in model.variables]
+    try:
+        yield apply(model, phase, batch_norm)
+    finally:
+        for layer, flag in layers:
+            layer._trainable = flag
+        for variable, flag in variables:
+            variable.trainable = flag
 
+
+def rates(model: Any, phase: Phase, batch_norm: str) -> dict[str, float]:
+    """The rate of each variable that a phase trains, by path; nothing is marked."""
+    with applied(model, phase, batch_norm) as found:
+        return found
+
+
+def _is_wanted(variable: Any, only: str) -> bool:
     if only == "lora":
         return is_factor(variable)
     return only == "all" or variable.path.split("/")[-1] in ("bias", "gamma", "beta")

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,13 @@ from typing import Any
 import numpy as np
 
 from tlcli.config.job import TrainJob
+from tlcli.config.recipe import written
+from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
+from tlcli.runs import checkpoint
 from tlcli.system import files
+
+RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 
 
 def find_run_dir(job: TrainJob) -> Path:
@@ -64,10 +71,58 @@ def make_run_dir(run_dir: Path) -> None:
         ) from None
 
 
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder in use; the chief alone writes in it.
+
+    Attributes:
+        path: Where it is.
+        is_chief: Whether this process is the one that writes.
+        retry: Seconds that a full disk is waited for.
+    """
+
+    path: Path
+    is_chief: bool
+    retry: float
+
+    def begin(self, job: TrainJob, manifest: Manifest) -> None:
+        """Say in the folder what is trained on what."""
+        if not self.is_chief:
+            return
+        files.remove_torn(self.path)
+        files.write_json(self.path / "config.json", dict(job.config))
+        if job.reasons:
+            text = RECIPE_HEAD + written(job.config, job.reasons)
+            files.write_text(self.path / "auto.yaml", text)
+        write_split(manifest, self.path)
+
+    def inside(self, name: str) -> "RunFolder":
+        """A folder of the same kind within this one."""
+        return replace(self, path=self.path / name)
+
+    def write(
+        self, model: Any, config: Mapping[str, Any], figures: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Write a finished run: figures, facts, weights."""
+        if not self.is_chief:
+            return
+        path = self.path
+        path.mkdir(parents=True, exist_ok=True)
+        for action in (
+            lambda: files.write_json(path / "metrics.json", figures),
+            lambda: checkpoint.write_run(path, model, dict(config), dict(metadata)),
+        ):
+            files.patiently(action, self.retry)
+
+    def forget_state(self) -> None:
+        """Take away what a finished run does not go on from."""
+        if self.is_chief:
+            shutil.rmtree(self.path / "state", ignore_errors=True)
+
+
 def write_split(manifest: Any, run_dir: Path) -> None:
     """Write split.csv: id, class and split of each sample."""
-    from tlcli.contracts.data import SPLIT_NAMES
-
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "class", "split"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from tlcli.config.job import TrainJob, train_job
 from tlcli.config.recipe import value_at
+from tlcli.contracts.data import Manifest
 from tlcli.errors import ConfigError, TlError
 from tlcli.runs import checkpoint, identity, state
 from tlcli.system import cluster, console
@@ -101,7 +102,7 @@ def differences(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, Any
 
 
 def check_agreement(
-    member: cluster.Alone, job: TrainJob, shared: Any, found: state.State | None
+    member: cluster.Alone, job: TrainJob, manifest: Manifest, found: state.State | None
 ) -> None:
     """Refuse workers that would not train the same.
 
@@ -111,12 +112,21 @@ def check_agreement(
     whole = found is not None and bool(found.arrays)
     step = (found.facts["phase"], found.facts["step"]) if found and whole else None
     member.agree("configuration", identity.config_hash(job.config, FREE_KEYS)[:16])
-    member.agree("data", str(shared.manifest.fingerprint)[:64])
+    member.agree("data", manifest.fingerprint[:64])
     member.agree("state", str(step))
 
 
-def check_state(job: TrainJob, shared: Any, found: state.State | None, run_dir: Path) -> None:
+def check_state(
+    job: TrainJob, manifest: Manifest, replicas: int, found: state.State | None, run_dir: Path
+) -> None:
     """Refuse a state that the rest of the training would not be the same after.
+
+    Args:
+        job: As it goes on.
+        manifest: Its data.
+        replicas: Devices that share a batch now.
+        found: The state, or None.
+        run_dir: Where it lies.
 
     Raises:
         TlError: Other data, another configuration, or (unless strict_resume=false) other versions,
@@ -125,7 +135,7 @@ def check_state(job: TrainJob, shared: Any, found: state.State | None, run_dir: 
     if found is None or not found.arrays:
         return
     facts = found.facts
-    if facts["fingerprint"] != shared.manifest.fingerprint:
+    if facts["fingerprint"] != manifest.fingerprint:
         raise TlError(
             f"{run_dir}: the data changed since the state was saved. Train anew in another run_dir."
         )
@@ -134,7 +144,7 @@ def check_state(job: TrainJob, shared: Any, found: state.State | None, run_dir: 
             f"{run_dir / 'config.json'}: was changed since the state was saved. Restore it, or "
             "train anew in another run_dir."
         )
-    now = surroundings(shared.strategy.num_replicas_in_sync)
+    now = surroundings(replicas)
     decisive, loose = changes(facts["surroundings"], now)
     if decisive and job.settings.strict_resume:
         raise TlError(

@@ -96,6 +96,12 @@ class Bar:
             self._task = self._progress.add_task("", total=total)
             self._progress.start()
 
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
     def move(self, step: int) -> None:
         """Show the steps done."""
         if self._progress is not None:

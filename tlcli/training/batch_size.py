@@ -18,17 +18,17 @@ import tensorflow as tf
 
 from tlcli.config.job import TrainJob, train_job
 from tlcli.contracts.data import TRAIN
-from tlcli.contracts.finetune import Phase
-from tlcli.distill.pieces import Run
+from tlcli.distill.attach import attach
+from tlcli.distill.lesson import Lesson
+from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
-from tlcli.models import student
-from tlcli.models.trainable import set_trainable
 from tlcli.runs import checkpoint
 from tlcli.system import cluster, console, memory
-from tlcli.training.build import prepare
+from tlcli.training.build import pieces_of
 from tlcli.training.data import data_of, without_validation
 from tlcli.training.devices import start_devices
-from tlcli.training.phase import PhaseTrainer
+from tlcli.training.phase import PhaseTraining
+from tlcli.training.plan import PhasePlan, phase_plan
 from tlcli.training.strategy import phases
 
 # The batch that optimizers' rates are given for; larger ones need more epochs for as many steps.
@@ -93,7 +93,7 @@ def found(job: TrainJob) -> tuple[int, str]:
         about = "the largest that a step was tried with and fitted"
     else:
         allowed = int(SHARE * memory.total())
-        needed = step_bytes(prepared(job, most), most)
+        needed = step_bytes(*prepared(job, most), most)
         while number > 1 and needed[0] + needed[1] * number > allowed:
             number //= 2
         size = needed[0] + needed[1] * number
@@ -116,35 +116,31 @@ def limit(samples: int) -> tuple[int, str]:
     return number, f"more would leave an epoch of {samples} images under {STEPS_AN_EPOCH} steps"
 
 
-def prepared(job: TrainJob, number: int) -> Run:
-    """The run with batches of a number of images, none of its outputs computed ahead."""
-    shared = without_validation(prepare(with_number(job, number)))
-    settings = replace(shared.job.settings, cache="off")
-    return replace(shared, job=replace(shared.job, settings=settings))
+def prepared(job: TrainJob, number: int) -> tuple[Pieces, Lesson]:
+    """A training with batches of a number of images, none of its outputs computed ahead."""
+    pieces = pieces_of(with_number(job, number))
+    lesson = attach(pieces)
+    pieces = without_validation(pieces)
+    settings = replace(pieces.job.settings, cache="off")
+    return replace(pieces, job=replace(pieces.job, settings=settings)), lesson
 
 
-def hungriest(shared: Run) -> tuple[int, Phase]:
-    """Number and phase of the strategy that trains the most numbers."""
-
-    def trained(phase: Phase) -> int:
-        network = shared.student.model
-        rates = set_trainable(network, phase.rates, phase.only, shared.batch_norm)
-        return student.count(v for v in network.trainable_variables if v.path in rates)
-
-    chosen = phases(shared)
-    return max(enumerate(chosen), key=lambda pair: trained(pair[1]))
+def hungriest(pieces: Pieces, lesson: Lesson) -> PhasePlan:
+    """The phase of the strategy that trains the most numbers."""
+    chosen = phases(pieces, lesson)
+    plans = [phase_plan(pieces, lesson, phase, index) for index, phase in enumerate(chosen)]
+    return max(plans, key=lambda plan: plan.trained)
 
 
 def fits(job: TrainJob, number: int) -> bool:
     """Whether a real step does; all that it made is let go of."""
-    shared = prepared(job, number)
-    index, phase = hungriest(shared)
+    pieces, lesson = prepared(job, number)
     try:
-        PhaseTrainer(shared, phase, index, 0).feed(0, 1)
+        PhaseTraining(pieces, lesson, hungriest(pieces, lesson)).feed(0, 1)
     except tf.errors.ResourceExhaustedError:
         return False
     finally:
-        del shared
+        del pieces, lesson
         keras.utils.clear_session()
         gc.collect()
     return True
@@ -153,46 +149,45 @@ def fits(job: TrainJob, number: int) -> bool:
 # ---- the estimate -----------------------------------------------------------------------------
 
 
-def step_bytes(shared: Run, number: int) -> tuple[int, float]:
+def step_bytes(pieces: Pieces, lesson: Lesson, number: int) -> tuple[int, float]:
     """Memory of a training step on this machine.
 
     Args:
-        shared: With batches of the number.
+        pieces: With batches of the number.
+        lesson: Of the training.
         number: Images a step.
 
     Returns:
         Bytes that do not depend on the batch (weights, gradients, the optimizer's moments), and
         bytes an image.
     """
-    index, phase = hungriest(shared)
-    trainer = PhaseTrainer(shared, phase, index, 0)
-    replicas = shared.strategy.num_replicas_in_sync // trainer.member.size
-    weights = [v.value for v in shared.student.model.variables]
-    if shared.method_state is not None:
-        weights += [v.value for v in shared.method_state.variables]
-    gradients = [v.value for v in trainer.variables]
-    moments = [v.value for v in trainer.optimizer.variables]
-    fixed = sum(map(tensor_bytes, [*weights, *gradients, *moments, *trainer.ema]))
-    peak = live_bytes(traced(shared, trainer))
+    phase = PhaseTraining(pieces, lesson, hungriest(pieces, lesson))
+    replicas = pieces.replicas // phase.member.size
+    weights = [v.value for v in lesson.variables]
+    gradients = [v.value for v in phase.variables]
+    moments = [v.value for v in phase.optimizer.variables]
+    fixed = sum(map(tensor_bytes, [*weights, *gradients, *moments, *phase.averages.ema]))
+    peak = live_bytes(traced(pieces, lesson, phase))
     return replicas * fixed, max(0, replicas * (peak - sum(map(tensor_bytes, gradients)))) / number
 
 
-def traced(shared: Run, trainer: PhaseTrainer) -> Any:
+def traced(pieces: Pieces, lesson: Lesson, phase: PhaseTraining) -> Any:
     """The graph of loss and gradients of one replica's batch."""
-    stream = shared.train_views.stream(
-        trainer.rows, trainer.labels, trainer.order, range(1), range(1)
-    )
-    add = shared.teacher.feed() if shared.teacher is not None else None
+    rows = pieces.manifest.rows(TRAIN)
+    labels = pieces.manifest.labels[rows]
+    order = phase.plan.order
+    stream = pieces.train_views.stream(rows, labels, order, range(1), range(1))
+    add = lesson.teacher.feed()
     spec = (stream if add is None else stream.map(add)).element_spec
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator,unused-ignore]
     def step(batch: Mapping[str, Any]) -> Any:
         given = {**batch, "inputs": [batch["images"]]}
-        if trainer.loss_scale is not None:
-            given["scale"] = tf.identity(trainer.loss_scale)
-        return trainer.loop._loss_and_gradients(given)
+        if phase.loss_scale is not None:
+            given["scale"] = tf.identity(phase.loss_scale)
+        return phase.step.loss_and_gradients(given)
 
-    with shared.strategy.scope():
+    with pieces.strategy.scope():
         return tf.function(step).get_concrete_function(spec).graph
 
 

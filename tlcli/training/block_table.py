@@ -48,7 +48,7 @@ def rows(model: Any, rates: Mapping[str, float], peak: float) -> list[Row]:
     """Rows from the stem to the head, at most MOST_ROWS of them.
 
     Args:
-        model: The student, marked by `loop.set_trainable`.
+        model: The student, marked by `trainable.apply`.
         rates: What that gave: multiplier of each trained variable by path.
         peak: Learning rate of multiplier 1 at its highest.
     """

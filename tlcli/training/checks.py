@@ -70,8 +70,7 @@ def check_labels(job: TrainJob, manifest: Manifest) -> None:
             "sampler", f"{rows - labelled} of {rows} training images have no class",
             "Give uniform.",
         )  # fmt: skip
-    method = job.config["distillation"]["name"]
-    if not labelled and method == "none":
+    if not labelled and not job.distillation.distils:
         raise ConfigError(
             "distillation", "no training image has a label, and nothing else is learnt from",
             "Give teacher=run teacher.path=RUN distillation=kd distillation.hard_weight=0.",

@@ -11,7 +11,7 @@ from tlcli.data.decoded import DecodedImages
 from tlcli.data.resize import Resize
 from tlcli.data.unlabelled import joined, photos, with_classes
 from tlcli.data.views import Views, worker_count
-from tlcli.distill.pieces import Run
+from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
 from tlcli.models.frozen.place import free_memory
 from tlcli.training.checks import check_data
@@ -19,10 +19,11 @@ from tlcli.training.checks import check_data
 NO_SPLIT = 9
 
 
-def without_validation(run: Run) -> Run:
-    """The run with its training images alone, for trials: nothing is computed for the others."""
-    splits = np.where(run.manifest.splits == TRAIN, TRAIN, NO_SPLIT).astype(np.int8)
-    return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, splits=splits))
+def without_validation(pieces: Pieces) -> Pieces:
+    """The pieces with training images alone, for trials: nothing is computed for the others."""
+    manifest = pieces.manifest
+    splits = np.where(manifest.splits == TRAIN, TRAIN, NO_SPLIT).astype(np.int8)
+    return pieces.with_data(dataclasses.replace(manifest, splits=splits))
 
 
 def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
@@ -62,8 +63,7 @@ def teacher_classes(job: TrainJob) -> tuple[str, ...]:
     Raises:
         ConfigError: There is no teacher, or it does not tell.
     """
-    tell = getattr(job.teacher, "known_classes", None)
-    names = tell() if tell is not None else None
+    names = job.teacher.known_classes()
     if not names:
         name = job.config["teacher"]["name"]
         raise ConfigError(

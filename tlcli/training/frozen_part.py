@@ -6,44 +6,55 @@ from typing import Any
 import tensorflow as tf
 
 from tlcli.data.views import Views
-from tlcli.distill.pieces import Run
+from tlcli.distill.lesson import Lesson
+from tlcli.distill.pieces import Pieces
 from tlcli.models import fold
 from tlcli.models.frozen.place import Place, place_of
-from tlcli.models.graph.split import Split, split
+from tlcli.models.frozen.tables import Tables
+from tlcli.models.graph.split import Split
+from tlcli.models.graph.split import split as split_model
 from tlcli.models.graph.trace import single
 from tlcli.models.student import Student, is_head
-from tlcli.system import files
+from tlcli.system.files import NoRoom
 
 log = logging.getLogger(__name__)
+EVALUATION_BATCH = 128
 
 
-def _joined(parts: Split) -> Any:
-    """Prefix in inference mode, then suffix, as one callable model-like object."""
-    frozen: Any = fold.folded(parts.prefix) or parts.prefix
+class Joined:
+    """A frozen part in inference mode, then the rest, as one callable model.
 
-    class Joined:
-        losses = parts.suffix.losses
+    Attributes:
+        inputs: Of the frozen part.
+        losses: Of the rest.
+    """
 
-        def __call__(self, images: Any, training: bool) -> Any:
-            cut = tf.nest.flatten(frozen(images, training=False))
-            return parts.suffix(single(cut), training=training)
+    def __init__(self, split: Split) -> None:
+        assert split.prefix is not None
+        self._frozen: Any = fold.folded(split.prefix) or split.prefix
+        self._suffix = split.suffix
+        self.inputs = split.prefix.inputs
+        self.losses = split.suffix.losses
 
-    return Joined()
+    def __call__(self, images: Any, training: bool) -> Any:
+        """Outputs of the whole model."""
+        cut = tf.nest.flatten(self._frozen(images, training=False))
+        return self._suffix(single(cut), training=training)
 
 
 def frozen_split(student: Student) -> Split:
     """The student cut where its constant part ends; a part without weights is not worth a cache."""
-    cut = split(student.extended, _is_frozen)
-    if cut.prefix is not None and not cut.prefix.variables:
+    split = split_model(student.extended, _is_frozen)
+    if split.prefix is not None and not split.prefix.variables:
         return Split(None, student.extended, ())
-    return cut
+    return split
 
 
-def cached_split(run: Run) -> Split:
+def cached_split(lesson: Lesson) -> Split:
     """The student cut where its cached part ends; nothing is cached where all images are needed."""
-    if "images" in run.job.distillation.needs:
-        return Split(None, run.student.extended, ())
-    return frozen_split(run.student)
+    if "images" in lesson.method.needs:
+        return Split(None, lesson.student.extended, ())
+    return frozen_split(lesson.student)
 
 
 def _is_frozen(layer: Any) -> bool:
@@ -53,26 +64,25 @@ def _is_frozen(layer: Any) -> bool:
     return not (is_head(layer) and (random or "dropout" in layer.name))
 
 
-def placed(run: Run, prefix: Any, views: Views, samples: int) -> Place | None:
+def placed(pieces: Pieces, prefix: Any, views: Views, samples: int) -> Place | None:
     """How a frozen part's outputs over some views are kept; None where they are not."""
-    place = place_of(run.job.settings, prefix, views, samples)
-    return None if place is None or (place.mapped and run.tables.folder is None) else place
+    if not samples:
+        return None
+    place = place_of(pieces.job.settings, prefix, views, samples)
+    return None if place is None or (place.mapped and pieces.tables.folder is None) else place
 
 
 def outputs(
-    run: Run, prefix: Any, views: Views, rows: Any, place: Place | None
+    tables: Tables, prefix: Any, views: Views, rows: Any, place: Place | None
 ) -> list[Any] | None:
     """Those outputs; None where they are not kept or the disk is too small."""
     if place is None:
         return None
     count = views.finite or 1
     try:
-        return run.tables.outputs(
+        return tables.outputs(
             prefix, views, rows, count, EVALUATION_BATCH, place.half, place.mapped
         )
-    except files.NoRoom as problem:
+    except NoRoom as problem:
         log.warning("cache: %s. They are computed at each use.", problem)
         return None
-
-
-EVALUATION_BATCH = 128

@@ -6,18 +6,18 @@ from typing import Any
 from tlcli.contracts.data import TRAIN
 from tlcli.contracts.loss import Prepared
 from tlcli.data.samples import class_counts
-from tlcli.distill.pieces import Run
+from tlcli.distill.pieces import Pieces
 from tlcli.lazy import Tensor, ops
 
 
-def label_loss(run: Run) -> Any:
+def label_loss(pieces: Pieces) -> Any:
     """The loss of labels, prepared for the training images."""
-    manifest, rows = run.manifest, run.manifest.rows(TRAIN)
+    manifest, rows = pieces.manifest, pieces.manifest.rows(TRAIN)
     counts = class_counts(manifest.labels[rows], len(manifest.class_names))
     known = manifest.labelled(TRAIN)
     if not len(known):
         return Partly(None)
-    whole = run.job.loss.prepared(counts, manifest.class_names)
+    whole = pieces.job.loss.prepared(counts, manifest.class_names)
     return whole if len(known) == len(rows) else Partly(whole)
 
 

@@ -8,16 +8,16 @@ import numpy as np
 from tlcli.config.settings import Train
 from tlcli.contracts.data import Manifest
 from tlcli.data.order import Order
-from tlcli.distill.pieces import Run
+from tlcli.distill.pieces import Pieces
 
 
-def make_order(run: Run, rows: Any, first_epoch: int) -> Order:
+def make_order(pieces: Pieces, rows: Any, first_epoch: int) -> Order:
     """The sequence of training images of a phase."""
-    mixes = getattr(run.job.augmentation, "mix", None) is not None
-    order = order_of(run.job.settings, run.manifest, rows, first_epoch)
+    job = pieces.job
+    order = order_of(job.settings, pieces.manifest, rows, first_epoch)
     return replace(
-        order, replicas=run.strategy.num_replicas_in_sync, together=2 if mixes else 1,
-        pieces=run.job.settings.accumulation_steps,
+        order, replicas=pieces.replicas, together=1 if job.augmentation.mix is None else 2,
+        pieces=job.settings.accumulation_steps,
     )  # fmt: skip
 
 

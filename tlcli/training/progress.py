@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tlcli.errors import TlError
+from tlcli.training.kept import KeptWeights
 
 NOT_FINITE = (
     "Lower optimizer.learning_rate, set optimizer.clip_norm=1, or on_nan=skip or reduce_lr. "
@@ -62,3 +63,18 @@ class Progress:
     averaged: int = 0
     halvings: int = 0
     peers: list[float | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a training; the student holds its best weights.
+
+    Attributes:
+        kept: Those weights, those of its peers, and where the last phase began.
+        progress: Where it ended.
+        monitor: The figure that chose the best epoch.
+    """
+
+    kept: KeptWeights
+    progress: Progress
+    monitor: str

@@ -1,20 +1,18 @@
 """Raise the learning rate step by step."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tlcli.config.settings import FindLr
-from tlcli.contracts.data import TRAIN
-from tlcli.contracts.finetune import Phase
-from tlcli.distill.pieces import Run
+from tlcli.distill.lesson import Lesson
+from tlcli.distill.pieces import Pieces
 from tlcli.system import console
 from tlcli.training.data import without_validation
-from tlcli.training.order import make_order
-from tlcli.training.phase import STEPS_PER_CALL, PhaseTrainer
+from tlcli.training.phase import STEPS_PER_CALL, PhaseTraining
+from tlcli.training.plan import PhasePlan, Plan, phase_plan
 from tlcli.training.rate_curve import Curve, divergence, highest, smooth
 
 STEPS_AT_ONCE = 8
@@ -38,52 +36,51 @@ class Rising:
         """The optimizer's own."""
 
 
-def range_test(shared: Run, chosen: Sequence[Phase], own: FindLr) -> Curve:
+def range_test(plan: Plan, own: FindLr) -> Curve:
     """Train with rising rates; variables are as before afterwards.
 
     Args:
-        shared: As `setup.prepare` makes it.
-        chosen: All phases of its strategy.
+        plan: Of the training.
         own: Which phase, and which rates.
     """
-    state = shared.method_state
-    variables = [*shared.student.model.variables, *(state.variables if state is not None else [])]
+    variables = plan.lesson.variables
     before = [v.numpy() for v in variables]
-    lent = without_validation(shared)
-    first = 0.0
+    pieces = without_validation(plan.pieces)
     try:
-        for index, phase in enumerate(chosen[: own.phase - 1]):
-            train_whole(lent, phase, index, first)
-            first += phase.epochs
-        return rising(lent, chosen[own.phase - 1], first, own)
+        for phase in plan.phases[: own.phase - 1]:
+            train_whole(pieces, plan.lesson, phase)
+        return rising(pieces, plan.lesson, plan.phases[own.phase - 1], own)
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
 
 
-def train_whole(shared: Run, phase: Phase, index: int, first: float) -> None:
+def train_whole(pieces: Pieces, lesson: Lesson, plan: PhasePlan) -> None:
     """All steps of a phase, as training would do them."""
-    trainer = PhaseTrainer(shared, phase, index, math.ceil(first))
-    bar = console.Bar(trainer.total_steps)
-    for start in range(0, trainer.total_steps, STEPS_PER_CALL):
-        trainer.feed(start, min(start + STEPS_PER_CALL, trainer.total_steps))
-        bar.move(start)
-    bar.close()
+    phase = PhaseTraining(pieces, lesson, replace(plan, validation_place=None, picture_place=None))
+    with console.Bar(plan.total_steps) as bar:
+        for start in range(0, plan.total_steps, STEPS_PER_CALL):
+            phase.feed(start, min(start + STEPS_PER_CALL, plan.total_steps))
+            bar.move(start)
 
 
-def rising(shared: Run, phase: Phase, first: float, own: FindLr) -> Curve:
+def rising(pieces: Pieces, lesson: Lesson, plan: PhasePlan, own: FindLr) -> Curve:
     """The steps of the test."""
     rates = np.geomspace(own.start, own.end, own.steps)
-    trainer = PhaseTrainer(*under_test(shared, phase, rates), own.phase - 1, math.ceil(first))
-    bar = console.Bar(own.steps)
+    tested = under_test(pieces, plan.order.steps_per_epoch, rates)
+    epochs = len(rates) / plan.order.steps_per_epoch
+    planned = phase_plan(
+        tested, lesson, replace(plan.phase, epochs=epochs), plan.index, plan.order.first_epoch
+    )
+    phase = PhaseTraining(tested, lesson, planned)
     losses: list[float] = []
     end = None
-    while len(losses) < own.steps and end is None:
-        figures = trainer.feed(len(losses), min(own.steps, len(losses) + STEPS_AT_ONCE))
-        losses += [float(row[0]) for row in figures]
-        end = divergence(losses, own)
-        bar.move(len(losses))
-    bar.close()
+    with console.Bar(own.steps) as bar:
+        while len(losses) < own.steps and end is None:
+            figures = phase.feed(len(losses), min(own.steps, len(losses) + STEPS_AT_ONCE))
+            losses += [float(row[0]) for row in figures]
+            end = divergence(losses, own)
+            bar.move(len(losses))
     seen = len(losses) if end is None else end + 1
     sound = seen if end is None else end
     limit = highest(min(losses[:sound], default=math.inf), own)
@@ -91,13 +88,12 @@ def rising(shared: Run, phase: Phase, first: float, own: FindLr) -> Curve:
     return Curve(rates[:seen], np.array(losses[:seen]), smoothed, end)
 
 
-def under_test(shared: Run, phase: Phase, rates: Any) -> tuple[Run, Phase]:
-    """The run and the phase with the rates of the test as their schedule."""
-    job, settings = shared.job, shared.job.settings
-    order = make_order(shared, shared.manifest.rows(TRAIN), 0)
+def under_test(pieces: Pieces, steps_per_epoch: float, rates: Any) -> Pieces:
+    """The pieces with the rates of the test as their schedule."""
+    job, settings = pieces.job, pieces.job.settings
     # A table over all images would cost more than the few batches of the test.
-    few = len(rates) < order.steps_per_epoch
+    few = len(rates) < steps_per_epoch
     settings = replace(settings, on_nan="stop", cache="off" if few else settings.cache)
     optimizer = replace(job.optimizer, learning_rate=1.0)
     tested = replace(job, settings=settings, optimizer=optimizer, schedule=Rising(rates))
-    return replace(shared, job=tested), replace(phase, epochs=len(rates) / order.steps_per_epoch)
+    return replace(pieces, job=tested)

@@ -4,20 +4,21 @@ from typing import Any
 
 import keras
 
-from tlcli.distill.pieces import Run
+from tlcli.distill.lesson import Lesson
+from tlcli.distill.pieces import Pieces
 from tlcli.models.image_dropout import ImageDropout
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import leaf_layers
 
 
-def plan_lines(run: Run) -> list[str]:
+def plan_lines(pieces: Pieces, lesson: Lesson) -> list[str]:
     """A line for batch statistics of each device alone, and one for layers that draw by device."""
-    if run.strategy.num_replicas_in_sync == 1:
+    if pieces.replicas == 1:
         return []
     lines = []
-    layers = leaf_layers(run.student.model)
-    trains = run.batch_norm == "train" and any(is_batch_norm(layer) for layer in layers)
-    if trains and run.job.hardware.batch_norm == "local":
+    layers = leaf_layers(lesson.student.model)
+    trains = pieces.batch_norm == "train" and any(is_batch_norm(layer) for layer in layers)
+    if trains and pieces.job.hardware.batch_norm == "local":
         lines.append("devices    each normalises by its own images; the averages are shared")
     names = drawing_by_device(layers)
     if names:

@@ -4,6 +4,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,87 +14,126 @@ import tensorflow as tf
 from tlcli.contracts.data import TEST, VALIDATION
 from tlcli.distill import likeness
 from tlcli.distill.fidelity import fidelity, fidelity_line, measured_rows
+from tlcli.distill.pieces import Pieces
 from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
-from tlcli.evaluation.classifier import classifier, score
+from tlcli.evaluation.classifier import classifier, logits_of, scored
 from tlcli.evaluation.metrics import Scores
 from tlcli.evaluation.monitor import better
 from tlcli.models import fused_batch_norm, image_dropout, lora
 from tlcli.models.graph.cost import parameters
 from tlcli.runs import best_of, checkpoint
-from tlcli.system import console, files
+from tlcli.runs.folder import RunFolder
+from tlcli.system import console
+from tlcli.training.kept import values_of
+from tlcli.training.plan import Plan
+from tlcli.training.progress import Outcome
 
 
-def write(trainer: Any, seconds: float) -> dict[str, Any]:
-    """Write the run of a trainer that has its best weights in the model; gives metrics.json."""
-    run = trainer.shared
-    fused_batch_norm.use_keras(run.student.model)
-    image_dropout.use_keras(run.student.model)
-    mixing = choose_mixing(trainer)
-    networks = peer_weights(trainer) if mixing is None else []
-    peers = write_peers(trainer, networks)
-    model = plain_model(run)
-    found, facts, trainer.test_scores, logits = measured(run, model)
+@dataclass(frozen=True)
+class Measured:
+    """A network's figures and what calibrates it.
+
+    Attributes:
+        figures: By split, as in metrics.json.
+        facts: Temperature or thresholds, for metadata.json.
+        test: Scores on the test images, or None.
+        logits: On the test images, or else those of validation; None without either.
+    """
+
+    figures: dict[str, Any]
+    facts: dict[str, Any]
+    test: Any
+    logits: Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run as it was written.
+
+    Attributes:
+        figures: metrics.json.
+        test: Scores on the test images, or None.
+        metadata: metadata.json.
+    """
+
+    figures: dict[str, Any]
+    test: Any
+    metadata: Mapping[str, Any]
+
+
+def written(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> Result:
+    """Choose, measure and write the run of a training that is over.
+
+    Args:
+        plan: Of the training; the student holds its best weights.
+        outcome: What came of it.
+        folder: Where to write.
+        seconds: How long it took.
+    """
+    pieces, lesson = plan.pieces, plan.lesson
+    network = lesson.student.model
+    fused_batch_norm.use_keras(network)
+    image_dropout.use_keras(network)
+    mixing = choose_mixing(plan, outcome)
+    networks = peer_weights(plan, outcome) if mixing is None else []
+    peers = write_peers(plan, outcome, networks, folder)
+    model = plain_model(plan)
+    found = measured(pieces, model)
+    built = lesson.teacher.built
+    rows = measured_rows(pieces.manifest)
+    like = fidelity(pieces, built, model, rows, found.logits) if built is not None else None
     metadata = {
-        **described(run, model, found, facts),
-        "head": run.borrowed,
-        "best_epoch": trainer.progress.best_epoch,
+        **described(pieces, model, found),
+        "head": lesson.borrowed,
+        "best_epoch": outcome.progress.best_epoch,
         "mixing": mixing,
-        "teacher": run.teacher.reference() if run.teacher is not None else None,
-        "fidelity": fidelity(run, model, measured_rows(run), logits) or None,
+        "teacher": lesson.teacher.reference(),
+        "fidelity": like or None,
         "peers": peers,
         "seconds": round(seconds, 1),
     }
-    path = trainer.run_dir
-    if not trainer.member.is_chief:
-        return found
-    trainer.patiently(lambda: files.write_json(path / "metrics.json", found))
-    trainer.patiently(lambda: checkpoint.write_run(path, model, dict(run.job.config), metadata))
-    return found
+    folder.write(model, pieces.job.config, found.figures, metadata)
+    return Result(found.figures, found.test, metadata)
 
 
-def measured(run: Any, model: Any) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
-    """Figures of a model on validation and test, and what calibrates it.
-
-    Returns:
-        Both, its test scores, and its logits on the test images, or else those of validation.
-    """
-    manifest = run.manifest
+def measured(pieces: Pieces, model: Any) -> Measured:
+    """Figures of a model on validation and test, and what calibrates it."""
+    manifest, views = pieces.manifest, pieces.plain_views
     validation, test = (manifest.labelled(split) for split in (VALIDATION, TEST))
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     scores = logits = None
     call = classifier(model)
     if len(validation):
-        kept, logits, labels = score(call, run.plain_views, validation, keep=True)
-        found["validation"] = kept.result()
-        if run.job.settings.calibrate:
-            facts = calibration(logits, labels, manifest.multi_label)
+        batches = list(logits_of(call, views, validation))
+        figures["validation"] = scored(batches, manifest, validation).result()
+        logits = np.concatenate(batches)
+        if pieces.job.settings.calibrate:
+            facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
     if len(test):
-        scores, logits, _ = score(
-            call, run.plain_views, test, temperature=facts.get("temperature", 1.0),
-            thresholds=facts.get("thresholds", 0.5), keep=True,
-        )  # fmt: skip
-        found["test"] = scores.result()
-    return found, facts, scores, logits
+        batches = list(logits_of(call, views, test))
+        divisor, least = facts.get("temperature", 1.0), facts.get("thresholds", 0.5)
+        scores = scored(batches, manifest, test, divisor, least)
+        logits = np.concatenate(batches)
+        figures["test"] = scores.result()
+    return Measured(figures, facts, scores, logits)
 
 
-def described(
-    run: Any, model: Any, found: Mapping[str, Any], facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def described(pieces: Pieces, model: Any, found: Measured) -> dict[str, Any]:
     """What metadata.json says of any network of a run."""
-    manifest, settings = run.manifest, run.job.settings
+    manifest, settings = pieces.manifest, pieces.job.settings
     return {
         "class_names": list(manifest.class_names),
         "multi_label": manifest.multi_label,
-        "resize": run.student.resize.as_dict(),
+        "resize": pieces.student.resize.as_dict(),
         "head": None,
         "abstain_below": settings.abstain_below,
-        **facts,
+        **found.facts,
         "seed": settings.seed,
         "data_fingerprint": manifest.own or manifest.fingerprint,
         "data_root": manifest.root,
         "parameters": parameters(model),
-        "metrics": dict(found),
+        "metrics": dict(found.figures),
         "versions": versions(),
         "git_commit": git_commit(),
     }
@@ -116,42 +156,45 @@ class Learnt:
     figure: float | None
 
 
-def peer_weights(trainer: Any) -> list[Learnt]:
+def peer_weights(plan: Plan, outcome: Outcome) -> list[Learnt]:
     """The student and its peers at their best; empty where there are none."""
-    run, peers = trainer.shared, list(getattr(trainer.shared.method_state, "peers", ()))
+    peers, progress = plan.lesson.state.peers, outcome.progress
     if not peers:
         return []
     student = Learnt(
-        "student", run.job.config["backbone"], [v.numpy() for v in run.student.model.variables],
-        trainer.progress.best,
+        "student", plan.pieces.job.config["backbone"],
+        values_of(plan.lesson.student.model.variables), progress.best,
     )  # fmt: skip
-    kept = zip(peers, trainer.best_peers, trainer.progress.peers, strict=True)
+    kept = zip(peers, outcome.kept.peers, progress.peers, strict=True)
     return [student, *(Learnt(f"peer_{number}", peer.backbone, weights, figure)
                        for number, (peer, weights, figure) in enumerate(kept, 1))]  # fmt: skip
 
 
-def write_peers(trainer: Any, networks: list[Learnt]) -> dict[str, Any] | None:
+def write_peers(
+    plan: Plan, outcome: Outcome, networks: list[Learnt], folder: RunFolder
+) -> dict[str, Any] | None:
     """Write each network into RUN/peers, and put the best of the student's kind into the student.
 
     Args:
-        trainer: Of the run.
+        plan: Of the training.
+        outcome: What came of it.
         networks: See `peer_weights`.
+        folder: Of the run.
 
     Returns:
         What metadata.json says of them, or None without peers.
     """
     if not networks:
         return None
-    run, metric = trainer.shared, trainer.trainer.monitor
-    student = networks[0]
+    metric, student = outcome.monitor, networks[0]
     alike = [one for one in networks if same_kind(one.backbone, student.backbone)]
     # The student is last, so that of equal ones it is kept.
     ordered = [*alike[1:], student]
     best = ordered[best_of.best_place(metric, [one.figure for one in ordered])]
-    for variable, value in zip(run.student.model.variables, best.weights, strict=True):
+    for variable, value in zip(plan.lesson.student.model.variables, best.weights, strict=True):
         variable.assign(value)
-    for one in networks if trainer.member.is_chief else ():
-        _write_network(trainer, one)
+    for one in networks if folder.is_chief else ():
+        _write_network(plan.pieces, one, folder.inside(f"peers/{one.name}"))
     figures = {one.name: one.figure for one in networks}
     return {"figure": f"validation {metric}", **figures, "shipped": best.name}
 
@@ -162,32 +205,27 @@ def same_kind(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     return one == two
 
 
-def _write_network(trainer: Any, network: Learnt) -> None:
-    run = trainer.shared
-    config = {**run.job.config, "backbone": dict(network.backbone)}
-    classes = len(run.manifest.class_names)
+def _write_network(pieces: Pieces, network: Learnt, folder: RunFolder) -> None:
+    config = {**pieces.job.config, "backbone": dict(network.backbone)}
+    classes = len(pieces.manifest.class_names)
     policy = keras.config.dtype_policy()
-    model = checkpoint.rebuild(config, {"head": None}, classes, run.student.resize)
+    model = checkpoint.rebuild(config, {"head": None}, classes, pieces.student.resize)
     keras.config.set_dtype_policy(policy)
     for variable, value in zip(model.variables, network.weights, strict=True):
         variable.assign(value)
-    found, facts, _, _ = measured(run, model)
-    folder = trainer.run_dir / "peers" / network.name
-    folder.mkdir(parents=True, exist_ok=True)
-    metadata = described(run, model, found, facts)
-    trainer.patiently(lambda: files.write_json(folder / "metrics.json", found))
-    trainer.patiently(lambda: checkpoint.write_run(folder, model, config, metadata))
+    found = measured(pieces, model)
+    folder.write(model, config, found.figures, described(pieces, model, found))
 
 
-def plain_model(run: Any) -> Any:
+def plain_model(plan: Plan) -> Any:
     """The student as the checkpoint will rebuild it: float32, low-rank factors merged."""
-    config = run.job.config
-    if keras.config.dtype_policy().name == "float32" and not lora.has_factors(run.student.model):
-        return run.student.model
-    facts = {"head": run.borrowed}
-    classes = len(run.manifest.class_names)
-    model = checkpoint.rebuild(config, facts, classes, run.student.resize)
-    for variable, value in zip(model.variables, lora.plain_values(run.student.model), strict=True):
+    pieces, network = plan.pieces, plan.lesson.student.model
+    if keras.config.dtype_policy().name == "float32" and not lora.has_factors(network):
+        return network
+    facts = {"head": plan.lesson.borrowed}
+    classes = len(pieces.manifest.class_names)
+    model = checkpoint.rebuild(pieces.job.config, facts, classes, pieces.student.resize)
+    for variable, value in zip(model.variables, lora.plain_values(network), strict=True):
         variable.assign(value)
     return model
 
@@ -208,20 +246,20 @@ def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
     }
 
 
-def choose_mixing(trainer: Any) -> float | None:
+def choose_mixing(plan: Plan, outcome: Outcome) -> float | None:
     """Mix start and end weights by the factor that validates best (WiSE-FT); None elsewhere."""
-    run = trainer.shared
-    factors = getattr(run.job.finetune, "mixing", None)
-    rows = run.manifest.labelled(VALIDATION)
+    pieces, network = plan.pieces, plan.lesson.student.model
+    factors = getattr(pieces.job.finetune, "mixing", None)
+    rows = pieces.manifest.labelled(VALIDATION)
     if factors is None or not len(rows):
         return None
-    variables = run.student.model.variables
-    start, end = trainer.start_weights, [v.numpy() for v in variables]
-    monitor = trainer.trainer.monitor
+    variables, monitor = network.variables, outcome.monitor
+    start, end = outcome.kept.start, values_of(variables)
     best: tuple[float, float] | None = None
     for factor in sorted(factors, reverse=True):
         _mix(variables, start, end, factor)
-        figure = score(classifier(run.student.model), run.plain_views, rows)[0].result()[monitor]
+        batches = logits_of(classifier(network), pieces.plain_views, rows)
+        figure = scored(batches, pieces.manifest, rows).result()[monitor]
         if best is None or better(monitor, figure, best[0]):
             best = (figure, factor)
     assert best is not None
@@ -237,18 +275,16 @@ def _mix(variables: Any, start: Any, end: Any, factor: float) -> None:
             variable.assign(last)
 
 
-def closing_lines(trainer: Any, found: Mapping[str, Any]) -> list[str]:
+def closing_lines(result: Result, classes: tuple[str, ...], run_dir: Path) -> list[str]:
     """Figures, weak classes, the run folder and what to type next."""
-    run, run_dir = trainer.shared, trainer.run_dir
-    classes = len(run.manifest.class_names)
+    found, metadata = result.figures, result.metadata
     lines = []
     if "test" in found:
-        lines.append(f"test       {console.figures_line(found['test'], classes)}")
-        worst = console.worst_classes(trainer.test_scores.per_class(), run.manifest.class_names)
+        lines.append(f"test       {console.figures_line(found['test'], len(classes))}")
+        worst = console.worst_classes(result.test.per_class(), classes)
         lines.append(f"worst      {worst}")
     elif "validation" in found:
-        lines.append(f"validation {console.figures_line(found['validation'], classes)}")
-    metadata = checkpoint.read_json(run_dir / "metadata.json")
+        lines.append(f"validation {console.figures_line(found['validation'], len(classes))}")
     if metadata["peers"]:
         told = {k: v for k, v in metadata["peers"].items() if k not in ("figure", "shipped")}
         lines.append("peers      " + best_of.told(
@@ -259,7 +295,7 @@ def closing_lines(trainer: Any, found: Mapping[str, Any]) -> list[str]:
             f"calibrated temperature {metadata['temperature']:.3f}: validation ECE "
             f"{metadata['validation_ece_before']:.4f} -> {metadata['validation_ece_after']:.4f}"
         )
-    if metadata.get("fidelity"):
+    if metadata["fidelity"]:
         lines.append(fidelity_line(metadata["fidelity"]))
         lines += likeness.lines(metadata["fidelity"])
     given = quoted(str(run_dir))

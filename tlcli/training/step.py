@@ -1,4 +1,4 @@
-"""The training loop: the only place that knows strategy.run, gradients, clipping and averages.
+"""A training step: the only place that knows strategy.run, gradients, clipping and averages.
 
 One step is: loss of this replica's images over the global batch; gradients, in pieces when a batch
 is accumulated; sum over replicas; unscale, check, clip; update; move averages. Batches come from
@@ -11,28 +11,30 @@ from typing import Any
 
 import tensorflow as tf
 
-from tlcli.contracts.distillation import Batch, Outputs, Share
+from tlcli.contracts.distillation import Batch, Method, Outputs, Share, State
 from tlcli.data.labels import label_lookup
 from tlcli.data.order import Order
+from tlcli.distill.teaching import Teaching
 from tlcli.models import image_dropout
 from tlcli.models.graph.trace import single
 from tlcli.system.seeds import batch_seed
 from tlcli.training import gradients
 
 
-@dataclass
-class Parts:
+@dataclass(frozen=True)
+class StepParts:
     """What a phase trains, and how.
 
     Attributes:
         suffix: Model from the cut tensors to [logits, embedding, *taps].
+        from_pictures: Whether the cut tensors are the pictures.
         variables: Trained Keras variables.
         averaged: All variables that change, batch statistics included (for moving averages).
-        optimizer: Built, with rates (see `optimizer._rates`).
+        optimizer: Built, with rates (see training.rates).
         loss: Prepared loss of labels.
         method: Distillation method.
-        method_state: Its connectors and memories, or None.
-        teacher: Callable(batch dict) -> Outputs, or None.
+        state: Its connectors and memories.
+        teacher: Gives its signals of a batch.
         option: The optimizer option (clipping, SAM).
         penalties: Pairs (variable, start value or None, factor).
         order: Which images a step sees.
@@ -48,13 +50,14 @@ class Parts:
     """
 
     suffix: Any
+    from_pictures: bool
     variables: list[Any]
     averaged: list[Any]
     optimizer: Any
     loss: Any
-    method: Any
-    method_state: Any
-    teacher: Any
+    method: Method
+    state: State
+    teacher: Teaching
     option: Any
     penalties: list[tuple[Any, Any, float]]
     order: Order
@@ -69,16 +72,16 @@ class Parts:
     statistics: list[Any] = field(default_factory=list)
 
 
-class Loop:
-    """Runs steps of one phase."""
+class TrainStep:
+    """The step of one phase, one after the other over tables or a stream."""
 
-    def __init__(self, strategy: Any, parts: Parts) -> None:
+    def __init__(self, strategy: Any, parts: StepParts) -> None:
         self.strategy, self.parts = strategy, parts
         self.replicas = strategy.num_replicas_in_sync
         self._gradients = (
-            tf.function(self._loss_and_gradients, jit_compile=True, autograph=False)
+            tf.function(self.loss_and_gradients, jit_compile=True, autograph=False)
             if parts.jit
-            else self._loss_and_gradients
+            else self.loss_and_gradients
         )
 
     # ---- one step -----------------------------------------------------------------------------
@@ -93,10 +96,10 @@ class Loop:
         hard = parts.loss.loss(labels, logits)
         known = label_mass(labels, parts.multi_label)
         student = Outputs(logits, embedding, tuple(taps))
-        teacher = parts.teacher(batch) if parts.teacher is not None else None
+        teacher = parts.teacher.outputs(batch)
         per_image = parts.method.hard_weight * hard
         facts = self._facts(batch, share)
-        extra = parts.method.loss(facts, student, teacher, parts.method_state)
+        extra = parts.method.loss(facts, student, teacher, parts.state)
         per_image += extra
         loss = tf.reduce_sum(per_image) / size
         right = tf.cast(tf.equal(tf.argmax(logits, -1), tf.argmax(labels, -1)), tf.float32)
@@ -113,7 +116,7 @@ class Loop:
             epoch=step * (parts.epochs / parts.total_steps),
             seed=batch_seed(parts.seed, batch["step"]),
             multi_label=parts.multi_label,
-            images=batch["inputs"][0],
+            images=batch.get("images"),
             share=share,
             label_loss=lambda logits: parts.loss.loss(tf.cast(batch["labels"], tf.float32), logits),
         )
@@ -134,7 +137,8 @@ class Loop:
         pairs = zip(order.parts(), order.shares(replica_number()), strict=True)
         return [Share(s.start - p.start, len(s), p.stop - s.stop) for p, s in pairs]
 
-    def _loss_and_gradients(self, batch: dict[str, Any]) -> tuple[Any, Any]:
+    def loss_and_gradients(self, batch: dict[str, Any]) -> tuple[Any, Any]:
+        """Figures of this replica (see `_step`), and its gradients, piece by piece."""
         shares = self._shares()
         pieces, start = len(shares), 0
         figures, grads = tf.zeros((4,)), None
@@ -150,8 +154,8 @@ class Loop:
                 scaled, [v.value for v in self.parts.variables],
                 unconnected_gradients=tf.UnconnectedGradients.ZERO,
             )  # fmt: skip
-            if self.parts.method_state is not None:
-                self.parts.method.update(*seen, self.parts.method_state)
+            facts, student, teacher = seen
+            self.parts.method.update(facts, student, teacher, self.parts.state)
             figures += tf.stack([total, *shown])
             grads = found if grads is None else [a + b for a, b in zip(grads, found, strict=True)]
         return figures, grads
@@ -189,11 +193,10 @@ class Loop:
             self._rescale(finite)
         self._average_statistics()
         self._move_average()
-        if self.parts.method_state is not None:
-            moved = self.parts.method.advance(self._facts(batch), self.parts.method_state)
-            if moved:
-                _update([v.value for v, _ in moved], [new for _, new in moved],
-                        lambda v, value: v.assign(value))  # fmt: skip
+        moved = self.parts.method.advance(self._facts(batch), self.parts.state)
+        if moved:
+            _update([v.value for v, _ in moved], [new for _, new in moved],
+                    lambda v, value: v.assign(value))  # fmt: skip
         return figures
 
     def _clipped(self, grads: list[Any]) -> list[Any]:
@@ -291,8 +294,10 @@ class Loop:
             mine = self.parts.order.places(replica_number())
             rows, views = tf.gather(rows, mine), tf.gather(views, mine)
             places = rows + views * samples
+            found = [tf.gather(t, places) for t in held]
             batch = {
-                "inputs": self._inputs([tf.gather(t, places) for t in held]),
+                "inputs": self._inputs(found),
+                **({"images": found[0]} if self.parts.from_pictures else {}),
                 "labels": label_of(rows),
                 "rows": rows, "views": views, "step": step,
                 **{name: tf.gather(t, places) for name, t in held_extra.items()},
@@ -315,10 +320,9 @@ class Loop:
 
     def _inputs(self, tensors: Any) -> list[Any]:
         """Cut tensors as the suffix takes them: tables may hold float16 of float32."""
-        wanted = getattr(self.parts.suffix, "inputs", tensors)
         return [
             tf.cast(t, w.dtype) if t.dtype == tf.float16 else t
-            for t, w in zip(tensors, wanted, strict=True)
+            for t, w in zip(tensors, self.parts.suffix.inputs, strict=True)
         ]
 
     def from_stream(self) -> Any:
@@ -328,7 +332,9 @@ class Loop:
             local = len(self.parts.order.places(replica_number()))
             batch = {k: tf.nest.map_structure(lambda t: _sized(t, local), v)
                      for k, v in dict(batch).items()}  # fmt: skip
-            batch["inputs"] = self._inputs(batch.get("inputs") or [batch["images"]])
+            if "inputs" not in batch:
+                batch["inputs"] = [batch["images"]]
+            batch["inputs"] = self._inputs(batch["inputs"])
             return self._step(batch)
 
         one = tf.autograph.experimental.do_not_convert(one)

@@ -5,6 +5,7 @@ a term that is far off shows here instead of after the training.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,9 @@ from tlcli.contracts.data import TRAIN
 from tlcli.contracts.distillation import Batch, Outputs
 from tlcli.contracts.finetune import Phase
 from tlcli.data.labels import label_table
-from tlcli.distill.pieces import Run
-from tlcli.models.trainable import set_trainable
+from tlcli.distill.lesson import Lesson
+from tlcli.distill.pieces import Pieces
+from tlcli.models import trainable
 from tlcli.system.seeds import batch_seed
 from tlcli.training.gradients import global_norm
 from tlcli.training.label_loss import label_loss
@@ -42,16 +44,22 @@ class Size:
     gradient: float
 
 
-def plan_lines(run: Run, phase: Phase) -> list[str]:
-    """The terms in words, by what a phase trains; none without a method or on several devices."""
-    if run.job.config["distillation"]["name"] == "none" or run.strategy.num_replicas_in_sync > 1:
+def looked_at(pieces: Pieces, lesson: Lesson, phase: Phase) -> tuple[Size, ...]:
+    """The sizes by what a phase trains; none without a method or on several devices."""
+    if not lesson.method.distils or pieces.replicas > 1:
+        return ()
+    return tuple(term_sizes(pieces, lesson, phase))
+
+
+def plan_lines(sizes: Sequence[Size]) -> list[str]:
+    """The terms in words."""
+    if not sizes:
         return []
-    sizes = term_sizes(run, phase)
     shown = "; ".join(f"{s.name} {s.loss:.3g} (gradient {s.gradient:.3g})" for s in sizes)
     return [f"terms      first batch, full weight: {shown}", *notes(sizes)]
 
 
-def notes(sizes: list[Size]) -> list[str]:
+def notes(sizes: Sequence[Size]) -> list[str]:
     """A line for each term whose gradient is 100 times that of the labels, or a hundredth.
 
     A gradient of exactly 0 has another cause, as a frozen backbone or a head that starts at 0.
@@ -73,60 +81,62 @@ def notes(sizes: list[Size]) -> list[str]:
     return found
 
 
-def term_sizes(run: Run, phase: Phase) -> list[Size]:
+def term_sizes(pieces: Pieces, lesson: Lesson, phase: Phase) -> list[Size]:
     """Loss and gradient of the label term and of each of the method's on the first batch.
 
     Every variable of student and method is afterwards as it was, statistics of batches too.
 
     Args:
-        run: With its method, on one device.
+        pieces: On one device.
+        lesson: With its method.
         phase: What is trained.
     """
-    rates = set_trainable(run.student.model, phase.rates, phase.only, run.batch_norm)
-    variables = [v.value for v in run.student.model.trainable_variables if v.path in rates]
-    state = run.method_state
-    kept = [*run.student.model.variables, *(state.variables if state is not None else [])]
+    kept = lesson.variables
     before = [v.numpy() for v in kept]
-    batch = first_batch(run)
+    batch = first_batch(pieces)
+    model = lesson.student.model
     try:
-        with tf.GradientTape(persistent=True) as tape:
-            terms = means(run, batch)
-        return [
-            Size(name, float(loss), gradient_norm(tape, loss, variables))
-            for name, loss in terms.items()
-        ]
+        with trainable.applied(model, phase, pieces.batch_norm) as rates:
+            variables = [v.value for v in model.trainable_variables if v.path in rates]
+            with tf.GradientTape(persistent=True) as tape:
+                terms = means(pieces, lesson, batch)
+            return [
+                Size(name, float(loss), gradient_norm(tape, loss, variables))
+                for name, loss in terms.items()
+            ]
     finally:
         for variable, value in zip(kept, before, strict=True):
             variable.assign(value)
 
 
-def first_batch(run: Run) -> dict[str, Any]:
+def first_batch(pieces: Pieces) -> dict[str, Any]:
     """The elements of step 0 as a stream gives them."""
-    rows = run.manifest.rows(TRAIN)
-    order = make_order(run, rows, 0)
-    labels = label_table(run.manifest, rows)
-    stream = run.train_views.stream(rows, labels, order, range(1), range(1))
+    rows = pieces.manifest.rows(TRAIN)
+    order = make_order(pieces, rows, 0)
+    labels = label_table(pieces.manifest, rows)
+    stream = pieces.train_views.stream(rows, labels, order, range(1), range(1))
     return dict(next(iter(stream)))
 
 
-def means(run: Run, batch: dict[str, Any]) -> dict[str, Any]:
+def means(pieces: Pieces, lesson: Lesson, batch: dict[str, Any]) -> dict[str, Any]:
     """Mean weighted loss of each term by name."""
-    found = run.student.extended(batch["images"], training=True)
+    method = lesson.method
+    found = lesson.student.extended(batch["images"], training=True)
     logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
     student = Outputs(logits, embedding, tuple(taps))
-    teacher = run.teacher.outputs(batch) if run.teacher is not None else None
+    teacher = lesson.teacher.outputs(batch)
     labels = tf.cast(batch["labels"], tf.float32)
-    hard = label_loss(run)
+    hard = label_loss(pieces)
     facts = Batch(
         labels=labels, indices=batch["rows"], progress=tf.zeros(()), epoch=tf.constant(LATE),
-        seed=batch_seed(run.job.settings.seed, batch["step"]),
-        multi_label=run.manifest.multi_label, images=batch["images"],
+        seed=batch_seed(pieces.job.settings.seed, batch["step"]),
+        multi_label=pieces.manifest.multi_label, images=batch["images"],
         label_loss=lambda logits: hard.loss(labels, logits),
     )  # fmt: skip
     terms = {}
-    if run.method.hard_weight:
-        terms[LABELS] = run.method.hard_weight * hard.loss(labels, logits)
-    terms |= run.method.terms(facts, student, teacher, run.method_state)
+    if method.hard_weight:
+        terms[LABELS] = method.hard_weight * hard.loss(labels, logits)
+    terms |= method.terms(facts, student, teacher, lesson.state)
     return {name: tf.reduce_mean(values) for name, values in terms.items()}
 
 

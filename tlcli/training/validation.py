@@ -1,4 +1,4 @@
-"""Validation figures of the weights as they are."""
+"""Validation figures of the weights as they are, again and again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,51 +7,58 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.distill.pieces import Run
-from tlcli.evaluation.metrics import new_scores
+from tlcli.contracts.data import VALIDATION
+from tlcli.distill.pieces import Pieces
+from tlcli.evaluation.classifier import scored
 from tlcli.models import fold
+from tlcli.models.frozen.place import Place
 from tlcli.models.graph.split import Split
 from tlcli.models.graph.trace import single
-from tlcli.models.norms import is_batch_norm
-from tlcli.training.frozen_part import EVALUATION_BATCH, outputs, placed
+from tlcli.models.norms import has_batch_norm
+from tlcli.training.frozen_part import EVALUATION_BATCH, outputs
 
 
-class SplitEvaluator:
-    """Scores the student on some rows, again and again; frozen outputs are computed once."""
+class Validation:
+    """Scores a network on the validation images; its frozen outputs are computed once.
 
-    def __init__(self, run: Run, split: Split, rows: Any) -> None:
-        self.run, self.rows = run, rows
-        self.labels = run.manifest.labels[rows]
+    Args:
+        pieces: Of the training.
+        split: The network cut in two.
+        place: How the first part's outputs are kept, or None.
+    """
+
+    def __init__(self, pieces: Pieces, split: Split, place: Place | None) -> None:
+        self.manifest, self.views = pieces.manifest, pieces.plain_views
+        self.rows = pieces.manifest.labelled(VALIDATION)
         self.model = keras.Model(split.suffix.inputs, split.suffix.outputs[0])
-        self.inference = fold.folded(self.model) if _has_batch_norm(self.model) else None
+        self.inference = fold.folded(self.model) if has_batch_norm(self.model) else None
         model = self.inference or self.model
         self.call = tf.function(
             lambda *inputs: model(single(list(inputs)), training=False),
             reduce_retracing=True, autograph=False,
         )  # fmt: skip
-        self.front = self.arrays = None
-        prefix = split.prefix
-        if len(rows):
-            place = placed(run, prefix, run.plain_views, len(rows))
-            self.arrays = outputs(run, prefix, run.plain_views, rows, place)
-        if self.arrays is None and prefix is not None:
-            frozen: Any = fold.folded(prefix) or prefix
+        self.arrays = outputs(pieces.tables, split.prefix, self.views, self.rows, place)
+        self.front = None
+        if self.arrays is None and split.prefix is not None:
+            frozen: Any = fold.folded(split.prefix) or split.prefix
             self.front = tf.function(
                 lambda images: frozen(images, training=False),
                 reduce_retracing=True,
                 autograph=False,
             )
 
-    def __call__(self) -> Any:
-        """The scores of the weights as they are now."""
+    def figures(self) -> dict[str, float]:
+        """Figures of the weights as they are now; none without labelled validation images."""
+        if not len(self.rows):
+            return {}
         if self.inference is not None:
             fold.refresh(self.inference, self.model)
-        scores, start = new_scores(self.run.manifest), 0
+        found: dict[str, float] = scored(self._logits(), self.manifest, self.rows).result()
+        return found
+
+    def _logits(self) -> Iterator[Any]:
         for tensors in self._inputs():
-            logits = np.asarray(tf.cast(self.call(*tensors), tf.float32))
-            scores.update(logits, self.labels[start : start + len(logits)])
-            start += len(logits)
-        return scores
+            yield np.asarray(tf.cast(self.call(*tensors), tf.float32))
 
     def _inputs(self) -> Iterator[list[Any]]:
         size = EVALUATION_BATCH
@@ -60,9 +67,5 @@ class SplitEvaluator:
                 parts = [tf.constant(a[start : start + size]) for a in self.arrays]
                 yield [tf.cast(p, i.dtype) for p, i in zip(parts, self.model.inputs, strict=True)]
             return
-        for images in self.run.plain_views.batches(self.rows, np.zeros(len(self.rows)), size):
+        for images in self.views.batches(self.rows, np.zeros(len(self.rows)), size):
             yield [images] if self.front is None else tf.nest.flatten(self.front(images))
-
-
-def _has_batch_norm(model: Any) -> bool:
-    return any(is_batch_norm(layer) for layer in model._flatten_layers())

@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from tlcli.contracts import distillation as contract
 from tlcli.contracts.distillation import Batch, Outputs, Shape, Shapes
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, np, ops
@@ -77,7 +78,7 @@ def weighted_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Base(ABC):
+class Base(contract.Method):
     """What all methods share; one gives `loss`, and `state` when it has weights.
 
     Attributes:
@@ -93,7 +94,6 @@ class Base(ABC):
     decay: Decay
 
     signals: ClassVar[frozenset[str]] = frozenset()
-    needs_teacher: ClassVar[bool] = True
     multi_label_ok: ClassVar[bool] = True
     min_classes: ClassVar[int] = 1
     needs_labels: ClassVar[bool] = False
@@ -108,16 +108,6 @@ class Base(ABC):
     def needs(self) -> frozenset[str]:
         """Signals beyond logits."""
         return self.signals
-
-    @property
-    def replaces_head(self) -> bool:
-        """Whether the student ends in a projector and the teacher's head."""
-        return self.projector is not None
-
-    @property
-    def projector(self) -> dict[str, Any] | None:
-        """`factor` and `activation` of the projector before a borrowed head, or None."""
-        return None
 
     def checked(self, shapes: Shapes) -> None:
         """Refuse what the method cannot do with these models and labels.
@@ -155,30 +145,10 @@ class Base(ABC):
                         "Choose a method on logits, as kd.",
                     )
 
-    def state(self, shapes: Shapes) -> Any:
-        """Weights of the method, a keras.layers.Layer, or None."""
-        return None
-
-    def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
-        """Places of the compared maps and how they are brought together; most compare none."""
-        return []
-
-    @abstractmethod
-    def loss(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> Tensor:
-        """What is added to the label loss of each image, weighted, float32 (batch,)."""
-
     def terms(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> dict[str, Tensor]:
         """What `loss` is the sum of, by name, each float32 (batch,)."""
         name = type(self).__module__.rpartition(".")[2]
         return {name: self.loss(batch, student, teacher, state)}
-
-    def update(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> None:
-        """Move the method's memories; most have none."""
-        return
-
-    def advance(self, batch: Batch, state: Any = None) -> list[tuple[Any, Tensor]]:
-        """Variables that follow the student after its update, with their new values."""
-        return []
 
 
 @dataclass(frozen=True)
@@ -219,6 +189,16 @@ class FeatureMethod(Method):
     min_stages: ClassVar[int] = 1
     connects: ClassVar[bool] = False
     meets: ClassVar[Meeting] = "smaller"
+
+    @property
+    def student_taps(self) -> tuple[str, ...] | None:
+        """Layers that give the student's maps."""
+        return self.student_layers
+
+    @property
+    def teacher_taps(self) -> tuple[str, ...] | None:
+        """Layers that give the teacher's maps."""
+        return self.teacher_layers
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,11 +8,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tlcli.contracts.distillation import State
 from tlcli.lazy import Tensor
 from tlcli.options.distillation._states import Embeddings
 
 
-class ContrastMemory(keras.layers.Layer):
+class ContrastMemory(State, keras.layers.Layer):
     """CRD's embeddings, memories and constants (as logarithms; valid once `started` is 1).
 
     Args:

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tlcli.contracts.distillation import NO_STATE, State
 from tlcli.lazy import Tensor
 from tlcli.models.fused_batch_norm import FusedBatchNormalization
 
@@ -67,7 +68,7 @@ class Block(keras.layers.Layer):
         return (*input_shape[:-1], self.convolution.filters)
 
 
-class Modules(keras.layers.Layer):
+class Modules(State, keras.layers.Layer):
     """A list of layers, some of them None, whose weights belong together.
 
     Args:
@@ -86,19 +87,31 @@ class Modules(keras.layers.Layer):
         place = self._places[index]
         return None if place is None else self.layers_present[place]
 
-    @property
-    def peers(self) -> list[Any]:
-        """The peers of all parts."""
-        return [peer for p in self.layers_present for peer in getattr(p, "peers", ())]
+
+class States(Modules):
+    """The states of several methods; those without one have the null state."""
+
+    def __init__(self, states: list[State]) -> None:
+        super().__init__([s if isinstance(s, keras.layers.Layer) else None for s in states])
+
+    def of_method(self, index: int) -> State:
+        """What belongs to one method."""
+        found = self.part(index)
+        return NO_STATE if found is None else found
 
     @property
-    def average(self) -> Any:
-        """The first average among the parts, or None."""
-        found = (getattr(p, "average", None) for p in self.layers_present)
-        return next((p for p in found if p is not None), None)
+    def peers(self) -> list[Any]:  # type: ignore[override]
+        """The peers of all methods."""
+        return [peer for state in self.layers_present for peer in state.peers]
+
+    @property
+    def average(self) -> Any:  # type: ignore[override]
+        """The first average among the states, or None."""
+        found = (state.average for state in self.layers_present)
+        return next((average for average in found if average is not None), None)
 
 
-class Peers(keras.layers.Layer):
+class Peers(State, keras.layers.Layer):
     """Networks that are trained beside the student.
 
     Args:
@@ -112,13 +125,13 @@ class Peers(keras.layers.Layer):
         self.built = True
 
     @property
-    def peers(self) -> list[Any]:
+    def peers(self) -> list[Any]:  # type: ignore[override]
         """The peers with what each phase trains of them."""
         found: list[Any] = self._facts()
         return found
 
 
-class Average(keras.layers.Layer):
+class Average(State, keras.layers.Layer):
     """A copy of the student that follows it, and the number of its moves.
 
     Args:
@@ -139,7 +152,7 @@ class Average(keras.layers.Layer):
         self.built = True
 
     @property
-    def average(self) -> "Average":
+    def average(self) -> "Average":  # type: ignore[override]
         """Itself, as a list of states gives it."""
         return self
 
@@ -150,7 +163,7 @@ class Average(keras.layers.Layer):
         return [(mine, theirs) for mine, theirs in both if "float" in mine.dtype]
 
 
-class Temperature(keras.layers.Layer):
+class Temperature(State, keras.layers.Layer):
     """One learned number `theta`, 1 at the start; it should see no weight decay."""
 
     def __init__(self) -> None:
@@ -159,7 +172,7 @@ class Temperature(keras.layers.Layer):
         self.built = True
 
 
-class Embeddings(keras.layers.Layer):
+class Embeddings(State, keras.layers.Layer):
     """A linear embedding of the student's and of the teacher's pooled features.
 
     Args:
@@ -182,7 +195,7 @@ def _dense(inputs: int, outputs: int, seed: int) -> keras.layers.Dense:
     return layer
 
 
-class Variational(keras.layers.Layer):
+class Variational(State, keras.layers.Layer):
     """Mean network and variances of one stage of VID.
 
     Args:

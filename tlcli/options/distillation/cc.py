@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import Method
@@ -29,7 +29,7 @@ class Distillation(Method):
         size = self.embedding_size
         require(size > 0, "distillation.embedding_size", size, "Give a whole number above 0.")
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """The two linear embeddings."""
         from tlcli.options.distillation._states import Embeddings
 

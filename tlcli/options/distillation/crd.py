@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, np, ops, tf
 from tlcli.options.distillation._common import Method, as_float32, constant, unit
@@ -61,7 +61,7 @@ class Distillation(Method):
                 "Choose kd, or give labels.",
             )
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """Embeddings, memories (non-trainable) and constants (non-trainable)."""
         from tlcli.options.distillation._contrast import ContrastMemory
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import Method
@@ -44,7 +44,7 @@ class Distillation(Method):
             value = getattr(self, field)
             require(value >= 0, f"distillation.{field}", value, "Give a number of at least 0.")
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """The learned temperature, a layer with the scalar weight `theta`."""
         from tlcli.options.distillation._states import Temperature
 

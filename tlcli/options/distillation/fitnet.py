@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import FeatureMethod, per_image
 from tlcli.options.distillation._maps import Meeting
@@ -25,7 +25,7 @@ class Distillation(FeatureMethod):
     connects: ClassVar[bool] = True
     meets: ClassVar[Meeting] = "teacher"
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """A regressor for each stage."""
         from tlcli.options.distillation._adapter import Adapter
         from tlcli.options.distillation._states import Modules

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import NO_STATE, Batch, Outputs, Shapes, State
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import FeatureMethod, per_image
 from tlcli.options.distillation._maps import common_size
@@ -22,13 +22,13 @@ class Distillation(FeatureMethod):
     min_stages: ClassVar[int] = 2
     connects: ClassVar[bool] = True
 
-    def state(self, shapes: Shapes) -> Any:
-        """A 1x1 convolution for each stage whose channels differ, or None when all are equal."""
+    def state(self, shapes: Shapes) -> State:
+        """A 1x1 convolution for each stage whose channels differ, or nothing when all are equal."""
         from tlcli.options.distillation._states import Block, Modules
 
         channels = [(s[2], t[2]) for s, t in self.shape_pairs(shapes)]
         if all(ours == theirs for ours, theirs in channels):
-            return None
+            return NO_STATE
         return Modules(
             [
                 Block(pair, index, normalise=False) if pair[0] != pair[1] else None
@@ -39,7 +39,8 @@ class Distillation(FeatureMethod):
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Mean squared difference of flows, float32 (batch,)."""
         pairs = self.map_pairs(student.features, teacher.features)
-        parts = [state and state.part(index) for index in range(len(pairs))]
+        held = state not in (None, NO_STATE)
+        parts = [state.part(index) if held else None for index in range(len(pairs))]
         ours = [part(pair[0]) if part else pair[0] for part, pair in zip(parts, pairs, strict=True)]
         theirs = [pair[1] for pair in pairs]
         total = 0.0

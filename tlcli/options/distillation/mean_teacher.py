@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import Base, scheduled
@@ -42,7 +42,7 @@ class Distillation(Base):
         value, remedy = self.ema_decay, "Give a number in [0, 1)."
         require(0 <= value < 1, "distillation.ema_decay", value, remedy)
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """The average, equal to the student."""
         from tlcli.options.distillation._states import Average
 

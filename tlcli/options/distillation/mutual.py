@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import Base, scheduled
@@ -44,7 +44,7 @@ class Distillation(Base):
         value, remedy = self.temperature, "Give a number above 0."
         require(value > 0, "distillation.temperature", value, remedy)
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """The peers, a layer of models."""
         from tlcli.options.distillation._states import Peers
 

@@ -12,6 +12,7 @@ from tlcli.options.distillation._common import Method
 class Distillation(Method):
     """Label loss only."""
 
+    distils: ClassVar[bool] = False
     needs_teacher: ClassVar[bool] = False
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:

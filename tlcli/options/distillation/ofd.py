@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.lazy import Tensor, np, ops
 from tlcli.options.distillation._common import FeatureMethod
 from tlcli.options.distillation._maps import Meeting
@@ -28,7 +28,7 @@ class Distillation(FeatureMethod):
     connects: ClassVar[bool] = True
     meets: ClassVar[Meeting] = "teacher"
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """A connector for each stage, and the margins that are known before the data."""
         from tlcli.options.distillation._adapter import Adapter
         from tlcli.options.distillation._states import Modules

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import FeatureMethod, per_image
@@ -41,7 +41,7 @@ class Distillation(FeatureMethod):
         """Signals beyond logits."""
         return frozenset({self.tap, "embedding"})
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """A fusion for the embedding and for each stage, from the deepest."""
         from tlcli.options.distillation._states import Fusion, Modules
 

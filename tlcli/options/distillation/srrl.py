@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import FeatureMethod, per_image
@@ -37,7 +37,7 @@ class Distillation(FeatureMethod):
             value = getattr(self, field)
             require(value >= 0, f"distillation.{field}", value, "Give a number of at least 0.")
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """The connector from the student's map to the teacher's embedding."""
         from tlcli.options.distillation._states import Block, Modules
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import NO_STATE, Batch, Outputs, Shapes, State
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor
-from tlcli.options.distillation._common import Method, scheduled
+from tlcli.options.distillation._common import FeatureMethod, Method, scheduled
 
 _LAYERS = ("student_layers", "teacher_layers")
 
@@ -37,9 +37,21 @@ class Distillation(Method):
         require(self.parts, "distillation.methods", self.methods, remedy)
         named = {k: getattr(self, k) for k in _LAYERS}
         for field, layers in named.items():
-            used = layers is None or any(hasattr(method, field) for _, method in self.parts)
+            used = layers is None or any(
+                isinstance(method, FeatureMethod) for _, method in self.parts
+            )
             remedy = "Leave it out: no method of the list compares maps."
             require(used, f"distillation.{field}", layers, remedy)
+
+    @property
+    def student_taps(self) -> tuple[str, ...] | None:
+        """Layers that give the student's maps."""
+        return self.student_layers
+
+    @property
+    def teacher_taps(self) -> tuple[str, ...] | None:
+        """Layers that give the teacher's maps."""
+        return self.teacher_layers
 
     @functools.cached_property
     def parts(self) -> tuple[tuple[float, Any], ...]:
@@ -78,14 +90,14 @@ class Distillation(Method):
         for _, method in self.parts:
             method.checked(shapes)
 
-    def state(self, shapes: Shapes) -> Any:
-        """The states of the methods in one layer, or None when no method has any."""
+    def state(self, shapes: Shapes) -> State:
+        """The states of the methods in one layer."""
         states = [method.state(shapes) for _, method in self.parts]
-        if not any(state is not None for state in states):
-            return None
-        from tlcli.options.distillation._states import Modules
+        if all(state is NO_STATE for state in states):
+            return NO_STATE
+        from tlcli.options.distillation._states import States
 
-        return Modules(states)
+        return States(states)
 
     def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
         """Those of all methods, each once."""
@@ -96,7 +108,7 @@ class Distillation(Method):
         """Weighted sum of the methods' terms, float32 (batch,)."""
         total = 0.0
         for index, (weight, method) in enumerate(self.parts):
-            part = None if state is None else state.part(index)
+            part = _of(state, index)
             total += weight * method.loss(batch, student, teacher, part)
         return total
 
@@ -105,7 +117,7 @@ class Distillation(Method):
         outer = self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
         found: dict[str, Tensor] = {}
         for index, (weight, method) in enumerate(self.parts):
-            part = None if state is None else state.part(index)
+            part = _of(state, index)
             for name, values in method.terms(batch, student, teacher, part).items():
                 key = name if name not in found else f"{name}#{index + 1}"
                 found[key] = outer * weight * values
@@ -114,14 +126,17 @@ class Distillation(Method):
     def update(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> None:
         """Move the memories of every method."""
         for index, (_, method) in enumerate(self.parts):
-            method.update(batch, student, teacher, None if state is None else state.part(index))
+            method.update(batch, student, teacher, _of(state, index))
 
     def advance(self, batch: Batch, state: Any = None) -> list[tuple[Any, Tensor]]:
         """What follows the student in any of the methods."""
-        if state is None:
-            return []
         return [pair for index, (_, method) in enumerate(self.parts)
-                for pair in method.advance(batch, state.part(index))]  # fmt: skip
+                for pair in method.advance(batch, _of(state, index))]  # fmt: skip
+
+
+def _of(state: State | None, index: int) -> State:
+    """The state of one method."""
+    return NO_STATE if state is None else state.of_method(index)
 
 
 def _entries(methods: Any) -> list[Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.contracts.distillation import Batch, Outputs, Shapes, State
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import FeatureMethod, per_image
@@ -35,7 +35,7 @@ class Distillation(FeatureMethod):
         remedy = f"Give a number above {floor}."
         require(above, "distillation.variance", self.variance, remedy)
 
-    def state(self, shapes: Shapes) -> Any:
+    def state(self, shapes: Shapes) -> State:
         """Mean network and variances of each stage."""
         from tlcli.options.distillation._states import Modules, Variational
 

@@ -1,0 +1,113 @@
+"""Where the batches of a phase come from: tables in memory or on disk, or a stream of pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlcli.contracts.data import TRAIN
+from tlcli.data.labels import label_lookup
+from tlcli.data.streams import table_stream
+from tlcli.distill.lesson import Lesson
+from tlcli.distill.pieces import Pieces
+from tlcli.training.frozen_part import Joined, outputs
+from tlcli.training.plan import PhasePlan
+from tlcli.training.step import TrainStep
+
+# From first and last step to figures, float32 (steps, 4).
+Feed = Callable[[int, int], Any]
+Batches = Callable[[range, range], Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the batches of a phase are made of.
+
+    Attributes:
+        tables: Outputs of the frozen part over the training views; None streams pictures.
+        mapped: Whether the tables lie on disk.
+        signals: The teacher's signals by name, tables likewise.
+    """
+
+    tables: list[Any] | None
+    mapped: bool
+    signals: dict[str, Any]
+
+    @property
+    def streamed(self) -> bool:
+        """Whether batches are gathered while steps run."""
+        return self.tables is None or self.mapped
+
+    def suffix(self, plan: PhasePlan) -> Any:
+        """What of the student runs in a step."""
+        # Of a stream the frozen part runs in the step; its layers are constant, so the result is
+        # the same.
+        whole = self.tables is None and plan.cut.prefix is not None
+        return Joined(plan.cut) if whole else plan.cut.suffix
+
+
+def source_of(pieces: Pieces, lesson: Lesson, plan: PhasePlan) -> Source:
+    """The tables that the plan promises, computed or read; a stream where they cannot be kept."""
+    rows, views = pieces.manifest.rows(TRAIN), pieces.train_views
+    place = plan.place
+    tables = outputs(pieces.tables, plan.cut.prefix, views, rows, place)
+    if place is None or tables is None:
+        return Source(None, False, {})
+    return Source(tables, place.mapped, lesson.teacher.table(views, rows, views.finite or 1))
+
+
+def feed_of(
+    pieces: Pieces, lesson: Lesson, plan: PhasePlan, source: Source, step: TrainStep
+) -> Feed:
+    """What runs the steps of a phase over its source."""
+    rows, views = pieces.manifest.rows(TRAIN), pieces.train_views
+    labels = pieces.manifest.labels[rows]
+    if source.tables is None:
+        add = lesson.teacher.feed()
+
+        def pictures(span: range, replicas: range) -> Any:
+            return views.stream(rows, labels, plan.order, span, replicas, add)
+
+        return _distributed(pieces, plan, step, pictures)
+    if source.mapped:
+        tables, label_of = source.tables, label_lookup(labels, len(pieces.manifest.class_names))
+
+        def gathered(span: range, replicas: range) -> Any:
+            signals = source.signals
+            return table_stream(tables, signals, label_of, plan.order, views.number, span, replicas)
+
+        return _distributed(pieces, plan, step, gathered)
+    steps = step.from_tables(source.tables, labels, len(rows), source.signals)
+
+    def feed(first: int, last: int) -> Any:
+        chosen, epochs = plan.order.block(first, last)
+        seen = np.asarray(views.number(epochs), np.int64)
+        return steps(chosen, seen, np.int64(first)).numpy()
+
+    return feed
+
+
+def _distributed(pieces: Pieces, plan: PhasePlan, step: TrainStep, batches: Batches) -> Feed:
+    """Steps over datasets of batches for (steps, replicas)."""
+    strategy, steps = pieces.strategy, step.from_stream()
+    rows = pieces.manifest.rows(TRAIN)
+    at: dict[str, Any] = {"next": -1, "iterator": None}
+
+    def dataset(context: Any, start: int) -> Any:
+        local = strategy.num_replicas_in_sync // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+        return batches(range(start, plan.total_steps), range(first, first + local))
+
+    def feed(first: int, last: int) -> Any:
+        if at["next"] != first:
+            made = strategy.distribute_datasets_from_function(lambda c: dataset(c, first))
+            at["iterator"] = iter(made)
+        at["next"] = last
+        try:
+            return steps(at["iterator"], tf.constant(last - first)).numpy()
+        except tf.errors.InvalidArgumentError as error:
+            raise pieces.train_views.explained(error, rows) from error
+
+    return feed
