@@ -216,7 +216,10 @@ def circles(files: list[File], root: Path) -> Iterator[Violation]:
 
 
 def docstrings(files: list[File], root: Path) -> Iterator[Violation]:
-    """Every module says what it is."""
+    """Every module says what it is, and every folder of modules is a package that says it too."""
+    for folder in sorted({file.path.parent for file in files}):
+        if not (folder / "__init__.py").is_file():
+            yield Violation("docstrings", module_name(root, folder), "has no __init__.py")
     for file in files:
         if not ast.get_docstring(file.tree):
             yield Violation("docstrings", file.name, "has no docstring")
@@ -250,6 +253,13 @@ def files():
 def test_the_package_keeps(rule, files):
     found = list(rule(files, ROOT))
     assert not found, "\n".join(f"{one.module}: {one.text}" for one in found)
+
+
+def test_the_document_tells_these_layers():
+    rows = [", ".join(row) for row in LAYERS]
+    rows[-2] = f"{{{rows[-2]}}}"
+    text = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert f"\n{' < '.join(rows)}\n" in text
 
 
 PATHS = sorted(p for p in ROOT.rglob("*.py") if "configs" not in p.relative_to(ROOT).parts)
@@ -365,6 +375,11 @@ def test_a_circle_of_three_is_told_whole(tmp_path):
     assert set(found.text.split(" imports ")) == {
         f"tlcli.data.{n}" for n in ("scan", "walk", "index")
     }
+
+
+def test_a_folder_that_is_no_package_is_found(tmp_path):
+    plant(tmp_path, WHOLE | {"data/formats/jpeg.py": ""})
+    assert [one[:2] for one in violations(tmp_path)] == [("docstrings", "tlcli.data.formats")]
 
 
 def test_a_module_without_docstring_is_found(tmp_path):
