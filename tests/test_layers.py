@@ -333,7 +333,7 @@ def test_a_whole_package_has_no_violations(tmp_path):
         ("layers", "options/head/beside.py", "from tlcli.commands import train"),
         ("layers", "lazy.py", "from tlcli.errors import require"),
         ("layers", "__init__.py", "from tlcli.errors import require"),
-        ("layers", "attic/box.py", "from tlcli.errors import require"),
+        ("layers", "attic/__init__.py", "from tlcli.errors import require"),
         ("options", "cli/named.py", "from tlcli.options.head import linear"),
         ("options", "cli/named.py", "def run():\n    import tlcli.options.head.linear"),
         ("options", "cli/named.py", "from tlcli import options"),
