@@ -255,10 +255,11 @@ def test_the_package_keeps(rule, files):
     assert not found, "\n".join(f"{one.module}: {one.text}" for one in found)
 
 
-def test_the_document_tells_these_layers():
+@pytest.mark.parametrize("document", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_documents_tell_these_layers(document):
     rows = [", ".join(row) for row in LAYERS]
     rows[-2] = f"{{{rows[-2]}}}"
-    text = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (ROOT.parent / document).read_text(encoding="utf-8")
     assert f"\n{' < '.join(rows)}\n" in text
 
 
