@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.trainings import phase_of, planned
 from tlcli.cli import main
 from tlcli.commands import find_lr
-from tlcli.config.job import parted, train_job
+from tlcli.config.job import train_job
 from tlcli.config.settings import FindLr
 from tlcli.errors import ConfigError
 from tlcli.training import rate_curve
@@ -26,9 +26,9 @@ PARABOLA = (
 )  # fmt: skip
 
 
-def prepared(config, *words):
-    own, train = parted(FindLr, config("find-lr", *SMALL, *words))
-    return planned(train_job(train)), own
+def prepared(checked, *words):
+    given = checked("find-lr", *SMALL, *words)
+    return planned(given.job), given.settings
 
 
 def with_phases(plan, *phases):
@@ -38,9 +38,9 @@ def with_phases(plan, *phases):
 
 
 @pytest.fixture(scope="module")
-def parabola(config):
+def parabola(checked):
     """A test on a parabola, with the weights before and after it."""
-    plan, own = prepared(config, *PARABOLA)
+    plan, own = prepared(checked, *PARABOLA)
     # The penalty is all but the whole loss: a parabola of curvature 1000 in each weight.
     plan = with_phases(plan, replace(plan.phases[0].phase, head_penalty=1000.0))
     # A head of zeros would start at the bottom.

@@ -221,7 +221,7 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir, re
             assert value == pytest.approx(stored[name], abs=1e-6), name
 
 
-def test_a_resumed_run_has_the_same_bits(run_dir, same_weights, config, monkeypatch, tmp_path):
+def test_a_resumed_run_has_the_same_bits(run_dir, same_weights, checked, monkeypatch, tmp_path):
     class Interrupted(Exception):  # noqa: N818
         pass
 
@@ -234,12 +234,12 @@ def test_a_resumed_run_has_the_same_bits(run_dir, same_weights, config, monkeypa
             raise Interrupted
 
     words = (*WORDS, "optimizer.ema=0.9", "save_every=1steps", "epochs=3", "batch_size=10")
-    values = config("train", f"run_dir={tmp_path / 'run'}", "data.images_per_class=8", *words)
+    values = checked("train", f"run_dir={tmp_path / 'run'}", "data.images_per_class=8", *words)
     monkeypatch.setattr(train.Trainer, "save", broken)
     with pytest.raises(Interrupted):
         train.run(values)
     monkeypatch.setattr(train.Trainer, "save", save)
-    assert train.run(config("train", f"resume={tmp_path / 'run'}")) == 0
+    assert train.run(checked("train", f"resume={tmp_path / 'run'}")) == 0
     same_weights(run_dir, tmp_path / "run")
 
 
@@ -257,9 +257,10 @@ MIRRORED = """
 import sys
 from tlcli.commands import train
 from tlcli.config import compose
+from tlcli.config.checking import check_request
 for device in ("mirrored", "cpu"):
     words = [*sys.argv[1:], f"hardware={device}", f"run_dir={device}"]
-    train.run(compose.plain(compose.read("train", words)))
+    train.run(check_request(compose.read("train", words)))
 """
 
 

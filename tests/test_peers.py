@@ -75,7 +75,7 @@ def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp
     for name, weights in zip(("student", "peer_1", "peer_2"), (mine, *theirs), strict=True):
         found = checkpoint.read_run(tmp_path / "peers" / name)
         assert not any(differ(weights, values(found.model.variables)))
-        assert 0 <= found.metadata["metrics"]["test"]["accuracy"] <= 1
+        assert 0 <= found.facts.metrics["test"]["accuracy"] <= 1
     ended.progress.peers = [0.5, 0.9]
     assert result.write_peers(ended, result.peer_weights(ended)[:2])["shipped"] == "student"
 
@@ -178,12 +178,12 @@ class Interrupted(Exception):  # noqa: N818
     "words", [pytest.param(MUTUAL, marks=pytest.mark.slow), MEAN], ids=["mutual", "mean"]
 )
 def test_resumed_bit_equal_controlled_and_read_back(
-    config, monkeypatch, tmp_path, same_weights, capsys, words
+    checked, monkeypatch, tmp_path, same_weights, capsys, words
 ):
     few = ("save_every=2steps", "finetune=lp_ft", "backbone.batch_norm=train", "epochs=4")
     given = [*WORDS, *few, *words]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert train.run(config("train", f"run_dir={whole}", "control=true", *given)) == 0
+    assert train.run(checked("train", f"run_dir={whole}", "control=true", *given)) == 0
     assert "without the teacher" in capsys.readouterr().err
     control = json.loads((whole / "control" / "config.json").read_text())
     assert control["distillation"]["name"] == "none"
@@ -198,11 +198,11 @@ def test_resumed_bit_equal_controlled_and_read_back(
     with monkeypatch.context() as patch:
         patch.setattr(train.Trainer, "save", broken)
         with pytest.raises(Interrupted):
-            train.run(config("train", f"run_dir={parts}", "control=true", *given))
-    assert train.run(config("train", f"resume={parts}", "control=false")) == 0
+            train.run(checked("train", f"run_dir={parts}", "control=true", *given))
+    assert train.run(checked("train", f"resume={parts}", "control=false")) == 0
     same_weights(whole, parts)
     assert (whole / "metrics.csv").read_text() == (parts / "metrics.csv").read_text()
-    assert evaluate.run(config("eval", f"checkpoint={parts}", "format=json")) == 0
+    assert evaluate.run(checked("eval", f"checkpoint={parts}", "format=json")) == 0
     figures = json.loads(capsys.readouterr().out)
     facts = checkpoint.read_json(parts / "metadata.json")
     assert figures["accuracy"] == facts["metrics"]["test"]["accuracy"]
@@ -211,7 +211,7 @@ def test_resumed_bit_equal_controlled_and_read_back(
     assert (kept is None) == (words is MEAN)
     if kept is not None:
         same_weights(parts, parts / "peers" / kept["shipped"])
-        figures = [checkpoint.read_run(parts / "peers" / name).metadata["metrics"]["validation"]
+        figures = [checkpoint.read_run(parts / "peers" / name).facts.metrics["validation"]
                    for name in ("student", "peer_1", "peer_2")]  # fmt: skip
         told = [kept[name] for name in ("student", "peer_1", "peer_2")]
         np.testing.assert_allclose([f["accuracy"] for f in figures], told, atol=1e-6)

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.commands import evaluate, train
 from tlcli.config import chain, compose
+from tlcli.config.checking import check_request
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TEST, VALIDATION
 from tlcli.contracts.distillation import Batch, Outputs
@@ -95,7 +96,7 @@ def test_simkd_leaves_a_student_with_the_teachers_head(fit, teacher, tmp_path, c
     )  # fmt: skip
     rmtree(lent)
     found = checkpoint.read_run(run)
-    assert found.metadata["head"]["head"]["name"] == "linear"
+    assert found.facts.head["head"]["name"] == "linear"
     for name in ("kernel", "bias"):
         ours, theirs = (
             getattr(c.model.get_layer("head_logits"), name).numpy()
@@ -104,10 +105,10 @@ def test_simkd_leaves_a_student_with_the_teachers_head(fit, teacher, tmp_path, c
         np.testing.assert_array_equal(ours, theirs)
     capsys.readouterr()
     words = [f"checkpoint={run}", "format=json"]
-    assert evaluate.run(compose.plain(compose.read("eval", words))) == 0
+    assert evaluate.run(check_request(compose.read("eval", words))) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["accuracy"] == found.metadata["metrics"]["test"]["accuracy"] > 0.35
-    assert found.metadata["fidelity"]["agreement"] > 0.35
+    assert figures["accuracy"] == found.facts.metrics["test"]["accuracy"] > 0.35
+    assert found.facts.fidelity["agreement"] > 0.35
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsy
     copytree(teacher, lent)
     run = tmp_path / "run"
     code = train.run(
-        compose.plain(
+        check_request(
             compose.read(
                 "train",
                 [
@@ -235,7 +236,7 @@ def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsy
     assert "without the teacher" in told.out + told.err
     rmtree(lent)
     assert (
-        evaluate.run(compose.plain(compose.read("eval", [f"checkpoint={run}", "format=json"]))) == 0
+        evaluate.run(check_request(compose.read("eval", [f"checkpoint={run}", "format=json"]))) == 0
     )
     figures = json.loads(capsys.readouterr().out)
     facts = json.loads((run / "metadata.json").read_text())
@@ -244,7 +245,7 @@ def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsy
     assert len(facts["teacher"]["sha256"]) == 64
     assert 0 <= facts["fidelity"]["agreement"] <= 1
     assert checkpoint.is_finished(run / "control")
-    assert checkpoint.read_run(run / "control").metadata["teacher"] is None
+    assert checkpoint.read_run(run / "control").facts.teacher is None
 
 
 def test_stored_outputs_serve_tables_and_streams_like_the_teacher_itself(student, tmp_path):

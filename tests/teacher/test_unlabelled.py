@@ -11,6 +11,7 @@ from PIL import Image
 from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.commands import evaluate
 from tlcli.config import compose, registry
+from tlcli.config.checking import check_request
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TRAIN, VALIDATION
 from tlcli.contracts.distillation import Shapes
@@ -206,17 +207,17 @@ def test_photos_alone_make_a_student_of_the_teachers_classes(
     )  # fmt: skip
     found = checkpoint.read_run(run)
     assert found.class_names == ("5", "6", "7", "8", "9")
-    assert found.metadata["metrics"] == {}
-    assert found.metadata["fidelity"]["images"] == 9
-    assert "teacher_accuracy" not in found.metadata["fidelity"]
+    assert found.facts.metrics == {}
+    assert found.facts.fidelity["images"] == 9
+    assert "teacher_accuracy" not in found.facts.fidelity
     table = (run / "metrics.csv").read_text().splitlines()
     assert table[1].split(",")[table[0].split(",").index("train_accuracy")] == ""
     capsys.readouterr()
-    read = compose.plain(compose.read("eval", [f"checkpoint={run}", "data=digits", "format=json"]))
-    assert evaluate.run(read) == 0
+    words = [f"checkpoint={run}", "data=digits", "format=json"]
+    assert evaluate.run(check_request(compose.read("eval", words))) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] > 0.6
     with pytest.raises(ConfigError, match=r"no image has a label. Give others: data=folder"):
-        evaluate.run(compose.plain(compose.read("eval", [f"checkpoint={run}"])))
+        evaluate.run(check_request(compose.read("eval", [f"checkpoint={run}"])))
 
 
 @pytest.mark.slow
@@ -230,6 +231,6 @@ def test_a_run_with_photos_is_evaluated_without_them(fit, words, tmp_path, photo
     shutil.rmtree(lent)
     capsys.readouterr()
     words = [f"checkpoint={run}", "format=json"]
-    assert evaluate.run(compose.plain(compose.read("eval", words))) == 0
+    assert evaluate.run(check_request(compose.read("eval", words))) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["accuracy"] == checkpoint.read_run(run).metadata["metrics"]["test"]["accuracy"]
+    assert figures["accuracy"] == checkpoint.read_run(run).facts.metrics["test"]["accuracy"]

@@ -1,9 +1,9 @@
 """tl beside PyTorch: a frozen forward pass and a training step of the same network.
 
-    pip install torch; python scripts/bench_torch.py mobilenet resnet50 --rounds 5
+    pip install torch; python scripts/bench/pytorch.py mobilenet resnet50 --rounds 5
 
 Both sides hold the pictures in memory as uint8, and cast and scale them themselves; tl runs what
-`tl train` and `tl predict` run. PyTorch lives in a process of its own (`torch_networks.py`) that
+`tl train` and `tl predict` run. PyTorch lives in a process of its own (`pytorch_networks.py`) that
 waits while tl works, and the other way round. Rounds alternate; shown are medians an image, in
 milliseconds, and how many times tl's PyTorch takes.
 """
@@ -25,6 +25,7 @@ import numpy as np
 from tlcli.commands import bench, bench_arms
 from tlcli.commands.bench_arms import forward_arms, step_arms
 from tlcli.config import compose
+from tlcli.config.checking import check_request
 
 # Pictures a batch, and batches a round.
 CASES = {"mobilenet": (16, 8), "resnet50": (16, 2)}
@@ -35,7 +36,7 @@ class Torch:
     """The other process."""
 
     def __init__(self, case: str, alpha: float, side: int, batch: int, classes: int) -> None:
-        script = Path(__file__).with_name("torch_networks.py")
+        script = Path(__file__).with_name("pytorch_networks.py")
         words = [case, str(alpha), str(side), str(batch), str(classes)]
         self.process = subprocess.Popen(
             [sys.executable, str(script), *words],
@@ -69,7 +70,7 @@ def compared(case: str, given: argparse.Namespace, folder: Path) -> None:
              f"image_size={given.side}", f"batch_size={batch}", "teacher=none"]  # fmt: skip
     if case == "mobilenet":
         words.append(f"backbone.alpha={given.alpha}")
-    run = bench.prepare(compose.plain(compose.read("train", words)), batch * batches)
+    run = bench.prepare(check_request(compose.read("train", words)).job, batch * batches)
     bench_arms.BATCH = batch
     other = Torch(case, given.alpha, given.side, batch, 2)
     try:

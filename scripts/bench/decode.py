@@ -1,6 +1,6 @@
 """From JPEG files to squares of pixels: tl beside Keras and, where installed, faster decoders.
 
-    pip install simplejpeg opencv-python-headless; python scripts/bench_decode.py FOLDER --rounds 5
+    pip install simplejpeg opencv-python-headless; python scripts/bench/decode.py FOLDER --rounds 5
 
 FOLDER has a folder for each class. tl's pictures come as a training's first epoch gives them, the
 middle cut out (crop) or the whole (squash, as all others). Keras is image_dataset_from_directory
@@ -25,6 +25,7 @@ import numpy as np
 from tlcli.commands import bench
 from tlcli.commands.bench_arms import BATCH, MANY, Work, consumed
 from tlcli.config import compose
+from tlcli.config.checking import check_request
 from tlcli.data.views import worker_count
 
 
@@ -32,7 +33,7 @@ def ours(folder: Path, side: int, resize: str, repeats: int) -> Work:
     """All pictures by tl."""
     words = ["data=folder", f"data.path={folder}", "data.test_fraction=0", "backbone=mobilenet",
              "backbone.weights=none", f"image_size={side}", f"resize={resize}"]  # fmt: skip
-    run = bench.prepare(compose.plain(compose.read("train", words)), BATCH)
+    run = bench.prepare(check_request(compose.read("train", words)).job, BATCH)
     rows, views = np.tile(np.arange(len(run.manifest.ids)), repeats), run.plain_views
     return lambda: consumed(views.dataset(rows, np.zeros(len(rows)), BATCH))
 
