@@ -14,6 +14,7 @@ import numpy as np
 
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
+from tlcli.contracts.backbone import Classifier
 from tlcli.data import named
 from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
@@ -103,7 +104,7 @@ def newest_run(folder: Path) -> str:
 def own_head(checked: Checked[Predict, None]) -> Namer:
     """A pretrained network with its own 1,000 ImageNet classes."""
     backbone = checked.options["backbone"]
-    if not hasattr(backbone, "build_classifier"):
+    if not isinstance(backbone, Classifier):
         name = checked.config["backbone"]["name"]
         raise ConfigError("backbone", f"{name} has no head of its own",
                           "Give checkpoint=RUN, or a network of keras.applications.")  # fmt: skip

@@ -38,7 +38,7 @@ def run(checked: Checked[Prepare, None]) -> int:
     folder = Path(settings.output).expanduser()
     cache = cache_folder(settings.cache_dir)
     manifest: Manifest = checked.options["data"].manifest(settings.seed, cache)
-    if not hasattr(manifest.images, "encoded"):
+    if manifest.images.encoded is None:
         raise ConfigError("data", f"{checked.config['data']['name']} has no encoded pictures",
                           "Give folder, csv or tfrecord; arrays are read as they are.")  # fmt: skip
     facts, shards = planned(manifest, settings)

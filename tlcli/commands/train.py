@@ -81,8 +81,7 @@ def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -
 
 def shared_run_dir(job: TrainJob) -> Path:
     """The run's folder, which the chief chooses for all; joins the other workers."""
-    rank = getattr(job.hardware, "rank", None)
-    found = find_run_dir(job) if rank == 0 else None
+    found = find_run_dir(job) if job.hardware.leads else None
     member = cluster.join(job.hardware)
     if member.size == 1:
         return found or find_run_dir(job)

@@ -177,7 +177,7 @@ class Average(Protocol):
 class State:
     """What a method holds besides the student; of most methods nothing. All of it is saved.
 
-    A state with weights is a `keras.layers.Layer` too. Built and initialised from fixed seeds: two
+    A state with weights is first of all a `keras.layers.Layer`, whose variables count. Built and initialised from fixed seeds: two
     calls of `Method.state` give equal weights.
 
     Attributes:

@@ -249,9 +249,9 @@ def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
 def choose_mixing(plan: Plan, outcome: Outcome) -> float | None:
     """Mix start and end weights by the factor that validates best (WiSE-FT); None elsewhere."""
     pieces, network = plan.pieces, plan.lesson.student.model
-    factors = getattr(pieces.job.finetune, "mixing", None)
+    factors = pieces.job.finetune.mixing_factors
     rows = pieces.manifest.labelled(VALIDATION)
-    if factors is None or not len(rows):
+    if not factors or not len(rows):
         return None
     variables, monitor = network.variables, outcome.monitor
     start, end = outcome.kept.start, values_of(variables)

@@ -242,7 +242,7 @@ class Trainer:
     def _watch(self, figures: Mapping[str, float]) -> None:
         """Let a plateau schedule see a validation figure."""
         schedule = self.plan.pieces.job.schedule
-        if not hasattr(schedule, "initial_state") or not figures:
+        if not schedule.watches_validation or not figures:
             return
         state = self.progress.plateau or schedule.initial_state()
         metric = self.phase.monitor

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.config import registry
+from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor
@@ -15,7 +16,7 @@ LARGEST_CONFIG = 1_000_000
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Backbone(backbone.Backbone):
     """Continues where `tl train` stopped, on other data or with another head.
 
     Attributes:
@@ -36,7 +37,7 @@ class Backbone:
         require(self.run, "backbone.run", self.run, "Give the folder of an earlier run.")
 
     @property
-    def default_image_size(self) -> int:
+    def default_image_size(self) -> int:  # type: ignore[override]  # a field elsewhere
         """Pixels of a side that the earlier run's backbone was made for."""
         return int(self.inner().default_image_size)
 
