@@ -44,4 +44,4 @@ def test_the_error_before_and_after_by_hand(sure):
         bins = np.minimum((sure_of * 15).astype(int), 14)
         gaps = [abs(sure_of[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
         expected = sum(gaps) / len(labels)
-        assert found.metadata[f"validation_ece_{name}"] == pytest.approx(expected, abs=1e-3)
+        assert getattr(found.facts, f"validation_ece_{name}") == pytest.approx(expected, abs=1e-3)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tlcli.commands import compare
+from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError
 
 FEW = ("epochs=1", "finetune=linear_probe", "data.images_per_class=4", "calibrate=false")
@@ -36,7 +37,11 @@ def runs(tmp_path, config):
             "validation": {"accuracy": validation, "loss": 1 - validation},
             "test": {"accuracy": test, "loss": 2 - test},
         }
-        facts = {"metrics": figures, "parameters": 1234, "seconds": 2.0 * seed}
+        facts = {
+            "format": 1, "class_names": ["a", "b"], "multi_label": False,
+            "resize": Resize(32, "squash", 1.0, True).as_dict(), "metrics": figures,
+            "parameters": 1234, "seconds": 2.0 * seed,
+        }  # fmt: skip
         (folder / "metadata.json").write_text(json.dumps(facts))
         (folder / "model.weights.h5").touch()
 

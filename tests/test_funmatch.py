@@ -77,5 +77,5 @@ def test_it_trains_a_student_that_stands_alone(taught, tmp_path):
     config = {**taught("backbone.output_layer=tiny_block3"), "run_dir": str(run_dir)}
     assert train.run(check("train", config)) == 0
     found = checkpoint.read_run(run_dir)
-    assert found.metadata["fidelity"]["agreement"] > 0
+    assert found.facts.fidelity["agreement"] > 0
     assert found.config["distillation"]["hard_weight"] == 0

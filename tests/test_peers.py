@@ -75,7 +75,7 @@ def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp
     for name, weights in zip(("student", "peer_1", "peer_2"), (mine, *theirs), strict=True):
         found = checkpoint.read_run(tmp_path / "peers" / name)
         assert not any(differ(weights, values(found.model.variables)))
-        assert 0 <= found.metadata["metrics"]["test"]["accuracy"] <= 1
+        assert 0 <= found.facts.metrics["test"]["accuracy"] <= 1
     ended.progress.peers = [0.5, 0.9]
     assert result.write_peers(ended, result.peer_weights(ended)[:2])["shipped"] == "student"
 
@@ -211,7 +211,7 @@ def test_resumed_bit_equal_controlled_and_read_back(
     assert (kept is None) == (words is MEAN)
     if kept is not None:
         same_weights(parts, parts / "peers" / kept["shipped"])
-        figures = [checkpoint.read_run(parts / "peers" / name).metadata["metrics"]["validation"]
+        figures = [checkpoint.read_run(parts / "peers" / name).facts.metrics["validation"]
                    for name in ("student", "peer_1", "peer_2")]  # fmt: skip
         told = [kept[name] for name in ("student", "peer_1", "peer_2")]
         np.testing.assert_allclose([f["accuracy"] for f in figures], told, atol=1e-6)

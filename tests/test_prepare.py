@@ -18,7 +18,7 @@ from tlcli.errors import ConfigError, DataError, TlError
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     # Four pictures fill the smallest shard, one megabyte.
-    monkeypatch.setattr(shards, "OVERHEAD", 250_000)
+    monkeypatch.setattr(prepare, "OVERHEAD", 250_000)
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_simkd_leaves_a_student_with_the_teachers_head(fit, teacher, tmp_path, c
     )  # fmt: skip
     rmtree(lent)
     found = checkpoint.read_run(run)
-    assert found.metadata["head"]["head"]["name"] == "linear"
+    assert found.facts.head["head"]["name"] == "linear"
     for name in ("kernel", "bias"):
         ours, theirs = (
             getattr(c.model.get_layer("head_logits"), name).numpy()
@@ -105,8 +105,8 @@ def test_simkd_leaves_a_student_with_the_teachers_head(fit, teacher, tmp_path, c
     words = [f"checkpoint={run}", "format=json"]
     assert evaluate.run(check_request(compose.read("eval", words))) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["accuracy"] == found.metadata["metrics"]["test"]["accuracy"] > 0.35
-    assert found.metadata["fidelity"]["agreement"] > 0.35
+    assert figures["accuracy"] == found.facts.metrics["test"]["accuracy"] > 0.35
+    assert found.facts.fidelity["agreement"] > 0.35
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsy
     assert len(facts["teacher"]["sha256"]) == 64
     assert 0 <= facts["fidelity"]["agreement"] <= 1
     assert checkpoint.is_finished(run / "control")
-    assert checkpoint.read_run(run / "control").metadata["teacher"] is None
+    assert checkpoint.read_run(run / "control").facts.teacher is None
 
 
 def test_stored_outputs_serve_tables_and_streams_like_the_teacher_itself(student, tmp_path):

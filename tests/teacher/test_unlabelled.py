@@ -203,9 +203,9 @@ def test_photos_alone_make_a_student_of_the_teachers_classes(
     )  # fmt: skip
     found = checkpoint.read_run(run)
     assert found.class_names == ("5", "6", "7", "8", "9")
-    assert found.metadata["metrics"] == {}
-    assert found.metadata["fidelity"]["images"] == 9
-    assert "teacher_accuracy" not in found.metadata["fidelity"]
+    assert found.facts.metrics == {}
+    assert found.facts.fidelity["images"] == 9
+    assert "teacher_accuracy" not in found.facts.fidelity
     table = (run / "metrics.csv").read_text().splitlines()
     assert table[1].split(",")[table[0].split(",").index("train_accuracy")] == ""
     capsys.readouterr()
@@ -229,4 +229,4 @@ def test_a_run_with_photos_is_evaluated_without_them(fit, words, tmp_path, photo
     words = [f"checkpoint={run}", "format=json"]
     assert evaluate.run(check_request(compose.read("eval", words))) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["accuracy"] == checkpoint.read_run(run).metadata["metrics"]["test"]["accuracy"]
+    assert figures["accuracy"] == checkpoint.read_run(run).facts.metrics["test"]["accuracy"]

@@ -53,12 +53,12 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     same_option = not given or given.get("name", values["name"]) == values["name"]
     values = {**values, **(given or {})} if same_option else dict(given or {})
     if same_option:
-        registry.require_plugins(found.metadata.get("plugins"), ("data",), str(found.path))
+        registry.require_plugins(found.facts.plugins, ("data",), str(found.path))
     seed = int(found.config["seed"])
     manifest: Manifest = registry.build("data", values).manifest(seed, cache_folder(
         found.config.get("cache_dir")))  # fmt: skip
     own = manifest.own or manifest.fingerprint
-    if not given and own != found.metadata["data_fingerprint"]:
+    if not given and own != found.facts.data_fingerprint:
         raise DataError(
             manifest.root, "is not the data this run was trained on: files changed since",
             "Restore it, or point at data on purpose: data.path=PATH.",

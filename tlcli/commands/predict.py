@@ -82,7 +82,7 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
     found = checkpoint.read_run(given)
     return Namer(
         found.model, found.class_names, found.resize, found.temperature, found.multi_label,
-        found.thresholds, found.metadata.get("abstain_below"),
+        found.thresholds, found.facts.abstain_below,
     )  # fmt: skip
 
 

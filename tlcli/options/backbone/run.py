@@ -11,6 +11,7 @@ from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor
+from tlcli.runs.facts import Facts
 
 LARGEST_CONFIG = 1_000_000
 
@@ -102,7 +103,9 @@ class Backbone(backbone.Backbone):
         values, metadata = _read(path), path.with_name("metadata.json")
         if metadata.is_file():
             facts = _read(metadata)
-            recorded = facts.get("plugins") if isinstance(facts, Mapping) else None
+            if not isinstance(facts, Mapping):
+                raise DataError(str(metadata), "is no JSON object", "Give a run of tl train.")
+            recorded = Facts.from_json(facts, metadata).plugins
             registry.require_plugins(recorded, ("backbone",), self.run)
         backbone = values.get("backbone") if isinstance(values, Mapping) else None
         if not isinstance(backbone, Mapping):

@@ -1,6 +1,6 @@
-"""Make tlcli/data/digits.npz from scikit-learn's copy of the UCI optical digits.
+"""Make tlcli/options/data/digits.npz from scikit-learn's copy of the UCI optical digits.
 
-Run once, in an environment that has scikit-learn: python scripts/make_digits.py [FILE]
+Run once, in an environment that has scikit-learn: python scripts/make/digits.py [FILE]
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-TARGET = Path(__file__).parents[1] / "tlcli" / "data" / "digits.npz"
+TARGET = Path(__file__).parents[2] / "tlcli" / "options" / "data" / "digits.npz"
 
 
 def main() -> None:

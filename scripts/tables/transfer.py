@@ -1,6 +1,6 @@
 """Test accuracy of fine-tuning strategies on a folder of images, mean and deviation over seeds.
 
-    python scripts/transfer_table.py --data photos --weights mobilenet_2_5_224_tf_no_top.h5 \
+    python scripts/tables/transfer.py --data photos --weights mobilenet_2_5_224_tf_no_top.h5 \
         linear_probe full lp_ft -- backbone=mobilenet backbone.alpha=0.25 image_size=128 epochs=12
 
 Words after `--` go to every `tl train`; a strategy may be `config=NAME`.

@@ -2,7 +2,7 @@
 # One training on all GPUs of this machine, a process each, started again together after a loss.
 # Arguments go to `tl train`. $WORKERS sets the number of processes, $RESTARTS (3) how often they may
 # be started again. $PYTHON replaces that of .venv.
-# Use: scripts/train_multi_gpu.sh data=folder data.path=photos backbone=resnet50 batch_size=256
+# Use: scripts/run/train_multi_gpu.sh data=folder data.path=photos backbone=resnet50 batch_size=256
 if [ -z "${PYTHON:-}" ]; then
   source "$(dirname "$0")/environment.sh"
   PYTHON=.venv/bin/python

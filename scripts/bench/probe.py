@@ -1,6 +1,6 @@
 """A linear probe as a whole process: tl train beside the Keras script that a person would write.
 
-    python scripts/bench_probe.py --data photos --weights mobilenet_2_5_224_tf_no_top.h5 --rounds 5
+    python scripts/bench/probe.py --data photos --weights mobilenet_2_5_224_tf_no_top.h5 --rounds 5
 
 The folder has train/ and test/ with a folder for each class. Arms run in turn: Keras
 (image_dataset_from_directory, frozen MobileNet, fit), tl with nothing kept from earlier runs, and

@@ -3,7 +3,7 @@
 # `tl train`, a run_dir among them. A host that is named twice gets two workers, each with a GPU of
 # its own. This folder, the data and run_dir lie at the same paths on all machines.
 # Ctrl-C or SIGTERM stops all with their state saved (exit 76); after a loss all start again.
-# Use: scripts/train_multi_node.sh node1,node2 data=folder data.path=/shared/photos run_dir=/shared/run
+# Use: scripts/run/train_multi_node.sh node1,node2 data=folder data.path=/shared/photos run_dir=/shared/run
 # $PORT (29500) is the first port; $RESTARTS (3) how often all may start again; $PYTHON that of all
 # machines (.venv/bin/python of this folder).
 set -euo pipefail
@@ -11,7 +11,7 @@ if [ $# -lt 2 ] || [[ $1 == *=* ]] || [[ " $* " != *" run_dir="* && " $* " != *"
   sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0" >&2
   exit 2
 fi
-folder=$(cd "$(dirname "$0")/.." && pwd)
+folder=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-$folder/.venv/bin/python}
 IFS=, read -r -a hosts <<<"$1"
 shift

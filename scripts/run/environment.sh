@@ -1,7 +1,7 @@
 # Sourced by the other scripts: makes .venv with the package and the extras in $extras, once.
 # Python: the one in $PYTHON, else the first of 3.10-3.13 on the PATH.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 extras=${extras:-}
 
 find_python() {

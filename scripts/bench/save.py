@@ -1,6 +1,6 @@
 """What saving the state costs while MobileNet 0.25 is fine-tuned, as a share of step time.
 
-    python scripts/bench_save.py --rounds 5
+    python scripts/bench/save.py --rounds 5
 
 Steps in blocks of --every, each followed by a save or by nothing in turn, so that a machine that
 slows down slows both alike. Prints milliseconds a step and a save, the median ratio, and the size.

@@ -1,6 +1,6 @@
-"""MobileNet and ResNet50 in PyTorch: the other side of `bench_torch.py`, in its own process.
+"""MobileNet and ResNet50 in PyTorch: the other side of `pytorch.py`, in its own process.
 
-    python scripts/torch_networks.py mobilenet 0.25 224 16 2
+    python scripts/bench/pytorch_networks.py mobilenet 0.25 224 16 2
 
 reads `forward N` and `step N` from standard input and answers each with a line of JSON: seconds of
 CPU (all threads) and of wall time of N batches. Tensors are channels-last, execution is eager, the

@@ -1,9 +1,9 @@
 """tl beside PyTorch: a frozen forward pass and a training step of the same network.
 
-    pip install torch; python scripts/bench_torch.py mobilenet resnet50 --rounds 5
+    pip install torch; python scripts/bench/pytorch.py mobilenet resnet50 --rounds 5
 
 Both sides hold the pictures in memory as uint8, and cast and scale them themselves; tl runs what
-`tl train` and `tl predict` run. PyTorch lives in a process of its own (`torch_networks.py`) that
+`tl train` and `tl predict` run. PyTorch lives in a process of its own (`pytorch_networks.py`) that
 waits while tl works, and the other way round. Rounds alternate; shown are medians an image, in
 milliseconds, and how many times tl's PyTorch takes.
 """
@@ -36,7 +36,7 @@ class Torch:
     """The other process."""
 
     def __init__(self, case: str, alpha: float, side: int, batch: int, classes: int) -> None:
-        script = Path(__file__).with_name("torch_networks.py")
+        script = Path(__file__).with_name("pytorch_networks.py")
         words = [case, str(alpha), str(side), str(batch), str(classes)]
         self.process = subprocess.Popen(
             [sys.executable, str(script), *words],

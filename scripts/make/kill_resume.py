@@ -1,6 +1,6 @@
 """Kill a distillation in two phases again and again, and compare it with an unbroken run.
 
-    python scripts/kill_resume.py --kills 24 --seed 0
+    python scripts/make/kill_resume.py --kills 24 --seed 0
 
 Trains a teacher on the embedded digits, then a student by contrastive representation distillation
 (it has connectors, a memory bank, dropout, a moving average and two phases): once unbroken, once

@@ -2,7 +2,7 @@
 # One training as a SLURM job, a worker a task; the job is queued again after a loss, and before its
 # time is over, and goes on from its last state. Words go to `tl train`; run_dir is
 # runs/slurm/JOB unless given. Options of sbatch go before the script and win over those below.
-# Use: sbatch --nodes=4 scripts/train_slurm.sh data=folder data.path=/shared/photos batch_size=256
+# Use: sbatch --nodes=4 scripts/run/train_slurm.sh data=folder data.path=/shared/photos batch_size=256
 # $PYTHON replaces that of .venv, which must exist (any other script makes it).
 #SBATCH --job-name=tl
 #SBATCH --nodes=2

@@ -1,6 +1,6 @@
 """Train teachers, students and their controls over seeds in one process; print a table.
 
-    python scripts/distill_table.py runs/digits --teacher "data=digits epochs=8" \
+    python scripts/tables/distill.py runs/digits --teacher "data=digits epochs=8" \
         --student "data=digits distillation=kd epochs=30" --seeds 0 1 2
 
 For each seed: a teacher, a student that learns from it, and the same student without it. Runs that

@@ -1,6 +1,6 @@
 """How long a start takes with a million images, and how much memory the list of them takes.
 
-    python scripts/bench_manifest.py --images 1000000 folder csv tfrecord
+    python scripts/bench/manifest.py --images 1000000 folder csv tfrecord
 
 The images are hard links to a few JPEGs in a thousand folders, or records of ten shards. Each line
 is one process that imports TensorFlow, lists the data and decodes a first batch: seconds of wall

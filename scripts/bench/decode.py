@@ -1,6 +1,6 @@
 """From JPEG files to squares of pixels: tl beside Keras and, where installed, faster decoders.
 
-    pip install simplejpeg opencv-python-headless; python scripts/bench_decode.py FOLDER --rounds 5
+    pip install simplejpeg opencv-python-headless; python scripts/bench/decode.py FOLDER --rounds 5
 
 FOLDER has a folder for each class. tl's pictures come as a training's first epoch gives them, the
 middle cut out (crop) or the whole (squash, as all others). Keras is image_dataset_from_directory

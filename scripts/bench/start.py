@@ -1,6 +1,6 @@
 """How long `tl` takes to answer: help, a typo, and the name of one photo; whole processes.
 
-    python scripts/bench_start.py --photo photo.jpg --weights mobilenet_2_5_224_tf.h5
+    python scripts/bench/start.py --photo photo.jpg --weights mobilenet_2_5_224_tf.h5
 
 Help and typo stand beside importing Hydra and composing a trivial configuration, the prediction
 beside the shortest Keras script that loads the same MobileNet and names the same photo. Processes

@@ -1,7 +1,7 @@
 """Memory and speed of `tl` over many tiny images: flat in their number, or not.
 
-    python scripts/bench_memory.py predict --images 100000
-    python scripts/bench_memory.py train --images 300000
+    python scripts/bench/memory.py predict --images 100000
+    python scripts/bench/memory.py train --images 300000
 
 The images are hard links to a few JPEGs of 32 x 32 pixels. `predict` names them all by a small
 network; `train` packs them into TFRecords with `tl prepare` and trains on these for some steps.

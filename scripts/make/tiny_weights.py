@@ -4,7 +4,7 @@ Classes are digit and quarter-turn together (5 x 4), so that the features tell m
 five digits need. Prints the accuracy of a linear probe on digits 5 to 9, which the weights never
 saw, with ten images a class, and the same with random weights.
 
-    python scripts/make_tiny_weights.py
+    python scripts/make/tiny_weights.py
 """
 
 import sys
