@@ -3,8 +3,6 @@
 Only the trainer writes progress; phases run steps and say what came of them.
 """
 
-import csv
-import io
 import math
 import signal
 import time
@@ -20,6 +18,7 @@ from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
 from tlcli.system import cluster, console, files
 from tlcli.system.memory import OutOfMemory
+from tlcli.training.epoch_rows import table_of
 from tlcli.training.fallback import Snapshot, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
 from tlcli.training.phase import PhaseTraining
@@ -295,15 +294,6 @@ class Trainer:
         self.good = Snapshot.from_state(state)
 
     def _write_rows(self) -> None:
-        if not self.member.is_chief:
-            return
-        text = io.StringIO()
-        names = sorted({n for row in self.progress.rows for n in row["validation"]})
-        columns = ["phase", "epoch", "step", "loss", "train_accuracy", "learning_rate"]
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*columns, *(f"validation_{n}" for n in names), "best"])
-        for row in self.progress.rows:
-            figures = [row["validation"].get(n, "") for n in names]
-            writer.writerow([*(row[f] for f in columns), *figures, int(row["best"])])
-        path = self.run_dir / "metrics.csv"
-        self.saver.patiently(lambda: files.write_text(path, text.getvalue()))
+        if self.member.is_chief:
+            path, text = self.run_dir / "metrics.csv", table_of(self.progress.rows)
+            self.saver.patiently(lambda: files.write_text(path, text))
