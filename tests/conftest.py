@@ -41,13 +41,21 @@ def composed(command, *words):
     return compose.plain(compose.read(command, [str(word) for word in words]))
 
 
+def checked_words(command, *words):
+    """What a command is given for a command line."""
+    from tlcli.config import compose
+    from tlcli.config.checking import check_request
+
+    return check_request(compose.read(command, [str(word) for word in words]))
+
+
 def trained(run_dir, *words):
     """A short training on digits in this process; gives its folder."""
     from tlcli.commands import train
 
     given = {word.partition("=")[0] for word in words}
     few = [word for word in FEW if word.partition("=")[0] not in given and "data" not in given]
-    code = train.run(composed("train", f"run_dir={run_dir}", "epochs=2", *few, *words))
+    code = train.run(checked_words("train", f"run_dir={run_dir}", "epochs=2", *few, *words))
     assert code == 0
     return Path(run_dir)
 
@@ -80,6 +88,11 @@ def environment():
 @pytest.fixture(scope="session")
 def config():
     return composed
+
+
+@pytest.fixture(scope="session")
+def checked():
+    return checked_words
 
 
 @pytest.fixture(scope="session")

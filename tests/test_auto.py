@@ -22,13 +22,13 @@ PHOTOS = Facts(
 )  # fmt: skip
 
 
-def chosen(config, *words, **changes):
-    given = config("train", "config=auto", *words)
-    return decide(dataclasses.replace(PHOTOS, **changes), given, given.typed)
+def chosen(checked, *words, **changes):
+    given = checked("train", "config=auto", *words)
+    return decide(dataclasses.replace(PHOTOS, **changes), given.config, given.typed)
 
 
-def test_few_photographs_get_a_probe_then_mild_fine_tuning(config):
-    made, reasons = chosen(config)
+def test_few_photographs_get_a_probe_then_mild_fine_tuning(checked):
+    made, reasons = chosen(checked)
     assert made["finetune"]["name"] == "lp_ft"
     assert made["augmentation"]["name"] == "light"
     assert made["augmentation"]["horizontal_flip"] == 0.5
@@ -58,27 +58,27 @@ def test_few_photographs_get_a_probe_then_mild_fine_tuning(config):
         ({"multi_label": True}, {"loss": "bce"}),
     ],
 )  # fmt: skip
-def test_facts_decide(config, facts, expected):
-    made, reasons = chosen(config, **facts)
+def test_facts_decide(checked, facts, expected):
+    made, reasons = chosen(checked, **facts)
     found = {k: made[k]["name"] if isinstance(made[k], dict) else made[k] for k in expected}
     assert found == expected
     assert set(expected) <= set(reasons)
     train_job(made)
 
 
-def test_details_that_facts_decide(config):
-    assert chosen(config, symbols=True)[0]["augmentation"]["horizontal_flip"] == 0
-    assert chosen(config, images=50_000)[0]["augmentation"]["mixup"] == 0.1
-    assert chosen(config, images=50_000, multi_label=True)[0]["augmentation"]["mixup"] == 0
-    assert chosen(config, least=20)[0]["loss"]["class_weight"] == "balanced"
-    assert chosen(config, pretrained=False)[0]["finetune"]["rate"] == 1.0
+def test_details_that_facts_decide(checked):
+    assert chosen(checked, symbols=True)[0]["augmentation"]["horizontal_flip"] == 0
+    assert chosen(checked, images=50_000)[0]["augmentation"]["mixup"] == 0.1
+    assert chosen(checked, images=50_000, multi_label=True)[0]["augmentation"]["mixup"] == 0
+    assert chosen(checked, least=20)[0]["loss"]["class_weight"] == "balanced"
+    assert chosen(checked, pretrained=False)[0]["finetune"]["rate"] == 1.0
     for parameters, rate in ((4_000_000, 1.0), (25_000_000, 0.3), (90_000_000, 0.1)):
-        assert chosen(config, parameters=parameters)[0]["finetune"]["rate"] == rate
+        assert chosen(checked, parameters=parameters)[0]["finetune"]["rate"] == rate
 
 
-def test_running_statistics_follow_where_a_batch_tells_them(config):
+def test_running_statistics_follow_where_a_batch_tells_them(config, checked):
     def mode(*words, **facts):
-        return chosen(config, *words, **facts)[0]["backbone"]["batch_norm"]
+        return chosen(checked, *words, **facts)[0]["backbone"]["batch_norm"]
 
     given = config("train")["backbone"]["batch_norm"]
     assert mode("backbone=mobilenet") == "train"
@@ -89,18 +89,18 @@ def test_running_statistics_follow_where_a_batch_tells_them(config):
     assert mode("backbone.batch_norm=adapt") == "adapt"
 
 
-def test_the_head_s_rate_is_that_of_32_images_and_follows_the_batch(config):
+def test_the_head_s_rate_is_that_of_32_images_and_follows_the_batch(checked):
     for words, rate in (((), 0.001), (("batch_size=128",), 0.002)):
-        made, _ = chosen(config, *words)
+        made, _ = chosen(checked, *words)
         assert train_job(made).optimizer.scaled_rate(made["batch_size"]) == pytest.approx(
             rate, rel=0.01
         )
 
 
-def test_what_was_typed_wins_and_is_said(config):
+def test_what_was_typed_wins_and_is_said(config, checked):
     words = ("epochs=3", "finetune=full", "optimizer.learning_rate=0.5", "augmentation=standard",
              "augmentation.hue=0.1", "schedule.warmup=3steps")  # fmt: skip
-    made, reasons = chosen(config, *words, symbols=True)
+    made, reasons = chosen(checked, *words, symbols=True)
     given = config("train", "config=auto", *words)
     for group in ("finetune", "augmentation", "schedule"):
         assert made[group] == given[group]
@@ -111,17 +111,17 @@ def test_what_was_typed_wins_and_is_said(config):
                      "optimizer.learning_rate"}  # fmt: skip
 
 
-def test_later_rules_see_what_was_typed(config):
-    made, _ = chosen(config, "finetune=linear_probe")
+def test_later_rules_see_what_was_typed(config, checked):
+    made, _ = chosen(checked, "finetune=linear_probe")
     assert made["augmentation"]["name"] == "none"
-    made, _ = chosen(config, "optimizer=sgd")
+    made, _ = chosen(checked, "optimizer=sgd")
     assert made["optimizer"] == config("train", "optimizer=sgd")["optimizer"]
 
 
 def test_same_facts_same_recipe_and_nothing_given_is_changed(config):
-    given = config("train", "config=auto")
+    given, typed = config("train", "config=auto"), ("auto",)
     before = json.dumps(given)
-    assert decide(PHOTOS, given, given.typed) == decide(PHOTOS, given, given.typed)
+    assert decide(PHOTOS, given, typed) == decide(PHOTOS, given, typed)
     assert json.dumps(given) == before
 
 
@@ -170,12 +170,12 @@ def test_any_configuration_can_be_written_as_a_recipe(config, tmp_path, word):
     assert len(yaml.safe_load(file.read_text())) == 1
 
 
-def test_a_run_that_was_begun_keeps_its_choices(auto_run, config, monkeypatch):
+def test_a_run_that_was_begun_keeps_its_choices(auto_run, checked, monkeypatch):
     folder, words = auto_run
     monkeypatch.setattr(auto, "gather", lambda job: pytest.fail("looked again"))
     stored = json.loads((folder / "config.json").read_text())
-    for given in (config("train", *words), config("train", f"resume={folder}")):
-        job = train.settled_job(train_job(given), folder, given.typed)
+    for given in (checked("train", *words), checked("train", f"resume={folder}")):
+        job = train.settled_job(given.job, folder, given.typed)
         assert comparable(job.config) == comparable(stored)
 
 

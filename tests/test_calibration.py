@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tlcli.commands import evaluate
-from tlcli.evaluation.classifier import classifier, rows_of, score
+from tlcli.evaluation.classifier import classifier, logits_of, rows_of
 from tlcli.evaluation.metrics import softmax
 from tlcli.runs import checkpoint
 
@@ -21,12 +21,12 @@ def sure(train_digits, tmp_path_factory):
     )  # fmt: skip
 
 
-def test_calibration_lowers_the_error_and_eval_reports_it(sure, config, capsys):
+def test_calibration_lowers_the_error_and_eval_reports_it(sure, checked, capsys):
     metadata = checkpoint.read_json(sure / "metadata.json")
     assert metadata["temperature"] > 1.5
     assert metadata["validation_ece_after"] < metadata["validation_ece_before"] - 0.01
     words = ("split=validation", "format=json")
-    assert evaluate.run(config("eval", f"checkpoint={sure}", *words)) == 0
+    assert evaluate.run(checked("eval", f"checkpoint={sure}", *words)) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["ece"] == pytest.approx(metadata["validation_ece_after"], abs=1e-6)
     assert figures["accuracy"] == metadata["metrics"]["validation"]["accuracy"]
@@ -37,11 +37,12 @@ def test_the_error_before_and_after_by_hand(sure):
     manifest = evaluate.data_of(found, None)
     views = evaluate.Views(manifest, found.resize, None, 0, 1)
     rows = rows_of(manifest, "validation")
-    _, logits, labels = score(classifier(found.model), views, rows, keep=True)
+    logits = np.concatenate(list(logits_of(classifier(found.model), views, rows)))
+    labels = manifest.labels[rows]
     for divisor, name in ((1.0, "before"), (found.temperature, "after")):
         probabilities = softmax(np.float64(logits) / divisor)
         sure_of, right = probabilities.max(-1), probabilities.argmax(-1) == labels
         bins = np.minimum((sure_of * 15).astype(int), 14)
         gaps = [abs(sure_of[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
         expected = sum(gaps) / len(labels)
-        assert found.metadata[f"validation_ece_{name}"] == pytest.approx(expected, abs=1e-3)
+        assert getattr(found.facts, f"validation_ece_{name}") == pytest.approx(expected, abs=1e-3)

@@ -25,10 +25,10 @@ class Interrupted(Exception):  # noqa: N818
 
 
 @pytest.fixture(scope="module")
-def generations(config, tmp_path_factory):
+def generations(checked, tmp_path_factory):
     """A finished chain of three."""
     run_dir = tmp_path_factory.mktemp("chain") / "run"
-    assert train.run(config("train", f"run_dir={run_dir}", "generations=3", *SHORT)) == 0
+    assert train.run(checked("train", f"run_dir={run_dir}", "generations=3", *SHORT)) == 0
     return run_dir
 
 
@@ -92,9 +92,9 @@ def test_chains_that_make_no_sense_are_refused(config, words, message):
         ("{default_image_size:3}", r"assistants\[0\]\.default_image_size: got 3"),
     ],
 )
-def test_an_assistant_that_is_none_is_told_where(config, tmp_path, entry, message):
+def test_an_assistant_that_is_none_is_told_where(checked, tmp_path, entry, message):
     words = ("teacher=run", f"teacher.path={tmp_path}", "distillation=kd")
-    given = config("train", *words, f"assistants=[{entry}]", f"run_dir={tmp_path / 'run'}")
+    given = checked("train", *words, f"assistants=[{entry}]", f"run_dir={tmp_path / 'run'}")
     with pytest.raises(ConfigError, match=message):
         train.run(given)
 
@@ -144,11 +144,11 @@ def test_which_one_it_is_and_why_is_told():
     assert "the last, for there is no" in told("accuracy", {"generation_1": None}, "generation_1")
 
 
-def test_the_run_needs_the_generations_no_more(generations, config, tmp_path, capsys):
+def test_the_run_needs_the_generations_no_more(generations, checked, tmp_path, capsys):
     run = Path(shutil.copytree(generations, tmp_path / "run"))
     for number in (1, 2, 3):
         shutil.rmtree(run / f"generation_{number}")
-    assert evaluate.run(config("eval", f"checkpoint={run}", "format=json")) == 0
+    assert evaluate.run(checked("eval", f"checkpoint={run}", "format=json")) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["accuracy"] == facts(run)["metrics"]["test"]["accuracy"]
 
@@ -157,7 +157,7 @@ def test_the_run_needs_the_generations_no_more(generations, config, tmp_path, ca
     "saves", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(6, marks=pytest.mark.slow)]
 )
 def test_broken_off_in_any_generation_gives_the_unbroken_run(
-    generations, config, monkeypatch, tmp_path, same_weights, saves
+    generations, checked, monkeypatch, tmp_path, same_weights, saves
 ):
     run_dir, done = tmp_path / "run", {"count": 0}
     save = train.Trainer.save
@@ -171,20 +171,20 @@ def test_broken_off_in_any_generation_gives_the_unbroken_run(
     with monkeypatch.context() as patch:
         patch.setattr(train.Trainer, "save", broken)
         with pytest.raises(Interrupted):
-            train.run(config("train", f"run_dir={run_dir}", "generations=3", *SHORT))
+            train.run(checked("train", f"run_dir={run_dir}", "generations=3", *SHORT))
     reached = {1: 0, 4: 1, 6: 2}[saves]
     assert sum(checkpoint.is_finished(run_dir / f"generation_{i}") for i in (1, 2)) == reached
     with pytest.raises(ConfigError, match=r"generations was 3 and is 2"):
-        train.run(config("train", f"run_dir={run_dir}", "generations=2", *SHORT))
-    assert train.run(config("train", f"resume={run_dir}")) == 0
+        train.run(checked("train", f"run_dir={run_dir}", "generations=2", *SHORT))
+    assert train.run(checked("train", f"resume={run_dir}")) == 0
     for name in ("generation_1", "generation_2", "generation_3", "."):
         same_weights(generations / name, run_dir / name)
 
 
-def test_an_assistant_stands_between_teacher_and_student(generations, config, tmp_path):
+def test_an_assistant_stands_between_teacher_and_student(generations, checked, tmp_path):
     run_dir = tmp_path / "run"
     words = [w for w in SHORT if not w.startswith("epochs")]
-    given = config(
+    given = checked(
         "train", f"run_dir={run_dir}", *words, "epochs=1", "teacher=run",
         f"teacher.path={generations}", "teacher.minimum_accuracy=0",
         "backbone.output_layer=tiny_block2", "control=true",
@@ -200,9 +200,9 @@ def test_an_assistant_stands_between_teacher_and_student(generations, config, tm
     assert control["backbone"]["output_layer"] == "tiny_block2"
 
 
-def test_a_plan_names_the_stages_and_trains_nothing(config, tmp_path, capsys):
+def test_a_plan_names_the_stages_and_trains_nothing(checked, tmp_path, capsys):
     run_dir = tmp_path / "run"
-    given = config("train", f"run_dir={run_dir}", "generations=3", "plan_only=true", *SHORT)
+    given = checked("train", f"run_dir={run_dir}", "generations=3", "plan_only=true", *SHORT)
     assert train.run(given) == 0
     assert (
         "generation 1, generation 2, generation 3; the best of them is the run"

@@ -64,11 +64,11 @@ MISTAKES = [
 def test_mistakes_are_one_line_without_tensorflow_or_a_folder(tmp_path):
     code = f"""
 import contextlib, io, json, sys
-from tlcli import cli
+from tlcli.cli import main
 found = []
 for words in {[words for words, _, _ in MISTAKES]!r}:
     with contextlib.redirect_stderr(io.StringIO()) as errors:
-        code = cli.run(words)
+        code = main.run(words)
     found.append([code, errors.getvalue()])
 loaded = [m for m in ("tensorflow", "keras") if m in sys.modules]
 print(json.dumps([found, loaded]))
@@ -117,12 +117,12 @@ def test_a_sweep_runs_each_job_in_its_own_folder(tl, tmp_path):
 def test_garbage_is_searched_for_again_after_the_import():
     code = """if True:
         import gc
-        from tlcli import cli
-        cli.import_tensorflow()
+        from tlcli.cli.tensorflow import import_tensorflow
+        import_tensorflow()
         assert gc.isenabled()
         frozen = gc.get_freeze_count()
         assert frozen > 100_000, frozen
-        cli.import_tensorflow()
+        import_tensorflow()
         assert gc.get_freeze_count() == frozen
     """
     done = subprocess.run(
@@ -137,8 +137,8 @@ def test_keras_does_not_import_scikit_learn(tmp_path):
     (tmp_path / "sklearn" / "__init__.py").write_text("FOUND = True\n")
     code = """if True:
         import sys
-        from tlcli import cli
-        cli.import_tensorflow()
+        from tlcli.cli.tensorflow import import_tensorflow
+        import_tensorflow()
         assert "keras" in sys.modules
         assert "sklearn" not in sys.modules
         import sklearn

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tlcli.commands import compare
+from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError
 
 FEW = ("epochs=1", "finetune=linear_probe", "data.images_per_class=4", "calibrate=false")
@@ -36,7 +37,11 @@ def runs(tmp_path, config):
             "validation": {"accuracy": validation, "loss": 1 - validation},
             "test": {"accuracy": test, "loss": 2 - test},
         }
-        facts = {"metrics": figures, "parameters": 1234, "seconds": 2.0 * seed}
+        facts = {
+            "format": 1, "class_names": ["a", "b"], "multi_label": False,
+            "resize": Resize(32, "squash", 1.0, True).as_dict(), "metrics": figures,
+            "parameters": 1234, "seconds": 2.0 * seed,
+        }  # fmt: skip
         (folder / "metadata.json").write_text(json.dumps(facts))
         (folder / "model.weights.h5").touch()
 
@@ -79,10 +84,10 @@ def test_less_loss_is_better(runs):
     assert losses == sorted(losses)
 
 
-def test_the_three_formats_say_the_same(config, runs, capsys):
+def test_the_three_formats_say_the_same(checked, runs, capsys):
     shown = {}
     for form in ("table", "csv", "json"):
-        assert compare.run(config("compare", str(runs), f"format={form}")) == 0
+        assert compare.run(checked("compare", str(runs), f"format={form}")) == 0
         shown[form] = capsys.readouterr().out
     rows = json.loads(shown["json"])["rows"]
     table = shown["table"].splitlines()
@@ -107,11 +112,11 @@ def test_an_unfinished_run_is_listed_without_figures(runs):
     assert "unfinished" in compare.as_table(figure, rows)
 
 
-def test_mistakes_are_told(config, tmp_path):
+def test_mistakes_are_told(checked, tmp_path):
     with pytest.raises(ConfigError, match=r"^runs: no value"):
-        compare.run(config("compare"))
+        compare.run(checked("compare"))
     with pytest.raises(DataError, match="holds no run"):
-        compare.run(config("compare", str(tmp_path)))
+        compare.run(checked("compare", str(tmp_path)))
 
 
 def test_the_command_needs_no_tensorflow(tl, runs, tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from tlcli.cli.hydra import through_hydra
+from tlcli.cli import sweep
 from tlcli.config import compose
 from tlcli.errors import ConfigError
 
@@ -109,11 +109,9 @@ def test_pictures_of_predict_are_told_from_keys(config, tmp_path, monkeypatch):
         (["backbone=null"], "backbone"),
     ],
 )
-def test_mistakes_are_one_line(config, words, message):
-    from tlcli.config.checking import check
-
+def test_mistakes_are_one_line(checked, words, message):
     with pytest.raises(ConfigError, match=message) as caught:
-        check("train", config("train", *words))
+        checked("train", *words)
     assert "\n" not in str(caught.value)
 
 
@@ -127,9 +125,9 @@ def test_options_of_the_users_own_folder(config, tmp_path):
         config("train", "optimizer=mine")
 
 
-def test_every_job_of_a_sweep_is_checked_before_the_first(config):
+def test_every_job_of_a_sweep_is_checked_before_the_first():
     request = compose.read("train", ["-m", "epochs=1,2", "optimizer.learning_rate=0.1,-1"])
     started = []
     with pytest.raises(ConfigError, match=r"learning_rate: got -1.*in the job .*epochs=1"):
-        through_hydra(request, lambda job: started.append(job) or 0)
+        sweep.run(request, lambda job: started.append(job) or 0)
     assert not started

@@ -7,8 +7,10 @@ import sys
 import pytest
 import yaml
 
-from tlcli.config import registry
+from tlcli.config import registry, settings
+from tlcli.config.commands import COMMANDS
 from tlcli.config.recipe import read_recipe
+from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
 
 ROOT = registry.config_root()
@@ -70,16 +72,18 @@ def test_every_recipe_composes_into_what_train_accepts(config, name):
     assert set(read_recipe(name).groups) <= set(GROUPS)
 
 
-def test_commands_yaml_are_the_fields_of_their_settings(config):
-    from tlcli.config import settings
-
-    pairs = (("train", settings.Train), ("eval", settings.Eval), ("predict", settings.Predict),
-             ("compare", settings.Compare), ("teacher", settings.Verify),
-             ("preview", settings.Preview), ("prepare", settings.Prepare),
-             ("find-lr", settings.FindLr), ("launch", settings.Launch))  # fmt: skip
-    for word, cls in pairs:
-        keys = set(yaml.safe_load((ROOT / f"{word}.yaml").read_text())) - {"defaults"}
-        assert keys == {f.name for f in dataclasses.fields(cls)}, word
+@pytest.mark.parametrize("word", COMMANDS)
+def test_a_commands_yaml_has_the_fields_of_its_settings(word):
+    command = COMMANDS[word]
+    cls = getattr(settings, command.settings) if command.settings else Train
+    fields = {f.name for f in dataclasses.fields(cls)}
+    if not command.config:
+        assert fields == {command.words}
+        return
+    content = yaml.safe_load((ROOT / f"{command.config}.yaml").read_text())
+    assert {*content} - {"defaults"} == fields
+    assert issubclass(cls, settings.Beside) == ("train" in content.get("defaults", ()))
+    assert command.trains == (cls is Train or issubclass(cls, settings.Beside))
 
 
 def test_building_every_option_leaves_tensorflow_unimported():
@@ -91,7 +95,7 @@ from pathlib import Path
 from tlcli.config import checking, compose, registry
 for path, values in {[(str(p), contents(p)) for p in FILES]!r}:
     registry.build(Path(path).parent.name, values)
-checking.check("train", compose.plain(compose.read("train", [])))
+checking.check_request(compose.read("train", []))
 loaded = [m for m in ("tensorflow", "keras", "numpy", "PIL") if m in sys.modules]
 assert not loaded, loaded
 """

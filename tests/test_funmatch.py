@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.commands import train
+from tlcli.config.checking import check
 from tlcli.config.job import train_job
 from tlcli.distill.attach import attach
 from tlcli.runs import checkpoint
@@ -75,7 +76,7 @@ def test_labels_change_nothing(taught):
 def test_it_trains_a_student_that_stands_alone(taught, tmp_path):
     run_dir = tmp_path / "run"
     config = {**taught("backbone.output_layer=tiny_block3"), "run_dir": str(run_dir)}
-    assert train.run(config) == 0
+    assert train.run(check("train", config)) == 0
     found = checkpoint.read_run(run_dir)
-    assert found.metadata["fidelity"]["agreement"] > 0
+    assert found.facts.fidelity["agreement"] > 0
     assert found.config["distillation"]["hard_weight"] == 0

@@ -25,9 +25,9 @@ def rows_of(run_dir):
         return list(csv.DictReader(lines))
 
 
-def test_a_loss_that_is_not_finite_names_step_and_images_and_leaves_a_good_state(config, tmp_path):
+def test_a_loss_that_is_not_finite_names_step_and_images_and_leaves_a_good_state(checked, tmp_path):
     with pytest.raises(TlError, match="not finite") as caught:
-        train.run(config("train", f"run_dir={tmp_path / 'run'}", *WILD, "on_nan=stop"))
+        train.run(checked("train", f"run_dir={tmp_path / 'run'}", *WILD, "on_nan=stop"))
     text = str(caught.value)
     assert re.search(r"after step 2\d of phase 1|at step 2\d of phase 1, images \S+, ", text)
     assert "on_nan=skip or reduce_lr" in text
@@ -41,7 +41,7 @@ class Interrupted(Exception):  # noqa: N818
 
 
 def test_halved_rates_end_well_and_a_resume_halves_at_the_same_steps(
-    config, train_digits, monkeypatch, tmp_path, same_weights, capsys
+    checked, train_digits, monkeypatch, tmp_path, same_weights, capsys
 ):
     whole = train_digits(tmp_path / "whole", *WILD, "on_nan=reduce_lr")
     shown = capsys.readouterr().err
@@ -63,9 +63,9 @@ def test_halved_rates_end_well_and_a_resume_halves_at_the_same_steps(
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "save", broken)
         with pytest.raises(Interrupted):
-            train.run(config("train", f"run_dir={run_dir}", *WILD, "on_nan=reduce_lr"))
+            train.run(checked("train", f"run_dir={run_dir}", *WILD, "on_nan=reduce_lr"))
     newest = max((run_dir / "state").glob("*.json"))
     assert json.loads(newest.read_text())["facts"]["halvings"] == saves[-1] > 0
-    assert train.run(config("train", f"resume={run_dir}")) == 0
+    assert train.run(checked("train", f"resume={run_dir}")) == 0
     same_weights(whole, run_dir)
     assert (whole / "metrics.csv").read_text() == (run_dir / "metrics.csv").read_text()

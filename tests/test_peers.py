@@ -15,7 +15,7 @@ from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
 from tlcli.runs.folder import RunFolder
-from tlcli.training import result
+from tlcli.training import peer_result
 from tlcli.training.kept import KeptWeights
 from tlcli.training.progress import Outcome, Progress
 from tlcli.training.trainer import Trainer
@@ -68,7 +68,7 @@ def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp
     folder = RunFolder(tmp_path, is_chief=True, retry=0.0)
     progress = Progress(best=0.5, peers=[0.7, 0.9])
     outcome = Outcome(KeptWeights(peers=theirs), progress, trainer.monitor)
-    told = result.write_peers(plan, outcome, result.peer_weights(plan, outcome), folder)
+    told = peer_result.write_peers(plan, outcome, peer_result.peer_weights(plan, outcome), folder)
     # The second peer is better still, but another network than was asked for.
     assert told == {"figure": "validation accuracy", "student": 0.5, "peer_1": 0.7, "peer_2": 0.9,
                     "shipped": "peer_1"}  # fmt: skip
@@ -76,10 +76,10 @@ def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp
     for name, weights in zip(("student", "peer_1", "peer_2"), (mine, *theirs), strict=True):
         found = checkpoint.read_run(tmp_path / "peers" / name)
         assert not any(differ(weights, values(found.model.variables)))
-        assert 0 <= found.metadata["metrics"]["test"]["accuracy"] <= 1
+        assert 0 <= found.facts.metrics["test"]["accuracy"] <= 1
     progress.peers = [0.5, 0.9]
-    alike = result.peer_weights(plan, outcome)[:2]
-    assert result.write_peers(plan, outcome, alike, folder)["shipped"] == "student"
+    alike = peer_result.peer_weights(plan, outcome)[:2]
+    assert peer_result.write_peers(plan, outcome, alike, folder)["shipped"] == "student"
 
 
 def test_peers_are_the_same_each_time(prepared):
@@ -180,12 +180,12 @@ class Interrupted(Exception):  # noqa: N818
     "words", [pytest.param(MUTUAL, marks=pytest.mark.slow), MEAN], ids=["mutual", "mean"]
 )
 def test_resumed_bit_equal_controlled_and_read_back(
-    config, monkeypatch, tmp_path, same_weights, capsys, words
+    checked, monkeypatch, tmp_path, same_weights, capsys, words
 ):
     few = ("save_every=2steps", "finetune=lp_ft", "backbone.batch_norm=train", "epochs=4")
     given = [*WORDS, *few, *words]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert train.run(config("train", f"run_dir={whole}", "control=true", *given)) == 0
+    assert train.run(checked("train", f"run_dir={whole}", "control=true", *given)) == 0
     assert "without the teacher" in capsys.readouterr().err
     control = json.loads((whole / "control" / "config.json").read_text())
     assert control["distillation"]["name"] == "none"
@@ -200,11 +200,11 @@ def test_resumed_bit_equal_controlled_and_read_back(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "save", broken)
         with pytest.raises(Interrupted):
-            train.run(config("train", f"run_dir={parts}", "control=true", *given))
-    assert train.run(config("train", f"resume={parts}", "control=false")) == 0
+            train.run(checked("train", f"run_dir={parts}", "control=true", *given))
+    assert train.run(checked("train", f"resume={parts}", "control=false")) == 0
     same_weights(whole, parts)
     assert (whole / "metrics.csv").read_text() == (parts / "metrics.csv").read_text()
-    assert evaluate.run(config("eval", f"checkpoint={parts}", "format=json")) == 0
+    assert evaluate.run(checked("eval", f"checkpoint={parts}", "format=json")) == 0
     figures = json.loads(capsys.readouterr().out)
     facts = checkpoint.read_json(parts / "metadata.json")
     assert figures["accuracy"] == facts["metrics"]["test"]["accuracy"]
@@ -213,7 +213,7 @@ def test_resumed_bit_equal_controlled_and_read_back(
     assert (kept is None) == (words is MEAN)
     if kept is not None:
         same_weights(parts, parts / "peers" / kept["shipped"])
-        figures = [checkpoint.read_run(parts / "peers" / name).metadata["metrics"]["validation"]
+        figures = [checkpoint.read_run(parts / "peers" / name).facts.metrics["validation"]
                    for name in ("student", "peer_1", "peer_2")]  # fmt: skip
         told = [kept[name] for name in ("student", "peer_1", "peer_2")]
         np.testing.assert_allclose([f["accuracy"] for f in figures], told, atol=1e-6)

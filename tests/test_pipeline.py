@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tlcli.contracts.data import ImageSource
 from tlcli.data.labels import label_lookup, label_table
 from tlcli.data.resize import part_of
 from tlcli.data.views import Views, sample_uids, worker_count
@@ -62,10 +63,8 @@ def test_batches_come_in_the_order_of_the_steps_from_any_step(views):
         np.testing.assert_array_equal(batch["rows"], order.slice(int(batch["step"])).rows)
 
 
-class Meeting:
+class Meeting(ImageSource):
     """Pictures of which two must be decoded at a time."""
-
-    array = None
 
     def __init__(self):
         self.barrier = threading.Barrier(2)

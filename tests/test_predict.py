@@ -19,11 +19,11 @@ def shapes_run(train_digits, pictures, tmp_path_factory):
 
 
 @pytest.fixture
-def name(config, shapes_run, capsys):
+def name(checked, shapes_run, capsys):
     """Exit code and output of `tl predict` in this process."""
 
     def named(*words):
-        given = config("predict", *words, f"checkpoint={shapes_run}")
+        given = checked("predict", *words, f"checkpoint={shapes_run}")
         capsys.readouterr()
         code = predict.run(given)
         return code, capsys.readouterr().out
@@ -31,9 +31,9 @@ def name(config, shapes_run, capsys):
     return named
 
 
-def figures(config, capsys, *words):
+def figures(checked, capsys, *words):
     capsys.readouterr()
-    assert evaluate.run(config("eval", *words, "format=json")) == 0
+    assert evaluate.run(checked("eval", *words, "format=json")) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -54,13 +54,13 @@ def test_batches_do_not_change_the_figures(config, digits_run, capsys):
     assert small == pytest.approx(large, abs=1e-6)
 
 
-def test_eval_of_other_data_goes_by_class_name(config, digits_run, capsys):
+def test_eval_of_other_data_goes_by_class_name(config, checked, digits_run, capsys):
     words = (f"checkpoint={digits_run}", "data=digits", "split=all")
     one = figures(config, capsys, *words, "data.classes=[5,9]")
     other = figures(config, capsys, *words, "data.classes=[9,5]")
     assert one == pytest.approx(other, abs=1e-6)
     with pytest.raises(DataError, match="classes the checkpoint does not know: 0"):
-        evaluate.run(config("eval", *words, "data.classes=[0,5]"))
+        evaluate.run(checked("eval", *words, "data.classes=[0,5]"))
 
 
 def test_rows_of_json(name, pictures):
@@ -116,6 +116,6 @@ def test_a_file_name_may_hold_an_equals_sign(name, pictures, tmp_path):
     assert json.loads(out)[0]["path"] == str(path)
 
 
-def test_the_newest_run_is_used_when_none_is_given(config, tmp_path):
+def test_the_newest_run_is_used_when_none_is_given(checked, tmp_path):
     with pytest.raises(ConfigError, match="no finished run"):
-        predict.run(config("predict", "x.png", f"runs={tmp_path}"))
+        predict.run(checked("predict", "x.png", f"runs={tmp_path}"))

@@ -18,17 +18,17 @@ from tlcli.errors import ConfigError, DataError, TlError
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     # Four pictures fill the smallest shard, one megabyte.
-    monkeypatch.setattr(shards, "OVERHEAD", 250_000)
+    monkeypatch.setattr(prepare, "OVERHEAD", 250_000)
 
 
 @pytest.fixture
-def packed(config, pictures, tmp_path):
+def packed(checked, pictures, tmp_path):
     """Prepare the pictures, or what the words say; gives the folder."""
 
     def pack(*words):
         given = [f"data.path={pictures}", f"output={tmp_path / 'shards'}", "shard_size=1",
                  f"cache_dir={tmp_path / 'cache'}", *words]  # fmt: skip
-        assert prepare.run(config("prepare", *given)) == 0
+        assert prepare.run(checked("prepare", *given)) == 0
         return tmp_path / "shards"
 
     return pack
@@ -183,7 +183,7 @@ def test_several_labels_and_none(config, tmp_path, pictures, packed):
     np.testing.assert_array_equal(found.splits, source.splits[order])
 
 
-def test_refusals(config, tmp_path, pictures, packed, monkeypatch):
+def test_refusals(checked, tmp_path, pictures, packed, monkeypatch):
     with pytest.raises(ConfigError, match=r"^output: .* lies in the data\."):
         packed(f"output={pictures / 'shards'}")
     foreign = tmp_path / "foreign"
@@ -192,7 +192,7 @@ def test_refusals(config, tmp_path, pictures, packed, monkeypatch):
     with pytest.raises(ConfigError, match=r"^output: .* holds other files\."):
         packed(f"output={foreign}")
     with pytest.raises(ConfigError, match=r"^data: digits has no encoded pictures\."):
-        prepare.run(config("prepare", "data=digits", f"output={tmp_path / 'new'}"))
+        prepare.run(checked("prepare", "data=digits", f"output={tmp_path / 'new'}"))
     folder = packed()
     with pytest.raises(ConfigError, match=r"other data or options \(fingerprint\)"):
         packed("seed=5")

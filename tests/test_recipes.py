@@ -5,6 +5,7 @@ import pytest
 
 from tlcli.commands import train
 from tlcli.config import compose
+from tlcli.config.checking import check_request
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def arrays(tmp_path):
 def test_vgg16_npy_trains_on_arrays(arrays, tmp_path):
     words = ["config=vgg16_npy", f"data.path={arrays}", "backbone.weights=none", "image_size=32"]
     words += ["epochs=1", "batch_size=8", f"run_dir={tmp_path / 'run'}"]
-    config = compose.plain(compose.read("train", words))
-    assert config["optimizer"]["name"] == "adam"
-    assert config["optimizer"]["learning_rate"] == 0.001
-    assert train.run(config) == 0
+    checked = check_request(compose.read("train", words))
+    assert checked.config["optimizer"]["name"] == "adam"
+    assert checked.config["optimizer"]["learning_rate"] == 0.001
+    assert train.run(checked) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert set(metrics) == {"validation", "test"}
     assert {"accuracy", "top5_accuracy", "macro_f1", "balanced_accuracy", "ece", "loss"} <= set(

@@ -65,11 +65,11 @@ def stop_after(monkeypatch, saves):
 @pytest.mark.slow
 def test_a_distillation_killed_in_both_phases_gives_the_unbroken_run(tmp_path):
     # Processes of their own for both: bits depend on how TensorFlow was started.
-    script = Path(__file__).parent.parent / "scripts" / "kill_resume.py"
+    script = Path(__file__).parent.parent / "scripts" / "make" / "kill_resume.py"
     done = subprocess.run(
         [sys.executable, script, "--kills", "3", "--epochs", "40", "--folder", tmp_path],
         capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(script.parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(script.parents[2])},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "phase change" in done.stdout
@@ -80,10 +80,10 @@ def test_a_distillation_killed_in_both_phases_gives_the_unbroken_run(tmp_path):
 
 @pytest.mark.parametrize("saves", [2, 4])
 def test_stopped_after_any_save_gives_the_unbroken_run(
-    unbroken, config, monkeypatch, tmp_path, same_weights, saves
+    unbroken, checked, monkeypatch, tmp_path, same_weights, saves
 ):
     run_dir = tmp_path / "run"
-    given = config("train", f"run_dir={run_dir}", *WORDS)
+    given = checked("train", f"run_dir={run_dir}", *WORDS)
     with monkeypatch.context() as patch:
         stop_after(patch, saves)
         with pytest.raises(Interrupted):
@@ -94,29 +94,29 @@ def test_stopped_after_any_save_gives_the_unbroken_run(
 
 
 def test_a_state_between_the_last_step_and_its_validation_goes_on(
-    config, train_digits, monkeypatch, tmp_path, same_weights
+    checked, train_digits, monkeypatch, tmp_path, same_weights
 ):
     words = ("finetune=linear_probe", "epochs=1", *SHORT[:2], "save_every=4steps", SHORT[3])
     whole = train_digits(tmp_path / "whole", *words)
     with monkeypatch.context() as patch:
         stop_after(patch, 1)
         with pytest.raises(Interrupted):
-            train.run(config("train", f"run_dir={tmp_path / 'run'}", *words))
+            train.run(checked("train", f"run_dir={tmp_path / 'run'}", *words))
     assert json.loads(states(tmp_path / "run")[-1].read_text())["facts"]["step"] == 4
-    assert train.run(config("train", f"resume={tmp_path / 'run'}")) == 0
+    assert train.run(checked("train", f"resume={tmp_path / 'run'}")) == 0
     same_weights(whole, tmp_path / "run")
     assert (whole / "metrics.csv").read_text() == (tmp_path / "run" / "metrics.csv").read_text()
 
 
 @pytest.fixture(scope="module")
-def stopped(config, tmp_path_factory):
+def stopped(checked, tmp_path_factory):
     """A run that was broken off with two states."""
     run_dir = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.MonkeyPatch.context() as patch:
         stop_after(patch, 2)
         with pytest.raises(Interrupted):
             train.run(
-                config("train", f"run_dir={run_dir}", "finetune=linear_probe", "epochs=2", *SHORT)
+                checked("train", f"run_dir={run_dir}", "finetune=linear_probe", "epochs=2", *SHORT)
             )
     assert len(states(run_dir)) == 2
     return run_dir
@@ -138,10 +138,10 @@ def flip(path):
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, Path.unlink], ids=["cut", "flipped", "gone"])
-def test_a_damaged_state_is_named_and_the_older_one_used(config, broken_off, damage, capsys):
+def test_a_damaged_state_is_named_and_the_older_one_used(checked, broken_off, damage, capsys):
     newest = states(broken_off)[-1].with_suffix(".npz")
     damage(newest)
-    assert train.run(config("train", f"resume={broken_off}")) == 0
+    assert train.run(checked("train", f"resume={broken_off}")) == 0
     shown = capsys.readouterr().err
     assert f"state {newest}" in shown
     assert "an older one is used" in shown
@@ -155,20 +155,20 @@ def test_a_torn_description_is_passed_over(broken_off):
     assert len(found.skipped) == 1
 
 
-def test_a_changed_configuration_is_refused_key_by_key(config, broken_off):
+def test_a_changed_configuration_is_refused_key_by_key(checked, broken_off):
     words = (f"run_dir={broken_off}", "finetune=linear_probe", "epochs=3", *SHORT)
     message = r"epochs was 2 and is 3; head\.dropout was 0\.0 and is 0\.5"
     with pytest.raises(ConfigError, match=message):
-        train.run(config("train", *words, "head.dropout=0.5"))
+        train.run(checked("train", *words, "head.dropout=0.5"))
 
 
-def test_changed_data_are_refused(config, broken_off):
+def test_changed_data_are_refused(checked, broken_off):
     path = broken_off / "config.json"
     content = json.loads(path.read_text())
     content["data"]["images_per_class"] = 9
     path.write_text(json.dumps(content))
     with pytest.raises(TlError, match="the data changed since the state was saved"):
-        train.run(config("train", f"resume={broken_off}"))
+        train.run(checked("train", f"resume={broken_off}"))
 
 
 @pytest.mark.parametrize(
@@ -179,44 +179,40 @@ def test_changed_data_are_refused(config, broken_off):
         ("head.dropout=0.5", r"head\.dropout was 0\.0 and is 0\.5"),
     ],
 )
-def test_resume_refuses_what_was_typed_and_differs(config, broken_off, word, message):
+def test_resume_refuses_what_was_typed_and_differs(checked, broken_off, word, message):
     with pytest.raises(ConfigError, match=f"^resume: .*{message}") as caught:
-        train.run(config("train", f"resume={broken_off}", word))
+        train.run(checked("train", f"resume={broken_off}", word))
     assert "free are save_every" in str(caught.value)
 
 
-def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(config, broken_off):
-    given = config("train", f"resume={broken_off}", "epochs=2", "keep_state=true", "workers=1")
-    from tlcli.config.job import train_job
-
-    found = resumed_job(train_job(given), broken_off, given.typed).settings
+def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(checked, broken_off):
+    given = checked("train", f"resume={broken_off}", "epochs=2", "keep_state=true", "workers=1")
+    found = resumed_job(given.job, broken_off, given.typed).settings
     assert (found.epochs, found.batch_size) == (2, 10)
     assert (found.keep_state, found.workers) == (True, 1)
     # Not typed, so the run's own and not the default.
     assert found.save_every == "2steps"
 
 
-def test_other_devices_are_free_but_not_their_batch_statistics(config, broken_off):
-    from tlcli.config.job import train_job
-
+def test_other_devices_are_free_but_not_their_batch_statistics(checked, broken_off):
     path = broken_off / "config.json"
     stored = json.loads(path.read_text())
     stored["hardware"]["batch_norm"] = "local"
     path.write_text(json.dumps(stored))
-    given = config("train", f"resume={broken_off}", "hardware=mirrored")
-    found = resumed_job(train_job(given), broken_off, given.typed).hardware
+    given = checked("train", f"resume={broken_off}", "hardware=mirrored")
+    found = resumed_job(given.job, broken_off, given.typed).hardware
     assert (found.device, found.batch_norm) == ("mirrored", "local")
-    given = config("train", f"resume={broken_off}", "hardware.batch_norm=sync")
+    given = checked("train", f"resume={broken_off}", "hardware.batch_norm=sync")
     with pytest.raises(ConfigError, match=r"hardware\.batch_norm was 'local' and is 'sync'"):
-        resumed_job(train_job(given), broken_off, given.typed)
-    given = config("train", f"run_dir={broken_off}", "finetune=linear_probe", "epochs=2", *SHORT)
+        resumed_job(given.job, broken_off, given.typed)
+    words = (f"run_dir={broken_off}", "finetune=linear_probe", "epochs=2", *SHORT)
     with pytest.raises(ConfigError, match=r"hardware\.batch_norm was 'local' and is 'sync'"):
-        check_same_config(train_job(given), broken_off)
+        check_same_config(checked("train", *words).job, broken_off)
 
 
-def test_resume_and_another_run_dir_are_refused(config, broken_off, tmp_path):
+def test_resume_and_another_run_dir_are_refused(checked, broken_off, tmp_path):
     with pytest.raises(ConfigError, match=r"^run_dir: resume goes on in its own folder"):
-        train.run(config("train", f"resume={broken_off}", f"run_dir={tmp_path / 'other'}"))
+        train.run(checked("train", f"resume={broken_off}", f"run_dir={tmp_path / 'other'}"))
 
 
 def elsewhere(run_dir, **changed):
@@ -227,30 +223,30 @@ def elsewhere(run_dir, **changed):
         path.write_text(json.dumps(content))
 
 
-def test_a_state_of_another_tensorflow_is_refused_unless_asked_for(config, broken_off, capsys):
+def test_a_state_of_another_tensorflow_is_refused_unless_asked_for(checked, broken_off, capsys):
     elsewhere(broken_off, tensorflow="2.0.0", replicas=8)
     with pytest.raises(TlError, match=r"tensorflow was 2\.0\.0 and is .*strict_resume=false"):
-        train.run(config("train", f"resume={broken_off}"))
-    assert train.run(config("train", f"resume={broken_off}", "strict_resume=false")) == 0
+        train.run(checked("train", f"resume={broken_off}"))
+    assert train.run(checked("train", f"resume={broken_off}", "strict_resume=false")) == 0
     shown = capsys.readouterr().err
     assert "since the state was saved, tensorflow was 2.0.0 and is" in shown
     assert "since the state was saved, replicas was 8 and is 1" in shown
 
 
-def test_a_configuration_edited_behind_the_state_is_refused(config, broken_off):
+def test_a_configuration_edited_behind_the_state_is_refused(checked, broken_off):
     path = broken_off / "config.json"
     path.write_text(path.read_text().replace('"epochs": 2', '"epochs": 3'))
     with pytest.raises(TlError, match="was changed since the state was saved"):
-        train.run(config("train", f"resume={broken_off}"))
+        train.run(checked("train", f"resume={broken_off}"))
 
 
 @pytest.mark.slow
 def test_without_a_whole_state_the_run_starts_anew(
-    config, broken_off, train_digits, tmp_path, same_weights, capsys
+    checked, broken_off, train_digits, tmp_path, same_weights, capsys
 ):
     for path in states(broken_off):
         flip(path.with_suffix(".npz"))
-    assert train.run(config("train", f"resume={broken_off}")) == 0
+    assert train.run(checked("train", f"resume={broken_off}")) == 0
     assert "there is no whole one: from the start" in capsys.readouterr().err
     same_weights(
         broken_off, train_digits(tmp_path / "new", "finetune=linear_probe", "epochs=2", *SHORT)
@@ -265,45 +261,45 @@ def test_the_state_goes_when_the_run_is_finished_unless_kept(digits_run, train_d
 
 @pytest.mark.parametrize("small_disk", ["2m"], indirect=True)
 def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(
-    config, broken_off, small_disk, train_digits, tmp_path, same_weights
+    checked, broken_off, small_disk, train_digits, tmp_path, same_weights
 ):
     place, _ = small_disk
     run_dir = Path(shutil.copytree(broken_off, place / "run"))
     (place / "filler").write_bytes(bytes(shutil.disk_usage(place).free - 8192))
     with pytest.raises(TlError, match=r"are needed, .* are free, .* are missing"):
-        train.run(config("train", f"resume={run_dir}", "save_retry=off"))
+        train.run(checked("train", f"resume={run_dir}", "save_retry=off"))
     (place / "filler").unlink()
-    assert train.run(config("train", f"resume={run_dir}", "save_retry=off")) == 0
+    assert train.run(checked("train", f"resume={run_dir}", "save_retry=off")) == 0
     same_weights(
         run_dir, train_digits(tmp_path / "new", "finetune=linear_probe", "epochs=2", *SHORT)
     )
 
 
 @pytest.mark.parametrize("small_disk", ["2m"], indirect=True)
-def test_a_read_only_run_folder_is_told_and_left_alone(config, broken_off, small_disk):
+def test_a_read_only_run_folder_is_told_and_left_alone(checked, broken_off, small_disk):
     place, remount = small_disk
     run_dir = Path(shutil.copytree(broken_off, place / "run"))
     before = {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()}
     assert remount("ro") == 0
     message = r"cannot be made or written \(Read-only file system\)\. What is in it is whole"
     with pytest.raises(TlError, match=message):
-        train.run(config("train", f"resume={run_dir}"))
+        train.run(checked("train", f"resume={run_dir}"))
     assert {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()} == before
 
 
-def test_a_finished_run_says_so(config, digits_run, capsys):
+def test_a_finished_run_says_so(checked, digits_run, capsys):
     before = (digits_run / "model.weights.h5").stat().st_mtime_ns
-    assert train.run(config("train", f"resume={digits_run}")) == 0
+    assert train.run(checked("train", f"resume={digits_run}")) == 0
     assert f"{digits_run} is finished" in capsys.readouterr().err
     assert (digits_run / "model.weights.h5").stat().st_mtime_ns == before
 
 
-def test_an_unfinished_run_is_no_checkpoint(config, broken_off):
+def test_an_unfinished_run_is_no_checkpoint(checked, broken_off):
     from tlcli.commands import evaluate
     from tlcli.errors import DataError
 
     with pytest.raises(DataError, match=r"did not finish\. Go on with it: tl train resume="):
-        evaluate.run(config("eval", f"checkpoint={broken_off}"))
+        evaluate.run(checked("eval", f"checkpoint={broken_off}"))
 
 
 def test_a_damaged_checkpoint_is_refused(digits_run, tmp_path):
@@ -315,11 +311,11 @@ def test_a_damaged_checkpoint_is_refused(digits_run, tmp_path):
         checkpoint.read_run(copy)
 
 
-def test_a_folder_that_cannot_be_made_is_told(config, tmp_path):
+def test_a_folder_that_cannot_be_made_is_told(checked, tmp_path):
     (tmp_path / "file").write_text("x")
     words = (f"run_dir={tmp_path / 'file' / 'run'}", *SHORT)
     with pytest.raises(TlError, match=r"^run_dir: .* cannot be made"):
-        train.run(config("train", *words))
+        train.run(checked("train", *words))
 
 
 @pytest.mark.slow

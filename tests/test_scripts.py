@@ -1,6 +1,7 @@
 """Scripts that start workers, with programs that stand for ssh, SLURM and the training."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,8 +54,8 @@ def start(tmp_path):
             "PYTHON": str(folder / "worker"), **variables,
         }  # fmt: skip
         return subprocess.Popen(
-            ["bash", str(SCRIPTS / script), *words], env=environment, cwd=tmp_path, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ["bash", str(SCRIPTS / "run" / script), *words], env=environment, cwd=tmp_path,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     return run
@@ -66,10 +67,22 @@ def ended(process):
     return process.returncode, out, errors
 
 
-@pytest.mark.parametrize("script", sorted(p.name for p in SCRIPTS.glob("*.sh")))
+@pytest.mark.parametrize("script", sorted(SCRIPTS.rglob("*.sh")), ids=lambda path: path.name)
 def test_scripts_are_whole(script):
-    subprocess.run(["bash", "-n", SCRIPTS / script], check=True)
-    assert os.access(SCRIPTS / script, os.X_OK)
+    subprocess.run(["bash", "-n", script], check=True)
+    assert os.access(script, os.X_OK)
+
+
+NAMED = re.compile(r"scripts/[\w/]+\.(?:py|sh)")
+NAMING = [ROOT / ".ci" / "run", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"),
+          *SCRIPTS.rglob("*.sh"), *SCRIPTS.rglob("*.py"),
+          *(ROOT / "configs").rglob("*.yaml")]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(NAMING), ids=lambda path: str(path.relative_to(ROOT)))
+def test_scripts_that_are_named_are_there(path):
+    for name in NAMED.findall(path.read_text()):
+        assert (ROOT / name).is_file(), name
 
 
 def test_several_gpus_are_launched_one_is_trained_on(start):
@@ -124,7 +137,7 @@ def test_a_signal_reaches_the_workers_on_all_hosts(start, tmp_path):
 def test_without_hosts_or_run_dir_the_use_is_shown(start, words):
     code, _, errors = ended(start("train_multi_node.sh", *words))
     assert code == 2
-    assert "Use: scripts/train_multi_node.sh node1,node2" in errors
+    assert "Use: scripts/run/train_multi_node.sh node1,node2" in errors
 
 
 def slurm(start, *words, **variables):

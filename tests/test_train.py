@@ -183,7 +183,7 @@ def tags(pictures, tmp_path_factory):
 
 
 def test_several_labels_a_picture_end_to_end(
-    train_digits, config, pictures, tags, tmp_path, capsys
+    train_digits, checked, pictures, tags, tmp_path, capsys
 ):
     from tlcli.commands import evaluate, predict
 
@@ -192,12 +192,12 @@ def test_several_labels_a_picture_end_to_end(
     metadata = json.loads((run_dir / "metadata.json").read_text())
     assert len(metadata["thresholds"]) == 3
     capsys.readouterr()
-    assert evaluate.run(config("eval", f"checkpoint={run_dir}", "format=json")) == 0
+    assert evaluate.run(checked("eval", f"checkpoint={run_dir}", "format=json")) == 0
     figures = json.loads(capsys.readouterr().out)
     stored = json.loads((run_dir / "metrics.json").read_text())["test"]
     assert figures == pytest.approx(stored, abs=1e-6)
     picture = pictures / "round" / "0.png"
-    predict.run(config("predict", picture, f"checkpoint={run_dir}", "format=json"))
+    predict.run(checked("predict", picture, f"checkpoint={run_dir}", "format=json"))
     (row,) = json.loads(capsys.readouterr().out)
     least = dict(zip(metadata["class_names"], metadata["thresholds"], strict=True))
     chosen = [t["label"] for t in row["top"] if t["probability"] >= least[t["label"]]]
@@ -218,15 +218,15 @@ def test_several_labels_a_picture_end_to_end(
         (["save_every=5parsec"], ConfigError, "save_every"),
     ],
 )
-def test_mistakes_leave_no_folder(config, tmp_path, words, error, message):
+def test_mistakes_leave_no_folder(checked, tmp_path, words, error, message):
     run_dir = tmp_path / "run"
     with pytest.raises(error, match=message) as caught:
-        train.run(config("train", f"run_dir={run_dir}", "epochs=1", *words))
+        train.run(checked("train", f"run_dir={run_dir}", "epochs=1", *words))
     assert "\n" not in str(caught.value)
     assert not run_dir.exists()
 
 
-def test_a_loss_that_is_not_finite_stops_with_advice(config, tmp_path):
+def test_a_loss_that_is_not_finite_stops_with_advice(checked, tmp_path):
     words = [
         "optimizer=sgd",
         "optimizer.learning_rate=3e38",
@@ -235,17 +235,17 @@ def test_a_loss_that_is_not_finite_stops_with_advice(config, tmp_path):
         "data.images_per_class=8",
     ]
     with pytest.raises(TlError, match=r"not finite.*optimizer\.learning_rate"):
-        train.run(config("train", f"run_dir={tmp_path / 'run'}", "epochs=3", *words))
+        train.run(checked("train", f"run_dir={tmp_path / 'run'}", "epochs=3", *words))
 
 
-def test_a_folder_with_other_files_is_not_written(config, tmp_path):
+def test_a_folder_with_other_files_is_not_written(checked, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(ConfigError, match="holds other files"):
-        train.run(config("train", f"run_dir={tmp_path}"))
+        train.run(checked("train", f"run_dir={tmp_path}"))
 
 
-def test_plan_only_writes_nothing(config, tmp_path, capsys):
-    assert train.run(config("train", f"run_dir={tmp_path / 'run'}", "plan_only=true")) == 0
+def test_plan_only_writes_nothing(checked, tmp_path, capsys):
+    assert train.run(checked("train", f"run_dir={tmp_path / 'run'}", "plan_only=true")) == 0
     assert not (tmp_path / "run").exists()
     shown = capsys.readouterr().err
     assert "phase 1    " in shown
@@ -254,11 +254,13 @@ def test_plan_only_writes_nothing(config, tmp_path, capsys):
 
 MIRRORED = """
 import sys
-from tlcli import compose, train
+from tlcli.commands import train
+from tlcli.config import compose
+from tlcli.config.checking import check_request
 words = sys.argv[1:]
 for device in ("mirrored", "cpu"):
     one = [f"hardware={device}", f"run_dir={device}"]
-    train.run(compose.plain(compose.read("train", [*words, *one])))
+    train.run(check_request(compose.read("train", [*words, *one])))
 """
 
 

@@ -16,6 +16,7 @@ def mix(**changed):
         "probability": 1.0,
         "switch_probability": 0.5,
         "off_epoch": None,
+        "cutmix_multi_label": False,
     }
     return Mix(**(fields | changed))
 

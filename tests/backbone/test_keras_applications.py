@@ -246,11 +246,9 @@ def test_efficientnet_stands_in_a_student():
     np.testing.assert_allclose(embedding, pooled, rtol=1e-4, atol=1e-6)
 
 
-def test_efficientnet_names_pictures_with_its_own_head():
-    from types import SimpleNamespace
-
+def test_efficientnet_names_pictures_with_its_own_head(checked):
     from tlcli.commands import predict
 
-    values = {**registry.defaults("backbone", "efficientnet_b0"), "weights": "none"}
-    namer = predict.own_head(values, SimpleNamespace(image_size=32))
+    words = ("backbone=efficientnet_b0", "backbone.weights=none", "image_size=32")
+    namer = predict.own_head(checked("predict", "a.jpg", *words))
     assert namer.model.output.shape == (None, 1000)

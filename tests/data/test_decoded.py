@@ -3,15 +3,13 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-from tlcli.contracts.data import Region
+from tlcli.contracts.data import ImageSource, Region
 from tlcli.data.decoded import DecodedImages
 from tlcli.data.resize import part_of
 
 
-class Source:
+class Source(ImageSource):
     """Pictures of different sizes that count how often they are decoded."""
-
-    array = None
 
     def __init__(self):
         self.decoded = []

@@ -108,33 +108,33 @@ def check_movement(phase, first, second):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_trains_resumes_and_needs_its_teacher_no_more(
-    name, teacher, picture, watched, config, read_weights, same_weights, tmp_path, capsys
+    name, teacher, picture, watched, checked, read_weights, same_weights, tmp_path, capsys
 ):
     whole, watched["broken"] = tmp_path / "whole", tmp_path / "broken"
     lent = Path(shutil.copytree(teacher, tmp_path / "lent"))
     words = [*STUDENT, f"distillation={name}", f"teacher.path={lent}"]
     if name in ("none", "tf_kd", "mutual", "mean_teacher"):
         words = [w for w in words if not w.startswith("teacher")]
-    assert train.run(config("train", f"run_dir={whole}", *words)) == 0
+    assert train.run(checked("train", f"run_dir={whole}", *words)) == 0
     check_movement(watched["phase"], *watched["kept"][-2:])
     student = watched["phase"].lesson.student.model
     assert len(read_weights(whole)) == len(student.variables)
 
     facts = json.loads(max((watched["broken"] / "state").glob("*.json")).read_text())["facts"]
     assert (facts["phase"], facts["step"]) == (0, 2)
-    assert train.run(config("train", f"run_dir={watched['broken']}", *words)) == 0
+    assert train.run(checked("train", f"run_dir={watched['broken']}", *words)) == 0
     same_weights(whole, watched["broken"])
     assert (whole / "metrics.csv").read_text() == (watched["broken"] / "metrics.csv").read_text()
 
     shutil.rmtree(lent)
     weights = (whole / "model.weights.h5").read_bytes()
     capsys.readouterr()
-    assert evaluate.run(config("eval", f"checkpoint={whole}", "format=json")) == 0
+    assert evaluate.run(checked("eval", f"checkpoint={whole}", "format=json")) == 0
     figures = json.loads(capsys.readouterr().out)
     metadata = json.loads((whole / "metadata.json").read_text())
     assert figures["accuracy"] == metadata["metrics"]["test"]["accuracy"]
     words = [f"checkpoint={whole}", f"images=[{picture}]", "format=json", "top=5"]
-    assert predict.run(config("predict", *words)) == 0
+    assert predict.run(checked("predict", *words)) == 0
     (named,) = json.loads(capsys.readouterr().out)
     assert named["top"][0]["label"] == named["label"]
     assert sum(row["probability"] for row in named["top"]) == pytest.approx(1)

@@ -12,9 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RUNNER = """
 import json, sys
-from tlcli import compose, train
+from tlcli.commands import train
+from tlcli.config import compose
+from tlcli.config.checking import check_request
 for words in json.loads(sys.argv[1]):
-    assert train.run(compose.plain(compose.read("train", words))) == 0
+    assert train.run(check_request(compose.read("train", words))) == 0
 """
 
 

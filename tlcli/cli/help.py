@@ -1,6 +1,9 @@
 """What `tl --help` and `tl COMMAND --help` print."""
 
+from pathlib import Path
+
 from tlcli.config.commands import COMMANDS
+from tlcli.contracts import GROUPS
 
 
 def usage() -> str:
@@ -15,29 +18,28 @@ def usage() -> str:
 
 def command_help(word: str) -> str:
     """Help of one command: its YAML is the list of keys, so help shows it."""
+    # Here and not above: the registry looks for plug-ins, which takes longer than all of `tl`.
     from tlcli.config.registry import config_root
-    from tlcli.contracts import GROUPS
 
     command = COMMANDS[word]
     lines = [command.help, "", f"  {command.example}", ""]
     if not command.config:
         return "\n".join([*lines, f"Groups: {', '.join(GROUPS)}"]) + "\n"
-    text = (config_root() / f"{command.config}.yaml").read_text(encoding="utf-8")
+    folder = config_root()
+    text = (folder / f"{command.config}.yaml").read_text(encoding="utf-8")
     body = text.partition("_self_\n")[2]
-    if command.schema.startswith("train"):
+    if command.trains:
         lines += ["config=NAME|FILE   a recipe (tl list experiment) or a YAML file of yours", ""]
         lines += ["Groups (group=option picks, group.key=value sets):"]
-        lines += [f"  {group:<14} {_options(group)}" for group in GROUPS]
+        lines += [f"  {group:<14} {_options(folder / group)}" for group in GROUPS]
     lines += ["", "Keys, their defaults and meanings:", *(f"  {k}" for k in body.split("\n") if k)]
-    if command.schema.startswith("train+"):
+    if command.trains and command.settings:
         lines += ["", "and every key of tl train (tl train --help)."]
     lines += ["", "Hydra: -m sweeps, --cfg job shows the configuration, --config-dir adds options."]
     return "\n".join(lines) + "\n"
 
 
-def _options(group: str) -> str:
-    from tlcli.config.registry import config_root
-
-    found = sorted(p.stem for p in (config_root() / group).glob("*.yaml"))
+def _options(folder: Path) -> str:
+    found = sorted(p.stem for p in folder.glob("*.yaml"))
     shown = ", ".join(found[:8])
     return shown + (f", … ({len(found)})" if len(found) > 8 else "")

@@ -1,6 +1,7 @@
 """The command `tl`: from words to a checked configuration to one command's `run`.
 
-Imports no TensorFlow. Hydra composes; a plain dictionary leaves this module.
+Imports no TensorFlow. What composes and checks is imported where a command needs it, so that help
+is there at once.
 """
 
 import gc
@@ -10,15 +11,18 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from tlcli import __version__
 from tlcli.cli.help import command_help, usage
 from tlcli.cli.tensorflow import import_tensorflow
-from tlcli.config.checking import check
 from tlcli.config.commands import COMMANDS, Command
-from tlcli.errors import ConfigError, TlError
+from tlcli.errors import ConfigError, TlError, nearest
 from tlcli.system import memory
+
+if TYPE_CHECKING:
+    from tlcli.config.checking import Checked
 
 SMALLER = "Give a smaller batch_size or image_size; a training also takes cache=off."
 
@@ -57,35 +61,39 @@ def dispatch(argv: list[str]) -> int:
     if word in ("-sc", "--shell-completion"):
         return complete(argv)
     if word not in COMMANDS:
-        from tlcli.errors import nearest
-
         raise ConfigError("command", f"there is no command {word!r}", nearest(word, COMMANDS))
     if "-h" in words or "--help" in words:
         return _say(command_help(word))
-    command, words = COMMANDS[word], _second_word(word, words)
-    if not command.config:
-        return int(_module(command).run(words) or 0)
-    from tlcli.cli.hydra import through_hydra
-    from tlcli.config import compose
+    return answer(word, _after_verb(word, words))
 
+
+def answer(word: str, words: list[str]) -> int:
+    """Compose and check what follows a command, then run it."""
+    from tlcli.config import compose
+    from tlcli.config.checking import check, check_request
+
+    command = COMMANDS[word]
+    if not command.config:
+        return execute(check(word, {command.words: words}))
     request = compose.read(word, words)
     if {"-m", "--multirun"} & set(request.flags):
         from tlcli.cli import sweep
 
-        return sweep.run(request, lambda config: execute(word, config))
+        return sweep.run(request, execute)
     if request.flags:
-        return through_hydra(request, lambda config: execute(word, config))
-    config = compose.plain(request)
-    check(word, config)
-    return execute(word, config)
+        from tlcli.cli.hydra import through_hydra
+
+        return through_hydra(request, execute)
+    return execute(check_request(request))
 
 
-def _second_word(word: str, words: list[str]) -> list[str]:
-    """What follows the command, `verify` after `teacher` taken off."""
-    if word != "teacher":
+def _after_verb(word: str, words: list[str]) -> list[str]:
+    """What follows the command, its verb taken off."""
+    verb = COMMANDS[word].verb
+    if not verb:
         return words
-    if words[:1] != ["verify"]:
-        raise ConfigError("teacher", f"got {''.join(words[:1])!r}", "Write tl teacher verify.")
+    if words[:1] != [verb]:
+        raise ConfigError(word, f"got {''.join(words[:1])!r}", f"Write tl {word} {verb}.")
     return words[1:]
 
 
@@ -94,37 +102,39 @@ def complete(argv: list[str]) -> int:
 
     `eval "$(tl -sc install=bash)"` sets it up.
     """
-    from tlcli.cli.hydra import through_hydra
-    from tlcli.config import compose
-
     line = os.environ.get("COMP_LINE", "")
     typed = line.split()
     word = typed[1] if len(typed) > 1 else ""
     if "query" not in " ".join(argv):
-        return through_hydra(compose.read("train", argv), lambda _: 0)
-    if word not in COMMANDS or (len(typed) == 2 and not line.endswith(" ")):
+        word = "train"
+    elif word not in COMMANDS or (len(typed) == 2 and not line.endswith(" ")):
         return _say("\n".join(c for c in COMMANDS if c.startswith(word)) + "\n")
-    if not COMMANDS[word].config:
+    elif not COMMANDS[word].config:
         return 0
-    os.environ["COMP_LINE"] = line.replace(f"{typed[0]} {word}", typed[0], 1)
+    else:
+        os.environ["COMP_LINE"] = line.replace(f"{typed[0]} {word}", typed[0], 1)
+    from tlcli.cli.hydra import through_hydra
+    from tlcli.config import compose
+
     return through_hydra(compose.read(word, argv), lambda _: 0)
 
 
-def execute(word: str, config: dict[str, Any]) -> int:
-    """Run a command on its composed configuration; returns the exit code."""
+def execute(checked: "Checked[Any, Any]") -> int:
+    """Run a command on its checked values; returns the exit code."""
+    command = COMMANDS[checked.word]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    if COMMANDS[word].needs_tensorflow:
+    if command.needs_tensorflow:
         import_tensorflow()
-    runner: Callable[[Any], int | None] = _module(COMMANDS[word]).run
+    runner: Callable[[Checked[Any, Any]], int] = _module(command).run
     previous = signal.getsignal(signal.SIGTERM)
     try:
-        with memory.told(f"in tl {word}", SMALLER):
-            return int(runner(config) or 0)
+        with memory.told(f"in tl {checked.word}", SMALLER):
+            return runner(checked)
     finally:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _module(command: Command) -> Any:
+def _module(command: Command) -> ModuleType:
     return importlib.import_module(f"tlcli.commands.{command.module}")
 
 

@@ -2,27 +2,29 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tlcli.cli.hydra import begin
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from tlcli.cli.hydra import Execute, begin
 from tlcli.config import compose
-from tlcli.config.settings import Composed
+from tlcli.config.checking import check, check_request
 from tlcli.errors import ConfigError, TlError
 
 # Exit codes of a training that was asked to stop.
 STOPPED = (76, 130)
 
 
-def run(request: compose.Request, job: Callable[[dict[str, Any]], int]) -> int:
+def run(request: compose.Request, execute: Execute) -> int:
     """Run the jobs of a sweep by Hydra's launcher and sweeper, then show and write the table.
 
     Args:
         request: The command line, with -m among its flags.
-        job: What one composed configuration is given to.
+        execute: What each job is given to.
 
     Raises:
         ConfigError: A mistake in any of the jobs.
@@ -32,13 +34,11 @@ def run(request: compose.Request, job: Callable[[dict[str, Any]], int]) -> int:
     folder = _sweep_dir(request)
 
     def task(config: Any) -> float | None:
-        from hydra.core.hydra_config import HydraConfig
-
-        values = Composed(compose.container(config))
-        values.typed = compose.keys_of(HydraConfig.get().overrides.task)
+        values = compose.container(config)
+        typed = compose.keys_of(HydraConfig.get().overrides.task)
         if "run_dir" in values and values["run_dir"] is None:
             values["run_dir"] = HydraConfig.get().runtime.output_dir
-        return _result(request.word, job, values)
+        return _result(execute, request.word, values, typed)
 
     more = [f"hydra.sweep.dir={compose.quoted(str(folder))}", "hydra.sweep.subdir=${hydra.job.num}"]
     # Otherwise Hydra prints a traceback and ends the process.
@@ -51,6 +51,7 @@ def run(request: compose.Request, job: Callable[[dict[str, Any]], int]) -> int:
         raise compose.told(error, request) from None
     finally:
         if request.word == "train":
+            # Here and not above: mistakes are told without NumPy.
             from tlcli.commands import compare
 
             compare.after_sweep(folder)
@@ -58,11 +59,11 @@ def run(request: compose.Request, job: Callable[[dict[str, Any]], int]) -> int:
 
 
 def _result(
-    word: str, job: Callable[[dict[str, Any]], int], values: dict[str, Any]
+    execute: Execute, word: str, values: dict[str, Any], typed: tuple[str, ...]
 ) -> float | None:
     """Run one job; gives what a sweeper optimises."""
     try:
-        return _objective(job(values), values)
+        return _objective(execute(check(word, values, typed)), Path(str(values.get("run_dir"))))
     except TlError as error:
         if error.exit_code not in STOPPED:
             raise
@@ -96,7 +97,7 @@ def _direction(request: compose.Request) -> list[str]:
     return [f"hydra.sweeper.direction={'minimize' if falling else 'maximize'}"]
 
 
-def _objective(code: int, values: Mapping[str, Any]) -> float | None:
+def _objective(code: int, run_dir: Path) -> float | None:
     """What a sweeper optimises: the validation figure that chose the best epoch.
 
     Raises:
@@ -104,22 +105,17 @@ def _objective(code: int, values: Mapping[str, Any]) -> float | None:
     """
     if code:
         raise TlError(f"the job ended with {code}")
-    run = Path(str(values.get("run_dir")))
-    if not (run / "metrics.json").is_file():
+    if not (run_dir / "metrics.json").is_file():
         return None
     from tlcli.commands.compare import gather
 
-    _, rows = gather([run], "auto")
+    _, rows = gather([run_dir], "auto")
     figures = rows[0].figures
     return figures["test"] if figures["validation"] is None else figures["validation"]
 
 
 def validate(request: compose.Request) -> None:
     """Compose and check every combination before the first job starts."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    from tlcli.config.checking import check
-
     parsed = OverridesParser.create().parse_overrides(list(request.overrides))
     choices: list[list[str]] = []
     for item in parsed:
@@ -133,7 +129,7 @@ def validate(request: compose.Request) -> None:
             return
         one = compose.Request(request.word, combination, (), request.config_dir)
         try:
-            check(request.word, compose.plain(one))
+            check_request(one)
         except ConfigError as error:
             shown = " ".join(c.lstrip("+") for c in combination if not c.startswith("hydra"))
             raise ConfigError(

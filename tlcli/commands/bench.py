@@ -21,7 +21,8 @@ import tensorflow as tf
 
 from tlcli.commands.bench_arms import PARTS, Subject, Work, rows_of_files
 from tlcli.config import registry
-from tlcli.config.job import parted, train_job
+from tlcli.config.checking import Checked
+from tlcli.config.job import TrainJob, train_job
 from tlcli.config.settings import Bench
 from tlcli.contracts.data import TRAIN
 from tlcli.distill.attach import attach
@@ -48,11 +49,11 @@ class Cost:
     release: float
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Bench, TrainJob]) -> int:
     """Measure as configured and print the table; returns the exit code."""
     console.start_log(None)
-    settings, train = parted(Bench, config)
-    subject = prepare(train, settings.images)
+    settings = checked.settings
+    subject = prepare(checked.job, settings.images)
     results = []
     for part in settings.parts:
         arms = PARTS[part](subject)
@@ -69,7 +70,7 @@ def run(config: Mapping[str, Any]) -> int:
     return 0
 
 
-def prepare(train: Mapping[str, Any], images: int) -> Subject:
+def prepare(job: TrainJob, images: int) -> Subject:
     """The training's parts over a few of its training images; all weights are trained.
 
     The figures would not be comparable with strategies that train a part alone.
@@ -77,7 +78,8 @@ def prepare(train: Mapping[str, Any], images: int) -> Subject:
     fixed = {"cache": "ram", "epochs": 1000.0, "accumulation_steps": 1}
     chosen = (("finetune", "full"), ("augmentation", "none"))
     groups = {group: registry.defaults(group, option) for group, option in chosen}
-    pieces = pieces_of(batch_size.resolved(train_job({**train, **groups, **fixed})))
+    job = train_job({**job.config, **groups, **fixed})
+    pieces = pieces_of(batch_size.resolved(job))
     lesson = attach(pieces)
     manifest = pieces.manifest
     splits = np.full(len(manifest.splits), NO_SPLIT, np.int8)

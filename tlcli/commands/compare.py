@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import settings
-from tlcli.config.checked import build_dataclass
+from tlcli.config.checking import Checked
+from tlcli.config.settings import Compare
 from tlcli.errors import ConfigError, DataError
 from tlcli.runs import checkpoint
+from tlcli.runs.facts import Facts
 from tlcli.runs.resume import FREE_KEYS
 from tlcli.system import files
 
@@ -47,13 +48,13 @@ class Row:
     finished: bool
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Compare, None]) -> int:
     """Compare runs as configured; returns the exit code.
 
     Raises:
         DataError: A folder holds no run.
     """
-    given = build_dataclass(settings.Compare, config, "")
+    given = checked.settings
     figure, rows = gather(find_runs(given.runs), given.figure)
     text = WRITERS[given.format](figure, rows)
     if given.output is None:
@@ -122,12 +123,12 @@ def gather(runs: Sequence[Path], figure: str) -> tuple[str, list[Row]]:
     keys = sorted({k for c in configs for k in c if any(o.get(k) != c[k] for o in configs)})
     rows = []
     for path, config, fact in zip(runs, configs, facts, strict=True):
-        metrics = fact.get("metrics") or {}
+        metrics = fact.metrics if fact else {}
         rows.append(Row(
             run=str(path), config={k: config.get(k) for k in keys}, seeds=1,
             figures={s: (metrics.get(s) or {}).get(figure) for s in SPLITS},
-            deviations=dict.fromkeys(SPLITS), parameters=fact.get("parameters"),
-            seconds=fact.get("seconds"), finished=bool(fact),
+            deviations=dict.fromkeys(SPLITS), parameters=fact.parameters if fact else None,
+            seconds=fact.seconds if fact else None, finished=fact is not None,
         ))  # fmt: skip
     rows = _sorted(rows, figure)
     return figure, rows + _sorted(_means(rows), figure)
@@ -138,8 +139,8 @@ def _decisive(config: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in config.items() if k not in FREE_KEYS}
 
 
-def _facts(run: Path) -> dict[str, Any]:
-    return checkpoint.read_facts(run)[1] if checkpoint.is_finished(run) else {}
+def _facts(run: Path) -> Facts | None:
+    return checkpoint.read_facts(run)[1] if checkpoint.is_finished(run) else None
 
 
 def _flat(config: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -151,12 +152,12 @@ def _flat(config: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     return found
 
 
-def _common_figure(runs: Sequence[Path], facts: Sequence[Mapping[str, Any]]) -> str:
+def _common_figure(runs: Sequence[Path], facts: Sequence[Facts | None]) -> str:
     """The figure that all runs were chosen by, else accuracy or mean average precision."""
     monitors = {str(checkpoint.read_json(run / "config.json")["monitor"]) for run in runs}
     if len(monitors) == 1 and monitors != {"auto"}:
         return monitors.pop()
-    several = any(fact.get("multi_label") for fact in facts)
+    several = any(fact.multi_label for fact in facts if fact)
     return "mean_average_precision" if several else "accuracy"
 
 

@@ -7,25 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.config import registry
-from tlcli.config.checked import build_dataclass
+from tlcli.config.checking import Checked
 from tlcli.config.settings import Eval, cache_folder
-from tlcli.contracts import GROUPS
 from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
+from tlcli.runs import checkpoint
 from tlcli.system import console, files
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
-    from tlcli.runs import checkpoint
-
     console.start_log(None)
-    own = {k: v for k, v in config.items() if k not in GROUPS}
-    settings: Eval = build_dataclass(Eval, own, "")
+    settings = checked.settings
     found = checkpoint.read_run(settings.checkpoint)
-    manifest = data_of(found, config.get("data"))
+    manifest = data_of(found, checked.config.get("data"))
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
     call = classifier(found.model, settings.tta)
@@ -56,12 +53,12 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     same_option = not given or given.get("name", values["name"]) == values["name"]
     values = {**values, **(given or {})} if same_option else dict(given or {})
     if same_option:
-        registry.require_plugins(found.metadata.get("plugins"), ("data",), str(found.path))
+        registry.require_plugins(found.facts.plugins, ("data",), str(found.path))
     seed = int(found.config["seed"])
     manifest: Manifest = registry.build("data", values).manifest(seed, cache_folder(
         found.config.get("cache_dir")))  # fmt: skip
     own = manifest.own or manifest.fingerprint
-    if not given and own != found.metadata["data_fingerprint"]:
+    if not given and own != found.facts.data_fingerprint:
         raise DataError(
             manifest.root, "is not the data this run was trained on: files changed since",
             "Restore it, or point at data on purpose: data.path=PATH.",

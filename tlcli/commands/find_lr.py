@@ -9,13 +9,12 @@ import csv
 import io
 import math
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tlcli.config.job import TrainJob, parted, train_job
+from tlcli.config.checking import Checked
+from tlcli.config.job import TrainJob
 from tlcli.config.settings import FindLr
 from tlcli.contracts.finetune import Phase
 from tlcli.distill.attach import attach
@@ -32,7 +31,7 @@ from tlcli.training.rate_curve import Curve, Suggestion, suggestion
 COLUMNS, ROWS = 64, 8
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[FindLr, TrainJob]) -> int:
     """Test as configured, print the curve and the rate to take; returns the exit code.
 
     Raises:
@@ -40,13 +39,11 @@ def run(config: Mapping[str, Any]) -> int:
         DataError: Data that cannot be read.
     """
     console.start_log(None)
-    own, train = parted(FindLr, config)
-    job = train_job(train)
-    check(job)
-    job = batch_size.resolved(job)
+    own = checked.settings
+    check(checked.job)
+    job = batch_size.resolved(checked.job)
     if job.settings.auto:
-        typed = tuple(k for k in getattr(config, "typed", ()) if k in train or "." in k)
-        job = resolved(job, typed)
+        job = resolved(job, checked.typed)
     pieces = pieces_of(job)
     plan = plans.made(pieces, attach(pieces))
     count = len(plan.phases)

@@ -3,17 +3,16 @@
 import shlex
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from tlcli.config import compose, settings
-from tlcli.config.checked import build_dataclass
-from tlcli.config.checking import check
+from tlcli.config import compose
+from tlcli.config.checking import Checked, check_request
+from tlcli.config.settings import Launch
 from tlcli.system.supervisor import Supervisor, say
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Launch, None]) -> int:
     """Start the workers and stay with them; returns the exit code of the training.
 
     Raises:
@@ -21,10 +20,9 @@ def run(config: Mapping[str, Any]) -> int:
         PeerLost: Workers were lost more often than they may be started again.
         TlError: One failed, so the others were ended.
     """
-    given = build_dataclass(settings.Launch, config, "")
+    given = checked.settings
     words = given.command
-    together = [*words[1:], "hardware=multi_worker"]
-    check("train", compose.plain(compose.read("train", together)))
+    check_request(compose.read("train", [*words[1:], "hardware=multi_worker"]))
     typed = {word.partition("=")[0] for word in words}
     if not typed & {"run_dir", "resume"}:
         # A training that goes on must find its folder again.

@@ -3,18 +3,14 @@
 import sys
 from pathlib import Path
 
+from tlcli.config.checking import Checked
 from tlcli.config.registry import config_files
-from tlcli.contracts import GROUPS
-from tlcli.errors import ConfigError, nearest
+from tlcli.config.settings import LISTED, Listing
 
 
-def run(words: list[str]) -> int:
+def run(checked: Checked[Listing, None]) -> int:
     """Print the options of the named groups, or of all."""
-    known = (*GROUPS, "experiment")
-    for word in words:
-        if word not in known:
-            raise ConfigError("group", f"there is no group {word!r}", nearest(word, known))
-    for group in words or known:
+    for group in checked.settings.groups or LISTED:
         sys.stdout.write(f"{group}\n")
         for name, (path, origin) in config_files(group).items():
             shown = "" if origin == "tlcli" else f"  [{origin}]"

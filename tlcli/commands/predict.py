@@ -12,15 +12,18 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tlcli.config import registry
-from tlcli.config.checked import build_dataclass
+from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
-from tlcli.contracts import GROUPS
+from tlcli.contracts.backbone import Classifier
 from tlcli.data import named
 from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
 from tlcli.errors import ConfigError, TlError
 from tlcli.evaluation.classifier import classifier, probabilities
+from tlcli.lazy import keras, tf
+from tlcli.models import imagenet
+from tlcli.models.graph.trace import rerun
+from tlcli.runs import checkpoint
 from tlcli.system import console
 
 
@@ -47,14 +50,13 @@ class Namer:
     abstain_below: float | None = None
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Predict, None]) -> int:
     """Name pictures as configured; 1 when any picture could not be read."""
     console.start_log(None)
-    own = {k: v for k, v in config.items() if k not in GROUPS}
-    settings: Predict = build_dataclass(Predict, own, "")
+    settings = checked.settings
     paths = named.expand(settings.images)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
-        namer = namer_of(settings, config.get("backbone"))
+        namer = namer_of(checked)
     failed = count = 0
     writer = WRITERS[settings.format](sys.stdout)
     for row in rows(namer, paths, settings):
@@ -67,22 +69,20 @@ def run(config: Mapping[str, Any]) -> int:
     return 1 if failed else 0
 
 
-def namer_of(settings: Predict, backbone: Mapping[str, Any] | None) -> Namer:
+def namer_of(checked: Checked[Predict, None]) -> Namer:
     """The checkpoint, the backbone's own head, or the newest finished run."""
-    from tlcli.runs import checkpoint
-
-    given = settings.checkpoint
-    if backbone and not given:
-        return own_head(backbone, settings)
-    if backbone and given:
-        raise ConfigError("backbone", "a checkpoint is given too", "Give one of them.")
+    given = checked.settings.checkpoint
+    if "backbone" in checked.options:
+        if given:
+            raise ConfigError("backbone", "a checkpoint is given too", "Give one of them.")
+        return own_head(checked)
     if not given:
-        given = newest_run(Path(settings.runs))
+        given = newest_run(Path(checked.settings.runs))
         sys.stderr.write(f"tl predict: using the newest run, {given}\n")
     found = checkpoint.read_run(given)
     return Namer(
         found.model, found.class_names, found.resize, found.temperature, found.multi_label,
-        found.thresholds, found.metadata.get("abstain_below"),
+        found.thresholds, found.facts.abstain_below,
     )  # fmt: skip
 
 
@@ -101,18 +101,15 @@ def newest_run(folder: Path) -> str:
     return str(found[-1].parent)
 
 
-def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
+def own_head(checked: Checked[Predict, None]) -> Namer:
     """A pretrained network with its own 1,000 ImageNet classes."""
-    import keras
-
-    from tlcli.models import imagenet
-    from tlcli.models.graph.trace import rerun
-
-    backbone = registry.build("backbone", values)
-    if not hasattr(backbone, "build_classifier"):
-        raise ConfigError("backbone", f"{values['name']} has no head of its own",
+    backbone = checked.options["backbone"]
+    if not isinstance(backbone, Classifier):
+        name = checked.config["backbone"]["name"]
+        raise ConfigError("backbone", f"{name} has no head of its own",
                           "Give checkpoint=RUN, or a network of keras.applications.")  # fmt: skip
-    resize = Resize(settings.image_size or backbone.default_image_size, "crop", 0.875, True)
+    size = checked.settings.image_size or backbone.default_image_size
+    resize = Resize(size, "crop", 0.875, True)
     inputs = keras.Input((resize.size, resize.size, 3), dtype="uint8")
     pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
     # Built on an input of its own: Keras follows other tensors back to theirs.
@@ -125,8 +122,6 @@ def own_head(values: Mapping[str, Any], settings: Predict) -> Namer:
 
 def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:
     """One row a picture, in the order given; memory holds a few batches, whatever their number."""
-    import tensorflow as tf
-
     size, workers = settings.batch_size, worker_count(settings.workers)
     decoded = named.ahead(named.reader(namer.resize), paths, workers, 2 * size + workers)
     call = None

@@ -13,10 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.config import registry
-from tlcli.config.checked import build_dataclass
+from tlcli.config.checking import Checked
 from tlcli.config.settings import Prepare, cache_folder
-from tlcli.contracts import GROUPS
 from tlcli.contracts.data import Manifest
 from tlcli.data import prepared
 from tlcli.data.prepared import Shard
@@ -28,7 +26,7 @@ log = logging.getLogger(__name__)
 SAMPLE = 256
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Prepare, None]) -> int:
     """Write the shards as configured; returns the exit code.
 
     Raises:
@@ -36,13 +34,12 @@ def run(config: Mapping[str, Any]) -> int:
         TlError: The disk is too small or cannot be written.
     """
     console.start_log(None)
-    own = {k: v for k, v in config.items() if k not in GROUPS}
-    settings: Prepare = build_dataclass(Prepare, own, "")
+    settings = checked.settings
     folder = Path(settings.output).expanduser()
-    source = registry.build("data", config["data"])
-    manifest = source.manifest(settings.seed, cache_folder(settings.cache_dir))
-    if not hasattr(manifest.images, "encoded"):
-        raise ConfigError("data", f"{config['data']['name']} has no encoded pictures",
+    cache = cache_folder(settings.cache_dir)
+    manifest: Manifest = checked.options["data"].manifest(settings.seed, cache)
+    if manifest.images.encoded is None:
+        raise ConfigError("data", f"{checked.config['data']['name']} has no encoded pictures",
                           "Give folder, csv or tfrecord; arrays are read as they are.")  # fmt: skip
     facts, shards = planned(manifest, settings)
     check_folder(folder, manifest, facts)

@@ -7,7 +7,7 @@ from the views and the order of images that training uses: pixels are those of t
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tlcli.config.job import TrainJob, parted, train_job
+from tlcli.config.checking import Checked
+from tlcli.config.job import TrainJob
 from tlcli.config.settings import Preview
 from tlcli.contracts.data import TRAIN
 from tlcli.data.labels import label_table
@@ -45,7 +46,7 @@ class Tile:
     caption: str
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Preview, TrainJob]) -> int:
     """Write the sheet and print its path; returns the exit code.
 
     Raises:
@@ -53,9 +54,9 @@ def run(config: Mapping[str, Any]) -> int:
         DataError: Data that cannot be read.
     """
     console.start_log(None)
-    own, train = parted(Preview, config)
+    own = checked.settings
     path = Path(own.output).expanduser()
-    picture = sheet(tiles(batch_size.resolved(train_job(train)), own))
+    picture = sheet(tiles(batch_size.resolved(checked.job), own))
     content = io.BytesIO()
     kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
     picture.save(content, kind, **({} if kind == "PNG" else {"quality": 92}))

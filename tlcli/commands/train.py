@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.config import chain
+from tlcli.config.checking import Checked
 from tlcli.config.job import TrainJob, train_job
+from tlcli.config.train_settings import Train
 from tlcli.distill.attach import attach
+from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
 from tlcli.runs import best_of, checkpoint, state
 from tlcli.runs.folder import RunFolder, find_run_dir, make_run_dir
-from tlcli.runs.resume import (
-    check_agreement,
-    check_same_config,
-    check_state,
-    resumed_job,
-)
+from tlcli.runs.resume import check_agreement, check_same_config, check_state, resumed_job
 from tlcli.system import cluster, console, files
+from tlcli.training import auto, batch_size, plan_text, result, result_text
 from tlcli.training import plan as plans
-from tlcli.training import plan_text, result
 from tlcli.training.build import pieces_of
 from tlcli.training.plan import Plan
 from tlcli.training.progress import Outcome
@@ -30,22 +28,21 @@ from tlcli.training.trainer import Trainer
 log = logging.getLogger(__name__)
 
 
-def run(config: Mapping[str, Any]) -> int:
+def run(checked: Checked[Train, TrainJob]) -> int:
     """Train as configured; returns the exit code.
 
     Raises:
         TlError: A mistake of the caller, or a fault told in one line.
     """
     console.start_log(None)
-    job = train_job(config)
-    typed = tuple(getattr(config, "typed", ()))
+    job = checked.job
     run_dir = shared_run_dir(job)
     if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
         if job.settings.resume or job.settings.run_dir:
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
         raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
-    job = settled_job(numbered(job, run_dir), run_dir, typed)
+    job = settled_job(numbered(job, run_dir), run_dir, checked.typed)
     distilled = (
         checkpoint.read_json(run_dir / "metrics.json")
         if checkpoint.is_finished(run_dir)
@@ -58,8 +55,6 @@ def run(config: Mapping[str, Any]) -> int:
 
 def numbered(job: TrainJob, run_dir: Path) -> TrainJob:
     """The job with its batch size as a number: a begun run's own, or the largest that fits."""
-    from tlcli.training import batch_size
-
     return batch_size.resolved(job, run_dir)
 
 
@@ -72,8 +67,6 @@ def _control_is_due(job: TrainJob, run_dir: Path) -> bool:
 
 def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -> None:
     """Train the same student without its teacher, and show both figures."""
-    from tlcli.distill.fidelity import control_lines
-
     folder = run_dir / "control"
     console.say("control    the same student without its teacher")
     found = train(train_job(chain.without_teacher(job.config, folder)), folder)
@@ -83,8 +76,7 @@ def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -
 
 def shared_run_dir(job: TrainJob) -> Path:
     """The run's folder, which the chief chooses for all; joins the other workers."""
-    rank = getattr(job.hardware, "rank", None)
-    found = find_run_dir(job) if rank == 0 else None
+    found = find_run_dir(job) if job.hardware.leads else None
     member = cluster.join(job.hardware)
     if member.size == 1:
         return found or find_run_dir(job)
@@ -105,9 +97,7 @@ def settled_job(job: TrainJob, run_dir: Path, typed: tuple[str, ...]) -> TrainJo
     if job.settings.resume or (begun and job.settings.auto):
         return resumed_job(job, run_dir, typed)
     if job.settings.auto:
-        from tlcli.training.auto import resolved
-
-        return resolved(job, typed)
+        return auto.resolved(job, typed)
     return job
 
 
@@ -181,6 +171,6 @@ def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> d
     if folder.is_chief:
         if not plan.pieces.job.settings.keep_state:
             folder.forget_state()
-        for line in result.closing_lines(found, plan.pieces.manifest.class_names, folder.path):
+        for line in result_text.closing_lines(found, plan.pieces.manifest.class_names, folder.path):
             console.say(line)
     return found.figures

@@ -1,32 +1,79 @@
-"""A command's settings from its composed configuration."""
+"""What a command is given: its values, checked once and without TensorFlow."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from tlcli.config.commands import COMMANDS
+from tlcli.config import compose, registry, settings
+from tlcli.config.checked import build_dataclass
+from tlcli.config.commands import COMMANDS, Command
+from tlcli.config.job import parted, train_job
+from tlcli.contracts import GROUPS
+
+Settings = TypeVar("Settings")
+Job = TypeVar("Job")
 
 
-def check(word: str, config: dict[str, Any]) -> Any:
-    """The command's checked settings.
+@dataclass(frozen=True)
+class Checked(Generic[Settings, Job]):
+    """The checked values of one command.
+
+    Attributes:
+        word: The command.
+        settings: Its own keys; of `tl train` those of the training.
+        job: The training that it works on, or None.
+        options: By group the options that a command without a training was given.
+        config: Plain values of all keys.
+        typed: Dotted keys and groups of the command line and its recipe; the rest are defaults.
+    """
+
+    word: str
+    settings: Settings
+    job: Job
+    options: Mapping[str, Any]
+    config: Mapping[str, Any]
+    typed: tuple[str, ...]
+
+
+def check_request(request: compose.Request) -> Checked[Any, Any]:
+    """Compose and check what was typed.
 
     Raises:
         ConfigError: The first mistake.
     """
-    from tlcli.config import registry, settings
-    from tlcli.config.checked import build_dataclass
-    from tlcli.config.job import parted, train_job, verify_job
-    from tlcli.contracts import GROUPS
+    return check(request.word, compose.plain(request), request.typed)
 
-    schema = COMMANDS[word].schema
-    if schema == "train":
-        return train_job(config)
-    if schema == "verify":
-        return verify_job(config)
-    if schema.startswith("train+"):
-        own, train = parted(getattr(settings, schema.removeprefix("train+")), config)
-        train_job(train)
-        return own
-    own = {k: v for k, v in config.items() if k not in GROUPS}
+
+def check(word: str, config: Mapping[str, Any], typed: Sequence[str] = ()) -> Checked[Any, Any]:
+    """Check plain values for a command.
+
+    Args:
+        word: One of COMMANDS.
+        config: All its keys and groups.
+        typed: Those that are no defaults.
+
+    Raises:
+        ConfigError: The first mistake.
+    """
+    command, typed = COMMANDS[word], tuple(typed)
+    if not command.trains:
+        options = _options(command, config)
+        rest = {k: v for k, v in config.items() if k not in GROUPS}
+        own = build_dataclass(getattr(settings, command.settings), rest, "")
+        return Checked(word, own, None, options, config, typed)
+    if not command.settings:
+        job = train_job(config)
+        return Checked(word, job.settings, job, {}, config, typed)
+    beside, given = parted(getattr(settings, command.settings), config)
+    return Checked(word, beside, train_job(beside.training(given)), {}, config, typed)
+
+
+def _options(command: Command, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a command that works on no training."""
+    found = {}
     for group in GROUPS:
-        if "name" in (config.get(group) or {}):
-            registry.build(group, config[group])
-    return build_dataclass(getattr(settings, schema), own, "")
+        values = config.get(group) or {}
+        changes = group in command.changes and "name" not in values
+        if group in command.needs or (values and not changes):
+            found[group] = registry.build(group, values)
+    return found

@@ -8,66 +8,80 @@ class Command:
     """One word after `tl`.
 
     Attributes:
-        module: Of tlcli.commands, with its `run(config)`.
+        module: Of tlcli.commands, with its `run(checked)`.
         help: First line of its help.
         example: A line to copy.
-        schema: "train"; the name of its class in config.settings; or "train+" and that name for a
-            command that takes all of `tl train` and keys of its own (its YAML names train.yaml in
-            its defaults).
-        config: Its primary YAML.
+        settings: Class in config.settings of its own keys; empty where those of a training are all.
+        config: Its primary YAML; empty where it is given words alone.
+        trains: Whether it takes all of `tl train` too (its YAML names train.yaml in its defaults).
+        needs: Groups of which it must have an option, where it does not train.
+        changes: Groups of which keys may be given without an option: they change the checkpoint's.
+        words: The key that words without "=" are for.
+        verb: The word that must follow.
         needs_tensorflow: Whether it is imported before the command runs.
     """
 
     module: str
     help: str
     example: str
-    schema: str
+    settings: str
     config: str
+    trains: bool = False
+    needs: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    words: str = ""
+    verb: str = ""
     needs_tensorflow: bool = True
 
 
 COMMANDS = {
     "train": Command(
         "train", "Transfer a pretrained network to new classes.",
-        "tl train data=folder data.path=photos backbone=mobilenet", "train", "train",
+        "tl train data=folder data.path=photos backbone=mobilenet", "", "train", trains=True,
     ),
     "eval": Command(
         "evaluate", "Measure a checkpoint.", "tl eval checkpoint=RUN", "Eval", "eval",
+        changes=("data",),
     ),
     "predict": Command(
         "predict", "Name what pictures show.", "tl predict photo.jpg checkpoint=RUN",
-        "Predict", "predict",
+        "Predict", "predict", words="images",
     ),
     "compare": Command(
         "compare", "Put several runs into one table.", "tl compare runs/sweep/TIME",
-        "Compare", "compare", needs_tensorflow=False,
+        "Compare", "compare", words="runs", needs_tensorflow=False,
     ),
     "teacher": Command(
         "verify", "Recompute stored teacher outputs and compare.",
-        "tl teacher verify checkpoint=RUN", "verify", "teacher",
+        "tl teacher verify checkpoint=RUN", "Verify", "teacher", trains=True, verb="verify",
     ),
     "prepare": Command(
         "prepare", "Pack many pictures into shards that trainings start from in seconds.",
         "tl prepare data=folder data.path=photos output=shards", "Prepare", "prepare",
+        needs=("data",),
     ),
     "preview": Command(
         "preview", "Show the training images as the network will see them.",
-        "tl preview data=folder data.path=photos augmentation=standard", "train+Preview", "preview",
+        "tl preview data=folder data.path=photos augmentation=standard", "Preview", "preview",
+        trains=True,
     ),
     "bench": Command(
         "bench", "Time this machine on a configuration, against plain Keras.",
-        "tl bench data=folder data.path=photos backbone=mobilenet", "train+Bench", "bench",
+        "tl bench data=folder data.path=photos backbone=mobilenet", "Bench", "bench",
+        trains=True,
     ),
     "find-lr": Command(
         "find_lr", "Find a learning rate: raise it step by step until the loss diverges.",
-        "tl find-lr data=folder data.path=photos backbone=mobilenet", "train+FindLr", "find-lr",
+        "tl find-lr data=folder data.path=photos backbone=mobilenet", "FindLr", "find-lr",
+        trains=True,
     ),
     "launch": Command(
         "launch", "Train one model in several processes of this machine.",
         "tl launch 2 -- train data=folder data.path=photos", "Launch", "launch",
-        needs_tensorflow=False,
+        words="words", needs_tensorflow=False,
     ),
     "list": Command(
-        "listing", "List options and where they come from.", "tl list backbone", "", "",
+        "listing", "List options and where they come from.", "tl list backbone", "Listing", "",
+        words="groups", needs_tensorflow=False,
     ),
 }  # fmt: skip

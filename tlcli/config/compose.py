@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlcli.config.commands import COMMANDS
 from tlcli.config.recipe import Recipe, read_recipe
 from tlcli.config.registry import config_root, names, own_config_dir, plugin_config_dirs
-from tlcli.config.settings import Composed
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
 
@@ -17,10 +17,6 @@ PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
     "output", "runs", "file", "preset", "unlabelled", "ids",
 }  # fmt: skip
-
-
-# The key that a command's words without "=" are for.
-PLAIN_WORDS = {"predict": "images", "compare": "runs", "launch": "words"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,6 @@ class Request:
         overrides: Hydra overrides, groups first.
         flags: Hydra's own flags with their values; empty for an ordinary run.
         config_dir: Folder of the user's own options, or None.
-        words: The words as typed, for error messages.
     """
 
     word: str
@@ -60,9 +55,9 @@ def read(word: str, words: list[str]) -> Request:
     """
     flags, rest = _flags(words)
     config_dir = _config_dir(flags)
-    images: list[str] = []
-    if word in PLAIN_WORDS:
-        images, rest = _images(rest)
+    plain_words: list[str] = []
+    if COMMANDS[word].words:
+        plain_words, rest = _plain_words(rest)
     recipe: Recipe | None = None
     typed: dict[str, str] = {}
     for item in rest:
@@ -75,14 +70,14 @@ def read(word: str, words: list[str]) -> Request:
             typed[key] = value
     sweep = bool({"-m", "--multirun"} & set(flags))
     overrides = _merged(recipe, typed, config_dir, sweep)
-    if images:
-        overrides.append(f"{PLAIN_WORDS[word]}={literal(images)}")
+    if plain_words:
+        overrides.append(f"{COMMANDS[word].words}={literal(plain_words)}")
     extra = [f"hydra.searchpath=[{','.join(quoted(f'file://{d}') for d in dirs)}]"
              for dirs in [_search_dirs(config_dir)] if dirs]  # fmt: skip
     return Request(word, tuple(overrides + extra), tuple(flags), config_dir)
 
 
-def plain(request: Request) -> Composed:
+def plain(request: Request) -> dict[str, Any]:
     """The composed configuration of a request, as plain values.
 
     Raises:
@@ -93,9 +88,7 @@ def plain(request: Request) -> Composed:
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_root())):
             config = compose(request.word, list(request.overrides))
-        found = Composed(container(config))
-        found.typed = request.typed
-        return found
+        return container(config)
     except Exception as error:
         if not type(error).__module__.startswith(("hydra", "omegaconf")):
             raise
@@ -106,11 +99,8 @@ def container(config: Any) -> dict[str, Any]:
     """Plain values of a composed configuration, without Hydra's own."""
     from omegaconf import OmegaConf
 
-    return _plain(OmegaConf.to_container(config, resolve=True))
-
-
-def _plain(config: Any) -> dict[str, Any]:
-    return {k: v for k, v in config.items() if k != "hydra"}
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    return {k: v for k, v in values.items() if k != "hydra"}
 
 
 def _flags(words: list[str]) -> tuple[list[str], list[str]]:
@@ -158,16 +148,16 @@ def _search_dirs(config_dir: Path | None) -> list[Path]:
     return found + list(plugin_config_dirs())
 
 
-def _images(words: list[str]) -> tuple[list[str], list[str]]:
-    """Pictures and folders: all after `--`, what has no `=`, and files that have one."""
-    images: list[str] = []
+def _plain_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """Words that set no key, and the others: all after `--`, without `=`, and files with one."""
+    found: list[str] = []
     rest: list[str] = []
     for index, item in enumerate(words):
         if item == "--":
-            return images + words[index + 1 :], rest
-        is_image = "=" not in item or Path(item).is_file() or bool(globbing.glob(item))
-        (images if is_image else rest).append(item)
-    return images, rest
+            return found + words[index + 1 :], rest
+        is_plain = "=" not in item or Path(item).is_file() or bool(globbing.glob(item))
+        (found if is_plain else rest).append(item)
+    return found, rest
 
 
 def _merged(

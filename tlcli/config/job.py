@@ -1,16 +1,25 @@
 """A checked training: settings and an option of each group."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tlcli.config import registry
 from tlcli.config.checked import build_dataclass
-from tlcli.config.settings import Train, Verify
+from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
+from tlcli.contracts.augmentation import Augmentation
+from tlcli.contracts.backbone import Backbone
+from tlcli.contracts.data import DataSource
+from tlcli.contracts.distillation import Method
+from tlcli.contracts.finetune import Finetune
+from tlcli.contracts.hardware import Hardware
+from tlcli.contracts.head import Head
+from tlcli.contracts.loss import Loss
+from tlcli.contracts.optimizer import Optimizer
+from tlcli.contracts.schedule import Schedule
+from tlcli.contracts.teacher import Teacher
 from tlcli.errors import ConfigError, nearest
 
 
@@ -44,17 +53,17 @@ class TrainJob:
     """
 
     settings: Train
-    data: Any
-    augmentation: Any
-    backbone: Any
-    head: Any
-    finetune: Any
-    loss: Any
-    distillation: Any
-    teacher: Any
-    optimizer: Any
-    schedule: Any
-    hardware: Any
+    data: DataSource
+    augmentation: Augmentation
+    backbone: Backbone
+    head: Head
+    finetune: Finetune
+    loss: Loss
+    distillation: Method
+    teacher: Teacher
+    optimizer: Optimizer
+    schedule: Schedule
+    hardware: Hardware
     config: Mapping[str, Any]
     reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -68,33 +77,15 @@ def train_job(config: Mapping[str, Any]) -> TrainJob:
     own = {k: v for k, v in config.items() if k not in GROUPS}
     settings = build_dataclass(Train, own, "")
     built = {group: registry.build(group, config.get(group) or {}) for group in GROUPS}
-    if hasattr(built["backbone"], "resolved"):
-        # A checkpoint must not need the earlier run to be rebuilt.
-        built["backbone"] = built["backbone"].resolved()
+    # A checkpoint must not need the earlier run to be rebuilt.
+    resolved = built["backbone"].resolved()
+    if resolved is not built["backbone"]:
+        built["backbone"] = resolved
         values = {**config["backbone"], **dataclasses.asdict(built["backbone"])}
         config = {**config, "backbone": values}
     job = TrainJob(settings=settings, config=config, **built)
     _check_together(job)
     return job
-
-
-def verify_job(config: Mapping[str, Any]) -> tuple[Verify, TrainJob]:
-    """Check what `tl teacher verify` is to do; the training is a run's, or the configuration's.
-
-    Raises:
-        ConfigError: The first mistake found.
-    """
-    own = {f.name for f in dataclasses.fields(Verify)}
-    wanted = build_dataclass(Verify, {k: config[k] for k in own}, "")
-    training = {k: v for k, v in config.items() if k not in own}
-    if wanted.checkpoint is not None:
-        path = Path(wanted.checkpoint).expanduser() / "config.json"
-        if not path.is_file():
-            raise ConfigError(
-                "checkpoint", f"{wanted.checkpoint} is no run folder", "Give a folder of tl train."
-            )
-        training = json.loads(path.read_text(encoding="utf-8"))
-    return wanted, train_job({**training, "plan_only": False})
 
 
 def _check_together(job: TrainJob) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tlcli.config.registry import config_root, defaults, names
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
@@ -61,8 +63,6 @@ def parse(path: Path) -> Recipe:
     Raises:
         ConfigError: Too large, no plain YAML mapping, or asking for what no recipe may.
     """
-    import yaml
-
     if path.stat().st_size > MAX_BYTES:
         raise ConfigError(str(path), f"is larger than {MAX_BYTES} bytes", "A recipe is short.")
     try:
@@ -85,8 +85,6 @@ def parse(path: Path) -> Recipe:
 
 def _scan(path: Path, text: str) -> None:
     """Refuse what a recipe has no use for before anything is built from it."""
-    import yaml
-
     depth = 0
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
         place, kind = f"{path}:{token.start_mark.line + 1}", type(token).__name__
@@ -174,8 +172,6 @@ def written(config: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
         reasons: Why a value was chosen, by group or dotted key; such values are written even where
             they are the default, with the reason beside them.
     """
-    import yaml
-
     text = (config_root() / "train.yaml").read_text(encoding="utf-8")
     usual = yaml.safe_load(text)
     chosen = {group: option for entry in usual.pop("defaults") if isinstance(entry, Mapping)
@@ -214,8 +210,6 @@ def _line(key: str, value: Any, reason: str | None) -> str:
 
 def shown(value: Any) -> str:
     """A plain value as YAML in one line; an option object's values by the name."""
-    import yaml
-
     if isinstance(value, Mapping) and "name" in value:
         value = value["name"]
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)

@@ -1,6 +1,6 @@
 """Turn a config group's values into its checked option object.
 
-An option is a module `tlcli.<group>.<name>` with one frozen dataclass named like the group
+An option is a module `tlcli.options.<group>.<name>` with one frozen dataclass named like the group
 (`Backbone`, `Optimizer`, …). The dataclass fields are the schema: YAML gives all of them and none
 more. Types are checked here, ranges in the class's `__post_init__`.
 """

@@ -1,143 +1,29 @@
-"""What a command's configuration says outside the option groups, checked without TensorFlow."""
+"""Each command's own keys outside the option groups, checked without TensorFlow.
 
+Those of a training, which several commands take, are in `train_settings`.
+"""
+
+import json
 import math
-import re
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.errors import ConfigError, require
+from tlcli.contracts import GROUPS
+from tlcli.errors import ConfigError, nearest, require
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
+LISTED = (*GROUPS, "experiment")
 
 
-@dataclass(frozen=True)
-class Every:
-    """How often something is done; `off` when all are None.
-
-    Attributes:
-        steps, epochs, seconds: The distance; exactly one is set, or none.
-    """
-
-    steps: int | None = None
-    epochs: float | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def parse(cls, text: str, where: str) -> "Every":
-        """From `100steps`, `1epochs`, `10min`, `30s`, `2h` or `off`.
-
-        Raises:
-            ConfigError: Another text.
-        """
-        if text == "off":
-            return cls()
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(steps?|epochs?|s|min|h)", text)
-        remedy = "Write 100steps, 1epochs, 10min or off."
-        require(match and float(match[1]) > 0, where, text, remedy)
-        assert match is not None
-        number, unit = float(match[1]), match[2]
-        if unit.startswith("step"):
-            return cls(steps=max(1, int(number)))
-        if unit.startswith("epoch"):
-            return cls(epochs=number)
-        return cls(seconds=number * {"s": 1, "min": 60, "h": 3600}[unit])
-
-
-class Composed(dict[str, Any]):
-    """A composed configuration that knows what of it was typed.
-
-    Attributes:
-        typed: Dotted keys and groups of the command line and its recipe; the rest are defaults.
-    """
-
-    typed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Train:
-    """Top-level keys of `tl train`; the comments in train.yaml give ranges and meanings."""
-
-    unlabelled: str | None
-    auto: bool
-    epochs: float
-    batch_size: int | Literal["auto"]
-    accumulation_steps: int
-    image_size: int | None
-    resize: Literal["crop", "squash", "pad"]
-    crop_fraction: float
-    seed: int
-    sampler: Literal["uniform", "balanced"]
-    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
-    jit: bool | Literal["auto"]
-    deterministic: bool
-    monitor: Literal[
-        "auto", "loss", "accuracy", "macro_f1", "balanced_accuracy", "mean_average_precision"
-    ]
-    early_stopping: int | None
-    validate_every: int
-    cache: Literal["auto", "off", "ram", "disk"] | bool
-    cache_format: Literal["auto", "float32", "float16"]
-    cache_dir: str | None
-    cache_memory: float
-    calibrate: bool
-    abstain_below: float | None
-    save_every: str
-    save_retry: str
-    keep_state: bool
-    strict_resume: bool
-    on_nan: Literal["stop", "skip", "reduce_lr"]
-    control: bool
-    generations: int
-    assistants: tuple[dict[str, Any], ...]
-    plan_only: bool
-    workers: int | Literal["auto"]
-    resume: str | None
-    run_dir: str | None
-    name: str | None
-
-    def __post_init__(self) -> None:
-        above = "Give a number above 0."
-        require(self.epochs > 0, "epochs", self.epochs, above)
-        size: int | str | None = self.batch_size
-        valid = size == "auto" or (isinstance(size, int) and size >= 1)
-        require(valid, "batch_size", size, "Give 1 or more, or auto.")
-        require(
-            self.accumulation_steps >= 1,
-            "accumulation_steps", self.accumulation_steps, "Give 1 or more.",
-        )  # fmt: skip
-        size = self.image_size
-        require(
-            size is None or 8 <= size <= 4096, "image_size", size, "Give pixels from 8 to 4096."
-        )
-        fraction = self.crop_fraction
-        require(0 < fraction <= 1, "crop_fraction", fraction, "Give a number in (0, 1].")
-        count = self.generations
-        require(1 <= count <= 100, "generations", count, "Give a number from 1 to 100.")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "Give a number from 0 to 2147483647.")
-        stop = self.early_stopping
-        require(stop is None or stop >= 1, "early_stopping", stop, "Give 1 or more, or null.")
-        require(self.validate_every >= 1, "validate_every", self.validate_every, "Give 1 or more.")
-        memory = self.cache_memory
-        require(0 < memory < 1, "cache_memory", memory, "Give a number in (0, 1).")
-        least = self.abstain_below
-        require(least is None or 0 < least < 1, "abstain_below", least, "Give a number in (0, 1).")
-        if self.workers != "auto":
-            require(self.workers >= 1, "workers", self.workers, "Give 1 or more, or auto.")
-        Every.parse(self.save_every, "save_every")
-        retry = Every.parse(self.save_retry, "save_retry")
-        timed = retry.steps is None and retry.epochs is None
-        require(timed, "save_retry", self.save_retry, "Write 5min, 30s, 1h or off.")
-
-    @property
-    def retry_seconds(self) -> float:
-        """How long a write that failed is tried again."""
-        return Every.parse(self.save_retry, "save_retry").seconds or 0.0
-
-    @property
-    def cache_folder(self) -> Path:
-        """Where caches lie."""
-        return cache_folder(self.cache_dir)
+def cache_folder(given: str | None) -> Path:
+    """The folder for caches: as given, else the user's own."""
+    if given:
+        return Path(given).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "tl"
 
 
 @dataclass(frozen=True)
@@ -238,8 +124,36 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Preview:
-    """Keys of `tl preview`, beside those of `tl train`."""
+class Listing:
+    """What `tl list` is given."""
+
+    groups: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for word in self.groups:
+            if word not in LISTED:
+                problem = f"there is no group {word!r}"
+                raise ConfigError("group", problem, nearest(word, LISTED))
+
+
+class Beside:
+    """Keys of a command beside those of the training that it works on."""
+
+    def training(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Plain values of that training.
+
+        Args:
+            given: Those of the command line.
+
+        Raises:
+            ConfigError: The training is another's, and is not there.
+        """
+        return given
+
+
+@dataclass(frozen=True)
+class Preview(Beside):
+    """Keys of `tl preview` beside those of a training."""
 
     output: str
     images: int
@@ -253,7 +167,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Beside):
     """Keys of `tl bench` beside those of a training."""
 
     parts: tuple[Literal["decode", "forward", "step", "distill", "predict"], ...]
@@ -267,7 +181,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class FindLr:
+class FindLr(Beside):
     """Keys of `tl find-lr` beside those of a training."""
 
     start: float
@@ -290,19 +204,9 @@ class FindLr:
         require(known, "output", self.output, "Give a .csv or .json file, or null.")
 
 
-def cache_folder(given: str | None) -> Path:
-    """The folder for caches: as given, else the user's own."""
-    import os
-
-    if given:
-        return Path(given).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "tl"
-
-
 @dataclass(frozen=True)
-class Verify:
-    """Keys of `tl teacher verify` beside those of `tl train`."""
+class Verify(Beside):
+    """Keys of `tl teacher verify` beside those of a training."""
 
     checkpoint: str | None
     samples: int
@@ -311,3 +215,20 @@ class Verify:
     def __post_init__(self) -> None:
         require(self.samples >= 1, "samples", self.samples, "Give 1 or more.")
         require(self.tolerance > 0, "tolerance", self.tolerance, "Give a number above 0.")
+
+    def training(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Plain values of the training: the checkpoint's, else as given; it is more than a plan.
+
+        Args:
+            given: Those of the command line.
+
+        Raises:
+            ConfigError: The checkpoint is no run.
+        """
+        if self.checkpoint is not None:
+            path = Path(self.checkpoint).expanduser() / "config.json"
+            if not path.is_file():
+                problem = f"{self.checkpoint} is no run folder"
+                raise ConfigError("checkpoint", problem, "Give a folder of tl train.")
+            given = json.loads(path.read_text(encoding="utf-8"))
+        return {**given, "plan_only": False}

@@ -1,22 +1,17 @@
 """Backbones: pretrained networks that turn pictures into features.
 
-Each option has
-
-    default_image_size: int     property, pixels of a side when the user names none
-    weights: str | None         field; "imagenet", "none", or the path of a local file
-    output_layer: str | None    field; name of the layer where the backbone is cut
-
-    def build(self, images) -> keras.Model
-        images: KerasTensor float32 (batch, side, side, 3), RGB 0-255.
-        returns a plain, flat functional Model(images, features) with preprocessing inside, randomly
-        initialised; features (batch, height, width, channels), (batch, tokens, channels) or
-        (batch, channels). The same config always builds the same graph and layer names.
-
-    def load(self, model) -> LoadReport
-        Puts pretrained weights into what `build` made; by layer name and shape.
+A new option is a frozen dataclass `Backbone` that subclasses `Backbone` of this module and has
+fields or properties `default_image_size`, `weights` and `batch_norm`, and the methods `build` and
+`load`. `build` makes a plain, flat functional model with preprocessing inside; the same config
+always builds the same graph and layer names. One that comes with a classifier of its own
+subclasses `Classifier` instead.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from tlcli.lazy import Tensor
 
 
 @dataclass(frozen=True)
@@ -34,3 +29,59 @@ class LoadReport:
     loaded: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+
+
+class Backbone(ABC):
+    """What every option has.
+
+    Attributes:
+        default_image_size: Pixels of a side when the user names none.
+        weights: Where they come from; "none" or None for random ones.
+        batch_norm: What the training does with the statistics of normalisation: keeps them, moves
+            them, or replaces them by those of its own images first.
+        resizable: Whether pretrained weights are as good at other image sizes.
+    """
+
+    default_image_size: int
+    weights: str
+    batch_norm: Literal["frozen", "train", "adapt"]
+    resizable: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self, images: Tensor) -> Any:
+        """The network, randomly initialised.
+
+        Args:
+            images: KerasTensor float32 (batch, side, side, 3), RGB 0-255.
+
+        Returns:
+            Functional keras.Model images → features, (batch, height, width, channels),
+            (batch, tokens, channels) or (batch, channels).
+        """
+
+    @abstractmethod
+    def load(self, model: Any) -> LoadReport:
+        """Put pretrained weights into what `build` made; by layer name and shape."""
+
+    def resolved(self) -> "Backbone":
+        """The option as a checkpoint keeps it, able to build without files of other runs."""
+        return self
+
+
+class Classifier(Backbone):
+    """A backbone whose weights come with a head of their own: the 1,000 classes of ImageNet."""
+
+    @abstractmethod
+    def build_classifier(self, images: Tensor) -> Any:
+        """The network with its head, randomly initialised; the softmax is left out.
+
+        Args:
+            images: KerasTensor float32 (batch, height, width, 3), RGB 0-255.
+
+        Returns:
+            Functional model images → logits float32 (batch, 1000).
+        """
+
+    @abstractmethod
+    def load_classifier(self, model: Any) -> LoadReport:
+        """Put the pretrained weights, head included, into what `build_classifier` made."""

@@ -1,12 +1,17 @@
-"""Data sources: each option's `manifest(seed, cache_dir)` lists samples that can be indexed.
+"""Data sources, and what they give: samples that can be indexed.
 
-A manifest never holds pictures: its image source decodes sample `index` inside a tf.data graph.
+A new option is a frozen dataclass `Data` that subclasses `DataSource` and has the method
+`manifest`. A manifest never holds pictures: its image source decodes sample `index` inside a
+tf.data graph. A source of a new kind subclasses `ImageSource` and has the method `image`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, TypedDict
 
+from tlcli.errors import DataError
 from tlcli.lazy import Tensor
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -26,16 +31,19 @@ class Region:
     fixed: bool
 
 
-class ImageSource(Protocol):
+class ImageSource(ABC):
     """Where the pictures of a manifest come from.
 
     Attributes:
         array: uint8 (samples, height, width, channels 1 or 3), in memory or memory-mapped, when all
             pictures have one size and need no decoding; else None.
+        encoded: Encoded picture of a row, outside of tf.data; None where pictures are not encoded.
     """
 
-    array: Any
+    array: Any = None
+    encoded: Callable[[int], bytes] | None = None
 
+    @abstractmethod
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB, upright; runs inside tf.data.
 
@@ -45,6 +53,16 @@ class ImageSource(Protocol):
                 quarter or an eighth of its size. 0 asks for the picture as stored.
             region: The part to return, so that the rest need not be decoded; None returns all.
         """
+
+    def first_broken(self, rows: Any) -> DataError | None:
+        """The first of some rows that does not decode, told by its name; None if all are well.
+
+        Called when a tf.data pipeline stopped: TensorFlow's errors do not say at which picture.
+
+        Args:
+            rows: Rows of the manifest, integers (rows,).
+        """
+        return None
 
 
 @dataclass(frozen=True)
@@ -88,3 +106,41 @@ class Manifest:
         """Rows of a split that have a label; of independent classes every row has."""
         rows = self.rows(split)
         return rows if self.multi_label else rows[self.labels[rows] >= 0]
+
+
+class DataSource(ABC):
+    """What every option has."""
+
+    @abstractmethod
+    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+        """Find the samples, and complete the splits that are not given.
+
+        Args:
+            seed: Decides what is carved from train.
+            cache_dir: Where a scan may be kept.
+
+        Raises:
+            ConfigError: There is no such source.
+            DataError: What is there cannot be used.
+        """
+
+
+class StepBatch(TypedDict, total=False):
+    """One batch of a training step; beside these keys, the teacher's signals by their names.
+
+    Attributes:
+        images: The pictures as the student sees them, uint8 or (mixed) float32 (batch, side, side,
+            3). Absent where the frozen part of the network was computed before.
+        inputs: Tensors (batch, ...) where the trained part of the network begins.
+        labels: float32 (batch, classes): one-hot, soft or multi-hot; zeros where there is none.
+        rows: Row of each image in the training set, int64 (batch,).
+        views: View of each image, int64 (batch,).
+        step: Number of the step, int64 scalar.
+    """
+
+    images: Tensor
+    inputs: tuple[Tensor, ...]
+    labels: Tensor
+    rows: Tensor
+    views: Tensor
+    step: Tensor

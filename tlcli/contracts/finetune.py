@@ -1,15 +1,10 @@
 """Fine-tuning strategies as lists of phases.
 
-Each option has
-
-    def phases(self, blocks: Sequence[Block], epochs: float) -> tuple[Phase, ...]
-        blocks: the model's blocks, stem first, head last (its name is "head").
-        epochs: what the user gave; the phases share it.
-
-and may have `mixing: tuple[float, ...]` (factors of the fine-tuned weights to choose from on
-validation, as WiSE-FT does).
+A new option is a frozen dataclass `Finetune` that subclasses `Finetune` of this module and has the
+method `phases`; `mixing_factors` where the result is mixed with the starting point.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -69,6 +64,28 @@ class Phase:
     start_penalty: float = 0.0
     head_penalty: float = 0.0
     lora: Lora | None = None
+
+
+class Finetune(ABC):
+    """What every option has."""
+
+    @abstractmethod
+    def phases(self, blocks: Sequence[Block], epochs: float) -> tuple[Phase, ...]:
+        """The parts of the training, in order.
+
+        Args:
+            blocks: The model's blocks, stem first, head last (its name is "head").
+            epochs: What the user gave; the phases share it.
+        """
+
+    @property
+    def mixing_factors(self) -> tuple[float, ...]:
+        """Factors of the trained weights, from 0 to 1, to choose from on validation.
+
+        The rest of each mixture is the weights that the training began with (WiSE-FT). Empty: the
+        trained weights are the result.
+        """
+        return ()
 
 
 def rates_by_block(

@@ -1,29 +1,83 @@
 """Losses of labels.
 
-Each option has the properties
-
-    activation: "softmax" or "sigmoid"
-        What turns its logits into probabilities.
-    multi_label: True, False or None
-        True: labels are multi-hot. False: one class per image, or soft labels that sum to 1. None:
-        either, as the data has it.
-
-and the methods
-
-    def prepared(self, class_counts, class_names) -> what the loop calls
-        The same properties and `loss`, with what the option needs of the training set.
-        class_counts: images of each class, int64 (classes,). class_names: in the same order.
-
-    def loss(self, labels, logits) -> float32 (batch,), in nats
-        labels: float32 (batch, classes): one-hot, soft or multi-hot.
-        logits: float (batch, classes).
-        On the option itself only when it needs nothing of the training set.
+A new option is a frozen dataclass `Loss` that subclasses `Loss` of this module and has
+`activation`, `multi_label` and `per_image`; `per_class` and `needs_training_set` where its formula
+uses numbers that follow from the training set.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tlcli.lazy import Tensor, np, ops
+
+
+class Loss(ABC):
+    """What every option has."""
+
+    @property
+    @abstractmethod
+    def activation(self) -> str:
+        """What turns its logits into probabilities: "softmax" or "sigmoid"."""
+
+    @property
+    @abstractmethod
+    def multi_label(self) -> bool | None:
+        """Whether labels are multi-hot.
+
+        True: they are. False: one class per image, or soft labels that sum to 1. None: either, as
+        the data has it.
+        """
+
+    @property
+    def needs_training_set(self) -> bool:
+        """Whether `loss` works only after `prepared`."""
+        return False
+
+    def per_class(self, class_counts: Any, class_names: Sequence[str]) -> Any:
+        """What the formula needs of each class, float64 (classes,), or None.
+
+        Args:
+            class_counts: Images of each class in the training set, float64 (classes,).
+            class_names: Their names in the same order.
+        """
+        return None
+
+    @abstractmethod
+    def per_image(self, labels: Tensor, logits: Tensor, per_class: Any) -> Tensor:
+        """Loss of each image, in nats, float32 (batch,).
+
+        Args:
+            labels: float32 (batch, classes): one-hot, soft or multi-hot.
+            logits: float32 (batch, classes).
+            per_class: What the method of that name gave, float32, or None.
+        """
+
+    def prepared(self, class_counts: Any, class_names: Sequence[str]) -> "Prepared":
+        """The loss with what it needs of the training set.
+
+        Args:
+            class_counts: Images of each class in the training set, int64 (classes,).
+            class_names: Their names in the same order.
+
+        Raises:
+            ConfigError: `class_weight` names an unknown class or leaves no weight above 0.
+        """
+        counts = np.asarray(class_counts, np.float64)
+        if counts.shape != (len(class_names),) or not counts.sum() > 0:
+            raise ValueError(f"counts {counts.shape} of {len(class_names)} classes")
+        return Prepared(self, self.per_class(counts, class_names))
+
+    def loss(self, labels: Tensor, logits: Tensor) -> Tensor:
+        """Loss of each image, in nats, float32 (batch,).
+
+        Raises:
+            ValueError: The option needs the training set; call `prepared` and use its `loss`.
+        """
+        if self.needs_training_set:
+            raise ValueError("this loss needs the training set: call prepared() first")
+        return Prepared(self, None).loss(labels, logits)
 
 
 @dataclass(frozen=True)
@@ -35,19 +89,18 @@ class Prepared:
         per_class: What its formula needs of each class, float64 (classes,), or None.
     """
 
-    option: Any
+    option: Loss
     per_class: Any
 
     @property
     def activation(self) -> str:
         """What turns logits into probabilities: "softmax" or "sigmoid"."""
-        return str(self.option.activation)
+        return self.option.activation
 
     @property
     def multi_label(self) -> bool | None:
         """Whether labels are multi-hot; None as the data has it."""
-        multi_label: bool | None = self.option.multi_label
-        return multi_label
+        return self.option.multi_label
 
     def loss(self, labels: Tensor, logits: Tensor) -> Tensor:
         """Loss of each image, in nats, float32 (batch,)."""

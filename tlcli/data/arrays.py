@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tlcli.contracts.data import Region
+from tlcli.contracts.data import ImageSource, Region
 from tlcli.data.resize import part_of
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
@@ -14,7 +14,7 @@ _SAMPLE = 256
 _RANGES = {"0-1": (0.0, 1.0), "0-255": (0.0, 255.0), "-1-1": (-1.0, 1.0)}
 
 
-class ArrayImages:
+class ArrayImages(ImageSource):
     """Pictures of one size in one array.
 
     Attributes:
@@ -30,14 +30,8 @@ class ArrayImages:
         return part_of(_colour(index, lambda row: np.asarray(self.array[row]), shape), region)
 
 
-class PartImages:
-    """Pictures of one size in several arrays, converted to uint8 when they are asked for.
-
-    Attributes:
-        array: None: the parts are not one uint8 array.
-    """
-
-    array = None
+class PartImages(ImageSource):
+    """Pictures of one size in several arrays, converted to uint8 when they are asked for."""
 
     def __init__(self, parts: Sequence[Any], convert: Callable[[Any], Any]) -> None:
         """Keep the parts.
@@ -66,7 +60,9 @@ def _colour(index: Tensor, pick: Callable[[Any], Any], shape: Sequence[int]) -> 
     return tf.repeat(image, 3, axis=-1) if shape[-1] == 1 else image
 
 
-def array_source(place: str, parts: Sequence[Any], value_range: str) -> tuple[Any, list[str]]:
+def array_source(
+    place: str, parts: Sequence[Any], value_range: str
+) -> tuple[ImageSource, list[str]]:
     """Image source over the parts, and notes on how values are read."""
     if parts[0].dtype == np.uint8:
         if value_range in ("0-1", "-1-1"):

@@ -8,25 +8,23 @@ are the same to the bit; the rest is decoded each time.
 import threading
 from typing import Any
 
-from tlcli.contracts.data import Region
+from tlcli.contracts.data import ImageSource, Region
 from tlcli.data.resize import part_of
+from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
 
 ALIGNMENT = 64  # bytes, as TensorFlow's kernels for the widest registers ask it
 
 
-class DecodedImages:
+class DecodedImages(ImageSource):
     """An image source that keeps what another one decoded.
 
     Attributes:
-        array: None: pictures differ in size.
         room: Bytes that may still be kept.
         full: Whether a picture did not fit; then those that are not kept are decoded in part.
     """
 
-    array = None
-
-    def __init__(self, images: Any, room: int) -> None:
+    def __init__(self, images: ImageSource, room: int) -> None:
         """Keep nothing yet.
 
         Args:
@@ -71,10 +69,9 @@ class DecodedImages:
         found, full = tf.ensure_shape(found, (None, None, 3)), tf.ensure_shape(full, ())
         return tf.cond(tf.size(found) > 0, lambda: part_of(found, region), decoded)
 
-    def first_broken(self, rows: Any) -> Any:
-        """The picture that cannot be decoded, by name; see EncodedImages."""
-        finder = getattr(self.images, "first_broken", None)
-        return finder(rows) if finder else None
+    def first_broken(self, rows: Any) -> DataError | None:
+        """The picture that cannot be decoded, by name; see ImageSource."""
+        return self.images.first_broken(rows)
 
 
 def aligned(pixels: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tlcli.contracts.data import Region
+from tlcli.contracts.data import ImageSource, Region
 from tlcli.data.decode import DCT, DECODERS, decode, jpeg, plain_error, upright
 from tlcli.data.header import BY_JPEG, REMEDY
 from tlcli.errors import DataError
@@ -57,14 +57,8 @@ def _plan(box: Tensor, sides: Tensor, crops: Tensor) -> Tensor:
     return tf.concat(parts, axis=-1)
 
 
-class EncodedImages:
-    """Pictures that are decoded one by one.
-
-    Attributes:
-        array: None: pictures differ in size.
-    """
-
-    array = None
+class EncodedImages(ImageSource):
+    """Pictures that are decoded one by one."""
 
     def __init__(
         self,
@@ -82,8 +76,7 @@ class EncodedImages:
                 and `widths`, upright, integers (samples,).
             encoded: Encoded image of a row, outside of tf.data.
         """
-        if encoded is not None:
-            self.encoded = encoded
+        self.encoded = encoded
         self._read, self._ids, self._headers = read, ids, headers
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
@@ -129,7 +122,7 @@ class EncodedImages:
                 table[some] = _plan(region.box(sides[some]), sides[some], crops[some])
         return tf.cast(tf.gather(_held(table), index), tf.int32)
 
-    def first_broken(self, rows: Sequence[int]) -> DataError | None:
+    def first_broken(self, rows: Any) -> DataError | None:
         """Decode rows again to find the one that stopped a tf.data pipeline; None if all are well.
 
         TensorFlow's decoding errors do not say which file they mean.

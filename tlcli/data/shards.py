@@ -129,7 +129,8 @@ def example(manifest: Manifest, row: int, data: bytes) -> bytes:
 
 def content(manifest: Manifest, row: int, shrink: int | None) -> bytes:
     """Bytes of a picture: the original ones, or a smaller JPEG where it is to shrink."""
-    data: bytes = manifest.images.encoded(row)  # type: ignore[attr-defined]
+    assert manifest.images.encoded is not None
+    data = manifest.images.encoded(row)
     if shrink is None:
         return data
     header = inspect(data, 2**62, str(manifest.ids[row]))

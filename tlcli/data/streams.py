@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+from tlcli.contracts.data import StepBatch
 from tlcli.data.order import Order
 from tlcli.lazy import np, tf
 
@@ -76,7 +77,7 @@ def table_stream(  # noqa: PLR0913
         replicas: The replicas fed from here; each step gives one element for each of them.
 
     Returns:
-        Elements {inputs, labels, rows, views, step} and the further tables.
+        Elements: StepBatch with inputs and without images, and the further tables.
     """
     every = [*tables, *extra.values()]
     kinds = [tf.as_dtype(table.dtype) for table in every]
@@ -85,17 +86,18 @@ def table_stream(  # noqa: PLR0913
         return [np.ascontiguousarray(table[places]) for table in every]
 
     @as_written
-    def batch(step: Any, chosen: tuple[Any, Any]) -> Any:
+    def batch(step: Any, chosen: tuple[Any, Any]) -> StepBatch:
         rows, epochs = chosen
         views = tf.cast(number(epochs), tf.int64)
         found = tf.numpy_function(gather, [rows + views * order.samples], kinds, stateful=False)
         found = [tf.ensure_shape(t, (rows.shape[0], *table.shape[1:]))
                  for t, table in zip(found, every, strict=True)]  # fmt: skip
-        return {
+        own: StepBatch = {
             "inputs": tuple(found[: len(tables)]), "labels": label_of(rows),
             "rows": rows, "views": views, "step": step,
-            **dict(zip(extra, found[len(tables) :], strict=True)),
         }  # fmt: skip
+        further = dict(zip(extra, found[len(tables) :], strict=True))
+        return cast("StepBatch", {**own, **further})
 
     both = tf.data.Dataset.zip(_slices(order, span, _places(order, replicas)))
     batches = both.map(batch, num_parallel_calls=2, deterministic=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlcli.contracts.data import TRAIN, VALIDATION, Manifest, Region
+from tlcli.contracts.data import TRAIN, VALIDATION, ImageSource, Manifest, Region
 from tlcli.data.encoded import file_images
 from tlcli.data.manifest import leave_out
 from tlcli.data.samples import Samples, describe_sizes, fingerprint
@@ -115,16 +115,10 @@ def joined(labelled: Manifest, extra: Manifest) -> Manifest:
     )  # fmt: skip
 
 
-class _Joined:
-    """Pictures of one source, then those of another.
+class _Joined(ImageSource):
+    """Pictures of one source, then those of another."""
 
-    Attributes:
-        array: None: they differ in size.
-    """
-
-    array = None
-
-    def __init__(self, first: Any, second: Any, count: int) -> None:
+    def __init__(self, first: ImageSource, second: ImageSource, count: int) -> None:
         self._sources, self._count = (first, second), count
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
@@ -138,15 +132,14 @@ class _Joined:
         return tf.ensure_shape(image, (None, None, 3))
 
     def first_broken(self, rows: Any) -> DataError | None:
-        """The first of some rows that does not decode, told; see EncodedImages."""
+        """The first of some rows that does not decode, told; see ImageSource."""
         rows = np.asarray(rows)
         mine = rows < self._count
         for source, part in zip(
             self._sources, (rows[mine], rows[~mine] - self._count), strict=True
         ):
-            finder = getattr(source, "first_broken", None)
-            if finder is not None and (problem := finder(part)) is not None:
-                return problem  # type: ignore[no-any-return]
+            if (problem := source.first_broken(part)) is not None:
+                return problem
         return None
 
 

@@ -3,11 +3,12 @@
 import copy
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tlcli.contracts.data import Manifest, Region
+from tlcli.contracts.augmentation import Augmentation, RandomAugmentation
+from tlcli.contracts.data import Manifest, Region, StepBatch
 from tlcli.data.labels import label_lookup
 from tlcli.data.order import Order
 from tlcli.data.resize import Resize
@@ -39,13 +40,15 @@ class Views:
     """
 
     def __init__(
-        self, manifest: Manifest, resize: Resize, augmentation: Any, seed: int, workers: int
-    ) -> None:
+        self, manifest: Manifest, resize: Resize, augmentation: Augmentation | None, seed: int,
+        workers: int,
+    ) -> None:  # fmt: skip
         self.manifest, self.resize, self.seed, self.workers = manifest, resize, seed, workers
-        self.augmentation = augmentation if hasattr(augmentation, "apply") else None
-        augmented = self.augmentation is not None
-        self._least = augmentation.short_side(resize.size) if augmented else resize.short_side
-        self._uids = sample_uids(manifest.ids) if self.augmentation is not None else None
+        self.augmentation, self._uids = None, None
+        self._least = resize.short_side
+        if isinstance(augmentation, RandomAugmentation):
+            self.augmentation, self._uids = augmentation, sample_uids(manifest.ids)
+            self._least = augmentation.short_side(resize.size)
         # A training makes a dozen datasets; tracing the same decoding for each takes seconds.
         self._traced = tf.function(
             self.image, input_signature=[tf.TensorSpec((), tf.int64)] * 2,
@@ -72,8 +75,7 @@ class Views:
             return 1
         if self.augmentation.mix is not None:
             return None
-        views: int | None = self.augmentation.views
-        return views
+        return self.augmentation.views
 
     def number(self, epochs: Any) -> Any:
         """The view shown in an epoch."""
@@ -107,12 +109,12 @@ class Views:
 
     def explained(self, error: Exception, rows: Any) -> Exception:
         """The picture that could not be decoded, by name; TensorFlow's message has none."""
-        finder = getattr(self.manifest.images, "first_broken", None)
-        return (finder(rows) if finder else None) or error
+        return self.manifest.images.first_broken(rows) or error
 
     def stream(
-        self, rows: Any, labels: Any, order: Order, span: range, replicas: range, add: Any = None
-    ) -> Any:
+        self, rows: Any, labels: Any, order: Order, span: range, replicas: range,
+        add: Callable[[StepBatch], StepBatch] | None = None,
+    ) -> Any:  # fmt: skip
         """Training batches of some steps, for some replicas, as one dataset.
 
         Args:
@@ -124,14 +126,14 @@ class Views:
             add: What puts the teacher's signals into a batch, or None.
 
         Returns:
-            Elements {images, labels, rows, views, step}, of images (local, side, side, 3).
+            Elements: StepBatch with images (local, side, side, 3) and without inputs.
         """
         rows = np.asarray(rows, np.int64)
         places = _places(order, replicas)
         label_of = label_lookup(labels, len(self.manifest.class_names))
 
         @as_written
-        def one(chosen: Any, epoch: Any) -> Any:
+        def one(chosen: Any, epoch: Any) -> StepBatch:
             row = tf.gather(tf.constant(rows), chosen)
             return {
                 "images": self._traced(row, self.number(epoch)),
@@ -141,7 +143,7 @@ class Views:
             }
 
         @as_written
-        def finish(step: Any, batch: Any) -> Any:
+        def finish(step: Any, batch: StepBatch) -> StepBatch:
             batch = self._mixed({**batch, "step": step}, order, places[::2] // 2)
             return batch if add is None else add(batch)
 
@@ -151,7 +153,7 @@ class Views:
         batches = batches.map(finish, num_parallel_calls=2, deterministic=True)
         return _plain(_cut(batches, order, replicas).prefetch(4))
 
-    def _mixed(self, batch: Any, order: Order, pairs: Any) -> Any:
+    def _mixed(self, batch: StepBatch, order: Order, pairs: Any) -> StepBatch:
         mix = None if self.augmentation is None else self.augmentation.mix
         if mix is not None:
             epoch = tf.cast(batch["step"], tf.float32) / order.steps_per_epoch

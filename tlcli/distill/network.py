@@ -1,4 +1,4 @@
-"""A network as teacher: cut open where a method looks, frozen, folded, brought to the student."""
+"""A trained classifier before it is a teacher: its outputs, its head, its classes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,8 +15,6 @@ from tlcli.errors import ConfigError
 from tlcli.models.student import build_student, is_head
 from tlcli.runs import checkpoint
 from tlcli.system import files
-
-BATCH = 128
 
 
 @dataclass
@@ -89,8 +87,8 @@ def run_network(path: str, target: Target, where: str) -> Network:
         )  # fmt: skip
     places = class_places(target.manifest.class_names, found.class_names, where)
     backbone = registry.build("backbone", found.config["backbone"])
-    borrowed = found.metadata.get("head")
-    head = checkpoint.head_option(found.config, found.metadata)
+    borrowed = found.facts.head
+    head = checkpoint.head_option(found.config, borrowed)
     student = build_student(backbone, head, len(found.class_names), found.resize)
     for new, old in zip(student.model.variables, found.model.variables, strict=True):
         new.assign(old)

@@ -12,13 +12,15 @@ from tlcli.contracts.distillation import Outputs
 from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill.kept import Kept
 from tlcli.distill.maps import MAPS, tapped
-from tlcli.distill.network import BATCH, Network, lent_map
+from tlcli.distill.network import Network, lent_map
 from tlcli.errors import ConfigError
 from tlcli.models import fold
 from tlcli.models.frozen.network import weights_hash
 from tlcli.models.graph.stages import stages as stages_of
 from tlcli.models.graph.trace import layer_paths
 from tlcli.models.layers import ChosenClasses, ResizeImages
+
+BATCH = 128
 
 
 class NetworkTeacher(BuiltTeacher):

@@ -47,7 +47,7 @@ class Networks:
             ConfigError: No such backbone, or a head that must see data first.
         """
         job = self.pieces.job
-        if hasattr(job.head, "fit"):
+        if job.head.needs_data:
             raise ConfigError("head", "it must see data first, and peers do not", "Give linear.")
         values = registry.overridden("backbone", job.config["backbone"], changes, where)
         backbone = registry.build("backbone", values)

@@ -1,4 +1,4 @@
-"""Stored logits as teacher: read without trusting the file, matched by id or path."""
+"""Stored logits as teacher."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tlcli.config import registry
+from tlcli.contracts.head import Head
 from tlcli.errors import ConfigError
 from tlcli.lazy import Tensor, keras
 
@@ -13,7 +14,7 @@ PROJECTED = "head_projected"
 
 
 @dataclass(frozen=True)
-class Borrowed:
+class Borrowed(Head):
     """1x1, 3x3 and 1x1 convolutions with BatchNorm, then pooling and logits of the teacher.
 
     Attributes:
@@ -25,12 +26,14 @@ class Borrowed:
         activation: Of the projector's end.
     """
 
-    head: Any
+    head: Head
     classes: int
     places: tuple[int, ...]
     channels: int
     factor: int
     activation: str
+
+    dropout = 0.0
 
     def build(self, features: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
         """Embedding (batch, teacher's dim) and float32 logits (batch, num_classes).
@@ -48,7 +51,8 @@ class Borrowed:
         maps = _block(maps, inner, 3, 2, "relu")
         maps = _block(maps, self.channels, 1, 3, self.activation)
         # The head is a constant: its dropout would only blur what the projector is trained for.
-        embedding, logits = dataclasses.replace(self.head, dropout=0.0).build(maps, self.classes)
+        head: Head = dataclasses.replace(cast("Any", self.head), dropout=0.0)
+        embedding, logits = head.build(maps, self.classes)
         if list(self.places) != list(range(self.classes)):
             from tlcli.models.layers import ChosenClasses
 

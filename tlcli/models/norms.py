@@ -5,6 +5,9 @@ from typing import Any
 
 import keras
 
+from tlcli.contracts.backbone import Backbone, LoadReport
+from tlcli.contracts.hardware import Hardware
+
 
 def is_batch_norm(layer: Any) -> bool:
     """Whether a layer normalises by statistics of the batch."""
@@ -26,13 +29,12 @@ def moving_statistics(network: Any) -> list[Any]:
     ]
 
 
-def batch_norm(backbone: Any, report: Any) -> str:
+def batch_norm(backbone: Backbone, report: LoadReport) -> str:
     """What happens to the backbone's batch normalisation; random weights must be normalised."""
-    wanted = getattr(backbone, "batch_norm", "frozen")
-    return "train" if report.source == "random" else str(wanted)
+    return "train" if report.source == "random" else backbone.batch_norm
 
 
-def synchronise_norms(strategy: Any, hardware: Any, network: Any) -> None:
+def synchronise_norms(strategy: Any, hardware: Hardware, network: Any) -> None:
     """Let batch statistics be those of the global batch on several replicas.
 
     Args:

@@ -5,7 +5,9 @@ from typing import Any
 
 import keras
 
+from tlcli.contracts.backbone import Backbone
 from tlcli.contracts.finetune import Block
+from tlcli.contracts.head import Head
 from tlcli.data.resize import Resize
 from tlcli.models.graph.blocks import blocks
 from tlcli.models.graph.stages import stages
@@ -35,8 +37,9 @@ class Student:
 
 
 def build_student(
-    backbone: Any, head: Any, num_classes: int, resize: Resize, taps: tuple[str, ...] | None = ()
-) -> Student:
+    backbone: Backbone, head: Head, num_classes: int, resize: Resize,
+    taps: tuple[str, ...] | None = (),
+) -> Student:  # fmt: skip
     """The untrained student; the same options always give the same graph and names.
 
     Args:

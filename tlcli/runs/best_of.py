@@ -8,6 +8,7 @@ one holds is copied into the run's.
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,14 @@ def ship(run_dir: Path, folders: Sequence[Path], monitor: str) -> dict[str, Any]
     figures = [figure_of(folder, monitor) for folder in folders]
     place = best_place(monitor, figures)
     best, metric = folders[place], named(monitor, folders[place])
-    facts = checkpoint.read_json(best / "metadata.json")
+    facts = checkpoint.facts_of(best)
     found = dict(zip((folder.name for folder in folders), figures, strict=True))
-    facts["generations"] = {"figure": f"validation {metric}", **found, "shipped": best.name}
+    generations = {"figure": f"validation {metric}", **found, "shipped": best.name}
     metrics = checkpoint.read_json(best / "metrics.json")
     for name in TABLES:
         files.write_text(run_dir / name, (best / name).read_text(encoding="utf-8"))
     files.write_json(run_dir / "metrics.json", metrics)
-    files.write_json(run_dir / "metadata.json", facts)
+    files.write_json(run_dir / "metadata.json", replace(facts, generations=generations).as_json())
     copy_weights(best / checkpoint.WEIGHTS, run_dir / checkpoint.WEIGHTS)
     console.say(f"chain      {told(metric, found, best.name)}")
     return metrics
@@ -56,7 +57,7 @@ def named(monitor: str, folder: Path) -> str:
     """The figure's name, "auto" resolved by the run's kind of labels."""
     if monitor != "auto":
         return monitor
-    several = checkpoint.read_json(folder / "metadata.json")["multi_label"]
+    several = checkpoint.facts_of(folder).multi_label
     return "mean_average_precision" if several else "accuracy"
 
 

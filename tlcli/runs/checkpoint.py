@@ -19,9 +19,9 @@ from tlcli.config import registry
 from tlcli.data.resize import Resize
 from tlcli.errors import DataError
 from tlcli.models import weights
+from tlcli.runs.facts import FORMAT, Facts
 from tlcli.system import files
 
-FORMAT = 1
 WEIGHTS = "model.weights.h5"
 
 
@@ -32,37 +32,52 @@ class Checkpoint:
     Attributes:
         path: The run folder.
         config: Its configuration, plain values.
-        metadata: Its metadata.json.
+        facts: Its metadata.json.
         model: uint8 images to float32 logits.
-        class_names: In index order.
-        resize: How pictures become squares.
     """
 
     path: Path
     config: Mapping[str, Any]
-    metadata: Mapping[str, Any]
+    facts: Facts
     model: Any
-    class_names: tuple[str, ...]
-    resize: Resize
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in index order."""
+        return self.facts.class_names
+
+    @property
+    def resize(self) -> Resize:
+        """How pictures become squares."""
+        return self.facts.resize
 
     @property
     def multi_label(self) -> bool:
         """Whether a picture may have several classes."""
-        return bool(self.metadata["multi_label"])
+        return self.facts.multi_label
 
     @property
     def temperature(self) -> float:
         """Divisor of the logits, fitted on validation; 1 when it was not."""
-        return float(self.metadata.get("temperature") or 1.0)
+        return float(self.facts.temperature or 1.0)
 
     @property
     def thresholds(self) -> Any:
         """Per-class thresholds of a multi-label model."""
-        return np.asarray(self.metadata.get("thresholds") or 0.5)
+        return np.asarray(self.facts.thresholds or 0.5)
 
 
-def write_run(path: Path, model: Any, config: Mapping[str, Any], metadata: dict[str, Any]) -> None:
-    """Write a finished run; the weights come last, so their presence says it is whole."""
+def write_run(
+    path: Path, model: Any, config: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> None:
+    """Write a finished run; the weights come last, so their presence says it is whole.
+
+    Args:
+        path: The run folder.
+        model: Its network.
+        config: Its configuration, plain values.
+        metadata: Its `Facts` as JSON has them; those that this function knows are added.
+    """
     files.write_json(path / "config.json", config)
     temporary = path / f".new.{WEIGHTS}"
     _save_weights(model, temporary)
@@ -100,57 +115,55 @@ def read_run(given: str | Path) -> Checkpoint:
         DataError: No run, an unfinished one, damaged files, or options that are not installed.
     """
     path = Path(given).expanduser()
-    config, metadata = read_facts(path)
-    if metadata.get("format") != FORMAT:
-        raise DataError(
-            str(path / "metadata.json"), f"has format {metadata.get('format')!r}",
-            f"This tl reads format {FORMAT}; update it.",
-        )  # fmt: skip
-    expected = (metadata.get("sha256") or {}).get(WEIGHTS)
-    if files.sha256(path / WEIGHTS) != expected:
+    config, facts = read_facts(path)
+    if files.sha256(path / WEIGHTS) != facts.sha256.get(WEIGHTS):
         raise DataError(
             str(path / WEIGHTS), "is not the file that was written", "Restore or train again."
         )
-    try:
-        resize = Resize.from_dict(metadata["resize"])
-        names = tuple(str(n) for n in metadata["class_names"])
-        config["backbone"], config["head"], bool(metadata["multi_label"])
-        registry.require_plugins(metadata.get("plugins"), ("backbone", "head"), str(path))
-    except (KeyError, TypeError) as error:
-        raise DataError(str(path), f"lacks {error}", "Restore or train again.") from None
-    model = rebuild(config, metadata, len(names), resize)
+    for group in ("backbone", "head"):
+        if group not in config:
+            raise DataError(str(path), f"lacks {group!r}", "Restore or train again.")
+    registry.require_plugins(facts.plugins, ("backbone", "head"), str(path))
+    model = rebuild(config, {"head": facts.head}, len(facts.class_names), facts.resize)
     weights.load_exact(model, path / WEIGHTS)
-    return Checkpoint(path, config, metadata, model, names, resize)
+    return Checkpoint(path, config, facts, model)
 
 
 def rebuild(
     config: Mapping[str, Any], metadata: Mapping[str, Any], classes: int, resize: Resize
 ) -> Any:
-    """The untrained model that a run's configuration describes."""
+    """The untrained model that a run's configuration describes.
+
+    Args:
+        config: Plain values.
+        metadata: Its `head` is one that was borrowed from a teacher; other keys do not matter.
+        classes: Logits.
+        resize: Its size is the side of the input.
+    """
     import keras
 
     from tlcli.models.student import build_student
 
     keras.config.set_dtype_policy("float32")
-    head = head_option(config, metadata)
+    head = head_option(config, metadata.get("head"))
     backbone = registry.build("backbone", config["backbone"])
     return build_student(backbone, head, classes, resize).model
 
 
-def head_option(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
+def head_option(config: Mapping[str, Any], borrowed: Mapping[str, Any] | None) -> Any:
     """The head of a run: its own, or one that it borrowed from its teacher."""
     from tlcli.models import borrowed_head
 
-    if metadata.get("head"):
-        return borrowed_head.from_facts(metadata["head"])
+    if borrowed:
+        return borrowed_head.from_facts(borrowed)
     return registry.build("head", config["head"])
 
 
-def read_facts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_facts(path: Path) -> tuple[dict[str, Any], Facts]:
     """config.json and metadata.json of a finished run.
 
     Raises:
-        DataError: There is no such run, or it did not finish.
+        DataError: There is no such run, it did not finish, or a file is damaged.
     """
     if not path.is_dir():
         raise DataError(str(path), "is no run folder", "Give the folder of a finished run.")
@@ -159,7 +172,16 @@ def read_facts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if not (path / "state").is_dir():
             remedy = "Train it again."
         raise DataError(str(path), f"has no {WEIGHTS}, so the run did not finish", remedy)
-    return read_json(path / "config.json"), read_json(path / "metadata.json")
+    return read_json(path / "config.json"), facts_of(path)
+
+
+def facts_of(path: Path) -> Facts:
+    """metadata.json of a run.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    return Facts.from_json(read_json(path / "metadata.json"), path / "metadata.json")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from tlcli.errors import ConfigError, PeerLost, TlError
 from tlcli.lazy import np, tf
@@ -28,9 +28,11 @@ class Alone:
     Attributes:
         rank: Number of the process; the chief is 0.
         size: Number of processes.
+        strategy: The tf.distribute strategy that spans several processes; None for one alone.
     """
 
     rank, size = 0, 1
+    strategy: Any = None
 
     @property
     def is_chief(self) -> bool:
@@ -216,15 +218,23 @@ def _listens(address: str) -> bool:
 _joined: dict[tuple[Any, ...], Alone] = {}
 
 
-def join(hardware: Any) -> Alone:
+class Joins(Protocol):
+    """What `join` asks of an option of hardware; see its contract."""
+
+    @property
+    def membership(self) -> tuple[Any, ...]:
+        """What tells its place from another; empty for a process alone."""
+
+    def connect(self) -> Alone:
+        """Join the other processes."""
+
+
+def join(hardware: Joins) -> Alone:
     """This process's part in the training that an option of hardware describes.
 
     TensorFlow can join one cluster a process, so a second training finds the first one's.
     """
-    connect = getattr(hardware, "connect", None)
-    if connect is None:
-        return Alone()
-    key = (type(hardware), *(getattr(hardware, name, None) for name in ("workers", "rank")))
+    key = (type(hardware), *hardware.membership)
     if key not in _joined:
-        _joined[key] = connect()
+        _joined[key] = hardware.connect()
     return _joined[key]

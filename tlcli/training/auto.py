@@ -48,7 +48,7 @@ def gather(job: TrainJob) -> Facts:
         multi_label=manifest.multi_label, side=median_side(manifest),
         symbols=all(len(name) == 1 for name in manifest.class_names),
         pretrained=backbone.weights not in (None, "none"),
-        resizable=job.config["backbone"]["name"] == "keras_applications", default_size=size,
+        resizable=backbone.resizable, default_size=size,
         flops=flops(network, size), activations=activation_bytes(network),
         parameters=network.count_params(),
         batch_norm=any(isinstance(x, keras.layers.BatchNormalization) for x in layers),

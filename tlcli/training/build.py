@@ -60,7 +60,7 @@ def sampled_batches(job: TrainJob, manifest: Manifest, views: Views, count: int 
 
 def fit_head(job: TrainJob, manifest: Manifest, views: Views, student: Student) -> None:
     """Show training embeddings to a head that must see data first (kernel's bandwidth)."""
-    if not hasattr(job.head, "fit"):
+    if not job.head.needs_data:
         return
     generator = np.random.default_rng(job.settings.seed)
     rows = np.sort(generator.permutation(manifest.rows(TRAIN))[:1000])

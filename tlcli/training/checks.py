@@ -19,7 +19,7 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
     if not len(manifest.rows(TRAIN)):
         raise DataError("data", "has no training images", "Give some, or smaller fractions.")
     validation = len(manifest.labelled(VALIDATION))
-    if not validation and hasattr(job.schedule, "initial_state"):
+    if not validation and job.schedule.watches_validation:
         raise ConfigError(
             "schedule", "plateau watches validation, and there is no labelled validation image",
             "Give data.validation_fraction above 0, or another schedule.",
@@ -39,8 +39,7 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
             "Give loss=bce or asymmetric." if manifest.multi_label else "Give loss=cross_entropy.",
         )  # fmt: skip
     mix = job.augmentation.mix
-    allowed = getattr(job.augmentation, "cutmix_multi_label", True)
-    if mix is not None and mix.cutmix_alpha and manifest.multi_label and not allowed:
+    if mix is not None and manifest.multi_label and not mix.multi_label_ok:
         raise ConfigError(
             "augmentation.cutmix", "a cut box may hold none of several labels",
             "Give augmentation.cutmix=0, for mixup is right for several labels, or "

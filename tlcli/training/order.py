@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.config.settings import Train
+from tlcli.config.train_settings import Train
 from tlcli.contracts.data import Manifest
 from tlcli.data.order import Order
 from tlcli.distill.pieces import Pieces

@@ -24,7 +24,8 @@ from tlcli.training.label_loss import label_loss
 from tlcli.training.plan import PhasePlan
 from tlcli.training.progress import NOT_FINITE, NotFinite
 from tlcli.training.rates import TableSchedule, with_rates
-from tlcli.training.step import StepParts, TrainStep
+from tlcli.training.step import TrainStep
+from tlcli.training.step_parts import StepParts
 from tlcli.training.validation import Validation
 from tlcli.training.variables import make_variable
 
@@ -106,7 +107,7 @@ class PhaseTraining:
     def _optimizer(self, multipliers: list[float]) -> Any:
         job, order, total = self.pieces.job, self.plan.order, self.plan.total_steps
         option, schedule = job.optimizer, job.schedule
-        changes = hasattr(schedule, "initial_state") or job.settings.on_nan == "reduce_lr"
+        changes = schedule.watches_validation or job.settings.on_nan == "reduce_lr"
         self.rate_factor = make_variable(np.float32(1), "rate_factor") if changes else None
         decayed = [float(option.decay_norms_and_biases or len(v.shape) > 1) for v in self.variables]
         table = TableSchedule(self.plan.rate_table, self.rate_factor)

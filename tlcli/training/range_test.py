@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.config.settings import FindLr
+from tlcli.contracts.schedule import Schedule
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.system import console
@@ -19,7 +20,7 @@ STEPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class Rising:
+class Rising(Schedule):
     """A schedule that is a table of rates.
 
     Attributes:
@@ -31,9 +32,6 @@ class Rising:
     def values(self, total_steps: int, steps_per_epoch: float, batch_size: int = 1) -> Any:
         """The rates, whatever the batches are, float64 (total_steps,)."""
         return self.rates[:total_steps]
-
-    def momentum(self, total_steps: int, steps_per_epoch: float, batch_size: int = 1) -> None:
-        """The optimizer's own."""
 
 
 def range_test(plan: Plan, own: FindLr) -> Curve:

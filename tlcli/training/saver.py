@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tlcli.config.settings import Every
+from tlcli.config.intervals import Every
 from tlcli.distill.pieces import Pieces
 from tlcli.runs import state as states
 from tlcli.runs.identity import config_hash

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.contracts.backbone import LoadReport
+from tlcli.contracts import backbone
 from tlcli.errors import require
 from tlcli.lazy import Tensor, keras
 
@@ -12,7 +12,7 @@ FILE = Path(__file__).with_name("pebble.weights.h5")
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Backbone(backbone.Backbone):
     """Two strided convolutions; the comments in pebble.yaml give ranges and meanings."""
 
     default_image_size: int
@@ -34,10 +34,10 @@ class Backbone:
             )(features)
         return keras.Model(images, features, name="pebble")
 
-    def load(self, model: Any) -> LoadReport:
+    def load(self, model: Any) -> backbone.LoadReport:
         """Put the package's own weights into what `build` made."""
         if self.weights == "none":
-            return LoadReport("random")
+            return backbone.LoadReport("random")
         from tlcli.models.by_name import load_by_name
 
         return load_by_name(model, FILE)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.config.settings import Train
+from tlcli.config.train_settings import Train
 from tlcli.data.views import Views
 
 # Outputs above this are kept as float16 by cache_format=auto. A fixed number, not a share of the

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli.contracts import augmentation
 from tlcli.lazy import Tensor, tf
 from tlcli.options.augmentation._crop import box_mask
 
 
 @dataclass(frozen=True)
-class Mix:
+class Mix(augmentation.Mix):
     """Mixes each image of a batch with its neighbour: position 0 with 1, 2 with 3, and so on.
 
     Partner and weights depend on a pair's number in the global batch only, so any pairs of it can
@@ -20,6 +21,7 @@ class Mix:
         probability: Of mixing a pair.
         switch_probability: Of CutMix where both are on.
         off_epoch: Epochs, may be fractional, after which nothing is mixed; None never stops.
+        cutmix_multi_label: Whether CutMix may cut images of several labels.
     """
 
     mixup_alpha: float
@@ -27,6 +29,12 @@ class Mix:
     probability: float
     switch_probability: float
     off_epoch: float | None
+    cutmix_multi_label: bool
+
+    @property
+    def multi_label_ok(self) -> bool:
+        """Whether nothing is cut, or cuts of images of several labels are wanted."""
+        return not self.cutmix_alpha or self.cutmix_multi_label
 
     def apply(
         self,

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from tlcli.contracts.augmentation import RandomAugmentation
 from tlcli.data.resize import resized
 from tlcli.errors import require
 from tlcli.lazy import Tensor, tf
@@ -11,7 +12,7 @@ from tlcli.options.augmentation._mix import Mix
 
 
 @dataclass(frozen=True)
-class RandomView:
+class RandomView(RandomAugmentation):
     """A random crop, resized, perhaps mirrored, changed by the option, perhaps partly erased.
 
     Attributes:
@@ -74,6 +75,7 @@ class RandomView:
             probability=self.mix_probability,
             switch_probability=self.mix_switch,
             off_epoch=self.mix_off_epochs,
+            cutmix_multi_label=self.cutmix_multi_label,
         )
 
     def short_side(self, size: int) -> int:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from tlcli.contracts import augmentation
 from tlcli.errors import require
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(augmentation.Augmentation):
     """The image as validation resizes it; there is nothing to draw and nothing is mixed.
 
     Attributes:
@@ -17,8 +18,3 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         require(self.views == 1, "augmentation.views", self.views, "Give 1.")
-
-    @property
-    def mix(self) -> None:
-        """Nothing is mixed."""
-        return

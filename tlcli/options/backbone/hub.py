@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, keras
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Backbone(backbone.Backbone):
     """An image backbone of KerasHub.
 
     Attributes:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.lazy import Tensor, keras
@@ -38,7 +39,7 @@ FETCH_FAILURE = re.compile(r"URL fetch failure on (\S+): (.*)")
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Backbone(backbone.Classifier):
     """A convolutional network trained on ImageNet, without its top.
 
     Attributes:
@@ -58,6 +59,8 @@ class Backbone:
     output_layer: str | None
     preprocessing: Literal["caffe", "tf", "torch", "inside"]
     batch_norm: Literal["frozen", "train", "adapt"]
+
+    resizable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.config import registry
+from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor
+from tlcli.runs.facts import Facts
 
 LARGEST_CONFIG = 1_000_000
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Backbone(backbone.Backbone):
     """Continues where `tl train` stopped, on other data or with another head.
 
     Attributes:
@@ -36,7 +38,7 @@ class Backbone:
         require(self.run, "backbone.run", self.run, "Give the folder of an earlier run.")
 
     @property
-    def default_image_size(self) -> int:
+    def default_image_size(self) -> int:  # type: ignore[override]  # a field elsewhere
         """Pixels of a side that the earlier run's backbone was made for."""
         return int(self.inner().default_image_size)
 
@@ -101,7 +103,9 @@ class Backbone:
         values, metadata = _read(path), path.with_name("metadata.json")
         if metadata.is_file():
             facts = _read(metadata)
-            recorded = facts.get("plugins") if isinstance(facts, Mapping) else None
+            if not isinstance(facts, Mapping):
+                raise DataError(str(metadata), "is no JSON object", "Give a run of tl train.")
+            recorded = Facts.from_json(facts, metadata).plugins
             registry.require_plugins(recorded, ("backbone",), self.run)
         backbone = values.get("backbone") if isinstance(values, Mapping) else None
         if not isinstance(backbone, Mapping):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import require
 from tlcli.lazy import Tensor, keras
@@ -15,7 +16,7 @@ SMALLEST = 16
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Backbone(backbone.Backbone):
     """Four blocks of convolution, BatchNormalization and ReLU, for tests and first steps.
 
     Attributes:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
+from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
 from tlcli.data.index import Index
 from tlcli.data.manifest import Listed, Reading, indexed_manifest
 from tlcli.data.samples import SPLIT_WORDS, Samples
@@ -30,7 +30,7 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(DataSource):
     """A .csv or .jsonl with columns path, label and, optionally, split.
 
     An empty label means unlabelled; such rows are for training. An empty split means train.

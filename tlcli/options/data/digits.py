@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.contracts.data import TRAIN, Manifest
+from tlcli.contracts.data import TRAIN, DataSource, Manifest
 from tlcli.data.arrays import ArrayImages
 from tlcli.data.samples import Samples, fingerprint
 from tlcli.data.split import check_fractions, split_labels
@@ -15,7 +15,7 @@ FILE = Path(__file__).with_name("digits.npz")
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(DataSource):
     """Some of the ten digits, in a stratified split.
 
     Attributes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
+from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
 from tlcli.data.index import Index
 from tlcli.data.manifest import Listed, Reading, indexed_manifest
 from tlcli.data.samples import SPLIT_WORDS, Samples, some_names
@@ -20,7 +20,7 @@ LAYOUT = "Expected PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with validation a
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(DataSource):
     """A folder of class folders; it is only read.
 
     Attributes:

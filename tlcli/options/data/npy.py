@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, DataSource, Manifest
 from tlcli.data.arrays import array_source
 from tlcli.data.labels import checked_labels, same_form
 from tlcli.data.manifest import settle
@@ -33,7 +33,7 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(DataSource):
     """Arrays train_data, train_labels and so on, in a folder of .npy files or one .npz.
 
     Pictures are (samples, height, width), or with 1 or 3 channels last. Labels are class numbers

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tlcli.contracts.data import Manifest
+from tlcli.contracts.data import DataSource, Manifest
 from tlcli.data.split import check_fractions
 from tlcli.errors import require
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(DataSource):
     """All pictures below a folder; it is only read.
 
     Attributes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
+from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
 from tlcli.data import prepared
 from tlcli.data.encoded import EncodedImages
 from tlcli.data.labels import same_form
@@ -25,7 +25,7 @@ _ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(DataSource):
     """Shards with train, validation or test in their names; they are only read.
 
     Each record has image/encoded and image/class/label, and may have image/class/text.

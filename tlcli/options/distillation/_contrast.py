@@ -13,7 +13,7 @@ from tlcli.lazy import Tensor
 from tlcli.options.distillation._states import Embeddings
 
 
-class ContrastMemory(State, keras.layers.Layer):
+class ContrastMemory(keras.layers.Layer, State):
     """CRD's embeddings, memories and constants (as logarithms; valid once `started` is 1).
 
     Args:

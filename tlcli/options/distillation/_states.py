@@ -68,7 +68,7 @@ class Block(keras.layers.Layer):
         return (*input_shape[:-1], self.convolution.filters)
 
 
-class Modules(State, keras.layers.Layer):
+class Modules(keras.layers.Layer, State):
     """A list of layers, some of them None, whose weights belong together.
 
     Args:
@@ -111,7 +111,7 @@ class States(Modules):
         return next((average for average in found if average is not None), None)
 
 
-class Peers(State, keras.layers.Layer):
+class Peers(keras.layers.Layer, State):
     """Networks that are trained beside the student.
 
     Args:
@@ -131,7 +131,7 @@ class Peers(State, keras.layers.Layer):
         return found
 
 
-class Average(State, keras.layers.Layer):
+class Average(keras.layers.Layer, State):
     """A copy of the student that follows it, and the number of its moves.
 
     Args:
@@ -163,7 +163,7 @@ class Average(State, keras.layers.Layer):
         return [(mine, theirs) for mine, theirs in both if "float" in mine.dtype]
 
 
-class Temperature(State, keras.layers.Layer):
+class Temperature(keras.layers.Layer, State):
     """One learned number `theta`, 1 at the start; it should see no weight decay."""
 
     def __init__(self) -> None:
@@ -172,7 +172,7 @@ class Temperature(State, keras.layers.Layer):
         self.built = True
 
 
-class Embeddings(State, keras.layers.Layer):
+class Embeddings(keras.layers.Layer, State):
     """A linear embedding of the student's and of the teacher's pooled features.
 
     Args:
@@ -195,7 +195,7 @@ def _dense(inputs: int, outputs: int, seed: int) -> keras.layers.Dense:
     return layer
 
 
-class Variational(State, keras.layers.Layer):
+class Variational(keras.layers.Layer, State):
     """Mean network and variances of one stage of VID.
 
     Args:

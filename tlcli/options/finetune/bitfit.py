@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tlcli.contracts import finetune
 from tlcli.contracts.finetune import Block, Phase, every_block
 from tlcli.errors import require
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(finetune.Finetune):
     """A few numbers in each layer.
 
     Attributes:

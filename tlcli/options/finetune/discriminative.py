@@ -6,12 +6,13 @@ Howard and Ruder 2018, arXiv:1801.06146; factor 0.75 as in BEiT (Bao et al. 2022
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tlcli.contracts import finetune
 from tlcli.contracts.finetune import Block, Phase, head_only, rates_by_block
 from tlcli.errors import require
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(finetune.Finetune):
     """All blocks at once, each at its own rate.
 
     Attributes:

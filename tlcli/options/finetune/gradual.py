@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tlcli.contracts import finetune
 from tlcli.contracts.finetune import Block, Phase, head_only, rates_by_block
 from tlcli.errors import require
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(finetune.Finetune):
     """The head first; then each phase adds the next blocks below.
 
     Attributes:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tlcli.contracts import finetune
 from tlcli.contracts.finetune import Block, Phase, every_block, head_only
 from tlcli.errors import require
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(finetune.Finetune):
     """Everything is trained, and the backbone is drawn back to its pretrained weights.
 
     Attributes:

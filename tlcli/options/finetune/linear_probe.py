@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tlcli.contracts import finetune
 from tlcli.contracts.finetune import Block, Phase, head_only
 from tlcli.errors import require
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(finetune.Finetune):
     """The backbone stays as it is; its outputs are computed once.
 
     Attributes:

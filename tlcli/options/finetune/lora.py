@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tlcli.contracts import finetune
 from tlcli.contracts.finetune import Block, Lora, Phase, rates_by_block
 from tlcli.errors import ConfigError, require
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(finetune.Finetune):
     """The head, and factors A (inputs, rank) and B (rank, outputs) of some kernels.
 
     Attributes:

@@ -4,12 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tlcli.contracts import finetune
 from tlcli.contracts.finetune import Block, Phase, rates_by_block
 from tlcli.errors import ConfigError, nearest, require
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(finetune.Finetune):
     """The head and some blocks or layers; exactly one way of choosing is given.
 
     Attributes:

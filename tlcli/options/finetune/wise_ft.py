@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tlcli.contracts import finetune
 from tlcli.contracts.finetune import Block, Phase, every_block, head_only
 from tlcli.errors import require
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(finetune.Finetune):
     """LP-FT whose result is the mixture of both phases that validates best.
 
     Attributes:
@@ -32,6 +33,11 @@ class Finetune:
             self.probe_rate > 0, "finetune.probe_rate", self.probe_rate, "Give a number above 0."
         )
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
+
+    @property
+    def mixing_factors(self) -> tuple[float, ...]:
+        """The field `mixing`."""
+        return self.mixing
 
     def phases(self, blocks: Sequence[Block], epochs: float) -> tuple[Phase, ...]:
         """Two phases; the mixture lies between their results."""

@@ -4,12 +4,13 @@ import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tlcli.contracts import hardware
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import tf
 
 
 @dataclass(frozen=True)
-class Hardware:
+class Hardware(hardware.Hardware):
     """One device or several of this machine.
 
     Attributes:

@@ -4,13 +4,15 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tlcli.contracts import hardware
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import tf
 from tlcli.options.hardware import _workers
+from tlcli.system.cluster import Alone, Member, join
 
 
 @dataclass(frozen=True)
-class Hardware:
+class Hardware(hardware.Hardware):
     """Workers that each hold the whole model and see their share of every batch.
 
     Without `workers`, TF_CONFIG, SLURM's or torchrun's variables say who they are. All of them read
@@ -36,15 +38,23 @@ class Hardware:
         threads = self.threads
         require(threads is None or threads >= 1, "hardware.threads", threads, "Give 1 or more.")
 
-    def connect(self) -> Any:
+    @property
+    def membership(self) -> tuple[Any, ...]:
+        """The addresses and the rank that are given."""
+        return self.workers, self.rank
+
+    @property
+    def leads(self) -> bool:
+        """Whether the rank is given as the first."""
+        return self.rank == 0
+
+    def connect(self) -> Alone:
         """Join the others; waits until all are there.
 
         Raises:
             ConfigError: Nothing says who they are, or the port is taken.
             PeerLost: One did not come in time.
         """
-        from tlcli.system.cluster import Member
-
         place = _workers.find(self.workers, self.rank, os.environ, self.timeout)
         if self.threads:
             tf.config.threading.set_intra_op_parallelism_threads(self.threads)
@@ -74,6 +84,4 @@ class Hardware:
 
     def strategy(self) -> Any:
         """The tf.distribute strategy of the workers."""
-        from tlcli.system.cluster import join
-
-        return join(self).strategy  # type: ignore[attr-defined]
+        return join(self).strategy

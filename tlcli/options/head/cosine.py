@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tlcli.contracts import head
 from tlcli.errors import require
 from tlcli.lazy import Tensor
 from tlcli.options.head import _pooling
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(head.Head):
     """Logits are a learnable scale times the cosine to one vector a class.
 
     Attributes:

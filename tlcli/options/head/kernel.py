@@ -1,8 +1,9 @@
 """Gaussian-kernel classifier by random Fourier features (Rahimi and Recht 2007, NeurIPS 20)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from tlcli.contracts import head
 from tlcli.errors import require
 from tlcli.lazy import Tensor, np
 from tlcli.options.head import _pooling
@@ -12,7 +13,7 @@ SAMPLE = 1000
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(head.Head):
     """A linear classifier on random cosines of the pooled features.
 
     Attributes:
@@ -31,6 +32,8 @@ class Head:
     pooling: Literal["avg", "max", "avgmax", "gem"]
     dropout: float
     zero_init: bool
+
+    needs_data: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _pooling.check(self.dropout)

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tlcli.contracts import head
 from tlcli.lazy import Tensor
 from tlcli.options.head import _pooling
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(head.Head):
     """Logits as an affine function of the pooled features.
 
     Attributes:

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tlcli.contracts import head
 from tlcli.errors import require
 from tlcli.lazy import Tensor, keras
 from tlcli.options.head import _pooling
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(head.Head):
     """Hidden dense layers between the pooled features and the logits.
 
     Attributes:

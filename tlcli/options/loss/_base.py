@@ -1,11 +1,10 @@
-"""What the losses share: preparation from the training set, class weights, smoothing."""
+"""What the losses share: class weights, smoothing, sums over classes."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tlcli.contracts.loss import Prepared
+from tlcli.contracts import loss
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.lazy import Tensor, np, ops
 
@@ -13,50 +12,19 @@ ClassWeight = Literal["balanced"] | dict[str, float] | None
 
 
 @dataclass(frozen=True)
-class Base(ABC):
-    """A loss whose formula may use one number per class.
+class Weighted(loss.Loss):
+    """A loss with weights of classes that a person may give.
 
-    A child gives `activation`, `multi_label`, `per_image` and, when it needs the training set,
-    `per_class`.
+    Attributes:
+        class_weight: balanced, a mapping from class name to weight, or null.
     """
 
-    def per_class(self, class_counts: Any, class_names: Sequence[str]) -> Any:
-        """What the formula needs of each class, float64 (classes,), or None."""
-        return None
-
-    @abstractmethod
-    def per_image(self, labels: Tensor, logits: Tensor, per_class: Any) -> Tensor:
-        """Loss of each image, float32 (batch,), from float32 inputs."""
+    class_weight: ClassWeight
 
     @property
     def needs_training_set(self) -> bool:
-        """Whether `loss` works only after `prepared`."""
-        return getattr(self, "class_weight", None) is not None
-
-    def prepared(self, class_counts: Any, class_names: Sequence[str]) -> "Prepared":
-        """The loss with what it needs of the training set.
-
-        Args:
-            class_counts: Images of each class in the training set, int64 (classes,).
-            class_names: Their names in the same order.
-
-        Raises:
-            ConfigError: `class_weight` names an unknown class or leaves no weight above 0.
-        """
-        counts = np.asarray(class_counts, np.float64)
-        if counts.shape != (len(class_names),) or not counts.sum() > 0:
-            raise ValueError(f"counts {counts.shape} of {len(class_names)} classes")
-        return Prepared(self, self.per_class(counts, class_names))
-
-    def loss(self, labels: Tensor, logits: Tensor) -> Tensor:
-        """Loss of each image, in nats, float32 (batch,).
-
-        Raises:
-            ValueError: The option needs the training set; call `prepared` and use its `loss`.
-        """
-        if self.needs_training_set:
-            raise ValueError("this loss needs the training set: call prepared() first")
-        return Prepared(self, None).loss(labels, logits)
+        """Whether there are weights, which are measured against the classes' sizes."""
+        return self.class_weight is not None
 
 
 def class_weights(given: ClassWeight, class_counts: Any, class_names: Sequence[str]) -> Any:

@@ -7,8 +7,7 @@ from typing import Any
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.loss._base import (
-    Base,
-    ClassWeight,
+    Weighted,
     check_class_weight,
     class_weights,
     mean_one_over_classes,
@@ -19,7 +18,7 @@ _TINY = 1e-12  # keeps the gradient of a power below 1 finite at 0
 
 
 @dataclass(frozen=True)
-class Loss(Base):
+class Loss(Weighted):
     """Focal terms with exponents of their own for positives and negatives, summed over classes.
 
     Attributes:
@@ -34,7 +33,6 @@ class Loss(Base):
     gamma_neg: float
     gamma_pos: float
     clip: float
-    class_weight: ClassWeight
 
     activation = "sigmoid"
     multi_label = True

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from tlcli.lazy import Tensor, ops
 from tlcli.options.loss._base import (
-    Base,
-    ClassWeight,
+    Weighted,
     check_class_weight,
     check_label_smoothing,
     class_weights,
@@ -17,7 +16,7 @@ from tlcli.options.loss._base import (
 
 
 @dataclass(frozen=True)
-class Loss(Base):
+class Loss(Weighted):
     """Every class is a yes-or-no question; works for multi-hot, one-hot and soft labels.
 
     Attributes:
@@ -29,7 +28,6 @@ class Loss(Base):
 
     label_smoothing: float
     reduction: Literal["sum", "mean"]
-    class_weight: ClassWeight
 
     activation = "sigmoid"
     multi_label = None

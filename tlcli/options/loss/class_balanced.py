@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli.contracts import loss
 from tlcli.errors import require
 from tlcli.lazy import Tensor, np
 from tlcli.options.loss._base import (
-    Base,
     check_label_smoothing,
     image_weights,
     mean_one_over_images,
@@ -17,7 +17,7 @@ from tlcli.options.loss._base import (
 
 
 @dataclass(frozen=True)
-class Loss(Base):
+class Loss(loss.Loss):
     """A class of n images weighs (1 - beta) / (1 - beta ** n); the mean of all images is 1.
 
     Attributes:

@@ -6,8 +6,7 @@ from typing import Any
 
 from tlcli.lazy import Tensor
 from tlcli.options.loss._base import (
-    Base,
-    ClassWeight,
+    Weighted,
     check_class_weight,
     check_label_smoothing,
     class_weights,
@@ -19,7 +18,7 @@ from tlcli.options.loss._base import (
 
 
 @dataclass(frozen=True)
-class Loss(Base):
+class Loss(Weighted):
     """Cross-entropy of the softmax with labels that sum to 1.
 
     Attributes:
@@ -29,7 +28,6 @@ class Loss(Base):
     """
 
     label_smoothing: float
-    class_weight: ClassWeight
 
     activation = "softmax"
     multi_label = False

@@ -7,8 +7,7 @@ from typing import Any, Literal
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.loss._base import (
-    Base,
-    ClassWeight,
+    Weighted,
     check_class_weight,
     class_weights,
     image_weights,
@@ -21,7 +20,7 @@ _TINY = 1e-12  # keeps the gradient of a power below 1 finite at 0
 
 
 @dataclass(frozen=True)
-class Loss(Base):
+class Loss(Weighted):
     """Cross-entropy times (1 - probability of the label) ** gamma.
 
     Attributes:
@@ -35,7 +34,6 @@ class Loss(Base):
     kind: Literal["softmax", "sigmoid"]
     gamma: float
     balance: float | None
-    class_weight: ClassWeight
 
     def __post_init__(self) -> None:
         require(self.gamma >= 0, "loss.gamma", self.gamma, "Give 0 or more.")

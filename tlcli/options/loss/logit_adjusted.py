@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli.contracts import loss
 from tlcli.errors import require
 from tlcli.lazy import Tensor, np
-from tlcli.options.loss._base import Base, check_label_smoothing, smoothed, softmax_cross_entropy
+from tlcli.options.loss._base import check_label_smoothing, smoothed, softmax_cross_entropy
 
 
 @dataclass(frozen=True)
-class Loss(Base):
+class Loss(loss.Loss):
     """Training adds `strength` * log(prior) to the logits; evaluation and use leave them plain.
 
     Attributes:

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli.contracts import optimizer
+from tlcli.contracts.optimizer import require_above_zero
 from tlcli.errors import require
 from tlcli.lazy import keras
-from tlcli.options.optimizer._base import Base, require_above_zero
 
 
 @dataclass(frozen=True)
-class Optimizer(Base):
+class Optimizer(optimizer.Optimizer):
     """Adam's second moments kept as rows and columns; updates relative to the weights' size.
 
     The rate of a step is the smaller of the learning rate and 1 / sqrt(step), as in the paper.

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli.contracts import optimizer
+from tlcli.contracts.optimizer import require_above_zero
 from tlcli.errors import require
 from tlcli.lazy import keras
-from tlcli.options.optimizer._base import Base, require_above_zero
 
 
 @dataclass(frozen=True)
-class Optimizer(Base):
+class Optimizer(optimizer.Optimizer):
     """Gradient divided by the root of the sum of its squares.
 
     Attributes:

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli.contracts import optimizer
+from tlcli.contracts.optimizer import require_decay_rate
 from tlcli.errors import require
 from tlcli.lazy import keras
-from tlcli.options.optimizer._base import Base, require_decay_rate
 
 
 @dataclass(frozen=True)
-class Optimizer(Base):
+class Optimizer(optimizer.Optimizer):
     """The sign of a mean of gradients; wants a rate 3 to 10 times lower than AdamW's.
 
     Attributes:

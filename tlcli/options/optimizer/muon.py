@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli.contracts import optimizer
+from tlcli.contracts.optimizer import require_above_zero, require_decay_rate
 from tlcli.errors import require
 from tlcli.lazy import keras
-from tlcli.options.optimizer._base import Base, require_above_zero, require_decay_rate
 
 
 @dataclass(frozen=True)
-class Optimizer(Base):
+class Optimizer(optimizer.Optimizer):
     """Orthogonal updates of matrices, AdamW for all that is not a matrix.
 
     Kernels of convolutions and of attention with a head axis are not matrices.

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli.contracts import optimizer
+from tlcli.contracts.optimizer import require_above_zero, require_decay_rate
 from tlcli.lazy import keras
-from tlcli.options.optimizer._base import Base, require_above_zero, require_decay_rate
 
 
 @dataclass(frozen=True)
-class Optimizer(Base):
+class Optimizer(optimizer.Optimizer):
     """Adam that looks ahead, with the paper's rise of the momentum.
 
     Attributes:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tlcli.options.optimizer._base import Base, require_above_zero, require_decay_rate
+from tlcli.contracts import optimizer
+from tlcli.contracts.optimizer import require_above_zero, require_decay_rate
 
 
 @dataclass(frozen=True)
-class Optimizer(Base):
+class Optimizer(optimizer.Optimizer):
     """AdamW whose averaged weights need no fall of the learning rate: use schedule=constant.
 
     The averaged weights are for evaluation, those in the model for training: see

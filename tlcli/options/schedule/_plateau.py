@@ -1,9 +1,9 @@
 """The rule of the plateau schedule, as a pure function of JSON-able states."""
 
 import math
-from typing import Any, Protocol
+from typing import Protocol
 
-State = dict[str, Any]
+from tlcli.contracts.schedule import State
 
 
 class Rule(Protocol):

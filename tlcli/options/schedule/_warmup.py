@@ -1,16 +1,17 @@
 """The warm-up that every schedule begins with (Goyal et al. 2017, arXiv:1706.02677)."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tlcli.contracts.schedule import Schedule
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import np
 from tlcli.options.schedule._length import Length, Span, steps_of
 
 
 @dataclass(frozen=True)
-class Warmup(ABC):
+class Warmup(Schedule):
     """Fields and table of the warm-up; a schedule adds what follows.
 
     Attributes:
@@ -46,10 +47,6 @@ class Warmup(ABC):
         steps = self.warmup_steps(span)
         after = np.asarray(self.after_warmup(steps, span), np.float64)
         return np.concatenate([self._rise(steps), after])
-
-    def momentum(self, total_steps: int, steps_per_epoch: float, batch_size: int = 1) -> Any:
-        """None: the optimizer keeps its own momentum."""
-        return None
 
     def warmup_steps(self, span: Span) -> int:
         """Optimizer steps of the warm-up.

@@ -1,12 +1,13 @@
 """A drop by a factor when validation stops getting better."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from tlcli.contracts.schedule import State
 from tlcli.errors import require
 from tlcli.lazy import np
 from tlcli.options.schedule._length import Span
-from tlcli.options.schedule._plateau import State, initial_state, plateau_update
+from tlcli.options.schedule._plateau import initial_state, plateau_update
 from tlcli.options.schedule._warmup import Warmup, require_fraction
 
 
@@ -25,6 +26,8 @@ class Schedule(Warmup):
     patience: int
     min_delta: float
     minimum: float
+
+    watches_validation: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,8 +15,7 @@ def run_classes(path: str) -> tuple[str, ...]:
     """
     from tlcli.runs import checkpoint
 
-    _, metadata = checkpoint.read_facts(Path(path).expanduser())
-    return tuple(str(name) for name in metadata["class_names"])
+    return checkpoint.read_facts(Path(path).expanduser())[1].class_names
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def measured(members: Any, target: Target, by_class: bool) -> Any:
         ConfigError: No labelled validation image, or several labels an image.
     """
     from tlcli.contracts.data import VALIDATION
-    from tlcli.distill.network import BATCH
+    from tlcli.distill.network_teacher import BATCH
     from tlcli.models.frozen.network import compute
 
     manifest = target.manifest

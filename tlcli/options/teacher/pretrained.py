@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlcli.config import registry
+from tlcli.contracts.backbone import Classifier
 from tlcli.contracts.teacher import Target
 from tlcli.distill.class_places import imagenet_places
 from tlcli.errors import ConfigError, nearest
@@ -85,7 +86,7 @@ class Teacher(Computed):
             )  # fmt: skip
         values: Any = OmegaConf.to_container(OmegaConf.load(found[self.backbone][0]))
         option = registry.option_class("backbone", values["name"])
-        if not hasattr(option, "build_classifier"):
+        if not issubclass(option, Classifier):
             raise ConfigError(
                 "teacher.backbone", f"{self.backbone} comes without a classifier",
                 "Give one of keras.applications, as resnet50, or teacher=run.",

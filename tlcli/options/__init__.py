@@ -1,0 +1,1 @@
+"""The options of the config groups, loaded by name; nothing imports them."""
