@@ -37,7 +37,7 @@ def test_teacher_and_student_see_the_identical_mixed_pixels(taught):
         tf.py_function(lambda t: seen[who].append(t.numpy()), [images], [])
 
     class Watched:
-        losses = ()
+        inputs, losses = network.inputs, ()
 
         def __call__(self, images, training):
             record("student", images)
