@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcli.contracts.distillation import Batch, Outputs
+from tlcli.contracts.distillation import NO_STATE, Batch, Outputs
 from tlcli.errors import ConfigError
 from tlcli.options.distillation.ofd import margins
 
@@ -223,7 +223,7 @@ def test_fsp_connects_channels_that_differ(tools, three):
 def test_fsp_of_equal_channels_has_no_weights(tools, rng):
     student, teacher = ({"features": maps(rng, (4, 4, 2), (2, 2, 3))} for _ in range(2))
     method, state = with_state(tools, "fsp", student, teacher)
-    assert state is None
+    assert state is NO_STATE
     tools.agree(method, lambda s, t: fsp_oracle(s, t, lambda i, x: x), student, teacher, "features")
 
 
@@ -373,7 +373,7 @@ def test_value_and_gradients_stay_finite(tools, rng, name, case):
     method, state = with_state(tools, name, student, teacher)
     dtype = "float16" if case == "half precision" else "float32"
     ours, theirs = tools.outputs(student, dtype), tools.outputs(teacher, dtype)
-    weights = [] if state is None else [v.value for v in state.trainable_variables]
+    weights = [v.value for v in state.trainable_variables]
     with tf.GradientTape() as tape:
         tape.watch([ours.features, ours.preactivations])
         loss = method.loss(Batch(None), ours, theirs, state)

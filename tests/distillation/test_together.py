@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.trainings import streams
 from tlcli.config import registry
 from tlcli.config.job import train_job
+from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
-from tlcli.training.build import prepare
-from tlcli.training.phase import PhaseTrainer
+from tlcli.training.build import pieces_of
+from tlcli.training.phase import PhaseTraining
+from tlcli.training.plan import phase_plan
 from tlcli.training.strategy import phases
 from tlcli.training.term_sizes import term_sizes
 
@@ -76,10 +79,11 @@ def two_steps(config, name, teacher, words):
     if name not in ALONE:
         words += ["teacher=run", f"teacher.path={teacher}", "teacher.minimum_accuracy=0"]
     with eagerly():
-        run = prepare(train_job(config("train", *words)))
-        phase = phases(run)[0]
-        sizes = term_sizes(run, phase)
-        trainer = PhaseTrainer(run, phase, 0, 0)
+        pieces = pieces_of(train_job(config("train", *words)))
+        lesson = attach(pieces)
+        phase = phases(pieces, lesson)[0]
+        sizes = term_sizes(pieces, lesson, phase)
+        trainer = PhaseTraining(pieces, lesson, phase_plan(pieces, lesson, phase))
         before = [v.numpy() for v in trainer.variables]
         figures = trainer.feed(0, 2)
         first = 2
@@ -110,8 +114,8 @@ def moved(trainer, before):
 def test_mixed_images_class_weights_and_half_precision(config, teacher, name, precision):
     words = (*MIXED, "data.images_per_class=4", f"precision={precision}")
     trainer = two_steps(config, name, teacher, words)
-    assert trainer.source == "streamed"
-    assert trainer.run.student.model.compute_dtype == precision.removeprefix("mixed_")
+    assert streams(trainer)
+    assert trainer.lesson.student.model.compute_dtype == precision.removeprefix("mixed_")
     assert (trainer.loss_scale is not None) == (precision == "mixed_float16")
     assert all(v.dtype == "float32" for v in trainer.variables)
 

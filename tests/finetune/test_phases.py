@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from tlcli.commands import train
+from tests.helpers.trainings import planned
 from tlcli.config import registry
 from tlcli.config.job import train_job
 from tlcli.contracts.finetune import Block
+from tlcli.training.trainer import Trainer
 
 BLOCKS = [Block(n, (f"{n}_conv", f"{n}_norm")) for n in ("stem", "one", "two")] + [
     Block("head", ("head_dense",))
@@ -34,17 +35,15 @@ def test_phases_share_the_epochs(config, name):
 
 def trained(config, run_dir, name):
     """Variables of the student before and after, by path, and the paths of its statistics."""
-    from tlcli.training import strategy
-    from tlcli.training.build import prepare
-
     # Without validation the last weights are kept, not those of the best epoch.
     words = ("data.images_per_class=8", "batch_size=10", "epochs=2", "data.validation_fraction=0")
     job = train_job(config("train", f"finetune={name}", f"run_dir={run_dir}", *words))
-    shared = prepare(job)
-    before = {v.path: v.numpy().copy() for v in shared.student.model.variables}
+    plan = planned(job)
+    variables = plan.lesson.student.model.variables
+    before = {v.path: v.numpy().copy() for v in variables}
     run_dir.mkdir()
-    train.Trainer(shared, strategy.phases(shared), run_dir).run(None)
-    return before, {v.path: v.numpy() for v in shared.student.model.variables}
+    Trainer(plan, run_dir).run(None)
+    return before, {v.path: v.numpy() for v in variables}
 
 
 @pytest.mark.parametrize("name", TRAINED)
