@@ -13,7 +13,7 @@ from tlcli.commands import evaluate, train
 from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
-from tlcli.training import result
+from tlcli.training import peer_result
 from tlcli.training.build import prepare
 from tlcli.training.phase import PhaseTrainer
 from tlcli.training.progress import Progress
@@ -67,7 +67,7 @@ def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp
         shared=run, trainer=trainer, run_dir=tmp_path, best_peers=theirs, patiently=lambda do: do(),
         progress=Progress(best=0.5, peers=[0.7, 0.9]), member=SimpleNamespace(is_chief=True),
     )  # fmt: skip
-    told = result.write_peers(ended, result.peer_weights(ended))
+    told = peer_result.write_peers(ended, peer_result.peer_weights(ended))
     # The second peer is better still, but another network than was asked for.
     assert told == {"figure": "validation accuracy", "student": 0.5, "peer_1": 0.7, "peer_2": 0.9,
                     "shipped": "peer_1"}  # fmt: skip
@@ -77,7 +77,9 @@ def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp
         assert not any(differ(weights, values(found.model.variables)))
         assert 0 <= found.facts.metrics["test"]["accuracy"] <= 1
     ended.progress.peers = [0.5, 0.9]
-    assert result.write_peers(ended, result.peer_weights(ended)[:2])["shipped"] == "student"
+    assert (
+        peer_result.write_peers(ended, peer_result.peer_weights(ended)[:2])["shipped"] == "student"
+    )
 
 
 def test_peers_are_the_same_each_time(prepared):

@@ -37,10 +37,10 @@ def figures(checked, capsys, *words):
     return json.loads(capsys.readouterr().out)
 
 
-def test_eval_gives_the_figures_of_the_training(config, digits_run, capsys):
+def test_eval_gives_the_figures_of_the_training(checked, digits_run, capsys):
     stored = json.loads((digits_run / "metrics.json").read_text())
     for split in ("test", "validation"):
-        found = figures(config, capsys, f"checkpoint={digits_run}", f"split={split}")
+        found = figures(checked, capsys, f"checkpoint={digits_run}", f"split={split}")
         expected = stored[split]
         if split == "test":
             assert found == pytest.approx(expected, abs=1e-6)
@@ -48,16 +48,16 @@ def test_eval_gives_the_figures_of_the_training(config, digits_run, capsys):
             assert found["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-6)
 
 
-def test_batches_do_not_change_the_figures(config, digits_run, capsys):
-    small = figures(config, capsys, f"checkpoint={digits_run}", "batch_size=7")
-    large = figures(config, capsys, f"checkpoint={digits_run}", "batch_size=512")
+def test_batches_do_not_change_the_figures(checked, digits_run, capsys):
+    small = figures(checked, capsys, f"checkpoint={digits_run}", "batch_size=7")
+    large = figures(checked, capsys, f"checkpoint={digits_run}", "batch_size=512")
     assert small == pytest.approx(large, abs=1e-6)
 
 
-def test_eval_of_other_data_goes_by_class_name(config, checked, digits_run, capsys):
+def test_eval_of_other_data_goes_by_class_name(checked, digits_run, capsys):
     words = (f"checkpoint={digits_run}", "data=digits", "split=all")
-    one = figures(config, capsys, *words, "data.classes=[5,9]")
-    other = figures(config, capsys, *words, "data.classes=[9,5]")
+    one = figures(checked, capsys, *words, "data.classes=[5,9]")
+    other = figures(checked, capsys, *words, "data.classes=[9,5]")
     assert one == pytest.approx(other, abs=1e-6)
     with pytest.raises(DataError, match="classes the checkpoint does not know: 0"):
         evaluate.run(checked("eval", *words, "data.classes=[0,5]"))
