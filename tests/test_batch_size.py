@@ -69,21 +69,22 @@ def test_activations_that_a_gradient_needs_stay_alive():
 
 @pytest.fixture(scope="module")
 def estimates(job):
-    """Estimated bytes of a step at two batches, and the run."""
-    runs = {number: batch_size.prepared(job, number) for number in (8, 16)}
-    return {n: batch_size.step_bytes(run, n) for n, run in runs.items()} | {"run": runs[16]}
+    """Estimated bytes of a step at two batches, and the student."""
+    made = {number: batch_size.prepared(job, number) for number in (8, 16)}
+    found = {n: batch_size.step_bytes(*pair, n) for n, pair in made.items()}
+    return found | {"student": made[16][1].student}
 
 
 def test_an_estimate_counts_weights_and_moments_and_grows_with_the_batch(estimates):
-    shared = estimates["run"]
-    numbers = sum(int(np.prod(v.shape)) for v in shared.student.model.variables)
+    student = estimates["student"].model
+    numbers = sum(int(np.prod(v.shape)) for v in student.variables)
     fixed, per_image = estimates[8]
     # Weights, gradients and AdamW's two moments, 4 bytes each.
     assert fixed == pytest.approx(16 * numbers, rel=0.02)
     assert per_image == pytest.approx(estimates[16][1], rel=0.2)
     kept = sum(
         int(np.prod(layer.output.shape[1:]))
-        for layer in shared.student.model.layers
+        for layer in student.layers
         if layer.weights and hasattr(layer.output, "shape")
     )
     # What layers with weights give is kept in float32; then as much again comes and goes.
@@ -96,7 +97,7 @@ def test_on_a_cpu_the_number_follows_from_the_whole_memory(job, estimates, monke
         room = (fixed + per_image * fitting) / batch_size.SHARE
         monkeypatch.setattr(memory, "total", lambda room=room: int(room) + 2)
         monkeypatch.setattr(batch_size, "step_bytes", lambda *_: (fixed, per_image))
-        monkeypatch.setattr(batch_size, "prepared", lambda *_: None)
+        monkeypatch.setattr(batch_size, "prepared", lambda *_: (None, None))
         number, reason = batch_size.found(job)
         assert number == expected
         assert ("half the memory" in reason) == (expected < 16)
@@ -105,15 +106,15 @@ def test_on_a_cpu_the_number_follows_from_the_whole_memory(job, estimates, monke
 def test_on_an_accelerator_steps_are_tried_until_one_fits(config, monkeypatch):
     tried = []
 
-    def limited(self):
-        def step(first, last):
-            tried.append((self.order.batch_size, first, last))
-            if self.order.batch_size > 2:
+    def limited(pieces, lesson, plan, source, step):
+        def feed(first, last):
+            tried.append((plan.order.batch_size, first, last))
+            if plan.order.batch_size > 2:
                 raise tf.errors.ResourceExhaustedError(None, None, "OOM")
 
-        return step
+        return feed
 
-    monkeypatch.setattr(phase.PhaseTrainer, "_feed", limited)
+    monkeypatch.setattr(phase, "feed_of", limited)
     monkeypatch.setattr(batch_size.tf.config, "list_logical_devices", lambda kind: ["GPU:0"])
     monkeypatch.setattr(batch_size, "prepared", on_cpu(batch_size.prepared, monkeypatch))
     words = ("data.images_per_class=8", "finetune=linear_probe", "backbone.weights=none")

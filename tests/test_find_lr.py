@@ -8,17 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.helpers.trainings import phase_of, planned
 from tlcli.cli import main
 from tlcli.commands import find_lr
 from tlcli.config.job import train_job
 from tlcli.config.settings import FindLr
-from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError
 from tlcli.training import rate_curve
-from tlcli.training.build import prepare
-from tlcli.training.order import make_order
+from tlcli.training.plan import phase_plan
 from tlcli.training.range_test import range_test
-from tlcli.training.strategy import phases
 
 SMALL = ("data.images_per_class=8", "batch_size=10", "backbone.weights=none")
 OWN = FindLr(1e-6, 10.0, 100, 1, 0.9, 4.0, None)
@@ -30,23 +28,29 @@ PARABOLA = (
 
 def prepared(checked, *words):
     given = checked("find-lr", *SMALL, *words)
-    shared = prepare(given.job)
-    return shared, phases(shared), given.settings
+    return planned(given.job), given.settings
+
+
+def with_phases(plan, *phases):
+    """The plan with other phases, each as of epoch 0."""
+    made = [phase_plan(plan.pieces, plan.lesson, each, n) for n, each in enumerate(phases)]
+    return replace(plan, phases=tuple(made))
 
 
 @pytest.fixture(scope="module")
 def parabola(checked):
     """A test on a parabola, with the weights before and after it."""
-    shared, chosen, own = prepared(checked, *PARABOLA)
+    plan, own = prepared(checked, *PARABOLA)
     # The penalty is all but the whole loss: a parabola of curvature 1000 in each weight.
-    chosen = [replace(chosen[0], head_penalty=1000.0)]
+    plan = with_phases(plan, replace(plan.phases[0].phase, head_penalty=1000.0))
     # A head of zeros would start at the bottom.
-    kernel = shared.student.model.layers[-1].kernel
+    model = plan.lesson.student.model
+    kernel = model.layers[-1].kernel
     kernel.assign(np.random.default_rng(0).normal(0, 0.1, kernel.shape))
-    before = [v.numpy() for v in shared.student.model.variables]
-    curve = range_test(shared, chosen, own)
-    after = [v.numpy() for v in shared.student.model.variables]
-    return curve, before, after, (shared, chosen, own)
+    before = [v.numpy() for v in model.variables]
+    curve = range_test(plan, own)
+    after = [v.numpy() for v in model.variables]
+    return curve, before, after, (plan, own)
 
 
 def test_it_ends_soon_after_the_rate_at_which_gradient_descent_diverges(parabola):
@@ -79,24 +83,23 @@ def test_rates_rise_by_the_same_factor(parabola):
 
 
 def test_the_first_loss_is_that_of_the_first_batch_of_training(parabola):
-    from tlcli.training.phase import PhaseTrainer
-
-    curve, before, _, (shared, chosen, _) = parabola
-    figures = PhaseTrainer(shared, chosen[0], 0, 0).feed(0, 1)
+    curve, before, _, (plan, _) = parabola
+    figures = phase_of(plan).feed(0, 1)
     np.testing.assert_allclose(curve.losses[0], figures[0, 0], rtol=1e-6)
-    for variable, value in zip(shared.student.model.variables, before, strict=True):
+    for variable, value in zip(plan.lesson.student.model.variables, before, strict=True):
         variable.assign(value)
 
 
 def test_a_later_phase_is_tested_after_those_before_it(parabola):
-    curve, before, _, (shared, chosen, own) = parabola
-    first = replace(chosen[0], epochs=2.0, rate=0.05)  # of optimizer.learning_rate=0.01
-    later = range_test(shared, [first, chosen[0]], replace(own, phase=2, steps=10))
-    order = make_order(shared, shared.manifest.rows(TRAIN), 0)
+    curve, before, _, (plan, own) = parabola
+    tested = plan.phases[0].phase
+    first = replace(tested, epochs=2.0, rate=0.05)  # of optimizer.learning_rate=0.01
+    both = with_phases(plan, first, tested)
+    later = range_test(both, replace(own, phase=2, steps=10))
     # Each step of the first phase halved the weights, 1 - 1000 * 0.0005, to what the labels want.
-    assert order.total_steps(2.0) >= 6
+    assert both.phases[0].total_steps >= 6
     assert later.losses[0] < 0.01 * curve.losses[0]
-    for variable, value in zip(shared.student.model.variables, before, strict=True):
+    for variable, value in zip(plan.lesson.student.model.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
 
 

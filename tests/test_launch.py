@@ -86,7 +86,7 @@ def test_a_mistake_is_not_tried_again():
 
 CODE = """
 import sys
-from tlcli.launch import Supervisor
+from tlcli.system.supervisor import Supervisor
 programs = sys.argv[1:]
 sys.exit(Supervisor(lambda: [[sys.executable, '-S', '-c', p] for p in programs], 3, 1.0).run())
 """

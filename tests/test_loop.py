@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.trainings import phase_of, planned
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TRAIN
-from tlcli.training.build import prepare
-from tlcli.training.phase import PhaseTrainer
-from tlcli.training.progress import Progress
-from tlcli.training.strategy import phases
+from tlcli.training.trainer import Trainer
 
 RATE = 0.5
 WORDS = (
@@ -25,13 +23,14 @@ WORDS = (
 class Regression:
     """The same training in numpy: features, labels and the weights of the head."""
 
-    def __init__(self, run):
-        rows = run.manifest.rows(TRAIN)
-        images = next(run.plain_views.batches(rows, np.zeros(len(rows)), len(rows)))
-        embed = keras.Model(run.student.extended.inputs, run.student.extended.outputs[1])
+    def __init__(self, plan):
+        rows = plan.pieces.manifest.rows(TRAIN)
+        images = next(plan.pieces.plain_views.batches(rows, np.zeros(len(rows)), len(rows)))
+        extended = plan.lesson.student.extended
+        embed = keras.Model(extended.inputs, extended.outputs[1])
         self.features = np.float64(embed(images, training=False))
-        self.labels = np.eye(5)[run.manifest.labels[rows]]
-        head = run.student.model.get_layer("head_logits")
+        self.labels = np.eye(5)[plan.pieces.manifest.labels[rows]]
+        head = plan.lesson.student.model.get_layer("head_logits")
         self.start = [np.float64(head.kernel.numpy()), np.float64(head.bias.numpy())]
 
     def gradients(self, weights, rows):
@@ -53,8 +52,8 @@ class Regression:
 @pytest.fixture
 def trainer(config):
     def made(*words):
-        run = prepare(train_job(config("train", *WORDS, *words, "cache=ram")))
-        return Regression(run), PhaseTrainer(run, phases(run)[0], 0, 0)
+        plan = planned(train_job(config("train", *WORDS, *words, "cache=ram")))
+        return Regression(plan), phase_of(plan)
 
     return made
 
@@ -75,8 +74,8 @@ def test_sharpness_aware_steps_take_the_gradient_at_the_worst_point_nearby(train
             [w + 0.5 * g / length for w, g in zip(weights, first, strict=True)], rows
         )
 
-    sharp = by_hand.history(trained.order, 3, at_the_worst)
-    plain = by_hand.history(trained.order, 3)
+    sharp = by_hand.history(trained.plan.order, 3, at_the_worst)
+    plain = by_hand.history(trained.plan.order, 3)
     trained.feed(0, 3)
     same(trained.variables, sharp[-1])
     assert np.abs(sharp[-1][0] - plain[-1][0]).max() > 1e-3, "the second pass makes a difference"
@@ -87,27 +86,28 @@ def test_the_moving_average_warms_up_until_its_decay(trainer):
     average = by_hand.start
     # (1 + t) / (10 + t) after steps 1 to 6; 0.3 is less from 5 / 14 on.
     for decay, weights in zip(
-        [2 / 11, 3 / 12, 0.3, 0.3, 0.3, 0.3], by_hand.history(trained.order, 6), strict=True
+        [2 / 11, 3 / 12, 0.3, 0.3, 0.3, 0.3], by_hand.history(trained.plan.order, 6), strict=True
     ):
         average = [decay * a + (1 - decay) * w for a, w in zip(average, weights, strict=True)]
     trained.feed(0, 6)
-    same(trained.ema, average)
-    same(trained.variables, by_hand.history(trained.order, 6)[-1])
+    same(trained.averages.ema, average)
+    same(trained.variables, by_hand.history(trained.plan.order, 6)[-1])
     with trained.evaluation_weights():
         same(trained.variables, average)
-    same(trained.variables, by_hand.history(trained.order, 6)[-1])
+    same(trained.variables, by_hand.history(trained.plan.order, 6)[-1])
 
 
-def test_stochastic_weight_averaging_is_the_mean_of_its_epochs(trainer):
-    by_hand, trained = trainer("optimizer.swa=0.5")
-    assert trained.total_steps == 8
-    for _ in trained.epochs(Progress(), lambda step: None):
-        pass
+def test_stochastic_weight_averaging_is_the_mean_of_its_epochs(trainer, tmp_path):
+    by_hand, begun = trainer("optimizer.swa=0.5")
+    assert begun.plan.total_steps == 8
+    training = Trainer(planned(begun.pieces.job), tmp_path)
+    training.run(None)
+    trained = training.phase
     # Epochs of two steps; the second ends at half of the eight.
-    ends = [by_hand.history(trained.order, 8)[step - 1] for step in (4, 6, 8)]
-    same(trained.swa, [np.mean(each, 0) for each in zip(*ends, strict=True)])
+    ends = [by_hand.history(trained.plan.order, 8)[step - 1] for step in (4, 6, 8)]
+    same(trained.averages.swa, [np.mean(each, 0) for each in zip(*ends, strict=True)])
     with trained.evaluation_weights():
-        same(trained.variables, trained.swa)
+        same(trained.variables, trained.averages.swa)
 
 
 def test_weights_of_classes_meet_the_labels_of_a_batch(trainer):
@@ -122,22 +122,24 @@ def test_weights_of_classes_meet_the_labels_of_a_batch(trainer):
         return [x.T @ error, error.sum(0)]
 
     trained.feed(0, 2)
-    same(trained.variables, by_hand.history(trained.order, 2, weighted)[-1])
+    same(trained.variables, by_hand.history(trained.plan.order, 2, weighted)[-1])
 
 
 def test_each_block_steps_at_its_rate_and_decays_by_it(config):
     words = ("finetune=discriminative", "finetune.rate=0.2", "finetune.decay=0.5",
              "finetune.probe_fraction=0", "optimizer.weight_decay=0.1", "cache=off")  # fmt: skip
     words = [w for w in WORDS if not w.startswith("finetune")] + list(words)
-    run = prepare(train_job(config("train", *words)))
-    trained = PhaseTrainer(run, phases(run)[0], 0, 0)
-    rows = run.manifest.rows(TRAIN)
-    batch = trained.order.slice(0).rows
-    images = next(run.plain_views.batches(rows[batch], np.zeros(10), 10))
-    network = run.student.model
+    plan = planned(train_job(config("train", *words)))
+    trained = phase_of(plan)
+    rows = plan.pieces.manifest.rows(TRAIN)
+    batch = trained.plan.order.slice(0).rows
+    images = next(plan.pieces.plain_views.batches(rows[batch], np.zeros(10), 10))
+    network = plan.lesson.student.model
     with tf.GradientTape() as tape:
         scores = tf.nn.log_softmax(network(images, training=False))
-        loss = -tf.reduce_mean(tf.gather(scores, run.manifest.labels[rows[batch]], batch_dims=1))
+        loss = -tf.reduce_mean(
+            tf.gather(scores, plan.pieces.manifest.labels[rows[batch]], batch_dims=1)
+        )
     gradients = tape.gradient(loss, [v.value for v in trained.variables])
     before = {v.path: np.float64(v.numpy()) for v in trained.variables}
     trained.feed(0, 1)

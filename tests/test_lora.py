@@ -8,18 +8,16 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.trainings import planned
 from tlcli.commands import evaluate, train
 from tlcli.config import registry
 from tlcli.config.job import train_job
-from tlcli.contracts.finetune import Block, Lora
+from tlcli.contracts.finetune import Block, Lora, Phase
 from tlcli.errors import ConfigError
-from tlcli.evaluation.classifier import classifier, rows_of, score
-from tlcli.models import lora
-from tlcli.models.trainable import set_trainable
+from tlcli.evaluation.classifier import classifier, logits_of, rows_of, scored
+from tlcli.models import lora, trainable
 from tlcli.runs import checkpoint
-from tlcli.training.build import prepare
-from tlcli.training.frozen_part import frozen_split
-from tlcli.training.strategy import phases
+from tlcli.training.build import pieces_of
 
 TARGETS = "finetune.targets=['tiny_block[34]_conv']"
 WORDS = ("finetune=lora", TARGETS, "finetune.rank=3", "finetune.alpha=6")
@@ -148,16 +146,19 @@ def test_only_factors_and_the_head_are_trained():
     model = network()
     lora.attach(model, Lora(2, 1.5, ("dense", "query")), 0)
     layers = [layer.name for layer in model.layers]
-    rates = set_trainable(model, dict.fromkeys(layers, 0.5) | {"head_dense": 1.0}, "lora", "train")
+    half = dict.fromkeys(layers, 0.5) | {"head_dense": 1.0}
+    rates = trainable.rates(model, Phase("factors", 1.0, half, only="lora"), "train")
     shown = {path.split("/", 1)[1] if "mixer" in path else path: r for path, r in rates.items()}
     assert shown == {
         "dense/lora_kernel_a": 0.5, "dense/lora_kernel_b": 0.5, "query/lora_kernel_a": 0.5,
         "query/lora_kernel_b": 0.5, "head_dense/kernel": 1.0, "head_dense/bias": 1.0,
     }  # fmt: skip
     # A later phase may train everything, and one before may train the head alone.
-    every = set_trainable(model, dict.fromkeys(layers, 1.0), "all", "train")
+    whole = Phase("whole", 1.0, dict.fromkeys(layers, 1.0))
+    every = trainable.rates(model, whole, "train")
     assert {"dense/kernel", "dense/lora_kernel_a", "norm/gamma", "wide/kernel"} <= set(every)
-    assert set(set_trainable(model, {"head_dense": 1.0}, "all", "train")) == {
+    probe = Phase("probe", 1.0, {"head_dense": 1.0})
+    assert set(trainable.rates(model, probe, "train")) == {
         "head_dense/kernel", "head_dense/bias",
     }  # fmt: skip
 
@@ -197,7 +198,7 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir, re
     arrays = read_weights(run_dir)
     assert not [name for name in arrays if "lora" in name]
     found = checkpoint.read_run(run_dir)
-    start = prepare(train_job(checkpoint.read_json(run_dir / "config.json"))).student.model
+    start = pieces_of(train_job(checkpoint.read_json(run_dir / "config.json"))).student.model
     for new, old in zip(found.model.variables, start.variables, strict=True):
         change = new.numpy() - old.numpy()
         if new.path in ("tiny_block3_conv/kernel", "tiny_block4_conv/kernel"):
@@ -213,7 +214,8 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir, re
     for split in ("validation", "test"):
         rows = rows_of(manifest, split)
         divisor = found.temperature if split == "test" else 1.0
-        scores, _, _ = score(classifier(found.model), views, rows, temperature=divisor)
+        logits = logits_of(classifier(found.model), views, rows)
+        scores = scored(logits, manifest, rows, divisor)
         stored = json.loads((run_dir / "metrics.json").read_text())[split]
         for name, value in scores.result().items():
             assert value == pytest.approx(stored[name], abs=1e-6), name
@@ -243,10 +245,9 @@ def test_a_resumed_run_has_the_same_bits(run_dir, same_weights, checked, monkeyp
 
 def test_the_frozen_part_ends_before_the_first_factors(config):
     words = (*WORDS, "data.images_per_class=8", "finetune.targets=['tiny_block4_conv']")
-    run = prepare(train_job(config("train", *words)))
-    (phase,) = phases(run)
-    set_trainable(run.student.model, phase.rates, phase.only, run.batch_norm)
-    split = frozen_split(run.student)
+    plan = planned(train_job(config("train", *words)))
+    (phase,) = plan.phases
+    split = phase.cut
     assert any("block3" in v.path for v in split.prefix.variables)
     assert not any("block4" in v.path for v in split.prefix.variables)
     assert any("block4_conv/lora_kernel_b" in v.path for v in split.suffix.variables)

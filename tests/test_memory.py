@@ -10,7 +10,7 @@ from tlcli.cli import main
 from tlcli.models.frozen import tables
 from tlcli.runs import checkpoint
 from tlcli.system import memory
-from tlcli.training.step import Loop
+from tlcli.training.step import TrainStep
 
 WORDS = (
     "data.images_per_class=8", "batch_size=8", "epochs=3", "finetune=linear_probe",
@@ -34,9 +34,9 @@ class Short:
 def short(tmp_path_factory):
     """A training whose steps from the fourth on do not fit: exit code, run, what was shown."""
     run_dir = tmp_path_factory.mktemp("short") / "run"
-    whole = Loop.from_tables
+    whole = TrainStep.from_tables
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Loop, "from_tables", lambda *a: Short(whole(*a), 4))
+        patch.setattr(TrainStep, "from_tables", lambda *a: Short(whole(*a), 4))
         with pytest.MonkeyPatch.context() as shown:
             lines = []
             shown.setattr(main.sys.stderr, "write", lines.append)

@@ -9,7 +9,7 @@ from tlcli.cli import main
 from tlcli.commands import preview
 from tlcli.contracts.data import TRAIN
 from tlcli.data.labels import label_table
-from tlcli.training.build import prepare
+from tlcli.training.build import pieces_of
 from tlcli.training.order import make_order
 
 STANDARD = ("augmentation=standard", "data.images_per_class=8", "seed=3")
@@ -20,7 +20,7 @@ def shown(checked, *words):
     """The rows of the sheet and the training that they are of."""
     given = checked("preview", *STANDARD, *words)
     own, job = given.settings, given.job
-    return preview.tiles(job, own), prepare(job)
+    return preview.tiles(job, own), pieces_of(job)
 
 
 def cut(picture, row, column, side):
@@ -33,18 +33,18 @@ def cut(picture, row, column, side):
 
 
 def test_tiles_are_the_views_of_training(checked):
-    rows, run = shown(checked, "images=3", "views=4")
+    rows, pieces = shown(checked, "images=3", "views=4")
     picture = preview.sheet(rows)
-    samples = run.manifest.rows(TRAIN)[[0, 19, 39]]
+    samples = pieces.manifest.rows(TRAIN)[[0, 19, 39]]
     assert [len(row) for row in rows] == [5, 5, 5]
     for index, sample in enumerate(samples):
-        name = run.manifest.class_names[run.manifest.labels[sample]]
+        name = pieces.manifest.class_names[pieces.manifest.labels[sample]]
         captions = [tile.caption for tile in rows[index]]
         assert captions == [name, "epoch 1", "epoch 2", "epoch 3", "epoch 4"]
-        whole = run.plain_views.image(tf.constant(sample), tf.constant(0, tf.int64))
+        whole = pieces.plain_views.image(tf.constant(sample), tf.constant(0, tf.int64))
         np.testing.assert_array_equal(cut(picture, index, 0, 32), whole)
         for epoch in range(4):
-            view = run.train_views.image(tf.constant(sample), tf.constant(epoch, tf.int64))
+            view = pieces.train_views.image(tf.constant(sample), tf.constant(epoch, tf.int64))
             np.testing.assert_array_equal(cut(picture, index, epoch + 1, 32), view)
     assert not np.array_equal(rows[0][1].image, rows[0][2].image)
 
@@ -58,18 +58,18 @@ def test_few_views_are_shown_once_each(checked):
 
 
 def test_mixed_batches_are_those_of_training_with_their_shares(checked):
-    rows, run = shown(checked, "images=2", "views=3", *MIXED)
+    rows, pieces = shown(checked, "images=2", "views=3", *MIXED)
     assert len(rows) == 4
-    samples = run.manifest.rows(TRAIN)
-    order = make_order(run, samples, 0)
-    table = label_table(run.manifest, samples)
-    stream = run.train_views.stream(samples, table, order, range(2), range(1))
+    samples = pieces.manifest.rows(TRAIN)
+    order = make_order(pieces, samples, 0)
+    table = label_table(pieces.manifest, samples)
+    stream = pieces.train_views.stream(samples, table, order, range(2), range(1))
     for row, batch in zip(rows[2:], stream, strict=True):
         for index, tile in enumerate(row):
             image = np.rint(batch["images"][index].numpy()).astype(np.uint8)
             np.testing.assert_array_equal(tile.image, image)
             shares = batch["labels"][index].numpy()
-            for name, share in zip(run.manifest.class_names, shares, strict=True):
+            for name, share in zip(pieces.manifest.class_names, shares, strict=True):
                 if 0.01 < share < 0.99:
                     assert f"{name} ({share:.2f})" in tile.caption
     assert any("(" in tile.caption for row in rows[2:] for tile in row)

@@ -173,7 +173,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from tlcli import files, state
+from tlcli.runs import state
+from tlcli.system import files
 folder = Path(sys.argv[1])
 state.save(folder, 5, {"a": np.zeros(10)}, {"step": 5})
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

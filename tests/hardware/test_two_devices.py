@@ -16,12 +16,11 @@ import numpy as np
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tlcli import options
-from tlcli.distillation import Batch, Outputs, Shapes
-from tlcli.distillation._share import Share
-from tlcli.fused_batch_norm import FusedBatchNormalization
-from tlcli.image_dropout import ImageDropout, of_images
-from tlcli.loop import replica_number
+from tlcli.config import registry
+from tlcli.contracts.distillation import NO_STATE, Batch, Outputs, Shapes, Share
+from tlcli.models.fused_batch_norm import FusedBatchNormalization
+from tlcli.models.image_dropout import ImageDropout, of_images
+from tlcli.training.step import replica_number
 
 SHARES = (Share(0, 5, 3), Share(5, 3, 0))
 found = {}
@@ -45,7 +44,7 @@ made = []
 on_two(lambda share, mine: (tf.constant(vectors[mine]),))
 
 def method_of(name):
-    return options.build("distillation", options.defaults("distillation", name, "x"))
+    return registry.build("distillation", registry.defaults("distillation", name, "x"))
 
 def loss_of(method, state, share, mine, student):
     batch = Batch(labels=tf.constant(labels[mine]), share=share)

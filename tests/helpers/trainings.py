@@ -3,7 +3,7 @@
 from tlcli.distill.attach import attach
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
-from tlcli.training.phase import PhaseTraining
+from tlcli.training.phase import STREAMED_PER_CALL, PhaseTraining
 
 
 def planned(job):
@@ -15,3 +15,8 @@ def planned(job):
 def phase_of(plan, index=0):
     """A phase of a plan, ready for its steps."""
     return PhaseTraining(plan.pieces, plan.lesson, plan.phases[index])
+
+
+def streams(phase):
+    """Whether a phase of one worker gathers its batches while steps run; else they are tables."""
+    return phase.steps_per_call == STREAMED_PER_CALL

@@ -12,8 +12,8 @@ tf.config.set_logical_device_configuration(
 )
 import keras
 from omegaconf import OmegaConf
-from tlcli import options
-from tlcli.optimizer._rates import TableSchedule, evaluation_weights, with_rates
+from tlcli.config import registry
+from tlcli.training.rates import TableSchedule, evaluation_weights, with_rates
 
 random = np.random.default_rng(0)
 shapes = [(4, 3), (5,), (2, 2, 3, 4)]
@@ -27,12 +27,12 @@ def train(name, devices, momentum):
     if devices == 2:
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     values = OmegaConf.to_container(
-        OmegaConf.load(options.config_root() / "optimizer" / f"{name}.yaml"))
+        OmegaConf.load(registry.config_root() / "optimizer" / f"{name}.yaml"))
     with strategy.scope():
         weights = [keras.Variable(w, name=f"w{i}") for i, w in enumerate(starts)]
         factor = keras.Variable(1.0, trainable=False, aggregation="only_first_replica")
         table = TableSchedule(np.linspace(0.01, 0.02, 5), factor)
-        optimizer = with_rates(options.build("optimizer", values).build(table), weights,
+        optimizer = with_rates(registry.build("optimizer", values).build(table), weights,
                                (1.0, 0.5, 2.0), (0.3, 0.0, 0.1), np.linspace(1, 0.5, 5), momentum)
 
     @tf.function

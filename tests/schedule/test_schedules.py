@@ -237,12 +237,12 @@ def test_schedules_losses_and_optimizers_are_checked_without_tensorflow():
     code = """
 import sys
 from omegaconf import OmegaConf
-from tlcli import options
+from tlcli.config import registry
 for group in ("schedule", "loss", "optimizer"):
-    files = sorted((options.config_root() / group).glob("*.yaml"))
+    files = sorted((registry.config_root() / group).glob("*.yaml"))
     assert len(files) >= 6
     for path in files:
-        options.build(group, OmegaConf.to_container(OmegaConf.load(path)))
+        registry.build(group, OmegaConf.to_container(OmegaConf.load(path)))
 bad = [m for m in ("tensorflow", "keras") if m in sys.modules]
 assert not bad, bad
 """

@@ -6,19 +6,17 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.commands import evaluate, train
 from tlcli.config import chain, compose
 from tlcli.config.checking import check_request
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TEST, VALIDATION
 from tlcli.contracts.distillation import Batch, Outputs
-from tlcli.distill.attach import check_teacher
+from tlcli.distill.attach import accuracy_of
 from tlcli.distill.fidelity import closeness, fidelity
 from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
-from tlcli.training.build import prepare
-from tlcli.training.phase import PhaseTrainer
-from tlcli.training.strategy import phases
 
 
 @pytest.fixture(scope="module")
@@ -37,48 +35,52 @@ def student(teacher, tmp_path_factory):
                 ],
             )
         )  # fmt: skip
-        return prepare(train_job(config))
+        return planned(train_job(config))
 
     return prepared
 
 
-def weights_after(run, steps):
-    """Student's weights after some steps of the first phase, and the figures of these steps."""
-    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
-    figures = trainer.feed(0, steps)
-    return [v.numpy() for v in run.student.model.variables], figures, trainer
+def weights_after(plan, steps):
+    """Student's weights after some steps of the first phase, their figures, and the phase."""
+    phase = phase_of(plan)
+    figures = phase.feed(0, steps)
+    return [v.numpy() for v in plan.lesson.student.model.variables], figures, phase
 
 
 def test_simkd_needs_a_head_to_borrow(student, teacher, configure):
     words = ["hardware=cpu", "data.images_per_class=4", "cache=off", "distillation=simkd"]
     config = configure(*words, "teacher=ensemble", f"teacher.runs=[{teacher},{teacher}]")
     with pytest.raises(ConfigError, match="needs head_map"):
-        prepare(train_job(config))
+        planned(train_job(config))
     with pytest.raises(ConfigError, match="before activation"):
         student("distillation=sum", "distillation.methods=[simkd,ofd]")
 
 
 def test_simkd_trains_backbone_and_projector_under_the_teachers_head(student, teacher):
-    run = student("distillation=simkd", "data.classes=[9,5,7]", "data.images_per_class=8")
+    plan = student("distillation=simkd", "data.classes=[9,5,7]", "data.images_per_class=8")
     theirs = checkpoint.read_run(teacher).model
     fixed = {n: [v.numpy() for v in theirs.get_layer(n).variables] for n in ("head_logits",)}
-    _, figures, trainer = weights_after(run, 1)
+    _, figures, phase = weights_after(plan, 1)
     assert np.isfinite(figures).all()
     for name, values in fixed.items():
-        for now, then in zip(run.student.model.get_layer(name).variables, values, strict=True):
+        for now, then in zip(
+            plan.lesson.student.model.get_layer(name).variables, values, strict=True
+        ):
             np.testing.assert_array_equal(now.numpy(), then)
-    trained = {v.path.split("/")[0] for v in trainer.variables}
+    trained = {v.path.split("/")[0] for v in phase.variables}
     assert {"head_projector_1_conv", "head_projector_3_norm"} <= trained
     assert "head_logits" not in trained
     # The loss is the difference of the maps before pooling, the label has no part in it.
-    images = next(run.plain_views.batches(run.manifest.rows(VALIDATION)[:4], np.zeros(4), 4))
-    ours = run.student.extended(images, training=False)[-1].numpy()
+    images = next(
+        plan.pieces.plain_views.batches(plan.pieces.manifest.rows(VALIDATION)[:4], np.zeros(4), 4)
+    )
+    ours = plan.lesson.student.extended(images, training=False)[-1].numpy()
     layer = theirs.layers[[x.name for x in theirs.layers].index("head_pool")]
     shown = keras.Model(theirs.inputs, layer.input)(images, training=False).numpy()
     assert ours.shape == shown.shape
     signals = Outputs(np.zeros((4, 3), "float32"), features=(ours,))
-    taught = run.teacher.outputs({"images": images})
-    loss = run.method.loss(Batch(None), signals, taught)
+    taught = plan.lesson.teacher.outputs({"images": images})
+    loss = plan.lesson.method.loss(Batch(None), signals, taught)
     np.testing.assert_allclose(loss, ((ours - shown) ** 2).mean((1, 2, 3)), rtol=1e-4)
 
 
@@ -116,32 +118,33 @@ def test_online_and_cached_teachers_make_the_same_student(student, method):
     words = [f"distillation={method}", "augmentation=light", "augmentation.views=2"]
     cached, seen, first = weights_after(student(*words, "epochs=2"), 8)
     online, shown, second = weights_after(student(*words, "epochs=2", "cache=off"), 8)
-    assert (first.source, second.source) == ("cached", "streamed")
+    assert (streams(first), streams(second)) == (False, True)
     np.testing.assert_allclose(shown, seen, atol=1e-6, rtol=1e-6)
     for a, b in zip(cached, online, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_a_table_holds_what_the_teacher_says_of_the_images(student, teacher):
-    run = student("augmentation=light", "augmentation.views=2")
-    rows = run.manifest.rows(VALIDATION)[:5]
-    table = run.teacher.table(run, rows, 2)["teacher_logits"]
-    views = run.train_views.batches(np.tile(rows, 2), np.repeat([0, 1], 5), 10)
+    plan = student("augmentation=light", "augmentation.views=2")
+    rows = plan.pieces.manifest.rows(VALIDATION)[:5]
+    table = plan.lesson.teacher.table(plan.pieces.train_views, rows, 2)["teacher_logits"]
+    views = plan.pieces.train_views.batches(np.tile(rows, 2), np.repeat([0, 1], 5), 10)
     images = next(views)
     found = checkpoint.read_run(teacher).model(images, training=False).numpy()
     np.testing.assert_allclose(table, found, atol=1e-4)
-    step = run.teacher.outputs({"images": images}).logits
+    step = plan.lesson.teacher.outputs({"images": images}).logits
     np.testing.assert_allclose(table, step, atol=1e-6)
 
 
 def test_evaluation_leaves_all_variables_as_they_are(student):
-    run = student("distillation=crd")
-    _, _, trainer = weights_after(run, 2)
-    everything = trainer.state_variables()
+    plan = student("distillation=crd")
+    _, _, phase = weights_after(plan, 2)
+    everything = phase.state_variables()
     before = {name: v.numpy() for name, v in everything.items()}
-    trainer.validate()
-    fidelity(run, run.student.model, run.manifest.rows(TEST))
-    check_teacher(run)
+    phase.validate()
+    pieces, built = plan.pieces, plan.lesson.teacher.built
+    fidelity(pieces, built, plan.lesson.student.model, pieces.manifest.rows(TEST))
+    accuracy_of(pieces, built)
     for name, variable in everything.items():
         np.testing.assert_array_equal(variable.numpy(), before[name], name)
 
@@ -154,19 +157,20 @@ def test_a_teacher_that_guesses_is_refused(student, teacher):
 
 
 def test_precision_is_as_configured_after_the_teacher_is_read(student):
-    run = student("precision=mixed_bfloat16")
+    plan = student("precision=mixed_bfloat16")
     try:
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
-        assert run.teacher.built.model.outputs[0].dtype == "float32"
-        assert np.isfinite(weights_after(run, 1)[1]).all()
+        assert plan.lesson.teacher.built.model.outputs[0].dtype == "float32"
+        assert np.isfinite(weights_after(plan, 1)[1]).all()
     finally:
         keras.config.set_dtype_policy("float32")
 
 
 def test_fidelity_of_equal_models_is_perfect(student, teacher):
-    run = student()
+    plan = student()
     model = checkpoint.read_run(teacher).model
-    found = fidelity(run, model, run.manifest.rows(TEST))
+    rows = plan.pieces.manifest.rows(TEST)
+    found = fidelity(plan.pieces, plan.lesson.teacher.built, model, rows)
     assert found["agreement"] == 1.0
     assert abs(found["kl"]) < 1e-5
     assert found["teacher_accuracy"] == found["student_accuracy"]
@@ -192,9 +196,9 @@ def test_divergence_is_the_closed_form():
 
 
 def test_mixed_images_reach_the_teacher(student):
-    run = student("augmentation=light", "augmentation.mixup=1.0")
-    _, figures, trainer = weights_after(run, 2)
-    assert trainer.source == "streamed"
+    plan = student("augmentation=light", "augmentation.mixup=1.0")
+    _, figures, phase = weights_after(plan, 2)
+    assert streams(phase)
     assert np.isfinite(figures).all()
 
 
@@ -250,7 +254,7 @@ def test_stored_outputs_serve_tables_and_streams_like_the_teacher_itself(student
     online, shown, first = weights_after(student(*words, "teacher.cache=off"), 12)
     tables, seen, second = weights_after(student(*words, store), 12)
     stream, read, third = weights_after(student(*words, store, "cache=off"), 12)
-    assert [t.source for t in (first, second, third)] == ["streamed", "cached", "streamed"]
+    assert [streams(phase) for phase in (first, second, third)] == [True, False, True]
     for figures in (seen, read):
         np.testing.assert_allclose(figures, shown, atol=1e-6, rtol=1e-6)
     for weights in (tables, stream):
@@ -261,25 +265,25 @@ def test_stored_outputs_serve_tables_and_streams_like_the_teacher_itself(student
 def test_a_stream_takes_the_stored_outputs_not_the_teacher(student, tmp_path):
     words = ["augmentation=light", "augmentation.views=2", "cache=off", "epochs=2"]
     words += [f"teacher.cache={tmp_path / 'store'}"]
-    run = student(*words)
-    store = run.teacher.built.kept.filled()
+    plan = student(*words)
+    store = plan.lesson.teacher.built.kept.filled()
     items = np.arange(store.items)
     expected = store.gather(items)["teacher_logits"]
-    views = run.train_views.stream(
-        run.manifest.rows(0), np.zeros(len(run.manifest.rows(0)), np.int64),
-        phase_order(run), range(2), range(1),
+    views = plan.pieces.train_views.stream(
+        plan.pieces.manifest.rows(0), np.zeros(len(plan.pieces.manifest.rows(0)), np.int64),
+        phase_order(plan.pieces), range(2), range(1),
     )  # fmt: skip
-    for batch in views.map(run.teacher.feed()):
-        places = batch["rows"].numpy() + batch["views"].numpy() * len(run.manifest.rows(0))
+    for batch in views.map(plan.lesson.teacher.feed()):
+        places = batch["rows"].numpy() + batch["views"].numpy() * len(plan.pieces.manifest.rows(0))
         np.testing.assert_array_equal(batch["teacher_logits"], expected[places])
-        found = run.teacher.built.model(batch["images"], training=False).numpy()
+        found = plan.lesson.teacher.built.model(batch["images"], training=False).numpy()
         np.testing.assert_allclose(batch["teacher_logits"], found, atol=1e-5)
 
 
-def phase_order(run):
+def phase_order(pieces):
     from tlcli.training.order import make_order
 
-    return make_order(run, run.manifest.rows(0), 0)
+    return make_order(pieces, pieces.manifest.rows(0), 0)
 
 
 def test_a_store_of_other_views_is_refused(student, tmp_path):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.trainings import planned
 from tlcli.config import registry
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TRAIN, VALIDATION
@@ -16,7 +17,6 @@ from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import softmax
 from tlcli.models.layers import MeanLogits, MeanProbabilities
 from tlcli.options.teacher.ensemble import measured
-from tlcli.training.build import prepare
 
 
 def option(**changes):
@@ -123,18 +123,18 @@ def test_a_student_learns_from_a_mean_by_class(configure, teacher, fit, tmp_path
         "teacher=ensemble", f"teacher.runs=[{teacher},{other}]", "distillation=kd", cache,
         "teacher.weights={5:[1,9],8:[2,1]}", "data.images_per_class=8", "hardware=cpu",
     ]  # fmt: skip
-    run = prepare(train_job(configure(*words)))
-    rows = run.manifest.rows(VALIDATION)[:7]
-    said = [p for path in (teacher, other) for p in [spoken(path, run, rows)]]
+    plan = planned(train_job(configure(*words)))
+    rows = plan.pieces.manifest.rows(VALIDATION)[:7]
+    said = [p for path in (teacher, other) for p in [spoken(path, plan.pieces, rows)]]
     shares = np.array([[0.1, 0.5, 0.5, 2 / 3, 0.5], [0.9, 0.5, 0.5, 1 / 3, 0.5]])
     mean = (shares[:, None] * said).sum(0)
-    found = run.teacher.built.logits(run.plain_views, rows)
+    found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows)
     np.testing.assert_allclose(softmax(found), mean / mean.sum(-1, keepdims=True), atol=1e-5)
-    assert "weights by class 0.10 to 0.90" in "\n".join(run.teacher.plan_lines())
+    assert "weights by class 0.10 to 0.90" in "\n".join(plan.lesson.teacher.plan_lines())
 
 
-def spoken(path, run, rows):
+def spoken(path, pieces, rows):
     from tlcli.runs import checkpoint
 
-    images = next(run.plain_views.batches(rows, np.zeros(len(rows)), len(rows)))
+    images = next(pieces.plain_views.batches(rows, np.zeros(len(rows)), len(rows)))
     return softmax(checkpoint.read_run(path).model(images, training=False).numpy())

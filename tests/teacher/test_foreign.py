@@ -5,23 +5,22 @@ import sys
 import numpy as np
 import pytest
 
+from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.config import compose
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TRAIN, VALIDATION
 from tlcli.errors import ConfigError, DataError
-from tlcli.training import build
-from tlcli.training.phase import PhaseTrainer
-from tlcli.training.strategy import phases
+from tlcli.training.build import pieces_of
 
 
 @pytest.fixture(scope="module")
 def centres(configure):
     """Mean picture of each of the digits 5 to 9, and the data: a nearest-centre teacher."""
     config = configure("hardware=cpu", "data.images_per_class=8")
-    run = build.prepare(train_job({**config, "teacher": configure()["teacher"]}))
-    rows = run.manifest.rows(TRAIN)
-    images = next(run.plain_views.batches(rows, np.zeros(len(rows)), len(rows))).numpy() / 255.0
-    labels = run.manifest.labels[rows]
+    pieces = pieces_of(train_job({**config, "teacher": configure()["teacher"]}))
+    rows = pieces.manifest.rows(TRAIN)
+    images = next(pieces.plain_views.batches(rows, np.zeros(len(rows)), len(rows))).numpy() / 255.0
+    labels = pieces.manifest.labels[rows]
     return np.stack([images[labels == c].mean(0) for c in range(5)]).astype(np.float32)
 
 
@@ -71,7 +70,7 @@ def prepare(tmp_path):
             f"teacher.path={path}", "teacher.mean=[0,0,0]", "teacher.std=[1,1,1]",
             f"cache_dir={tmp_path / 'cache'}", *words,
         ]  # fmt: skip
-        return build.prepare(train_job(compose.plain(compose.read("train", given))))
+        return planned(train_job(compose.plain(compose.read("train", given))))
 
     return prepared
 
@@ -81,21 +80,21 @@ def test_an_onnx_file_says_what_its_formula_says(
     onnx_file, prepare, centres, first, softmax, batch
 ):
     kind = "probabilities" if softmax else "logits"
-    run = prepare("onnx", onnx_file(first, softmax, batch), f"teacher.kind={kind}")
-    rows = run.manifest.rows(VALIDATION)[:7]
-    images = next(run.plain_views.batches(rows, np.zeros(7), 7))
-    found = run.teacher.built.logits(run.plain_views, rows)
+    plan = prepare("onnx", onnx_file(first, softmax, batch), f"teacher.kind={kind}")
+    rows = plan.pieces.manifest.rows(VALIDATION)[:7]
+    images = next(plan.pieces.plain_views.batches(rows, np.zeros(7), 7))
+    found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows)
     expected = logits_of(images, centres)
     if softmax:
         expected -= np.log(np.exp(expected).sum(-1, keepdims=True))
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    assert run.teacher.accuracy[0] > 0.6
+    assert plan.lesson.teacher.accuracy[0] > 0.6
 
 
-def weights_after(run, steps):
-    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
-    figures = trainer.feed(0, steps)
-    return [v.numpy() for v in run.student.model.variables], figures, trainer.source
+def weights_after(plan, steps):
+    phase = phase_of(plan)
+    figures = phase.feed(0, steps)
+    return [v.numpy() for v in plan.lesson.student.model.variables], figures, streams(phase)
 
 
 def test_an_onnx_teacher_teaches_from_its_store_and_in_the_stream(onnx_file, prepare):
@@ -104,7 +103,7 @@ def test_an_onnx_teacher_teaches_from_its_store_and_in_the_stream(onnx_file, pre
     online, shown, second = weights_after(
         prepare("onnx", onnx_file(), *words, "teacher.cache=off"), 4
     )
-    assert (first, second) == ("cached", "streamed")
+    assert (first, second) == (False, True)
     np.testing.assert_allclose(seen, shown, atol=1e-6, rtol=1e-6)
     for a, b in zip(stored, online, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
@@ -113,15 +112,17 @@ def test_an_onnx_teacher_teaches_from_its_store_and_in_the_stream(onnx_file, pre
 
 
 def test_columns_are_chosen_by_name(onnx_file, prepare, centres):
-    run = prepare(
+    plan = prepare(
         "onnx", onnx_file(), "data.classes=[9,5]", "teacher.class_names=[five,s,se,e,nine]",
         "teacher.classes={5:five,9:nine}",
     )  # fmt: skip
-    rows = run.manifest.rows(VALIDATION)[:4]
-    images = next(run.plain_views.batches(rows, np.zeros(4), 4))
+    rows = plan.pieces.manifest.rows(VALIDATION)[:4]
+    images = next(plan.pieces.plain_views.batches(rows, np.zeros(4), 4))
     expected = logits_of(images, centres)[:, [4, 0]]
-    assert run.manifest.class_names == ("9", "5")
-    np.testing.assert_allclose(run.teacher.built.logits(run.plain_views, rows), expected, atol=1e-3)
+    assert plan.pieces.manifest.class_names == ("9", "5")
+    np.testing.assert_allclose(
+        plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows), expected, atol=1e-3
+    )
     with pytest.raises(ConfigError, match="2 classes, and the model has 5 outputs"):
         prepare("onnx", onnx_file(), "data.classes=[9,5]")
 
@@ -161,9 +162,9 @@ def test_a_saved_model_runs_only_with_trust(prepare, centres, tmp_path):
     tf.saved_model.save(model, path, {"serving_default": model.__call__})
     with pytest.raises(ConfigError, match=r"teacher\.trust: a SavedModel is a program"):
         prepare("saved_model", path)
-    run = prepare("saved_model", path, "teacher.trust=true")
-    rows = run.manifest.rows(VALIDATION)[:5]
-    images = next(run.plain_views.batches(rows, np.zeros(5), 5))
-    found = run.teacher.built.logits(run.plain_views, rows)
+    plan = prepare("saved_model", path, "teacher.trust=true")
+    rows = plan.pieces.manifest.rows(VALIDATION)[:5]
+    images = next(plan.pieces.plain_views.batches(rows, np.zeros(5), 5))
+    found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows)
     np.testing.assert_allclose(found, logits_of(images, centres), atol=1e-3)
-    assert np.isfinite(weights_after(run, 1)[1]).all()
+    assert np.isfinite(weights_after(plan, 1)[1]).all()

@@ -5,13 +5,13 @@ import re
 import numpy as np
 import pytest
 
+from tests.helpers.trainings import planned
 from tlcli.config import compose, registry
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION
 from tlcli.data.views import Views
 from tlcli.errors import ConfigError, DataError
 from tlcli.runs import checkpoint
-from tlcli.training import build
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def prepare(configure, teacher):
             "distillation=kd", f"cache_dir={teacher.parent}/cache", *words,
         )  # fmt: skip
         teaching = {**config["teacher"], **keys}
-        return build.prepare(train_job({**config, "teacher": teaching}))
+        return planned(train_job({**config, "teacher": teaching}))
 
     return prepared
 
@@ -37,34 +37,34 @@ def second(fit, teacher):
     return fit(folder, "epochs=2", "data.classes=[9,8,7,6,5]", "finetune=linear_probe", cache)
 
 
-def said_by(folder, run, rows):
-    """What a run's own model says of images of another run, in its own class order."""
+def said_by(folder, pieces, rows):
+    """What a run's own model says of images of another training, in its own class order."""
     found = checkpoint.read_run(folder)
-    images = next(run.plain_views.batches(rows, np.zeros(len(rows)), len(rows)))
+    images = next(pieces.plain_views.batches(rows, np.zeros(len(rows)), len(rows)))
     return found.model(images, training=False).numpy()
 
 
 def test_classes_are_matched_by_name(prepare, second):
-    run = prepare("teacher=run", f"teacher.path={second}", "data.classes=[7,5,9]")
-    rows = run.manifest.rows(VALIDATION)[:6]
+    plan = prepare("teacher=run", f"teacher.path={second}", "data.classes=[7,5,9]")
+    rows = plan.pieces.manifest.rows(VALIDATION)[:6]
     # Columns of 7, 5 and 9 among 9, 8, 7, 6, 5.
-    expected = said_by(second, run, rows)[:, [2, 4, 0]]
-    found = run.teacher.built.logits(run.plain_views, rows)
+    expected = said_by(second, plan.pieces, rows)[:, [2, 4, 0]]
+    found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert "validation accuracy" in run.teacher.plan_lines()[0]
-    assert len(run.teacher.plan_lines()) <= 2
+    assert "validation accuracy" in plan.lesson.teacher.plan_lines()[0]
+    assert len(plan.lesson.teacher.plan_lines()) <= 2
 
 
 def test_images_reach_the_teacher_at_its_own_size(prepare, teacher):
-    run = prepare("teacher=run", f"teacher.path={teacher}", "image_size=48")
-    rows = run.manifest.rows(VALIDATION)[:4]
-    images = next(run.plain_views.batches(rows, np.zeros(4), 4)).numpy()
+    plan = prepare("teacher=run", f"teacher.path={teacher}", "image_size=48")
+    rows = plan.pieces.manifest.rows(VALIDATION)[:4]
+    images = next(plan.pieces.plain_views.batches(rows, np.zeros(4), 4)).numpy()
     import tensorflow as tf
 
     small = tf.image.resize(images, (32, 32), antialias=True).numpy()
     small = np.floor(np.clip(small, 0, 255) + 0.5).astype(np.uint8)
     model = checkpoint.read_run(teacher).model
-    found = run.teacher.built.logits(run.plain_views, rows)
+    found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows)
     # A level may round the other way; a level of 255 moves logits by little.
     np.testing.assert_allclose(found, model(small, training=False), atol=0.02)
 
@@ -72,11 +72,11 @@ def test_images_reach_the_teacher_at_its_own_size(prepare, teacher):
 @pytest.mark.parametrize("mean", ["logits", "probabilities"])
 def test_an_ensemble_is_the_weighted_mean(prepare, teacher, second, mean):
     runs = f"teacher.runs=[{teacher},{second}]"
-    run = prepare("teacher=ensemble", runs, "teacher.weights=[3,1]", f"teacher.mean={mean}")
-    rows = run.manifest.rows(VALIDATION)[:6]
-    first = said_by(teacher, run, rows).astype(np.float64)
-    other = said_by(second, run, rows)[:, ::-1].astype(np.float64)
-    found = run.teacher.built.logits(run.plain_views, rows).astype(np.float64)
+    plan = prepare("teacher=ensemble", runs, "teacher.weights=[3,1]", f"teacher.mean={mean}")
+    rows = plan.pieces.manifest.rows(VALIDATION)[:6]
+    first = said_by(teacher, plan.pieces, rows).astype(np.float64)
+    other = said_by(second, plan.pieces, rows)[:, ::-1].astype(np.float64)
+    found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows).astype(np.float64)
     if mean == "logits":
         np.testing.assert_allclose(found, 0.75 * first + 0.25 * other, atol=1e-5)
         return
@@ -118,15 +118,15 @@ def test_a_published_classifier_speaks_of_the_students_classes(configure, prepar
     own = option.build_classifier(images)
     weights.save_weights(own, tmp_path / "own.weights.h5")
     names = {"5": "tench", "6": "goldfish", "7": "zebra", "8": "broom", "9": "hay"}
-    run = prepare(
+    plan = prepare(
         "teacher=pretrained", "teacher.backbone=mobilenet_v2", "teacher.minimum_accuracy=0",
         f"teacher.weights={tmp_path / 'own.weights.h5'}", "distillation=srrl", classes=names,
     )  # fmt: skip
-    outputs = run.teacher.built.model.outputs
+    outputs = plan.lesson.teacher.built.model.outputs
     assert [tensor.shape for tensor in outputs[:2]] == [(None, 5), (None, 1280)]
-    rows = run.manifest.rows(VALIDATION)[:2]
-    shown = next(run.plain_views.batches(rows, np.zeros(2), 2))
-    outputs = run.teacher.outputs({"images": shown})
+    rows = plan.pieces.manifest.rows(VALIDATION)[:2]
+    shown = next(plan.pieces.plain_views.batches(rows, np.zeros(2), 2))
+    outputs = plan.lesson.teacher.outputs({"images": shown})
     head = outputs.head(outputs.embedding)
     np.testing.assert_allclose(head, outputs.logits, atol=1e-4)
 
@@ -137,11 +137,11 @@ def test_a_published_classifier_speaks_of_the_students_classes(configure, prepar
 @pytest.fixture(scope="module")
 def stored(prepare, teacher):
     """Ids and logits of all digits, in an order of their own."""
-    run = prepare("teacher=run", f"teacher.path={teacher}")
-    rows = np.random.default_rng(0).permutation(len(run.manifest.ids))
-    views = Views(run.manifest, run.student.resize, None, 0, 1)
-    logits = run.teacher.built.logits(views, rows)
-    return run.manifest.ids[rows].astype(str), logits
+    plan = prepare("teacher=run", f"teacher.path={teacher}")
+    rows = np.random.default_rng(0).permutation(len(plan.pieces.manifest.ids))
+    views = Views(plan.pieces.manifest, plan.lesson.student.resize, None, 0, 1)
+    logits = plan.lesson.teacher.built.logits(views, rows)
+    return plan.pieces.manifest.ids[rows].astype(str), logits
 
 
 @pytest.fixture
@@ -158,27 +158,32 @@ def from_file(prepare, tmp_path):
 
 def test_stored_logits_find_their_images_in_any_order(from_file, stored, prepare, teacher):
     ids, logits = stored
-    run = from_file(ids=ids, logits=logits)
+    plan = from_file(ids=ids, logits=logits)
     online = prepare("teacher=run", f"teacher.path={teacher}")
-    rows = run.manifest.rows(TRAIN)
-    ours = run.teacher.table(run, rows, 1)["teacher_logits"]
-    theirs = online.teacher.table(online, rows, 1)["teacher_logits"]
+    rows = plan.pieces.manifest.rows(TRAIN)
+    ours = plan.lesson.teacher.table(plan.pieces.train_views, rows, 1)["teacher_logits"]
+    theirs = online.lesson.teacher.table(online.pieces.train_views, rows, 1)["teacher_logits"]
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    step = run.teacher.outputs({"rows": np.array([3, 0])}).logits
+    step = plan.lesson.teacher.outputs({"rows": np.array([3, 0])}).logits
     np.testing.assert_array_equal(step, ours[[3, 0]])
     other = from_file(ids=ids, logits=logits[:, ::-1], class_names=np.array(list("98765")))
-    np.testing.assert_array_equal(other.teacher.table(other, rows, 1)["teacher_logits"], ours)
+    found = other.lesson.teacher.table(other.pieces.train_views, rows, 1)["teacher_logits"]
+    np.testing.assert_array_equal(found, ours)
 
 
 def test_stored_probabilities_become_logits(from_file, stored):
     ids, logits = stored
     powers = np.exp(logits.astype(np.float64))
     probabilities = powers / powers.sum(-1, keepdims=True)
-    run = from_file(ids=ids, probabilities=probabilities)
-    rows = run.manifest.rows(TRAIN)
-    found = np.exp(run.teacher.table(run, rows, 1)["teacher_logits"].astype(np.float64))
+    plan = from_file(ids=ids, probabilities=probabilities)
+    rows = plan.pieces.manifest.rows(TRAIN)
+    found = np.exp(
+        plan.lesson.teacher.table(plan.pieces.train_views, rows, 1)["teacher_logits"].astype(
+            np.float64
+        )
+    )
     place = {name: i for i, name in enumerate(ids)}
-    expected = probabilities[[place[i] for i in run.manifest.ids[rows]]]
+    expected = probabilities[[place[i] for i in plan.pieces.manifest.ids[rows]]]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     with pytest.raises(DataError, match="calls probabilities logits"):
         from_file(ids=ids, logits=probabilities)
@@ -227,8 +232,8 @@ def test_plain_arrays_need_ids(prepare, stored, tmp_path):
     names.write_text("\n".join(stored[0]))
     with pytest.raises(ConfigError, match=r"teacher\.ids"):
         prepare("teacher=file", f"teacher.path={path}")
-    run = prepare("teacher=file", f"teacher.path={path}", f"teacher.ids={names}")
-    assert run.teacher.accuracy[0] > 0.8
+    plan = prepare("teacher=file", f"teacher.path={path}", f"teacher.ids={names}")
+    assert plan.lesson.teacher.accuracy[0] > 0.8
 
 
 @pytest.mark.parametrize("kind", ["run", "ensemble", "file"])

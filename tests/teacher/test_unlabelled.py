@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.commands import evaluate
 from tlcli.config import compose, registry
 from tlcli.config.checking import check_request
@@ -21,14 +22,11 @@ from tlcli.options.data.digits import FILE
 from tlcli.options.loss.bce import Loss as Bce
 from tlcli.options.loss.cross_entropy import Loss as CrossEntropy
 from tlcli.runs import checkpoint
-from tlcli.training import build
 from tlcli.training.data import data_of
 from tlcli.training.label_loss import Partly
-from tlcli.training.phase import PhaseTrainer
-from tlcli.training.plan import bare_note
-from tlcli.training.progress import Progress
-from tlcli.training.strategy import phases
+from tlcli.training.plan_text import bare_note
 from tlcli.training.term_sizes import first_batch
+from tlcli.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def words(teacher, photos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepare(configure, words):
-    return functools.cache(lambda *more: build.prepare(train_job(configure(*words, *more))))
+    return functools.cache(lambda *more: planned(train_job(configure(*words, *more))))
 
 
 def cross_entropy(smoothing=0.0):
@@ -95,9 +93,9 @@ def test_no_label_is_not_the_label_no_of_every_class():
 
 
 def test_photos_join_the_training_images_alone(prepare, photos):
-    run = prepare()
-    plain = run.job.data.manifest(0, photos)
-    manifest = run.manifest
+    plan = prepare()
+    plain = plan.pieces.job.data.manifest(0, photos)
+    manifest = plan.pieces.manifest
     rows = manifest.rows(TRAIN)
     assert len(rows) == len(plain.rows(TRAIN)) + 60 == len(manifest.labelled(TRAIN)) + 60
     np.testing.assert_array_equal(manifest.rows(VALIDATION), plain.rows(VALIDATION))
@@ -108,40 +106,46 @@ def test_photos_join_the_training_images_alone(prepare, photos):
     picture = np.asarray(Image.open(photos / last.removeprefix("unlabelled/")))
     np.testing.assert_array_equal(shown, np.repeat(picture[..., None], 3, axis=-1))
     assert not label_table(manifest, rows)[-60:].any()
-    assert bare_note(run) == "; 60 without a label, for the teacher's outputs alone"
+    assert bare_note(plan.pieces) == "; 60 without a label, for the teacher's outputs alone"
 
 
 @pytest.mark.parametrize("source", ["cached", pytest.param("streamed", marks=pytest.mark.slow)])
-def test_a_step_takes_labels_where_there_are_some_and_the_teacher_everywhere(prepare, source):
-    run = prepare(*(["cache=off"] if source == "streamed" else []))
-    batch = first_batch(run)
+def test_a_step_takes_labels_where_there_are_some_and_the_teacher_everywhere(
+    prepare, source, tmp_path
+):
+    plan = prepare(*(["cache=off"] if source == "streamed" else []))
+    batch = first_batch(plan.pieces)
     labels = np.asarray(batch["labels"])
     known = labels.any(-1)
     assert 0 < known.sum() < 16
-    logits = np.asarray(run.student.model(batch["images"], training=False))
-    theirs = np.asarray(run.teacher.outputs(batch).logits)
+    logits = np.asarray(plan.lesson.student.model(batch["images"], training=False))
+    theirs = np.asarray(plan.lesson.teacher.outputs(batch).logits)
     p, q = softmax(theirs / 4), softmax(logits / 4)
     soft = 16 * (p * (np.log(p) - np.log(q))).sum(-1)
     hard = -(labels * np.log(softmax(logits))).sum(-1)
     right = (logits.argmax(-1) == labels.argmax(-1)) & known
-    sums = [8.0, 4.0, 3.0, 5.0, 7.0]  # loss, label loss, right, labelled; of 7 steps
-    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
-    assert trainer.source == source
-    loss, label_loss, correct, labelled = trainer.feed(0, 1)[0]
+    start = [v.numpy() for v in plan.lesson.variables]
+    phase = phase_of(plan)
+    assert streams(phase) == (source == "streamed")
+    figures = phase.feed(0, phase.plan.total_steps)
+    loss, label_loss, correct, labelled = figures[0]
     np.testing.assert_allclose(loss, (0.5 * hard + 0.9 * soft).mean(), rtol=1e-4)
     np.testing.assert_allclose(label_loss, hard[known].sum() / 16, rtol=1e-4)
     np.testing.assert_allclose([correct, labelled], [right.mean(), known.mean()], rtol=1e-6)
-    epoch = next(iter(trainer.epochs(Progress(step=trainer.total_steps, sums=sums), print)))
-    assert epoch.train_accuracy == 3 / 5
+    for variable, value in zip(plan.lesson.variables, start, strict=True):
+        variable.assign(value)
+    (epoch,) = Trainer(plan, tmp_path).run(None).progress.rows
+    _, _, right, known = figures.sum(0)
+    np.testing.assert_allclose(epoch["train_accuracy"], right / known, rtol=1e-6)
 
 
 @pytest.mark.slow
 def test_mixed_photos_keep_the_mass_of_their_labels(prepare):
-    run = prepare("augmentation=light", "augmentation.views=null", "augmentation.mixup=1")
-    batch = first_batch(run)
+    plan = prepare("augmentation=light", "augmentation.views=null", "augmentation.mixup=1")
+    batch = first_batch(plan.pieces)
     mass = np.asarray(batch["labels"]).sum(-1)
     assert ((mass > 0.01) & (mass < 0.99)).any()
-    figures = PhaseTrainer(run, phases(run)[0], 0, 0).feed(0, 1)[0]
+    figures = phase_of(plan).feed(0, 1)[0]
     np.testing.assert_allclose(figures[3], mass.mean(), rtol=1e-5)
 
 
@@ -184,7 +188,7 @@ def test_an_accuracy_that_nothing_can_measure_is_refused(configure, photos, teac
     words = [*PHOTOS, *TAUGHT, FREE, f"cache_dir={tmp_path}", "teacher.minimum_accuracy=0.5"]
     words = [word.format(photos=photos, teacher=teacher) for word in words]
     with pytest.raises(ConfigError, match=r"minimum_accuracy: got 0.5, and no labelled image"):
-        build.prepare(train_job(configure(*words)))
+        planned(train_job(configure(*words)))
 
 
 def test_an_empty_folder_is_told(configure, tmp_path):
