@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import tlcli  # noqa: F401 - sets what TensorFlow reads when it is imported
+from tests.helpers.pictures import encode, make_classes, pixels, smooth  # noqa: F401
+from tests.helpers.teachers import configure, fit, metadata, teacher  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 FEW = ("data.images_per_class=8", "batch_size=10")

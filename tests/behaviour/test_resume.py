@@ -65,7 +65,7 @@ def stop_after(monkeypatch, saves):
 @pytest.mark.slow
 def test_a_distillation_killed_in_both_phases_gives_the_unbroken_run(tmp_path):
     # Processes of their own for both: bits depend on how TensorFlow was started.
-    script = Path(__file__).parent.parent / "scripts" / "make" / "kill_resume.py"
+    script = Path(__file__).parents[2] / "scripts" / "make" / "kill_resume.py"
     done = subprocess.run(
         [sys.executable, script, "--kills", "3", "--epochs", "40", "--folder", tmp_path],
         capture_output=True, text=True, check=False,

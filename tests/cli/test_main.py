@@ -11,7 +11,7 @@ import pytest
 from tlcli import __version__
 from tlcli.cli import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_tl_alone_shows_where_to_start(tl):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FEW = ("data.images_per_class=9", "batch_size=10", "epochs=2", "finetune=full", "calibrate=false")
 
 

@@ -21,8 +21,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).parent.parent
-EXAMPLE = Path(__file__).parent / "plugin_example"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "tests" / "plugin_example"
 
 
 def install(site):
