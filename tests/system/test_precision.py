@@ -2,7 +2,7 @@
 
 import pytest
 
-from tlcli.system import precision, surroundings
+from tlcli.system import precision
 
 PLAIN, BF16 = "x86_64 avx avx2 fma", "x86_64 avx avx2 fma avx512f avx512_bf16"
 
@@ -36,6 +36,6 @@ def test_the_device_decides_unless_told(setting, gpu, policy):
     ],
 )
 def test_the_plan_names_the_faster_choice(monkeypatch, setting, gpu, processor, said):
-    monkeypatch.setattr(surroundings, "instructions", lambda: processor)
+    monkeypatch.setattr(precision, "instructions", lambda: processor)
     note = precision.note(setting, gpu)
     assert (note is None) if said is None else said in note
