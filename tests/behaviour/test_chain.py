@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.runs import same_weights
+from tests.helpers.words import checked, config
 from tlcli.commands import evaluate, train
 from tlcli.config import chain
 from tlcli.config.job import train_job
@@ -25,7 +27,7 @@ class Interrupted(Exception):  # noqa: N818
 
 
 @pytest.fixture(scope="module")
-def generations(checked, tmp_path_factory):
+def generations(tmp_path_factory):
     """A finished chain of three."""
     run_dir = tmp_path_factory.mktemp("chain") / "run"
     assert train.run(checked("train", f"run_dir={run_dir}", "generations=3", *SHORT)) == 0
@@ -36,7 +38,7 @@ def facts(run_dir):
     return json.loads((Path(run_dir) / "metadata.json").read_text())
 
 
-def test_each_stage_is_taught_by_the_one_before(config):
+def test_each_stage_is_taught_by_the_one_before():
     words = ("teacher=run", "teacher.path=big", "distillation=dkd", "generations=2")
     given = config("train", *words, "assistants=[{weights:none},{name:resnet50,weights:none}]")
     found, own = chain.stages(given, Path("run"))
@@ -56,7 +58,7 @@ def test_each_stage_is_taught_by_the_one_before(config):
         assert stage.config["seed"] == given["seed"]
 
 
-def test_without_a_teacher_the_first_generation_learns_from_labels(config):
+def test_without_a_teacher_the_first_generation_learns_from_labels():
     given = config("train", "distillation=kd", "generations=3", "control=true")
     found, own = chain.stages(given, Path("run"))
     assert [s.config["distillation"]["name"] for s in found] == ["none", "kd", "kd"]
@@ -65,7 +67,7 @@ def test_without_a_teacher_the_first_generation_learns_from_labels(config):
     assert (own, found[-1].config["teacher"]["path"]) == (None, "run/generation_2")
 
 
-def test_a_run_without_a_chain_is_left_alone(config):
+def test_a_run_without_a_chain_is_left_alone():
     given = config("train")
     assert chain.stages(given, Path("run"))[0] == []
 
@@ -79,7 +81,7 @@ def test_a_run_without_a_chain_is_left_alone(config):
         (["distillation=kd"], "learns from a teacher, and there is none"),
     ],
 )
-def test_chains_that_make_no_sense_are_refused(config, words, message):
+def test_chains_that_make_no_sense_are_refused(words, message):
     with pytest.raises(ConfigError, match=message):
         train_job(config("train", *words))
 
@@ -92,7 +94,7 @@ def test_chains_that_make_no_sense_are_refused(config, words, message):
         ("{default_image_size:3}", r"assistants\[0\]\.default_image_size: got 3"),
     ],
 )
-def test_an_assistant_that_is_none_is_told_where(checked, tmp_path, entry, message):
+def test_an_assistant_that_is_none_is_told_where(tmp_path, entry, message):
     words = ("teacher=run", f"teacher.path={tmp_path}", "distillation=kd")
     given = checked("train", *words, f"assistants=[{entry}]", f"run_dir={tmp_path / 'run'}")
     with pytest.raises(ConfigError, match=message):
@@ -109,7 +111,7 @@ def test_generations_teach_each_other(generations):
     assert checkpoint.read_json(generations / "config.json")["teacher"]["name"] == "none"
 
 
-def test_the_best_on_validation_is_the_run(generations, same_weights):
+def test_the_best_on_validation_is_the_run(generations):
     folders = [generations / f"generation_{i}" for i in (1, 2, 3)]
     figures = [facts(folder)["metrics"]["validation"]["accuracy"] for folder in folders]
     best = max((value, index) for index, value in enumerate(figures))[1]
@@ -144,7 +146,7 @@ def test_which_one_it_is_and_why_is_told():
     assert "the last, for there is no" in told("accuracy", {"generation_1": None}, "generation_1")
 
 
-def test_the_run_needs_the_generations_no_more(generations, checked, tmp_path, capsys):
+def test_the_run_needs_the_generations_no_more(generations, tmp_path, capsys):
     run = Path(shutil.copytree(generations, tmp_path / "run"))
     for number in (1, 2, 3):
         shutil.rmtree(run / f"generation_{number}")
@@ -157,7 +159,7 @@ def test_the_run_needs_the_generations_no_more(generations, checked, tmp_path, c
     "saves", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(6, marks=pytest.mark.slow)]
 )
 def test_broken_off_in_any_generation_gives_the_unbroken_run(
-    generations, checked, monkeypatch, tmp_path, same_weights, saves
+    generations, monkeypatch, tmp_path, saves
 ):
     run_dir, done = tmp_path / "run", {"count": 0}
     save = train.Trainer.save
@@ -181,7 +183,7 @@ def test_broken_off_in_any_generation_gives_the_unbroken_run(
         same_weights(generations / name, run_dir / name)
 
 
-def test_an_assistant_stands_between_teacher_and_student(generations, checked, tmp_path):
+def test_an_assistant_stands_between_teacher_and_student(generations, tmp_path):
     run_dir = tmp_path / "run"
     words = [w for w in SHORT if not w.startswith("epochs")]
     given = checked(
@@ -200,7 +202,7 @@ def test_an_assistant_stands_between_teacher_and_student(generations, checked, t
     assert control["backbone"]["output_layer"] == "tiny_block2"
 
 
-def test_a_plan_names_the_stages_and_trains_nothing(checked, tmp_path, capsys):
+def test_a_plan_names_the_stages_and_trains_nothing(tmp_path, capsys):
     run_dir = tmp_path / "run"
     given = checked("train", f"run_dir={run_dir}", "generations=3", "plan_only=true", *SHORT)
     assert train.run(given) == 0

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.teachers import configure, fit
 from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.commands import evaluate, train
 from tlcli.config import chain, compose
@@ -47,7 +48,7 @@ def weights_after(plan, steps):
     return [v.numpy() for v in plan.lesson.student.model.variables], figures, phase
 
 
-def test_simkd_needs_a_head_to_borrow(student, teacher, configure):
+def test_simkd_needs_a_head_to_borrow(student, teacher):
     words = ["hardware=cpu", "data.images_per_class=4", "cache=off", "distillation=simkd"]
     config = configure(*words, "teacher=ensemble", f"teacher.runs=[{teacher},{teacher}]")
     with pytest.raises(ConfigError, match="needs head_map"):
@@ -84,7 +85,7 @@ def test_simkd_trains_backbone_and_projector_under_the_teachers_head(student, te
     np.testing.assert_allclose(loss, ((ours - shown) ** 2).mean((1, 2, 3)), rtol=1e-4)
 
 
-def test_simkd_leaves_a_student_with_the_teachers_head(fit, teacher, tmp_path, capsys):
+def test_simkd_leaves_a_student_with_the_teachers_head(teacher, tmp_path, capsys):
     from shutil import copytree, rmtree
 
     lent, run = tmp_path / "lent", tmp_path / "run"
@@ -202,7 +203,7 @@ def test_mixed_images_reach_the_teacher(student):
     assert np.isfinite(figures).all()
 
 
-def test_control_is_the_same_training_without_a_teacher(fit, configure, teacher, tmp_path, capsys):
+def test_control_is_the_same_training_without_a_teacher(teacher, tmp_path, capsys):
     config = configure(
         "hardware=cpu", "batch_size=64", "epochs=1", "distillation=kd", "teacher=run",
         f"teacher.path={teacher}", "control=true", f"cache_dir={teacher.parent}/cache",
@@ -213,7 +214,7 @@ def test_control_is_the_same_training_without_a_teacher(fit, configure, teacher,
     assert train_job(control).settings.control is False
 
 
-def test_a_distilled_run_needs_its_teacher_no_more(fit, teacher, tmp_path, capsys):
+def test_a_distilled_run_needs_its_teacher_no_more(teacher, tmp_path, capsys):
     from shutil import copytree, rmtree
 
     lent = tmp_path / "lent"

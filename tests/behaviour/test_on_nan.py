@@ -7,6 +7,8 @@ import re
 import numpy as np
 import pytest
 
+from tests.helpers.runs import same_weights, train_digits
+from tests.helpers.words import checked
 from tlcli.commands import train
 from tlcli.errors import TlError
 from tlcli.runs import state
@@ -25,7 +27,7 @@ def rows_of(run_dir):
         return list(csv.DictReader(lines))
 
 
-def test_a_loss_that_is_not_finite_names_step_and_images_and_leaves_a_good_state(checked, tmp_path):
+def test_a_loss_that_is_not_finite_names_step_and_images_and_leaves_a_good_state(tmp_path):
     with pytest.raises(TlError, match="not finite") as caught:
         train.run(checked("train", f"run_dir={tmp_path / 'run'}", *WILD, "on_nan=stop"))
     text = str(caught.value)
@@ -40,9 +42,7 @@ class Interrupted(Exception):  # noqa: N818
     pass
 
 
-def test_halved_rates_end_well_and_a_resume_halves_at_the_same_steps(
-    checked, train_digits, monkeypatch, tmp_path, same_weights, capsys
-):
+def test_halved_rates_end_well_and_a_resume_halves_at_the_same_steps(monkeypatch, tmp_path, capsys):
     whole = train_digits(tmp_path / "whole", *WILD, "on_nan=reduce_lr")
     shown = capsys.readouterr().err
     factors = [float(f) for f in re.findall(r"back to step \d+, rate times ([\d.e-]+)", shown)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.words import config
 from tlcli.config import registry
 from tlcli.config.job import train_job
 from tlcli.contracts import GROUPS
@@ -94,7 +95,7 @@ def test_without_the_package_the_checkpoint_names_it(run_dir, tmp_path):
     assert said.count("\n") == 1
 
 
-def test_without_the_package_its_backbone_cannot_be_gone_on_with(run_dir, config):
+def test_without_the_package_its_backbone_cannot_be_gone_on_with(run_dir):
     with pytest.raises(DataError) as caught:
         train_job(config("train", "backbone=run", f"backbone.run={run_dir}"))
     assert str(caught.value) == f"{run_dir}: {MISSING}"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.runs import same_weights, train_digits
+from tests.helpers.words import checked
 from tlcli.commands import train
 from tlcli.errors import ConfigError, TlError
 from tlcli.runs import checkpoint, state
@@ -28,7 +30,7 @@ SHORT = ("data.images_per_class=8", "batch_size=10", "save_every=2steps", "calib
 
 
 @pytest.fixture(scope="module")
-def unbroken(train_digits, tmp_path_factory):
+def unbroken(tmp_path_factory):
     return train_digits(tmp_path_factory.mktemp("unbroken") / "run", *WORDS)
 
 
@@ -79,9 +81,7 @@ def test_a_distillation_killed_in_both_phases_gives_the_unbroken_run(tmp_path):
 
 
 @pytest.mark.parametrize("saves", [2, 4])
-def test_stopped_after_any_save_gives_the_unbroken_run(
-    unbroken, checked, monkeypatch, tmp_path, same_weights, saves
-):
+def test_stopped_after_any_save_gives_the_unbroken_run(unbroken, monkeypatch, tmp_path, saves):
     run_dir = tmp_path / "run"
     given = checked("train", f"run_dir={run_dir}", *WORDS)
     with monkeypatch.context() as patch:
@@ -93,9 +93,7 @@ def test_stopped_after_any_save_gives_the_unbroken_run(
     assert (unbroken / "metrics.csv").read_text() == (run_dir / "metrics.csv").read_text()
 
 
-def test_a_state_between_the_last_step_and_its_validation_goes_on(
-    checked, train_digits, monkeypatch, tmp_path, same_weights
-):
+def test_a_state_between_the_last_step_and_its_validation_goes_on(monkeypatch, tmp_path):
     words = ("finetune=linear_probe", "epochs=1", *SHORT[:2], "save_every=4steps", SHORT[3])
     whole = train_digits(tmp_path / "whole", *words)
     with monkeypatch.context() as patch:
@@ -109,7 +107,7 @@ def test_a_state_between_the_last_step_and_its_validation_goes_on(
 
 
 @pytest.fixture(scope="module")
-def stopped(checked, tmp_path_factory):
+def stopped(tmp_path_factory):
     """A run that was broken off with two states."""
     run_dir = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.MonkeyPatch.context() as patch:
@@ -138,7 +136,7 @@ def flip(path):
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, Path.unlink], ids=["cut", "flipped", "gone"])
-def test_a_damaged_state_is_named_and_the_older_one_used(checked, broken_off, damage, capsys):
+def test_a_damaged_state_is_named_and_the_older_one_used(broken_off, damage, capsys):
     newest = states(broken_off)[-1].with_suffix(".npz")
     damage(newest)
     assert train.run(checked("train", f"resume={broken_off}")) == 0
@@ -155,14 +153,14 @@ def test_a_torn_description_is_passed_over(broken_off):
     assert len(found.skipped) == 1
 
 
-def test_a_changed_configuration_is_refused_key_by_key(checked, broken_off):
+def test_a_changed_configuration_is_refused_key_by_key(broken_off):
     words = (f"run_dir={broken_off}", "finetune=linear_probe", "epochs=3", *SHORT)
     message = r"epochs was 2 and is 3; head\.dropout was 0\.0 and is 0\.5"
     with pytest.raises(ConfigError, match=message):
         train.run(checked("train", *words, "head.dropout=0.5"))
 
 
-def test_changed_data_are_refused(checked, broken_off):
+def test_changed_data_are_refused(broken_off):
     path = broken_off / "config.json"
     content = json.loads(path.read_text())
     content["data"]["images_per_class"] = 9
@@ -179,13 +177,13 @@ def test_changed_data_are_refused(checked, broken_off):
         ("head.dropout=0.5", r"head\.dropout was 0\.0 and is 0\.5"),
     ],
 )
-def test_resume_refuses_what_was_typed_and_differs(checked, broken_off, word, message):
+def test_resume_refuses_what_was_typed_and_differs(broken_off, word, message):
     with pytest.raises(ConfigError, match=f"^resume: .*{message}") as caught:
         train.run(checked("train", f"resume={broken_off}", word))
     assert "free are save_every" in str(caught.value)
 
 
-def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(checked, broken_off):
+def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(broken_off):
     given = checked("train", f"resume={broken_off}", "epochs=2", "keep_state=true", "workers=1")
     found = resumed_job(given.job, broken_off, given.typed).settings
     assert (found.epochs, found.batch_size) == (2, 10)
@@ -194,7 +192,7 @@ def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(checked, br
     assert found.save_every == "2steps"
 
 
-def test_other_devices_are_free_but_not_their_batch_statistics(checked, broken_off):
+def test_other_devices_are_free_but_not_their_batch_statistics(broken_off):
     path = broken_off / "config.json"
     stored = json.loads(path.read_text())
     stored["hardware"]["batch_norm"] = "local"
@@ -210,7 +208,7 @@ def test_other_devices_are_free_but_not_their_batch_statistics(checked, broken_o
         check_same_config(checked("train", *words).job, broken_off)
 
 
-def test_resume_and_another_run_dir_are_refused(checked, broken_off, tmp_path):
+def test_resume_and_another_run_dir_are_refused(broken_off, tmp_path):
     with pytest.raises(ConfigError, match=r"^run_dir: resume goes on in its own folder"):
         train.run(checked("train", f"resume={broken_off}", f"run_dir={tmp_path / 'other'}"))
 
@@ -223,7 +221,7 @@ def elsewhere(run_dir, **changed):
         path.write_text(json.dumps(content))
 
 
-def test_a_state_of_another_tensorflow_is_refused_unless_asked_for(checked, broken_off, capsys):
+def test_a_state_of_another_tensorflow_is_refused_unless_asked_for(broken_off, capsys):
     elsewhere(broken_off, tensorflow="2.0.0", replicas=8)
     with pytest.raises(TlError, match=r"tensorflow was 2\.0\.0 and is .*strict_resume=false"):
         train.run(checked("train", f"resume={broken_off}"))
@@ -233,7 +231,7 @@ def test_a_state_of_another_tensorflow_is_refused_unless_asked_for(checked, brok
     assert "since the state was saved, replicas was 8 and is 1" in shown
 
 
-def test_a_configuration_edited_behind_the_state_is_refused(checked, broken_off):
+def test_a_configuration_edited_behind_the_state_is_refused(broken_off):
     path = broken_off / "config.json"
     path.write_text(path.read_text().replace('"epochs": 2', '"epochs": 3'))
     with pytest.raises(TlError, match="was changed since the state was saved"):
@@ -241,9 +239,7 @@ def test_a_configuration_edited_behind_the_state_is_refused(checked, broken_off)
 
 
 @pytest.mark.slow
-def test_without_a_whole_state_the_run_starts_anew(
-    checked, broken_off, train_digits, tmp_path, same_weights, capsys
-):
+def test_without_a_whole_state_the_run_starts_anew(broken_off, tmp_path, capsys):
     for path in states(broken_off):
         flip(path.with_suffix(".npz"))
     assert train.run(checked("train", f"resume={broken_off}")) == 0
@@ -253,7 +249,7 @@ def test_without_a_whole_state_the_run_starts_anew(
     )
 
 
-def test_the_state_goes_when_the_run_is_finished_unless_kept(digits_run, train_digits, tmp_path):
+def test_the_state_goes_when_the_run_is_finished_unless_kept(digits_run, tmp_path):
     words = ("finetune=linear_probe", "epochs=1", *SHORT, "keep_state=true")
     assert states(train_digits(tmp_path / "kept", *words))
     assert not (digits_run / "state").exists()
@@ -261,7 +257,7 @@ def test_the_state_goes_when_the_run_is_finished_unless_kept(digits_run, train_d
 
 @pytest.mark.parametrize("small_disk", ["2m"], indirect=True)
 def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(
-    checked, broken_off, small_disk, train_digits, tmp_path, same_weights
+    broken_off, small_disk, tmp_path
 ):
     place, _ = small_disk
     run_dir = Path(shutil.copytree(broken_off, place / "run"))
@@ -276,7 +272,7 @@ def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(
 
 
 @pytest.mark.parametrize("small_disk", ["2m"], indirect=True)
-def test_a_read_only_run_folder_is_told_and_left_alone(checked, broken_off, small_disk):
+def test_a_read_only_run_folder_is_told_and_left_alone(broken_off, small_disk):
     place, remount = small_disk
     run_dir = Path(shutil.copytree(broken_off, place / "run"))
     before = {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()}
@@ -287,14 +283,14 @@ def test_a_read_only_run_folder_is_told_and_left_alone(checked, broken_off, smal
     assert {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()} == before
 
 
-def test_a_finished_run_says_so(checked, digits_run, capsys):
+def test_a_finished_run_says_so(digits_run, capsys):
     before = (digits_run / "model.weights.h5").stat().st_mtime_ns
     assert train.run(checked("train", f"resume={digits_run}")) == 0
     assert f"{digits_run} is finished" in capsys.readouterr().err
     assert (digits_run / "model.weights.h5").stat().st_mtime_ns == before
 
 
-def test_an_unfinished_run_is_no_checkpoint(checked, broken_off):
+def test_an_unfinished_run_is_no_checkpoint(broken_off):
     from tlcli.commands import evaluate
     from tlcli.errors import DataError
 
@@ -311,7 +307,7 @@ def test_a_damaged_checkpoint_is_refused(digits_run, tmp_path):
         checkpoint.read_run(copy)
 
 
-def test_a_folder_that_cannot_be_made_is_told(checked, tmp_path):
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("x")
     words = (f"run_dir={tmp_path / 'file' / 'run'}", *SHORT)
     with pytest.raises(TlError, match=r"^run_dir: .* cannot be made"):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.helpers.teachers import configure, fit
 from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.commands import evaluate
 from tlcli.config import compose, registry
@@ -54,7 +55,7 @@ def words(teacher, photos, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def prepare(configure, words):
+def prepare(words):
     return functools.cache(lambda *more: planned(train_job(configure(*words, *more))))
 
 
@@ -178,27 +179,25 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("words", "message"), REFUSED)
-def test_data_that_need_labels_are_refused(configure, photos, teacher, tmp_path, words, message):
+def test_data_that_need_labels_are_refused(photos, teacher, tmp_path, words, message):
     words = [word.format(photos=photos, teacher=teacher) for word in words]
     with pytest.raises(ConfigError, match=message):
         data_of(train_job(configure(*words, f"cache_dir={tmp_path}")))
 
 
-def test_an_accuracy_that_nothing_can_measure_is_refused(configure, photos, teacher, tmp_path):
+def test_an_accuracy_that_nothing_can_measure_is_refused(photos, teacher, tmp_path):
     words = [*PHOTOS, *TAUGHT, FREE, f"cache_dir={tmp_path}", "teacher.minimum_accuracy=0.5"]
     words = [word.format(photos=photos, teacher=teacher) for word in words]
     with pytest.raises(ConfigError, match=r"minimum_accuracy: got 0.5, and no labelled image"):
         planned(train_job(configure(*words)))
 
 
-def test_an_empty_folder_is_told(configure, tmp_path):
+def test_an_empty_folder_is_told(tmp_path):
     with pytest.raises(DataError, match=r"has no pictures. Give a folder of photos"):
         data_of(train_job(configure(f"unlabelled={tmp_path}")))
 
 
-def test_photos_alone_make_a_student_of_the_teachers_classes(
-    fit, teacher, photos, tmp_path, capsys
-):
+def test_photos_alone_make_a_student_of_the_teachers_classes(teacher, photos, tmp_path, capsys):
     run = fit(
         tmp_path / "free", "data=photos", f"data.path={photos}", "teacher=run",
         f"teacher.path={teacher}", "distillation=kd", "distillation.hard_weight=0", "epochs=30",
@@ -221,7 +220,7 @@ def test_photos_alone_make_a_student_of_the_teachers_classes(
 
 
 @pytest.mark.slow
-def test_a_run_with_photos_is_evaluated_without_them(fit, words, tmp_path, photos, capsys):
+def test_a_run_with_photos_is_evaluated_without_them(words, tmp_path, photos, capsys):
     import shutil
 
     lent = tmp_path / "lent"

@@ -9,6 +9,7 @@ import statistics
 import pytest
 import yaml
 
+from tests.helpers.words import checked, config
 from tlcli.commands import compare
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError
@@ -24,7 +25,7 @@ def needs(plugin):
 
 
 @pytest.fixture
-def runs(tmp_path, config):
+def runs(tmp_path):
     """A folder of finished runs: two rates, the first with seeds 1, 2 and 3."""
 
     def made(name, rate, seed, validation, test):
@@ -84,7 +85,7 @@ def test_less_loss_is_better(runs):
     assert losses == sorted(losses)
 
 
-def test_the_three_formats_say_the_same(checked, runs, capsys):
+def test_the_three_formats_say_the_same(runs, capsys):
     shown = {}
     for form in ("table", "csv", "json"):
         assert compare.run(checked("compare", str(runs), f"format={form}")) == 0
@@ -112,7 +113,7 @@ def test_an_unfinished_run_is_listed_without_figures(runs):
     assert "unfinished" in compare.as_table(figure, rows)
 
 
-def test_mistakes_are_told(checked, tmp_path):
+def test_mistakes_are_told(tmp_path):
     with pytest.raises(ConfigError, match=r"^runs: no value"):
         compare.run(checked("compare"))
     with pytest.raises(DataError, match="holds no run"):

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.helpers.runs import train_digits
 from tests.helpers.trainings import phase_of, planned
+from tests.helpers.words import checked, config
 from tlcli.cli import main
 from tlcli.commands import find_lr
 from tlcli.config.job import train_job
@@ -26,7 +28,7 @@ PARABOLA = (
 )  # fmt: skip
 
 
-def prepared(checked, *words):
+def prepared(*words):
     given = checked("find-lr", *SMALL, *words)
     return planned(given.job), given.settings
 
@@ -38,9 +40,9 @@ def with_phases(plan, *phases):
 
 
 @pytest.fixture(scope="module")
-def parabola(checked):
+def parabola():
     """A test on a parabola, with the weights before and after it."""
-    plan, own = prepared(checked, *PARABOLA)
+    plan, own = prepared(*PARABOLA)
     # The penalty is all but the whole loss: a parabola of curvature 1000 in each weight.
     plan = with_phases(plan, replace(plan.phases[0].phase, head_penalty=1000.0))
     # A head of zeros would start at the bottom.
@@ -196,9 +198,7 @@ def test_the_plot_marks_the_suggested_rate():
 # ---- the command -------------------------------------------------------------------------------
 
 
-def test_the_suggested_override_trains_and_nothing_else_is_left(
-    tmp_path, monkeypatch, capsys, train_digits
-):
+def test_the_suggested_override_trains_and_nothing_else_is_left(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["data.images_per_class=20", "batch_size=10", "finetune=linear_probe", "seed=3"]
     assert main.run(["find-lr", *words, "output=curve.json", "steps=80"]) == 0
@@ -250,7 +250,7 @@ def test_a_misspelt_word_ends_the_process(tl, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_phase_or_a_chain_that_cannot_be_tested_is_refused(config, capsys):
+def test_a_phase_or_a_chain_that_cannot_be_tested_is_refused(capsys):
     assert main.run(["find-lr", *SMALL, "phase=4", "finetune=lp_ft"]) == 2
     assert "phase: got 4, and the strategy has 2. Give 1 to 2." in capsys.readouterr().err
     chain = train_job(config("train", "distillation=kd", "generations=3"))

@@ -5,12 +5,14 @@ import sys
 
 import pytest
 
+from tests.helpers.runs import train_digits
+from tests.helpers.words import checked
 from tlcli.commands import evaluate, predict
 from tlcli.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
-def shapes_run(train_digits, pictures, tmp_path_factory):
+def shapes_run(pictures, tmp_path_factory):
     """A run on the folder of pictures."""
     return train_digits(
         tmp_path_factory.mktemp("shapes") / "run", "data=folder", f"data.path={pictures}",
@@ -19,7 +21,7 @@ def shapes_run(train_digits, pictures, tmp_path_factory):
 
 
 @pytest.fixture
-def name(checked, shapes_run, capsys):
+def name(shapes_run, capsys):
     """Exit code and output of `tl predict` in this process."""
 
     def named(*words):
@@ -31,16 +33,16 @@ def name(checked, shapes_run, capsys):
     return named
 
 
-def figures(checked, capsys, *words):
+def figures(capsys, *words):
     capsys.readouterr()
     assert evaluate.run(checked("eval", *words, "format=json")) == 0
     return json.loads(capsys.readouterr().out)
 
 
-def test_eval_gives_the_figures_of_the_training(config, digits_run, capsys):
+def test_eval_gives_the_figures_of_the_training(digits_run, capsys):
     stored = json.loads((digits_run / "metrics.json").read_text())
     for split in ("test", "validation"):
-        found = figures(config, capsys, f"checkpoint={digits_run}", f"split={split}")
+        found = figures(capsys, f"checkpoint={digits_run}", f"split={split}")
         expected = stored[split]
         if split == "test":
             assert found == pytest.approx(expected, abs=1e-6)
@@ -48,16 +50,16 @@ def test_eval_gives_the_figures_of_the_training(config, digits_run, capsys):
             assert found["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-6)
 
 
-def test_batches_do_not_change_the_figures(config, digits_run, capsys):
-    small = figures(config, capsys, f"checkpoint={digits_run}", "batch_size=7")
-    large = figures(config, capsys, f"checkpoint={digits_run}", "batch_size=512")
+def test_batches_do_not_change_the_figures(digits_run, capsys):
+    small = figures(capsys, f"checkpoint={digits_run}", "batch_size=7")
+    large = figures(capsys, f"checkpoint={digits_run}", "batch_size=512")
     assert small == pytest.approx(large, abs=1e-6)
 
 
-def test_eval_of_other_data_goes_by_class_name(config, checked, digits_run, capsys):
+def test_eval_of_other_data_goes_by_class_name(digits_run, capsys):
     words = (f"checkpoint={digits_run}", "data=digits", "split=all")
-    one = figures(config, capsys, *words, "data.classes=[5,9]")
-    other = figures(config, capsys, *words, "data.classes=[9,5]")
+    one = figures(capsys, *words, "data.classes=[5,9]")
+    other = figures(capsys, *words, "data.classes=[9,5]")
     assert one == pytest.approx(other, abs=1e-6)
     with pytest.raises(DataError, match="classes the checkpoint does not know: 0"):
         evaluate.run(checked("eval", *words, "data.classes=[0,5]"))
@@ -116,6 +118,6 @@ def test_a_file_name_may_hold_an_equals_sign(name, pictures, tmp_path):
     assert json.loads(out)[0]["path"] == str(path)
 
 
-def test_the_newest_run_is_used_when_none_is_given(checked, tmp_path):
+def test_the_newest_run_is_used_when_none_is_given(tmp_path):
     with pytest.raises(ConfigError, match="no finished run"):
         predict.run(checked("predict", "x.png", f"runs={tmp_path}"))

@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.helpers.runs import same_weights, train_digits
+from tests.helpers.words import checked, config
 from tlcli.commands import prepare
 from tlcli.config import registry
 from tlcli.data import prepared, shards
@@ -22,7 +24,7 @@ def small_shards(monkeypatch):
 
 
 @pytest.fixture
-def packed(checked, pictures, tmp_path):
+def packed(pictures, tmp_path):
     """Prepare the pictures, or what the words say; gives the folder."""
 
     def pack(*words):
@@ -34,28 +36,28 @@ def packed(checked, pictures, tmp_path):
     return pack
 
 
-def manifest(config, tmp_path, *words, seed=0):
+def manifest(tmp_path, *words, seed=0):
     values = config("train", *words)["data"]
     return registry.build("data", values).manifest(seed, tmp_path / "cache")
 
 
-def of_folder(config, tmp_path, pictures, seed=0):
-    return manifest(config, tmp_path, "data=folder", f"data.path={pictures}", seed=seed)
+def of_folder(tmp_path, pictures, seed=0):
+    return manifest(tmp_path, "data=folder", f"data.path={pictures}", seed=seed)
 
 
-def of_shards(config, tmp_path, folder):
-    return manifest(config, tmp_path, "data=tfrecord", f"data.path={folder}", seed=9)
+def of_shards(tmp_path, folder):
+    return manifest(tmp_path, "data=tfrecord", f"data.path={folder}", seed=9)
 
 
 def facts(path):
     return {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in path.rglob("*") if p.is_file()}
 
 
-def test_the_shards_are_the_source(config, tmp_path, pictures, packed):
+def test_the_shards_are_the_source(tmp_path, pictures, packed):
     before = facts(pictures)
     folder = packed("seed=3")
     assert facts(pictures) == before
-    source, found = of_folder(config, tmp_path, pictures, 3), of_shards(config, tmp_path, folder)
+    source, found = of_folder(tmp_path, pictures, 3), of_shards(tmp_path, folder)
     assert found.class_names == source.class_names
     for split in range(3):
         mine, theirs = found.rows(split), source.rows(split)
@@ -64,13 +66,13 @@ def test_the_shards_are_the_source(config, tmp_path, pictures, packed):
         for row, other in zip(mine[:3], theirs[:3], strict=True):
             np.testing.assert_array_equal(found.images.image(row), source.images.image(other))
             assert found.images.encoded(row) == (pictures / source.ids[other]).read_bytes()
-    assert found.fingerprint == of_shards(config, tmp_path, folder).fingerprint
+    assert found.fingerprint == of_shards(tmp_path, folder).fingerprint
     assert found.report["sizes"] == "all 30x24"
 
 
-def test_other_tools_can_read_the_shards(config, tmp_path, pictures, packed):
+def test_other_tools_can_read_the_shards(tmp_path, pictures, packed):
     folder = packed()
-    source = of_folder(config, tmp_path, pictures)
+    source = of_folder(tmp_path, pictures)
     names = sorted(p.name for p in folder.glob("*.tfrecord"))
     assert [n for n in names if "train" in n] == [
         f"train-0000{i}-of-00004.tfrecord" for i in range(4)
@@ -95,7 +97,7 @@ def test_other_tools_can_read_the_shards(config, tmp_path, pictures, packed):
         assert part.sha256 == hashlib.sha256((folder / name).read_bytes()).hexdigest()
 
 
-def test_a_training_is_the_same_from_either(train_digits, same_weights, pictures, tmp_path, packed):
+def test_a_training_is_the_same_from_either(pictures, tmp_path, packed):
     words = ("finetune=linear_probe", "augmentation=light", "image_size=16", "calibrate=false")
     folder = packed()
     one = train_digits(tmp_path / "one", "data=folder", f"data.path={pictures}", *words)
@@ -103,7 +105,7 @@ def test_a_training_is_the_same_from_either(train_digits, same_weights, pictures
     same_weights(one, other)
 
 
-def test_a_run_that_was_broken_off_is_completed(config, tmp_path, packed, monkeypatch):
+def test_a_run_that_was_broken_off_is_completed(tmp_path, packed, monkeypatch):
     whole = {n: content for n, (_, content) in facts(packed()).items()}
     folder = tmp_path / "shards"
     os.rename(folder, tmp_path / "whole")
@@ -119,7 +121,7 @@ def test_a_run_that_was_broken_off_is_completed(config, tmp_path, packed, monkey
     with pytest.raises(KeyboardInterrupt):
         packed("workers=1")
     with pytest.raises(DataError, match=r"is not prepared to its end\. Run tl prepare again"):
-        of_shards(config, tmp_path, folder)
+        of_shards(tmp_path, folder)
     (folder / f".x{prepare.files.MARK}").touch()
     first, second, third = (folder / f"{name}.tfrecord" for name in written)
     second.write_bytes(second.read_bytes()[:-1])
@@ -143,14 +145,14 @@ def test_a_finished_folder_is_checked_and_left_as_it_is(packed):
     }
 
 
-def test_a_shard_that_is_gone_is_named(config, tmp_path, packed):
+def test_a_shard_that_is_gone_is_named(tmp_path, packed):
     folder = packed()
     (folder / "train-00001-of-00004.tfrecord").unlink()
     with pytest.raises(DataError, match=r"train-00001-of-00004\.tfrecord: is missing or was"):
-        of_shards(config, tmp_path, folder)
+        of_shards(tmp_path, folder)
 
 
-def test_large_pictures_shrink_when_asked(config, tmp_path, packed):
+def test_large_pictures_shrink_when_asked(tmp_path, packed):
     root = tmp_path / "photos"
     noise = np.random.default_rng(0)
     for name in ("a", "b"):
@@ -160,7 +162,7 @@ def test_large_pictures_shrink_when_asked(config, tmp_path, packed):
             Image.fromarray(pixels).save(root / name / f"{number}.png")
     folder = packed(f"data.path={root}", "shrink=36", "data.validation_fraction=0",
                     "data.test_fraction=0")  # fmt: skip
-    found = of_shards(config, tmp_path, folder)
+    found = of_shards(tmp_path, folder)
     assert (found.splits == 0).all()
     shapes = {i: found.images.image(row).shape.as_list() for row, i in enumerate(found.ids)}
     assert shapes["a/0.png"] == [54, 36, 3]
@@ -169,21 +171,21 @@ def test_large_pictures_shrink_when_asked(config, tmp_path, packed):
     assert found.images.encoded(row) == (root / "b" / "2.png").read_bytes()
 
 
-def test_several_labels_and_none(config, tmp_path, pictures, packed):
+def test_several_labels_and_none(tmp_path, pictures, packed):
     table = tmp_path / "list.csv"
     rows = [f"round/{n}.png,{'a|b' if n % 2 else 'b' if n % 3 else ''}" for n in range(12)]
     table.write_text("path,label\n" + "\n".join(rows) + "\n")
     words = ("data=csv", f"data.path={table}", f"data.image_root={pictures}")
     folder = packed(*words)
-    source = manifest(config, tmp_path, *words)
-    found = of_shards(config, tmp_path, folder)
+    source = manifest(tmp_path, *words)
+    found = of_shards(tmp_path, folder)
     assert found.multi_label
     order = [source.ids.tolist().index(name) for name in found.ids]
     np.testing.assert_array_equal(found.labels, source.labels[order])
     np.testing.assert_array_equal(found.splits, source.splits[order])
 
 
-def test_refusals(checked, tmp_path, pictures, packed, monkeypatch):
+def test_refusals(tmp_path, pictures, packed, monkeypatch):
     with pytest.raises(ConfigError, match=r"^output: .* lies in the data\."):
         packed(f"output={pictures / 'shards'}")
     foreign = tmp_path / "foreign"

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.helpers.words import checked
 from tlcli.cli import main
 from tlcli.commands import preview
 from tlcli.contracts.data import TRAIN
@@ -16,7 +17,7 @@ STANDARD = ("augmentation=standard", "data.images_per_class=8", "seed=3")
 MIXED = ("augmentation.mixup=0.4", "augmentation.cutmix=1.0", "batch_size=10")
 
 
-def shown(checked, *words):
+def shown(*words):
     """The rows of the sheet and the training that they are of."""
     given = checked("preview", *STANDARD, *words)
     own, job = given.settings, given.job
@@ -32,8 +33,8 @@ def cut(picture, row, column, side):
     return array[::scale, ::scale]
 
 
-def test_tiles_are_the_views_of_training(checked):
-    rows, pieces = shown(checked, "images=3", "views=4")
+def test_tiles_are_the_views_of_training():
+    rows, pieces = shown("images=3", "views=4")
     picture = preview.sheet(rows)
     samples = pieces.manifest.rows(TRAIN)[[0, 19, 39]]
     assert [len(row) for row in rows] == [5, 5, 5]
@@ -49,16 +50,16 @@ def test_tiles_are_the_views_of_training(checked):
     assert not np.array_equal(rows[0][1].image, rows[0][2].image)
 
 
-def test_few_views_are_shown_once_each(checked):
-    rows, _ = shown(checked, "images=2", "views=6", "augmentation.views=3")
+def test_few_views_are_shown_once_each():
+    rows, _ = shown("images=2", "views=6", "augmentation.views=3")
     assert [tile.caption for tile in rows[0]][1:] == ["view 1", "view 2", "view 3"]
-    plain, _ = shown(checked, "images=2", "augmentation=none")
+    plain, _ = shown("images=2", "augmentation=none")
     assert [len(row) for row in plain] == [2, 2]
     np.testing.assert_array_equal(plain[0][0].image, plain[0][1].image)
 
 
-def test_mixed_batches_are_those_of_training_with_their_shares(checked):
-    rows, pieces = shown(checked, "images=2", "views=3", *MIXED)
+def test_mixed_batches_are_those_of_training_with_their_shares():
+    rows, pieces = shown("images=2", "views=3", *MIXED)
     assert len(rows) == 4
     samples = pieces.manifest.rows(TRAIN)
     order = make_order(pieces, samples, 0)

@@ -6,6 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from tests.helpers.runs import read_weights, same_weights, train_digits
+from tests.helpers.words import checked
 from tlcli.commands import train
 from tlcli.errors import ConfigError, DataError, TlError
 
@@ -18,7 +20,7 @@ def rows_of(run_dir):
 
 
 @pytest.fixture(scope="module")
-def plain(train_digits, tmp_path_factory):
+def plain(tmp_path_factory):
     """All weights trained by SGD without batch normalisation, the run that others are held to."""
     return train_digits(tmp_path_factory.mktemp("plain") / "run", *FULL)
 
@@ -50,29 +52,25 @@ def test_rows_count_epochs_and_steps_of_both_phases(digits_run):
     ]  # fmt: skip
 
 
-def test_the_same_command_gives_the_same_weights(digits_run, train_digits, same_weights, tmp_path):
+def test_the_same_command_gives_the_same_weights(digits_run, tmp_path):
     again = train_digits(tmp_path / "again")
     same_weights(digits_run, again)
     assert (digits_run / "metrics.csv").read_text() == (again / "metrics.csv").read_text()
     assert (digits_run / "metrics.json").read_text() == (again / "metrics.json").read_text()
 
 
-def test_another_seed_gives_other_weights(digits_run, train_digits, read_weights, tmp_path):
+def test_another_seed_gives_other_weights(digits_run, tmp_path):
     other = read_weights(train_digits(tmp_path / "other", "seed=1", *PROBE))
     mine = read_weights(digits_run)
     assert any(not np.array_equal(mine[n], other[n]) for n in mine)
 
 
 @pytest.mark.parametrize("changed", ["cache=off", "accumulation_steps=2"])
-def test_weights_do_not_depend_on_how_they_are_computed(
-    plain, train_digits, same_weights, tmp_path, changed
-):
+def test_weights_do_not_depend_on_how_they_are_computed(plain, tmp_path, changed):
     same_weights(plain, train_digits(tmp_path / "run", *FULL, changed), atol=1e-5)
 
 
-def test_finite_views_of_a_frozen_part_are_the_same_cached_and_streamed(
-    train_digits, same_weights, tmp_path
-):
+def test_finite_views_of_a_frozen_part_are_the_same_cached_and_streamed(tmp_path):
     words = ("finetune=partial", "finetune.last_blocks=1", "optimizer=sgd", "epochs=3",
              "augmentation=light", "augmentation.views=2", "calibrate=false")  # fmt: skip
     cached = train_digits(tmp_path / "cached", *words, "cache=ram")
@@ -94,15 +92,13 @@ def test_finite_views_of_a_frozen_part_are_the_same_cached_and_streamed(
         "sampler=balanced", "augmentation=light",
     ],
 )  # fmt: skip
-def test_an_option_trains_and_changes_the_weights(
-    plain, train_digits, read_weights, tmp_path, word
-):
+def test_an_option_trains_and_changes_the_weights(plain, tmp_path, word):
     found, without = read_weights(train_digits(tmp_path / "run", *FULL, word)), read_weights(plain)
     assert all(np.isfinite(a).all() for a in found.values())
     assert any(not np.array_equal(found[n], without[n]) for n in found)
 
 
-def test_clipping_bounds_the_step(train_digits, read_weights, tmp_path):
+def test_clipping_bounds_the_step(tmp_path):
     words = (*PROBE, "optimizer=sgd", "optimizer.momentum=0", "optimizer.clip_norm=0.01",
              "optimizer.learning_rate=1", "finetune.rate=1", "epochs=0.25", "schedule=constant",
              "schedule.warmup=0steps")  # fmt: skip
@@ -113,7 +109,7 @@ def test_clipping_bounds_the_step(train_digits, read_weights, tmp_path):
     assert norm == pytest.approx(0.01, rel=1e-4)
 
 
-def test_early_stopping_ends_a_phase(train_digits, tmp_path):
+def test_early_stopping_ends_a_phase(tmp_path):
     run_dir = train_digits(
         tmp_path / "run", *PROBE, "epochs=30", "early_stopping=2", "optimizer=sgd",
         "optimizer.learning_rate=1e-20", "head.zero_init=false",
@@ -122,7 +118,7 @@ def test_early_stopping_ends_a_phase(train_digits, tmp_path):
     assert [r["best"] for r in rows] == ["1", "0", "0"]
 
 
-def test_the_best_epoch_is_kept_not_the_last(train_digits, tmp_path):
+def test_the_best_epoch_is_kept_not_the_last(tmp_path):
     words = (*PROBE, "optimizer=sgd", "epochs=3", "monitor=loss", "schedule=constant",
              "optimizer.learning_rate=50")  # fmt: skip
     run_dir = train_digits(tmp_path / "run", *words)
@@ -134,7 +130,7 @@ def test_the_best_epoch_is_kept_not_the_last(train_digits, tmp_path):
     assert best == int(np.argmin(losses))
 
 
-def test_a_batch_larger_than_the_data_spans_epochs(train_digits, tmp_path):
+def test_a_batch_larger_than_the_data_spans_epochs(tmp_path):
     run_dir = train_digits(
         tmp_path / "run", *PROBE, "data.images_per_class=2", "batch_size=32", "epochs=10"
     )
@@ -142,24 +138,24 @@ def test_a_batch_larger_than_the_data_spans_epochs(train_digits, tmp_path):
     assert steps == [1, 2, 3]  # 100 images in batches of 32
 
 
-def test_fractions_of_an_epoch_train(train_digits, tmp_path):
+def test_fractions_of_an_epoch_train(tmp_path):
     run_dir = train_digits(tmp_path / "run", *PROBE, "epochs=0.5")
     assert [int(r["step"]) for r in rows_of(run_dir)] == [2]
 
 
-def test_without_validation_the_last_weights_are_kept(train_digits, tmp_path):
+def test_without_validation_the_last_weights_are_kept(tmp_path):
     run_dir = train_digits(tmp_path / "run", *PROBE, "data.validation_fraction=0")
     found = json.loads((run_dir / "metrics.json").read_text())
     assert set(found) == {"test"}
     assert len(rows_of(run_dir)) == 2
 
 
-def test_validation_every_other_epoch(train_digits, tmp_path):
+def test_validation_every_other_epoch(tmp_path):
     run_dir = train_digits(tmp_path / "run", *PROBE, "epochs=5", "validate_every=2")
     assert [r["epoch"] for r in rows_of(run_dir)] == ["2", "4", "5"]
 
 
-def test_a_folder_of_pictures_trains(train_digits, pictures, tmp_path):
+def test_a_folder_of_pictures_trains(pictures, tmp_path):
     before = sorted((p, p.stat().st_mtime_ns) for p in pictures.rglob("*"))
     run_dir = train_digits(
         tmp_path / "run", "data=folder", f"data.path={pictures}", *PROBE, "epochs=15"
@@ -182,9 +178,7 @@ def tags(pictures, tmp_path_factory):
     return table
 
 
-def test_several_labels_a_picture_end_to_end(
-    train_digits, checked, pictures, tags, tmp_path, capsys
-):
+def test_several_labels_a_picture_end_to_end(pictures, tags, tmp_path, capsys):
     from tlcli.commands import evaluate, predict
 
     words = ("data=csv", f"data.path={tags}", "loss=bce", "epochs=3")
@@ -218,7 +212,7 @@ def test_several_labels_a_picture_end_to_end(
         (["save_every=5parsec"], ConfigError, "save_every"),
     ],
 )
-def test_mistakes_leave_no_folder(checked, tmp_path, words, error, message):
+def test_mistakes_leave_no_folder(tmp_path, words, error, message):
     run_dir = tmp_path / "run"
     with pytest.raises(error, match=message) as caught:
         train.run(checked("train", f"run_dir={run_dir}", "epochs=1", *words))
@@ -226,7 +220,7 @@ def test_mistakes_leave_no_folder(checked, tmp_path, words, error, message):
     assert not run_dir.exists()
 
 
-def test_a_loss_that_is_not_finite_stops_with_advice(checked, tmp_path):
+def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path):
     words = [
         "optimizer=sgd",
         "optimizer.learning_rate=3e38",
@@ -238,13 +232,13 @@ def test_a_loss_that_is_not_finite_stops_with_advice(checked, tmp_path):
         train.run(checked("train", f"run_dir={tmp_path / 'run'}", "epochs=3", *words))
 
 
-def test_a_folder_with_other_files_is_not_written(checked, tmp_path):
+def test_a_folder_with_other_files_is_not_written(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(ConfigError, match="holds other files"):
         train.run(checked("train", f"run_dir={tmp_path}"))
 
 
-def test_plan_only_writes_nothing(checked, tmp_path, capsys):
+def test_plan_only_writes_nothing(tmp_path, capsys):
     assert train.run(checked("train", f"run_dir={tmp_path / 'run'}", "plan_only=true")) == 0
     assert not (tmp_path / "run").exists()
     shown = capsys.readouterr().err
@@ -265,7 +259,7 @@ for device in ("mirrored", "cpu"):
 
 
 @pytest.mark.slow
-def test_two_devices_give_the_weights_of_one(same_weights, tmp_path):
+def test_two_devices_give_the_weights_of_one(tmp_path):
     # 37 images a class in batches of 32: a batch is 16 + 16, the last of an epoch runs on.
     words = ("finetune=full", "optimizer=sgd", "epochs=1", "batch_size=32",
              "data.images_per_class=37", "calibrate=false")  # fmt: skip

@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers.teachers import fit
+
 
 @pytest.fixture
 def words(teacher, tmp_path):
@@ -29,7 +31,7 @@ def tamper(folder):
 
 
 @pytest.mark.slow
-def test_stored_outputs_are_verified_and_changed_ones_found(words, fit, tl, tmp_path):
+def test_stored_outputs_are_verified_and_changed_ones_found(words, tl, tmp_path):
     nothing = tl("teacher", "verify", *words)
     assert nothing.returncode == 1
     assert "nothing is stored" in nothing.stderr

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.helpers.words import checked, config
 from tlcli.config import checking
 from tlcli.config.commands import COMMANDS
 from tlcli.config.job import TrainJob, train_job
@@ -11,7 +12,7 @@ from tlcli.config.settings import FindLr, Listing, Predict
 from tlcli.errors import ConfigError
 
 
-def test_tl_train_is_given_a_training_with_its_settings(checked, config):
+def test_tl_train_is_given_a_training_with_its_settings():
     words = ("epochs=3", "optimizer=sgd", "optimizer.momentum=0.5")
     given = checked("train", *words)
     assert given.job == train_job(config("train", *words))
@@ -20,7 +21,7 @@ def test_tl_train_is_given_a_training_with_its_settings(checked, config):
     assert given.typed == ("optimizer", "epochs", "optimizer.momentum")
 
 
-def test_keys_beside_a_training_are_apart_from_it(checked):
+def test_keys_beside_a_training_are_apart_from_it():
     given = checked("find-lr", "steps=20", "epochs=3")
     assert isinstance(given.settings, FindLr)
     assert isinstance(given.job, TrainJob)
@@ -28,7 +29,7 @@ def test_keys_beside_a_training_are_apart_from_it(checked):
     assert "steps" not in given.job.config
 
 
-def test_a_command_without_a_training_is_given_its_options(checked, pictures):
+def test_a_command_without_a_training_is_given_its_options(pictures):
     given = checked("prepare", "data=folder", f"data.path={pictures}", "output=shards")
     assert given.job is None
     assert given.options["data"].path == str(pictures)
@@ -38,7 +39,7 @@ def test_a_command_without_a_training_is_given_its_options(checked, pictures):
     assert given.settings.images == ("a.jpg",)
 
 
-def test_keys_without_an_option_change_a_checkpoints(checked):
+def test_keys_without_an_option_change_a_checkpoints():
     given = checked("eval", "checkpoint=run", "data.path=other")
     assert given.options == {}
     assert given.config["data"] == {"path": "other"}
@@ -59,7 +60,7 @@ def test_plain_words_alone_are_checked_too():
         checking.check("list", {"groups": ["haed"]})
 
 
-def test_a_stored_teacher_is_verified_by_the_runs_own_configuration(checked, config, tmp_path):
+def test_a_stored_teacher_is_verified_by_the_runs_own_configuration(tmp_path):
     stored = config("train", "epochs=2", "plan_only=true")
     (tmp_path / "config.json").write_text(json.dumps(stored))
     given = checked("teacher", f"checkpoint={tmp_path}", "epochs=77")
@@ -70,7 +71,7 @@ def test_a_stored_teacher_is_verified_by_the_runs_own_configuration(checked, con
 
 
 @pytest.mark.parametrize("word", [w for w, c in COMMANDS.items() if c.trains])
-def test_a_training_is_checked_once(checked, monkeypatch, word):
+def test_a_training_is_checked_once(monkeypatch, word):
     count = []
     monkeypatch.setattr(checking, "train_job", lambda config: count.append(1) or train_job(config))
     checked(word)

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.helpers.words import checked, config
 from tlcli.cli import sweep
 from tlcli.config import compose
 from tlcli.errors import ConfigError
@@ -15,13 +16,13 @@ def recipe(tmp_path):
     return written
 
 
-def test_defaults_alone_train_on_digits(config):
+def test_defaults_alone_train_on_digits():
     found = config("train")
     assert (found["data"]["name"], found["backbone"]["name"]) == ("digits", "tiny")
     assert "hydra" not in found
 
 
-def test_the_command_line_goes_before_the_recipe(config, recipe):
+def test_the_command_line_goes_before_the_recipe(recipe):
     given = recipe("epochs: 3\nseed: 4\noptimizer: {learning_rate: 0.5}\n")
     found = config("train", given, "epochs=7", "optimizer.learning_rate=0.25")
     assert (found["epochs"], found["seed"]) == (7, 4)
@@ -30,13 +31,13 @@ def test_the_command_line_goes_before_the_recipe(config, recipe):
     assert found["epochs"] == 7
 
 
-def test_a_recipe_names_the_run(config, recipe):
+def test_a_recipe_names_the_run(recipe):
     assert config("train", recipe("epochs: 3\n"))["name"] == "mine"
     assert config("train", recipe("epochs: 3\n"), "name=other")["name"] == "other"
     assert config("train", recipe("name: inside\n"))["name"] == "inside"
 
 
-def test_another_option_of_a_group_drops_the_recipes_values_of_it(config, recipe):
+def test_another_option_of_a_group_drops_the_recipes_values_of_it(recipe):
     given = recipe("optimizer: {option: sgd, momentum: 0.5}\nhead: {option: mlp, hidden: [3]}\n")
     found = config("train", given, "optimizer=adamw")
     assert found["optimizer"]["name"] == "adamw"
@@ -44,7 +45,7 @@ def test_another_option_of_a_group_drops_the_recipes_values_of_it(config, recipe
     assert found["head"]["hidden"] == [3]
 
 
-def test_both_notations_compose_alike(config, recipe):
+def test_both_notations_compose_alike(recipe):
     first = config("train", recipe("optimizer: {option: sgd, momentum: 0.5}\n"))
     second = config(
         "train", recipe("defaults: [override /optimizer: sgd]\noptimizer: {momentum: 0.5}\n")
@@ -60,12 +61,12 @@ def test_both_notations_compose_alike(config, recipe):
         "x\\",
     ],
 )  # fmt: skip
-def test_paths_arrive_as_typed(config, path):
+def test_paths_arrive_as_typed(path):
     found = config("train", "data=folder", f"data.path={path}", f"run_dir={path}")
     assert found["data"]["path"] == found["run_dir"] == path
 
 
-def test_recipe_values_arrive_as_written(config, recipe):
+def test_recipe_values_arrive_as_written(recipe):
     found = config("train", recipe("data: {option: folder, path: \"it's a 'b' = c\\\\\"}\n"))
     assert found["data"]["path"] == "it's a 'b' = c\\"
 
@@ -82,13 +83,13 @@ def test_a_literal_is_read_back(value):
     assert item.value() == value or str(item.value()) == value
 
 
-def test_a_list_of_methods_on_the_command_line_is_their_sum(config):
+def test_a_list_of_methods_on_the_command_line_is_their_sum():
     found = config("train", "distillation=[{name: kd},{name: at}]")["distillation"]
     assert found["name"] == "sum"
     assert [m["name"] for m in found["methods"]] == ["kd", "at"]
 
 
-def test_pictures_of_predict_are_told_from_keys(config, tmp_path, monkeypatch):
+def test_pictures_of_predict_are_told_from_keys(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a=b.png").write_bytes(b"")
     found = config("predict", "x.jpg", "a=b.png", "top=2", "it's.png", "--", "top=3", "-")
@@ -109,13 +110,13 @@ def test_pictures_of_predict_are_told_from_keys(config, tmp_path, monkeypatch):
         (["backbone=null"], "backbone"),
     ],
 )
-def test_mistakes_are_one_line(checked, words, message):
+def test_mistakes_are_one_line(words, message):
     with pytest.raises(ConfigError, match=message) as caught:
         checked("train", *words)
     assert "\n" not in str(caught.value)
 
 
-def test_options_of_the_users_own_folder(config, tmp_path):
+def test_options_of_the_users_own_folder(tmp_path):
     (tmp_path / "optimizer").mkdir()
     source = (compose.config_root() / "optimizer" / "sgd.yaml").read_text()
     (tmp_path / "optimizer" / "mine.yaml").write_text(source.replace("0.9", "0.7"))

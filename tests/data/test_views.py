@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.words import config
 from tlcli.contracts.data import ImageSource
 from tlcli.data.labels import label_lookup, label_table
 from tlcli.data.resize import part_of
@@ -24,7 +25,7 @@ def test_uids_depend_on_the_id_alone():
 
 
 @pytest.fixture(scope="module")
-def views(config):
+def views():
     from tlcli.config.job import train_job
     from tlcli.data.resize import Resize
 
@@ -82,9 +83,7 @@ class Meeting(ImageSource):
 @pytest.mark.parametrize(
     "name", ["none", "light", "standard", "strong", "randaugment", "trivialaugment", "funmatch"]
 )
-def test_workers_decode_side_by_side_where_operations_are_deterministic(
-    views, config, name, replicas
-):
+def test_workers_decode_side_by_side_where_operations_are_deterministic(views, name, replicas):
     # tf.data gives up all parallelism and prefetching for one stateful operation anywhere.
     from tlcli.config.job import train_job
 

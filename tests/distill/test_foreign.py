@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.helpers.teachers import configure
 from tests.helpers.trainings import phase_of, planned, streams
 from tlcli.config import compose
 from tlcli.config.job import train_job
@@ -14,7 +15,7 @@ from tlcli.training.build import pieces_of
 
 
 @pytest.fixture(scope="module")
-def centres(configure):
+def centres():
     """Mean picture of each of the digits 5 to 9, and the data: a nearest-centre teacher."""
     config = configure("hardware=cpu", "data.images_per_class=8")
     pieces = pieces_of(train_job({**config, "teacher": configure()["teacher"]}))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.teachers import configure
 from tlcli.config import registry
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TRAIN
@@ -19,7 +20,7 @@ AUGMENTED = ("augmentation=light", "augmentation.views=4")
 
 
 @pytest.fixture(scope="module")
-def kept(configure, tmp_path_factory):
+def kept(tmp_path_factory):
     """A function of words that gives the outputs, in one folder, of a sum of pixels."""
 
     tmp_path = tmp_path_factory.mktemp("kept")

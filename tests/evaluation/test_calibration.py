@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers.runs import train_digits
+from tests.helpers.words import checked
 from tlcli.commands import evaluate
 from tlcli.evaluation.classifier import classifier, logits_of, rows_of
 from tlcli.evaluation.metrics import softmax
@@ -12,7 +14,7 @@ from tlcli.runs import checkpoint
 
 
 @pytest.fixture(scope="module")
-def sure(train_digits, tmp_path_factory):
+def sure(tmp_path_factory):
     """A head that was driven far beyond fitting twenty images."""
     words = ("data.images_per_class=4", "batch_size=20", "epochs=60", "validate_every=60")
     return train_digits(
@@ -21,7 +23,7 @@ def sure(train_digits, tmp_path_factory):
     )  # fmt: skip
 
 
-def test_calibration_lowers_the_error_and_eval_reports_it(sure, checked, capsys):
+def test_calibration_lowers_the_error_and_eval_reports_it(sure, capsys):
     metadata = checkpoint.read_json(sure / "metadata.json")
     assert metadata["temperature"] > 1.5
     assert metadata["validation_ece_after"] < metadata["validation_ece_before"] - 0.01

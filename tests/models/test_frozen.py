@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.helpers.words import config
 from tlcli.data.resize import Resize
 from tlcli.data.views import Views
 from tlcli.models.frozen import place as places
@@ -16,7 +17,7 @@ from tlcli.system import files
 
 
 @pytest.fixture(scope="module")
-def views(config):
+def views():
     from tlcli.config.job import train_job
 
     job = train_job(config("train", "data.images_per_class=4"))
@@ -167,7 +168,7 @@ def test_what_a_killed_writer_left_is_removed_after_a_day(tmp_path):
         ("cache=ram", 3_000_000_000, None),
     ],
 )
-def test_where_a_table_goes(config, views, model, monkeypatch, words, samples, expected):
+def test_where_a_table_goes(views, model, monkeypatch, words, samples, expected):
     from tlcli.config.job import train_job
 
     monkeypatch.setattr(places, "free_memory", lambda: 2 << 30)

@@ -8,7 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.runs import read_weights, same_weights, train_digits
 from tests.helpers.trainings import planned
+from tests.helpers.words import checked, config
 from tlcli.commands import evaluate, train
 from tlcli.config import registry
 from tlcli.config.job import train_job
@@ -164,7 +166,7 @@ def test_only_factors_and_the_head_are_trained():
 
 
 @pytest.mark.parametrize(("scaling", "scale"), [("rank", 4.0), ("root", 8.0)])
-def test_scale_is_alpha_over_the_rank_or_its_root(config, scaling, scale):
+def test_scale_is_alpha_over_the_rank_or_its_root(scaling, scale):
     words = ("finetune=lora", "finetune.rank=4", "finetune.alpha=16", f"finetune.scaling={scaling}")
     option = registry.build("finetune", config("train", *words)["finetune"])
     (phase,) = option.phases([Block("stem", ("a",)), Block("head", ("head_b",))], 3.0)
@@ -182,19 +184,19 @@ def test_scale_is_alpha_over_the_rank_or_its_root(config, scaling, scale):
         ("targets=[]", "finetune.targets: got []"),
     ],
 )
-def test_wrong_numbers_and_patterns_are_refused(config, word, message):
+def test_wrong_numbers_and_patterns_are_refused(word, message):
     with pytest.raises(ConfigError) as caught:
         train_job(config("train", "finetune=lora", f"finetune.{word}"))
     assert message in str(caught.value)
 
 
 @pytest.fixture(scope="module")
-def run_dir(train_digits, tmp_path_factory):
+def run_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lora") / "run"
     return train_digits(folder, *WORDS, "optimizer.ema=0.9", "save_every=1steps", "epochs=3")
 
 
-def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir, read_weights):
+def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir):
     arrays = read_weights(run_dir)
     assert not [name for name in arrays if "lora" in name]
     found = checkpoint.read_run(run_dir)
@@ -221,7 +223,7 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir, re
             assert value == pytest.approx(stored[name], abs=1e-6), name
 
 
-def test_a_resumed_run_has_the_same_bits(run_dir, same_weights, checked, monkeypatch, tmp_path):
+def test_a_resumed_run_has_the_same_bits(run_dir, monkeypatch, tmp_path):
     class Interrupted(Exception):  # noqa: N818
         pass
 
@@ -243,7 +245,7 @@ def test_a_resumed_run_has_the_same_bits(run_dir, same_weights, checked, monkeyp
     same_weights(run_dir, tmp_path / "run")
 
 
-def test_the_frozen_part_ends_before_the_first_factors(config):
+def test_the_frozen_part_ends_before_the_first_factors():
     words = (*WORDS, "data.images_per_class=8", "finetune.targets=['tiny_block4_conv']")
     plan = planned(train_job(config("train", *words)))
     (phase,) = plan.phases
@@ -265,7 +267,7 @@ for device in ("mirrored", "cpu"):
 
 
 @pytest.mark.slow
-def test_two_devices_give_the_weights_of_one(same_weights, tmp_path):
+def test_two_devices_give_the_weights_of_one(tmp_path):
     words = (*WORDS, "optimizer=sgd", "data.images_per_class=16", "batch_size=16", "epochs=2")
     done = subprocess.run(
         [sys.executable, "-c", MIRRORED, *words], cwd=tmp_path, capture_output=True, text=True,

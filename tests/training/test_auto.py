@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 
+from tests.helpers.words import checked, config
 from tlcli.cli import main
 from tlcli.commands import train
 from tlcli.config import recipe
@@ -22,13 +23,13 @@ PHOTOS = Facts(
 )  # fmt: skip
 
 
-def chosen(checked, *words, **changes):
+def chosen(*words, **changes):
     given = checked("train", "config=auto", *words)
     return decide(dataclasses.replace(PHOTOS, **changes), given.config, given.typed)
 
 
-def test_few_photographs_get_a_probe_then_mild_fine_tuning(checked):
-    made, reasons = chosen(checked)
+def test_few_photographs_get_a_probe_then_mild_fine_tuning():
+    made, reasons = chosen()
     assert made["finetune"]["name"] == "lp_ft"
     assert made["augmentation"]["name"] == "light"
     assert made["augmentation"]["horizontal_flip"] == 0.5
@@ -58,27 +59,27 @@ def test_few_photographs_get_a_probe_then_mild_fine_tuning(checked):
         ({"multi_label": True}, {"loss": "bce"}),
     ],
 )  # fmt: skip
-def test_facts_decide(checked, facts, expected):
-    made, reasons = chosen(checked, **facts)
+def test_facts_decide(facts, expected):
+    made, reasons = chosen(**facts)
     found = {k: made[k]["name"] if isinstance(made[k], dict) else made[k] for k in expected}
     assert found == expected
     assert set(expected) <= set(reasons)
     train_job(made)
 
 
-def test_details_that_facts_decide(checked):
-    assert chosen(checked, symbols=True)[0]["augmentation"]["horizontal_flip"] == 0
-    assert chosen(checked, images=50_000)[0]["augmentation"]["mixup"] == 0.1
-    assert chosen(checked, images=50_000, multi_label=True)[0]["augmentation"]["mixup"] == 0
-    assert chosen(checked, least=20)[0]["loss"]["class_weight"] == "balanced"
-    assert chosen(checked, pretrained=False)[0]["finetune"]["rate"] == 1.0
+def test_details_that_facts_decide():
+    assert chosen(symbols=True)[0]["augmentation"]["horizontal_flip"] == 0
+    assert chosen(images=50_000)[0]["augmentation"]["mixup"] == 0.1
+    assert chosen(images=50_000, multi_label=True)[0]["augmentation"]["mixup"] == 0
+    assert chosen(least=20)[0]["loss"]["class_weight"] == "balanced"
+    assert chosen(pretrained=False)[0]["finetune"]["rate"] == 1.0
     for parameters, rate in ((4_000_000, 1.0), (25_000_000, 0.3), (90_000_000, 0.1)):
-        assert chosen(checked, parameters=parameters)[0]["finetune"]["rate"] == rate
+        assert chosen(parameters=parameters)[0]["finetune"]["rate"] == rate
 
 
-def test_running_statistics_follow_where_a_batch_tells_them(config, checked):
+def test_running_statistics_follow_where_a_batch_tells_them():
     def mode(*words, **facts):
-        return chosen(checked, *words, **facts)[0]["backbone"]["batch_norm"]
+        return chosen(*words, **facts)[0]["backbone"]["batch_norm"]
 
     given = config("train")["backbone"]["batch_norm"]
     assert mode("backbone=mobilenet") == "train"
@@ -89,18 +90,18 @@ def test_running_statistics_follow_where_a_batch_tells_them(config, checked):
     assert mode("backbone.batch_norm=adapt") == "adapt"
 
 
-def test_the_head_s_rate_is_that_of_32_images_and_follows_the_batch(checked):
+def test_the_head_s_rate_is_that_of_32_images_and_follows_the_batch():
     for words, rate in (((), 0.001), (("batch_size=128",), 0.002)):
-        made, _ = chosen(checked, *words)
+        made, _ = chosen(*words)
         assert train_job(made).optimizer.scaled_rate(made["batch_size"]) == pytest.approx(
             rate, rel=0.01
         )
 
 
-def test_what_was_typed_wins_and_is_said(config, checked):
+def test_what_was_typed_wins_and_is_said():
     words = ("epochs=3", "finetune=full", "optimizer.learning_rate=0.5", "augmentation=standard",
              "augmentation.hue=0.1", "schedule.warmup=3steps")  # fmt: skip
-    made, reasons = chosen(checked, *words, symbols=True)
+    made, reasons = chosen(*words, symbols=True)
     given = config("train", "config=auto", *words)
     for group in ("finetune", "augmentation", "schedule"):
         assert made[group] == given[group]
@@ -111,14 +112,14 @@ def test_what_was_typed_wins_and_is_said(config, checked):
                      "optimizer.learning_rate"}  # fmt: skip
 
 
-def test_later_rules_see_what_was_typed(config, checked):
-    made, _ = chosen(checked, "finetune=linear_probe")
+def test_later_rules_see_what_was_typed():
+    made, _ = chosen("finetune=linear_probe")
     assert made["augmentation"]["name"] == "none"
-    made, _ = chosen(checked, "optimizer=sgd")
+    made, _ = chosen("optimizer=sgd")
     assert made["optimizer"] == config("train", "optimizer=sgd")["optimizer"]
 
 
-def test_same_facts_same_recipe_and_nothing_given_is_changed(config):
+def test_same_facts_same_recipe_and_nothing_given_is_changed():
     given, typed = config("train", "config=auto"), ("auto",)
     before = json.dumps(given)
     assert decide(PHOTOS, given, typed) == decide(PHOTOS, given, typed)
@@ -138,7 +139,7 @@ def auto_run(tmp_path_factory):
     return folder, words
 
 
-def test_the_saved_recipe_composes_into_the_same_configuration(auto_run, config):
+def test_the_saved_recipe_composes_into_the_same_configuration(auto_run):
     folder, _ = auto_run
     stored = json.loads((folder / "config.json").read_text())
     assert stored["finetune"]["name"] == "lp_ft"
@@ -147,7 +148,7 @@ def test_the_saved_recipe_composes_into_the_same_configuration(auto_run, config)
     assert comparable(again) == comparable(stored)
 
 
-def test_the_saved_recipe_says_why_and_can_be_edited(auto_run, config, tmp_path):
+def test_the_saved_recipe_says_why_and_can_be_edited(auto_run, tmp_path):
     folder, _ = auto_run
     text = (folder / "auto.yaml").read_text()
     assert "option: lp_ft  # pretrained weights keep best this way" in text
@@ -162,7 +163,7 @@ def test_the_saved_recipe_says_why_and_can_be_edited(auto_run, config, tmp_path)
     ["distillation=[kd,at]", "backbone=mobilenet_v2", "loss=focal", "data.classes=[1,2]",
      "resize=pad", "early_stopping=3"],
 )  # fmt: skip
-def test_any_configuration_can_be_written_as_a_recipe(config, tmp_path, word):
+def test_any_configuration_can_be_written_as_a_recipe(tmp_path, word):
     given = config("train", word)
     file = tmp_path / "recipe.yaml"
     file.write_text(recipe.written(given, {}))
@@ -170,7 +171,7 @@ def test_any_configuration_can_be_written_as_a_recipe(config, tmp_path, word):
     assert len(yaml.safe_load(file.read_text())) == 1
 
 
-def test_a_run_that_was_begun_keeps_its_choices(auto_run, checked, monkeypatch):
+def test_a_run_that_was_begun_keeps_its_choices(auto_run, monkeypatch):
     folder, words = auto_run
     monkeypatch.setattr(auto, "gather", lambda job: pytest.fail("looked again"))
     stored = json.loads((folder / "config.json").read_text())

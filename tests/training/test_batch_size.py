@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.words import config
 from tlcli.cli import main
 from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
@@ -17,7 +18,7 @@ WORDS = ("batch_size=auto", "data.images_per_class=40", "finetune=full", "backbo
 
 
 @pytest.fixture(scope="module")
-def job(config):
+def job():
     return train_job(config("train", *WORDS))
 
 
@@ -103,7 +104,7 @@ def test_on_a_cpu_the_number_follows_from_the_whole_memory(job, estimates, monke
         assert ("half the memory" in reason) == (expected < 16)
 
 
-def test_on_an_accelerator_steps_are_tried_until_one_fits(config, monkeypatch):
+def test_on_an_accelerator_steps_are_tried_until_one_fits(monkeypatch):
     tried = []
 
     def limited(pieces, lesson, plan, source, step):
@@ -153,13 +154,13 @@ def test_a_run_keeps_its_number(tmp_path, capsys, monkeypatch):
     assert batch_size.resolved(given, run_dir) is given
 
 
-def test_a_chain_must_say_its_batch(config):
+def test_a_chain_must_say_its_batch():
     job = train_job(config("train", "batch_size=auto", "distillation=kd", "generations=2"))
     with pytest.raises(ConfigError, match=r"^batch_size: got 'auto', and the trainings of a chain"):
         batch_size.resolved(job)
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "large", "2.5", "null"])
-def test_other_words_are_no_batch_size(config, given):
+def test_other_words_are_no_batch_size(given):
     with pytest.raises(ConfigError, match=r"^batch_size: "):
         train_job(config("train", f"batch_size={given}"))

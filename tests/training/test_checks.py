@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.helpers.words import config
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError
@@ -12,7 +13,7 @@ from tlcli.training.checks import check_data
 
 
 @pytest.fixture(scope="module")
-def manifest(config, tmp_path_factory):
+def manifest(tmp_path_factory):
     job = train_job(config("train", "data.images_per_class=4"))
     return job.data.manifest(0, tmp_path_factory.mktemp("cache"))
 
@@ -50,7 +51,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("data", "words", "reason", "remedy"), CASES)
-def test_data_that_an_option_does_not_fit_is_refused(config, manifest, data, words, reason, remedy):
+def test_data_that_an_option_does_not_fit_is_refused(manifest, data, words, reason, remedy):
     job = train_job(config("train", *words))
     with pytest.raises(ConfigError) as caught:
         check_data(job, data(manifest))
@@ -78,7 +79,7 @@ def test_data_that_an_option_does_not_fit_is_refused(config, manifest, data, wor
         (without_validation, ["schedule=cosine"]),
     ],
 )
-def test_what_fits_is_taken(config, manifest, data, words):
+def test_what_fits_is_taken(manifest, data, words):
     check_data(train_job(config("train", *words)), data(manifest))
 
 
@@ -92,7 +93,7 @@ def test_what_fits_is_taken(config, manifest, data, words):
          ""),
     ],
 )  # fmt: skip
-def test_options_that_contradict_each_other_are_refused(config, words, reason, remedy):
+def test_options_that_contradict_each_other_are_refused(words, reason, remedy):
     with pytest.raises(ConfigError) as caught:
         train_job(config("train", *words))
     assert str(caught.value).startswith(reason)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.trainings import phase_of, planned
+from tests.helpers.words import config
 from tlcli.config.job import train_job
 from tlcli.contracts.data import TRAIN
 from tlcli.training.trainer import Trainer
@@ -50,7 +51,7 @@ class Regression:
 
 
 @pytest.fixture
-def trainer(config):
+def trainer():
     def made(*words):
         plan = planned(train_job(config("train", *WORDS, *words, "cache=ram")))
         return Regression(plan), phase_of(plan)
@@ -125,7 +126,7 @@ def test_weights_of_classes_meet_the_labels_of_a_batch(trainer):
     same(trained.variables, by_hand.history(trained.plan.order, 2, weighted)[-1])
 
 
-def test_each_block_steps_at_its_rate_and_decays_by_it(config):
+def test_each_block_steps_at_its_rate_and_decays_by_it():
     words = ("finetune=discriminative", "finetune.rate=0.2", "finetune.decay=0.5",
              "finetune.probe_fraction=0", "optimizer.weight_decay=0.1", "cache=off")  # fmt: skip
     words = [w for w in WORDS if not w.startswith("finetune")] + list(words)

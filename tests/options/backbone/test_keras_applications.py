@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.helpers.words import checked
 from tlcli.config import registry
 from tlcli.errors import ConfigError
 from tlcli.options.backbone.keras_applications import CONSTRUCTORS
@@ -246,7 +247,7 @@ def test_efficientnet_stands_in_a_student():
     np.testing.assert_allclose(embedding, pooled, rtol=1e-4, atol=1e-6)
 
 
-def test_efficientnet_names_pictures_with_its_own_head(checked):
+def test_efficientnet_names_pictures_with_its_own_head():
     from tlcli.commands import predict
 
     words = ("backbone=efficientnet_b0", "backbone.weights=none", "image_size=32")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.pictures import encode, smooth
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data.csv import Data
 
@@ -23,7 +24,7 @@ def table(path, tmp_path, **changes):
 
 
 @pytest.fixture
-def root(tmp_path, encode, smooth):
+def root(tmp_path):
     """Eight pictures, p0 to p7."""
     path = tmp_path / "set"
     path.mkdir()
@@ -37,7 +38,7 @@ def write(root, text):
     return root / "t.csv"
 
 
-def test_rows_are_sorted_and_belong_to_their_pictures(root, tmp_path, smooth):
+def test_rows_are_sorted_and_belong_to_their_pictures(root, tmp_path):
     path = write(root, "label,path,more\ndog,p2,x\n cat ,p0,y\ndog,./p1,\n")
     manifest = table(path, tmp_path)
     assert manifest.ids.tolist() == ["p0", "p1", "p2"]

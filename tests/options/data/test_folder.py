@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.pictures import encode, make_classes, smooth
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data.folder import Data
@@ -36,7 +37,7 @@ def state(path):
     )
 
 
-def test_class_folders_are_split_by_the_seed(root, tmp_path, make_classes):
+def test_class_folders_are_split_by_the_seed(root, tmp_path):
     make_classes(root, {"dog": 8, "cat": 4})
     manifest = folder(root, tmp_path)
     assert manifest.class_names == ("cat", "dog")
@@ -54,7 +55,7 @@ def test_class_folders_are_split_by_the_seed(root, tmp_path, make_classes):
     assert manifest.report["sizes"] == "all 8x8"
 
 
-def test_pictures_belong_to_their_ids(root, tmp_path, smooth, encode):
+def test_pictures_belong_to_their_ids(root, tmp_path):
     for row, name in enumerate(["a/csv", "b/y.png", "b/deep/down/z.jpeg"]):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(encode(smooth(row), ["PNG", "WEBP", "BMP"][row], lossless=True))
@@ -66,7 +67,7 @@ def test_pictures_belong_to_their_ids(root, tmp_path, smooth, encode):
 
 
 @pytest.mark.parametrize("validation", ["validation", "val", "valid", "Val"])
-def test_split_folders_are_taken_as_they_are(root, tmp_path, make_classes, validation):
+def test_split_folders_are_taken_as_they_are(root, tmp_path, validation):
     for split in ("train", validation, "test"):
         make_classes(root / split, {"a": 2, "b": 2})
     manifest = folder(root, tmp_path)
@@ -75,7 +76,7 @@ def test_split_folders_are_taken_as_they_are(root, tmp_path, make_classes, valid
     assert manifest.class_names == ("a", "b")
 
 
-def test_validation_is_carved_from_train_when_test_is_given(root, tmp_path, make_classes):
+def test_validation_is_carved_from_train_when_test_is_given(root, tmp_path):
     make_classes(root / "train", {"a": 8, "b": 8})
     make_classes(root / "test", {"a": 3, "b": 3})
     manifest = folder(root, tmp_path)
@@ -84,7 +85,7 @@ def test_validation_is_carved_from_train_when_test_is_given(root, tmp_path, make
     assert "validation: 4 images taken from train by the seed" in manifest.report["notes"]
 
 
-def test_test_stays_empty_when_only_validation_is_given(root, tmp_path, make_classes):
+def test_test_stays_empty_when_only_validation_is_given(root, tmp_path):
     make_classes(root / "train", {"a": 8, "b": 8})
     make_classes(root / "val", {"a": 3, "b": 3})
     manifest = folder(root, tmp_path)
@@ -92,7 +93,7 @@ def test_test_stays_empty_when_only_validation_is_given(root, tmp_path, make_cla
     assert any("test stays empty" in note for note in manifest.report["notes"])
 
 
-def test_a_class_that_test_lacks_is_no_error(root, tmp_path, make_classes):
+def test_a_class_that_test_lacks_is_no_error(root, tmp_path):
     make_classes(root / "train", {"a": 8, "b": 8, "c": 8})
     make_classes(root / "test", {"a": 3, "c": 3})
     manifest = folder(root, tmp_path)
@@ -100,14 +101,14 @@ def test_a_class_that_test_lacks_is_no_error(root, tmp_path, make_classes):
     assert set(manifest.labels[manifest.rows(TEST)]) == {0, 2}
 
 
-def test_a_class_only_in_test_names_both_sides(root, tmp_path, make_classes):
+def test_a_class_only_in_test_names_both_sides(root, tmp_path):
     make_classes(root / "train", {"cat": 4, "dog": 4})
     make_classes(root / "test", {"cat": 2, "Dog": 2})
     with pytest.raises(DataError, match=r"train has 'cat', 'dog', but test has 'Dog'\. Give"):
         folder(root, tmp_path)
 
 
-def test_unreadable_files_are_skipped_with_their_reason(root, tmp_path, make_classes, encode):
+def test_unreadable_files_are_skipped_with_their_reason(root, tmp_path):
     make_classes(root, {"a": 4, "b": 4}, "JPEG", "png")
     pixels = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
     photo = encode(pixels, "JPEG")
@@ -137,7 +138,7 @@ def test_unreadable_files_are_skipped_with_their_reason(root, tmp_path, make_cla
         folder(root, tmp_path, on_error="fail", max_pixels=4000)
 
 
-def test_hidden_files_and_files_that_are_no_pictures_are_left_out(root, tmp_path, make_classes):
+def test_hidden_files_and_files_that_are_no_pictures_are_left_out(root, tmp_path):
     make_classes(root, {"a": 4, "b": 4, ".hidden": 2})
     (root / "a" / "labels.csv").write_text("x")
     (root / "a" / "._0.png").write_bytes(b"x")
@@ -148,7 +149,7 @@ def test_hidden_files_and_files_that_are_no_pictures_are_left_out(root, tmp_path
     assert "1 files left out: outside class folders" in manifest.report["notes"]
 
 
-def test_equal_files_in_different_splits_and_classes_are_reported(root, tmp_path, make_classes):
+def test_equal_files_in_different_splits_and_classes_are_reported(root, tmp_path):
     make_classes(root / "train", {"a": 4, "b": 4})
     make_classes(root / "test", {"c": 0})
     shutil.copytree(root / "train" / "b", root / "test" / "b")
@@ -161,7 +162,7 @@ def test_equal_files_in_different_splits_and_classes_are_reported(root, tmp_path
     assert notes == ["1 pictures stand under different labels, as train/a/1.png = train/b/9.png"]
 
 
-def test_the_users_folder_is_only_read(root, tmp_path, make_classes):
+def test_the_users_folder_is_only_read(root, tmp_path):
     make_classes(root, {"a": 4, "b": 4})
     (root / "a" / "bad.png").write_bytes(b"bad")
     before = state(root)
@@ -171,7 +172,7 @@ def test_the_users_folder_is_only_read(root, tmp_path, make_classes):
     assert state(root) == before
 
 
-def test_the_cache_notices_what_changed(root, tmp_path, make_classes, encode, smooth):
+def test_the_cache_notices_what_changed(root, tmp_path):
     make_classes(root, {"a": 4, "b": 4})
     (root / "b" / "x.png").write_bytes(b"bad")
     first = folder(root, tmp_path)
@@ -185,7 +186,7 @@ def test_the_cache_notices_what_changed(root, tmp_path, make_classes, encode, sm
     assert second.report == fresh.report
 
 
-def test_an_unchanged_folder_is_not_opened_again(root, tmp_path, make_classes, monkeypatch):
+def test_an_unchanged_folder_is_not_opened_again(root, tmp_path, monkeypatch):
     make_classes(root, {"a": 4, "b": 4})
     first = folder(root, tmp_path)
     opened = []
@@ -195,7 +196,7 @@ def test_an_unchanged_folder_is_not_opened_again(root, tmp_path, make_classes, m
     assert second.fingerprint == first.fingerprint
 
 
-def test_a_broken_cache_is_made_again(root, tmp_path, make_classes):
+def test_a_broken_cache_is_made_again(root, tmp_path):
     make_classes(root, {"a": 4, "b": 4})
     first = folder(root, tmp_path)
     (kept,) = (tmp_path / "cache").iterdir()
@@ -203,7 +204,7 @@ def test_a_broken_cache_is_made_again(root, tmp_path, make_classes):
     assert folder(root, tmp_path).fingerprint == first.fingerprint
 
 
-def test_a_copy_of_the_data_has_the_same_fingerprint(root, tmp_path, make_classes):
+def test_a_copy_of_the_data_has_the_same_fingerprint(root, tmp_path):
     make_classes(root, {"a": 4, "b": 4})
     shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copyfile)
     first, second = folder(root, tmp_path), folder(tmp_path / "copy", tmp_path)
@@ -211,7 +212,7 @@ def test_a_copy_of_the_data_has_the_same_fingerprint(root, tmp_path, make_classe
     assert folder(root, tmp_path, test_fraction=0.0).fingerprint != first.fingerprint
 
 
-def test_links_to_folders_are_followed_once(root, tmp_path, make_classes):
+def test_links_to_folders_are_followed_once(root, tmp_path):
     make_classes(tmp_path / "elsewhere", {"a": 4, "b": 4})
     for name in ("a", "b"):
         (root / name).symlink_to(tmp_path / "elsewhere" / name)
@@ -219,13 +220,13 @@ def test_links_to_folders_are_followed_once(root, tmp_path, make_classes):
     assert len(folder(root, tmp_path).ids) == 8
 
 
-def test_the_home_folder_is_understood(root, tmp_path, make_classes, monkeypatch):
+def test_the_home_folder_is_understood(root, tmp_path, monkeypatch):
     make_classes(root, {"a": 4, "b": 4})
     monkeypatch.setenv("HOME", str(tmp_path))
     assert len(folder("~/pictures", tmp_path).ids) == 8
 
 
-def test_mistakes_are_told_with_a_remedy(root, tmp_path, make_classes, encode, pixels):
+def test_mistakes_are_told_with_a_remedy(root, tmp_path, pixels):
     with pytest.raises(ConfigError, match=r"^data\.path: .*nowhere: there is no such folder\. "):
         folder(tmp_path / "nowhere", tmp_path)
     with pytest.raises(DataError, match=r"has no classes with images\. Expected PATH/CLASS/IMAGE"):
@@ -247,14 +248,14 @@ def test_mistakes_are_told_with_a_remedy(root, tmp_path, make_classes, encode, p
         folder(root, tmp_path, max_pixels=0)
 
 
-def test_a_class_whose_files_are_all_unreadable_is_named(root, tmp_path, make_classes):
+def test_a_class_whose_files_are_all_unreadable_is_named(root, tmp_path):
     make_classes(root, {"a": 4, "b": 4, "c": 0})
     (root / "c" / "x.png").write_bytes(b"x")
     with pytest.raises(DataError, match=r"train has 'a', 'b', but not 'c'"):
         folder(root, tmp_path)
 
 
-def test_folders_for_splits_need_train(root, tmp_path, make_classes):
+def test_folders_for_splits_need_train(root, tmp_path):
     make_classes(root / "test", {"a": 4, "b": 4})
     with pytest.raises(DataError, match=r"has 'test' but no 'train'\. Expected"):
         folder(root, tmp_path)

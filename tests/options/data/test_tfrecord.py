@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.pictures import encode, smooth
 from tlcli.data.records import masked_crc
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data import tfrecord
@@ -43,7 +44,7 @@ def write(path, examples, options=None):
 
 
 @pytest.fixture
-def root(tmp_path, encode, smooth):
+def root(tmp_path):
     """Two training shards of four records, a test shard of two."""
     path = tmp_path / "set"
     path.mkdir()
@@ -59,7 +60,7 @@ def root(tmp_path, encode, smooth):
     return path
 
 
-def test_every_record_is_read_at_random_access(root, tmp_path, smooth):
+def test_every_record_is_read_at_random_access(root, tmp_path):
     manifest = records(root, tmp_path)
     assert manifest.ids.tolist() == (
         [f"flowers_test.tfrecord/{row}" for row in range(2)]
@@ -89,7 +90,7 @@ def test_records_are_read_side_by_side_where_operations_are_deterministic(
     assert len(list(rows)) == len(manifest.ids)
 
 
-def test_a_picture_that_ends_in_zeros_is_whole(tmp_path, encode):
+def test_a_picture_that_ends_in_zeros_is_whole(tmp_path):
     root = tmp_path / "set"
     root.mkdir()
     black = np.zeros((8, 8, 3), np.uint8)
@@ -105,7 +106,7 @@ def test_missing_splits_are_carved(root, tmp_path):
     assert [len(manifest.rows(split)) for split in range(3)] == [4, 2, 2]
 
 
-def test_the_index_is_kept_until_the_shard_changes(root, tmp_path, monkeypatch, encode, smooth):
+def test_the_index_is_kept_until_the_shard_changes(root, tmp_path, monkeypatch):
     first = records(root, tmp_path)
     read = []
     build = "tlcli.data.records._build"
@@ -133,7 +134,7 @@ def test_the_users_folder_is_only_read(root, tmp_path):
     assert (state(), os.stat(root).st_mtime_ns) == before
 
 
-def test_class_names_come_from_the_option_the_file_or_the_records(root, tmp_path, encode, pixels):
+def test_class_names_come_from_the_option_the_file_or_the_records(root, tmp_path, pixels):
     assert records(root, tmp_path).class_names == ("0", "1")
     texts = [example(encode(pixels), row % 2, ["rose", "tulip"][row % 2]) for row in range(4)]
     for path in root.iterdir():
@@ -146,7 +147,7 @@ def test_class_names_come_from_the_option_the_file_or_the_records(root, tmp_path
     assert records(root, tmp_path, class_names=("x", "y")).class_names == ("x", "y")
 
 
-def test_labels_may_start_at_one(tmp_path, encode, pixels):
+def test_labels_may_start_at_one(tmp_path, pixels):
     root = tmp_path / "set"
     root.mkdir()
     write(root / "train", [example(encode(pixels), 1 + row % 2) for row in range(4)])
@@ -157,7 +158,7 @@ def test_labels_may_start_at_one(tmp_path, encode, pixels):
         records(root, tmp_path, label_offset=2)
 
 
-def test_unreadable_records_are_skipped_with_their_reason(tmp_path, encode, pixels):
+def test_unreadable_records_are_skipped_with_their_reason(tmp_path, pixels):
     root = tmp_path / "set"
     root.mkdir()
     good = encode(pixels)
@@ -199,7 +200,7 @@ def test_broken_shards_are_named(root, tmp_path, change, message):
         records(root, tmp_path)
 
 
-def test_other_mistakes_are_told_with_a_remedy(root, tmp_path, encode, pixels):
+def test_other_mistakes_are_told_with_a_remedy(root, tmp_path, pixels):
     with pytest.raises(ConfigError, match=r"^data\.path: .*there are no shards\. Give a folder"):
         records(tmp_path / "none", tmp_path)
     with pytest.raises(ConfigError, match=r"^data\.class_names: has 3 names for 2 classes"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import methods
 from tlcli.contracts.distillation import Batch, Shapes
 from tlcli.errors import ConfigError
 
@@ -16,9 +17,9 @@ INDICES = [7, 2, 4]
 
 
 @pytest.fixture
-def parts(tools, rng):
+def parts(rng):
     """Method, state and one batch of a training set of 10 images."""
-    method = tools.make("crd", negatives=6, embedding_size=5, temperature=0.3)
+    method = methods.make("crd", negatives=6, embedding_size=5, temperature=0.3)
     shapes = Shapes(3, 10, 4, 3, labels=CLASSES)
     method.checked(shapes)
     student, teacher = ({"embedding": rng.normal(size=(3, d)).astype("float32")} for d in (4, 3))
@@ -70,34 +71,34 @@ def constants_of(method, state, student, teacher):
     return [10 * np.exp(s).mean() for s in scores(method, state, student, teacher)]
 
 
-def test_loss_of_the_first_batch_sets_its_own_constants(tools, parts):
+def test_loss_of_the_first_batch_sets_its_own_constants(parts):
     method, state, batch, student, teacher = parts
     # The constants have no gradient, so they are fixed for the differences.
     fixed = constants_of(method, state, student, teacher)
     own = oracle_of(method, state)(student, teacher)
     np.testing.assert_allclose(own, oracle_of(method, state, fixed)(student, teacher))
     oracle = oracle_of(method, state, fixed)
-    tools.agree(method, oracle, student, teacher, "embedding", batch, state)
+    methods.agree(method, oracle, student, teacher, "embedding", batch, state)
 
 
-def test_constants_freeze_after_the_first_batch(tools, parts, rng):
+def test_constants_freeze_after_the_first_batch(parts, rng):
     method, state, batch, student, teacher = parts
     fixed = constants_of(method, state, student, teacher)
-    first = (tools.outputs(student), tools.outputs(teacher))
+    first = (methods.outputs(student), methods.outputs(teacher))
     method.update(batch, *first, state)
     stored = [float(state.student_constant), float(state.teacher_constant)]
     np.testing.assert_allclose(np.exp(stored), fixed, rtol=1e-5)
     other = {"embedding": rng.normal(size=(3, 4)).astype("float32")}
-    method.update(batch, tools.outputs(other), first[1], state)
+    method.update(batch, methods.outputs(other), first[1], state)
     assert stored == [float(state.student_constant), float(state.teacher_constant)]
     oracle = oracle_of(method, state, fixed)
-    tools.agree(method, oracle, other, teacher, "embedding", batch, state)
+    methods.agree(method, oracle, other, teacher, "embedding", batch, state)
 
 
-def test_memories_move_by_hand(tools, parts):
+def test_memories_move_by_hand(parts):
     method, state, batch, student, teacher = parts
     before = [array(state.student_bank), array(state.teacher_bank)]
-    method.update(batch, tools.outputs(student), tools.outputs(teacher), state)
+    method.update(batch, methods.outputs(student), methods.outputs(teacher), state)
     new = embedded(state, student, teacher)
     banks = (state.student_bank, state.teacher_bank)
     for bank, old, e in zip(banks, before, new, strict=True):
@@ -108,11 +109,11 @@ def test_memories_move_by_hand(tools, parts):
         np.testing.assert_array_equal(array(bank)[still], old[still])
 
 
-def test_an_image_twice_in_a_batch_takes_its_first_embedding(tools, parts):
+def test_an_image_twice_in_a_batch_takes_its_first_embedding(parts):
     method, state, batch, student, teacher = parts
     old = array(state.student_bank)
     twice = Batch(None, indices=tf.constant([7, 2, 7]), seed=batch.seed)
-    method.update(twice, tools.outputs(student), tools.outputs(teacher), state)
+    method.update(twice, methods.outputs(student), methods.outputs(teacher), state)
     first = embedded(state, student, teacher)[0][0]
     moved = array(state.student_bank)[7]
     np.testing.assert_allclose(moved, unit(0.5 * old[7] + 0.5 * first), rtol=1e-5)
@@ -139,7 +140,7 @@ def test_negatives_depend_on_the_seed_alone(parts):
     assert (draw[0].numpy() != draw[2].numpy()).mean() > 0.5
 
 
-def test_memories_are_not_trained_and_are_equal_each_time(tools, parts):
+def test_memories_are_not_trained_and_are_equal_each_time(parts):
     method, state, *_ = parts
     frozen = {v.name for v in state.non_trainable_variables}
     both = {f"{side}_{kind}" for side in ("student", "teacher") for kind in ("bank", "constant")}
@@ -152,11 +153,11 @@ def test_memories_are_not_trained_and_are_equal_each_time(tools, parts):
     assert not np.array_equal(array(state.student_bank), array(state.teacher_bank))
 
 
-def test_extreme_scores_stay_finite(tools, parts):
+def test_extreme_scores_stay_finite(parts):
     _, _, batch, student, teacher = parts
-    method = tools.make("crd", negatives=4, embedding_size=5, temperature=1e-4)
+    method = methods.make("crd", negatives=4, embedding_size=5, temperature=1e-4)
     state = method.state(Shapes(3, 10, 4, 3, labels=CLASSES))
-    half = [tools.outputs(s, "float16") for s in (student, teacher)]
+    half = [methods.outputs(s, "float16") for s in (student, teacher)]
     with tf.GradientTape() as tape:
         tape.watch(half[0].embedding)
         loss = method.loss(batch, *half, state)
@@ -166,9 +167,9 @@ def test_extreme_scores_stay_finite(tools, parts):
 
 
 @pytest.mark.parametrize("labels", [None, np.zeros(10, int)])
-def test_training_images_without_two_classes_are_refused(tools, labels):
+def test_training_images_without_two_classes_are_refused(labels):
     with pytest.raises(ConfigError, match="have no two classes"):
-        tools.make("crd").checked(Shapes(3, 10, 4, 3, labels=labels))
+        methods.make("crd").checked(Shapes(3, 10, 4, 3, labels=labels))
 
 
 REPLICAS = """
@@ -176,8 +177,8 @@ import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 parts = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, parts)
-from tlcli.distillation import Batch, Outputs, Shapes
-from tlcli.distillation.crd import Distillation
+from tlcli.contracts.distillation import Batch, Outputs, Shapes
+from tlcli.options.distillation.crd import Distillation
 method = Distillation(1.0, 1.0, 0.0, "none", 6, 0.3, 0.5, 5)
 shapes = Shapes(3, 10, 4, 3, labels=np.array([2, 0, 1, 0, 2, 1, 1, 0, 2, 2]))
 rng = np.random.default_rng(0)

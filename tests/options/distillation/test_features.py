@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import methods
 from tlcli.contracts.distillation import Batch, Outputs
 from tlcli.errors import ConfigError
 from tlcli.options.distillation.ofd import margins
@@ -85,13 +86,13 @@ def at(s, t):
     return ((attention(s) - attention(t)) ** 2).mean(-1)
 
 
-def test_at(tools, three):
-    tools.agree(tools.make("at"), over(at), *three, key="features")
+def test_at(three):
+    methods.agree(methods.make("at"), over(at), *three, key="features")
 
 
-def test_at_takes_absolute_values_for_an_odd_power(tools, three):
-    method = tools.make("at", power=3.0)
-    student, teacher = map(tools.outputs, three)
+def test_at_takes_absolute_values_for_an_odd_power(three):
+    method = methods.make("at", power=3.0)
+    student, teacher = map(methods.outputs, three)
     flipped = Outputs(student.logits, features=tuple(-f for f in student.features))
     losses = [method.loss(Batch(None), s, teacher) for s in (student, flipped)]
     np.testing.assert_allclose(*losses, rtol=1e-6)
@@ -108,11 +109,11 @@ def nst(s, t):
     return mean_kernel(s, s) + mean_kernel(t, t) - 2 * mean_kernel(s, t)
 
 
-def test_nst_by_either_gram_matrix(tools, three, rng):
+def test_nst_by_either_gram_matrix(three, rng):
     # Stages with more pixels than channels, and one of 4 pixels and 5 channels.
-    tools.agree(tools.make("nst"), over(nst), *three, key="features")
+    methods.agree(methods.make("nst"), over(nst), *three, key="features")
     few = tuple({"features": maps(rng, (2, 2, c))} for c in (5, 6))
-    tools.agree(tools.make("nst"), over(nst), *few, key="features")
+    methods.agree(methods.make("nst"), over(nst), *few, key="features")
 
 
 def sp(s, t):
@@ -120,35 +121,35 @@ def sp(s, t):
     return ((s - t) ** 2).mean(-1)
 
 
-def test_sp_on_the_last_stage(tools, three):
-    method = tools.make("sp")
-    tools.agree(method, lambda s, t: sp(s["features"][-1], t["features"][-1]), *three, "features")
+def test_sp_on_the_last_stage(three):
+    method = methods.make("sp")
+    methods.agree(method, lambda s, t: sp(s["features"][-1], t["features"][-1]), *three, "features")
 
 
-def test_sp_rows_have_euclidean_length_one(tools):
+def test_sp_rows_have_euclidean_length_one():
     # Rows (4, 2), (2, 5): lengths √20 and √29. A sum of absolute values would divide by 6 and 7.
     s = np.array([[2.0, 0.0], [1.0, 2.0]], "float32").reshape(2, 1, 1, 2)
     t = np.array([[1.0, 0.0], [0.0, 1.0]], "float32").reshape(2, 1, 1, 2)
-    loss = tools.make("sp").loss(
-        Batch(None), tools.outputs({"features": [s]}), tools.outputs({"features": [t]})
+    loss = methods.make("sp").loss(
+        Batch(None), methods.outputs({"features": [s]}), methods.outputs({"features": [t]})
     )
     a, b = math.sqrt(20), math.sqrt(29)
     expected = [((4 / a - 1) ** 2 + (2 / a) ** 2) / 2, ((2 / b) ** 2 + (5 / b - 1) ** 2) / 2]
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
-def with_state(tools, name, student, teacher, **overrides):
-    method = tools.make(name, **overrides)
-    shapes = tools.shapes(student, teacher)
+def with_state(name, student, teacher, **overrides):
+    method = methods.make(name, **overrides)
+    shapes = methods.shapes(student, teacher)
     method.checked(shapes)
     return method, method.state(shapes)
 
 
 @pytest.mark.parametrize("activation", ["linear", "relu"])
-def test_fitnet_regresses_through_convolution_and_batch_norm(tools, rng, activation):
+def test_fitnet_regresses_through_convolution_and_batch_norm(rng, activation):
     student = {"features": maps(rng, (2, 2, 3), (2, 2, 2))}
     teacher = {"features": maps(rng, (4, 4, 4), (2, 2, 2))}
-    method, state = with_state(tools, "fitnet", student, teacher, activation=activation)
+    method, state = with_state("fitnet", student, teacher, activation=activation)
 
     def oracle(s, t):
         out = normed(convolve(state.part(0).block, s["features"][0]))
@@ -158,7 +159,7 @@ def test_fitnet_regresses_through_convolution_and_batch_norm(tools, rng, activat
         out = np.einsum("yh,xw,bhwc->byxc", weights, weights, out)
         return ((out - t["features"][0]) ** 2).mean((1, 2, 3))
 
-    tools.agree(method, oracle, student, teacher, "features", state=state)
+    methods.agree(method, oracle, student, teacher, "features", state=state)
 
 
 def vid_of(part):
@@ -173,20 +174,20 @@ def vid_of(part):
     return oracle
 
 
-def test_vid(tools, three):
-    method, state = with_state(tools, "vid", *three)
+def test_vid(three):
+    method, state = with_state("vid", *three)
 
     def oracle(s, t):
         pairs = zip(s["features"], t["features"], strict=True)
         return sum(vid_of(state.part(i))(*pair) for i, pair in enumerate(pairs))
 
     np.testing.assert_allclose(state.part(0).variance(), [5.0] * 3, rtol=1e-6)
-    tools.agree(method, oracle, *three, "features", state=state)
+    methods.agree(method, oracle, *three, "features", state=state)
 
 
-def test_vid_variances_are_trained(tools, three):
-    method, state = with_state(tools, "vid", *three)
-    student, teacher = map(tools.outputs, three)
+def test_vid_variances_are_trained(three):
+    method, state = with_state("vid", *three)
+    student, teacher = map(methods.outputs, three)
     with tf.GradientTape() as tape:
         loss = method.loss(Batch(None), student, teacher, state)
     scales = [state.part(i).scale for i in range(3)]
@@ -210,27 +211,29 @@ def fsp_oracle(s, t, connect):
     return total
 
 
-def test_fsp_connects_channels_that_differ(tools, three):
-    method, state = with_state(tools, "fsp", *three)
+def test_fsp_connects_channels_that_differ(three):
+    method, state = with_state("fsp", *three)
     assert state.part(1) is None
 
     def oracle(s, t):
         return fsp_oracle(s, t, lambda i, x: x if i == 1 else convolve(state.part(i), x))
 
-    tools.agree(method, oracle, *three, "features", state=state)
+    methods.agree(method, oracle, *three, "features", state=state)
 
 
-def test_fsp_of_equal_channels_has_no_weights(tools, rng):
+def test_fsp_of_equal_channels_has_no_weights(rng):
     student, teacher = ({"features": maps(rng, (4, 4, 2), (2, 2, 3))} for _ in range(2))
-    method, state = with_state(tools, "fsp", student, teacher)
+    method, state = with_state("fsp", student, teacher)
     assert state is None
-    tools.agree(method, lambda s, t: fsp_oracle(s, t, lambda i, x: x), student, teacher, "features")
+    methods.agree(
+        method, lambda s, t: fsp_oracle(s, t, lambda i, x: x), student, teacher, "features"
+    )
 
 
-def test_fsp_needs_two_stages(tools, rng):
+def test_fsp_needs_two_stages(rng):
     student = {"features": maps(rng, (2, 2, 3))}
     with pytest.raises(ConfigError, match=r"^distillation\.stages: .*1 map, 2 are needed"):
-        tools.make("fsp").checked(tools.shapes(student, student))
+        methods.make("fsp").checked(methods.shapes(student, student))
 
 
 def margin_of(x):
@@ -238,12 +241,12 @@ def margin_of(x):
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_ofd(tools, rng, known):
+def test_ofd(rng, known):
     student = {"preactivations": maps(rng, (4, 4, 2), (2, 2, 3))}
     teacher = {"preactivations": maps(rng, (4, 4, 3), (2, 2, 2))}
     norms = [(rng.normal(size=c), rng.normal(size=c)) for c in (3, 2)] if known else ()
-    method = tools.make("ofd")
-    state = method.state(tools.shapes(student, teacher, teacher_norms=tuple(norms)))
+    method = methods.make("ofd")
+    state = method.state(methods.shapes(student, teacher, teacher_norms=tuple(norms)))
 
     def oracle(s, t):
         total = 0
@@ -256,7 +259,7 @@ def test_ofd(tools, rng, known):
             total = total + squares.sum((1, 2, 3)) * [0.5, 1.0][i]
         return total
 
-    tools.agree(method, oracle, student, teacher, "preactivations", state=state)
+    methods.agree(method, oracle, student, teacher, "preactivations", state=state)
 
 
 def test_ofd_margin_is_the_mean_of_negative_values(rng):
@@ -279,10 +282,10 @@ def scales_distance(a, b):
 
 
 @pytest.mark.parametrize("tap", ["features", "preactivations"])
-def test_review_kd(tools, rng, tap):
+def test_review_kd(rng, tap):
     student = {tap: maps(rng, (8, 8, 2), (4, 4, 3)), "embedding": _vectors(rng, 3)}
     teacher = {tap: maps(rng, (8, 8, 3), (2, 2, 4)), "embedding": _vectors(rng, 5)}
-    method, state = with_state(tools, "review_kd", student, teacher, tap=tap)
+    method, state = with_state("review_kd", student, teacher, tap=tap)
     assert method.needs == {tap, "embedding"}
 
     def oracle(s, t):
@@ -303,14 +306,14 @@ def test_review_kd(tools, rng, tap):
             deeper = x
         return total
 
-    tools.agree(method, oracle, student, teacher, tap, state=state)
+    methods.agree(method, oracle, student, teacher, tap, state=state)
 
 
 def _vectors(rng, size, count=B):
     return rng.normal(size=(count, size)).astype("float32")
 
 
-def test_srrl_reads_the_projection_through_the_teachers_head(tools, rng):
+def test_srrl_reads_the_projection_through_the_teachers_head(rng):
     weights = rng.normal(size=(5, 4)).astype("float32")
     student = {"features": maps(rng, (2, 2, 3)), "embedding": _vectors(rng, 3)}
     teacher = {
@@ -319,27 +322,27 @@ def test_srrl_reads_the_projection_through_the_teachers_head(tools, rng):
         "embedding": _vectors(rng, 5),
         "head": lambda e: e @ weights,
     }
-    method, state = with_state(tools, "srrl", student, teacher, feature_weight=2.0)
+    method, state = with_state("srrl", student, teacher, feature_weight=2.0)
 
     def oracle(s, t):
         embedding = relu(normed(convolve(state.part(0), s["features"][0]))).mean((1, 2))
         features = ((embedding - t["embedding"]) ** 2).mean(-1)
         return 2 * features + ((embedding @ weights - t["logits"]) ** 2).mean(-1)
 
-    tools.agree(method, oracle, student, teacher, "features", state=state)
+    methods.agree(method, oracle, student, teacher, "features", state=state)
 
 
-def test_simkd_compares_maps_before_pooling(tools, rng):
+def test_simkd_compares_maps_before_pooling(rng):
     student, teacher = {"head_map": maps(rng, (4, 4, 3))[0]}, {"head_map": maps(rng, (2, 2, 3))[0]}
-    method = tools.make("simkd")
+    method = methods.make("simkd")
 
     def oracle(s, t):
         return ((halve(s["head_map"]) - t["head_map"]) ** 2).mean((1, 2, 3))
 
-    tools.agree(method, oracle, student, teacher, "head_map")
+    methods.agree(method, oracle, student, teacher, "head_map")
     assert method.replaces_head
     assert method.projector == {"factor": 2, "activation": "relu"}
-    same = method.loss(Batch(None), tools.outputs(student), tools.outputs(student))
+    same = method.loss(Batch(None), methods.outputs(student), methods.outputs(student))
     np.testing.assert_array_equal(same, np.zeros(len(same)))
 
 
@@ -367,12 +370,12 @@ def everything(rng, count, scale=1.0):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("case", ["one image", "half precision", "large", "zeros"])
-def test_value_and_gradients_stay_finite(tools, rng, name, case):
+def test_value_and_gradients_stay_finite(rng, name, case):
     scale = {"large": 1e3, "zeros": 0.0}.get(case, 1.0)
     student, teacher = everything(rng, 1 if case == "one image" else 4, scale)
-    method, state = with_state(tools, name, student, teacher)
+    method, state = with_state(name, student, teacher)
     dtype = "float16" if case == "half precision" else "float32"
-    ours, theirs = tools.outputs(student, dtype), tools.outputs(teacher, dtype)
+    ours, theirs = methods.outputs(student, dtype), methods.outputs(teacher, dtype)
     weights = [] if state is None else [v.value for v in state.trainable_variables]
     with tf.GradientTape() as tape:
         tape.watch([ours.features, ours.preactivations])
@@ -385,32 +388,32 @@ def test_value_and_gradients_stay_finite(tools, rng, name, case):
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in ("at", "nst", "sp")])
-def test_weights_exist_at_once_are_equal_each_time_and_all_get_a_gradient(tools, rng, name):
+def test_weights_exist_at_once_are_equal_each_time_and_all_get_a_gradient(rng, name):
     student, teacher = everything(rng, 4)
-    method, state = with_state(tools, name, student, teacher)
-    _, again = with_state(tools, name, student, teacher)
+    method, state = with_state(name, student, teacher)
+    _, again = with_state(name, student, teacher)
     assert len(state.weights) == len(again.weights) > 0
     for one, other in zip(state.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     values = [v.value for v in state.trainable_variables]
     with tf.GradientTape() as tape:
-        loss = method.loss(Batch(None), tools.outputs(student), tools.outputs(teacher), state)
+        loss = method.loss(Batch(None), methods.outputs(student), methods.outputs(teacher), state)
     assert all(g is not None for g in tape.gradient(loss, values))
     assert len(state.weights) == len(again.weights)
 
 
 @pytest.mark.parametrize("name", ["at", "nst", "sp"])
-def test_a_student_equal_to_its_teacher_has_no_loss(tools, three, name):
-    same = tools.outputs(three[0])
-    loss = tools.make(name).loss(Batch(None), same, same)
+def test_a_student_equal_to_its_teacher_has_no_loss(three, name):
+    same = methods.outputs(three[0])
+    loss = methods.make(name).loss(Batch(None), same, same)
     np.testing.assert_allclose(loss, np.zeros(B), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_methods_run_in_a_compiled_function(tools, rng, name):
+def test_methods_run_in_a_compiled_function(rng, name):
     student, teacher = everything(rng, 3)
-    method, state = with_state(tools, name, student, teacher)
-    ours, theirs = tools.outputs(student), tools.outputs(teacher)
+    method, state = with_state(name, student, teacher)
+    ours, theirs = methods.outputs(student), methods.outputs(teacher)
 
     @tf.function(jit_compile=True)
     def compiled(*features):

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from tests.helpers import methods
 from tlcli.contracts.distillation import Batch, Outputs, Shapes
 from tlcli.errors import ConfigError
 from tlcli.options.distillation import (
@@ -64,8 +65,8 @@ def embedded(rows):
     return Outputs(tf.zeros((len(rows), 4)), tf.constant(rows, "float32"))
 
 
-def loss(tools, name, student, teacher, batch=None, state=None, **options):
-    method = tools.make(name, **options)
+def loss(name, student, teacher, batch=None, state=None, **options):
+    method = methods.make(name, **options)
     return np.asarray(method.loss(batch or Batch(None), student, teacher, state))
 
 
@@ -76,20 +77,20 @@ def same(found, expected, **tolerance):
 # ---- logits -------------------------------------------------------------------------------------
 
 
-def kd_at_high_temperature(tools):
+def kd_at_high_temperature():
     # T² KL tends to the mean over classes of squared centred differences, halved: (1 + 1) / 2 / 2.
-    found = loss(tools, "kd", logits([1, -1]), logits([0, 0]), temperature=1e3, hard_weight=0.0)
+    found = loss("kd", logits([1, -1]), logits([0, 0]), temperature=1e3, hard_weight=0.0)
     same(found, [0.5], rtol=1e-3)
 
 
-def kd_by_hand(tools):
+def kd_by_hand():
     # Teacher (3/4, 1/4) and student (1/2, 1/2), which is no sum that is the same both ways.
     expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
-    same(loss(tools, "kd", logits([0, 0]), logits([math.log(3), 0]), temperature=1.0), [expected])
+    same(loss("kd", logits([0, 0]), logits([math.log(3), 0]), temperature=1.0), [expected])
 
 
-def kd_of_a_sure_wrong_student(tools):
-    same(loss(tools, "kd", logits([0, 30]), logits([30, 0]), temperature=1.0), [30.0])
+def kd_of_a_sure_wrong_student():
+    same(loss("kd", logits([0, 30]), logits([30, 0]), temperature=1.0), [30.0])
 
 
 def clipped(student, teacher, temperature):
@@ -103,9 +104,9 @@ def clipped_probabilities(student, teacher, temperature):
     return temperature**2 * tf.reduce_sum(p * tf.math.log(p / q), -1)
 
 
-def standardised_by_hand(tools):
+def standardised_by_hand():
     # (2, 0) has the unbiased deviation √2 and becomes ±1/√2; (0, 0) stays.
-    found = loss(tools, "logits_mse", logits([2, 0]), logits([0, 0]), standardise=True)
+    found = loss("logits_mse", logits([2, 0]), logits([0, 0]), standardise=True)
     same(found, [0.5])
 
 
@@ -114,16 +115,16 @@ def biased(values):
     return centred / (1e-7 + tf.math.reduce_std(values, -1, keepdims=True))
 
 
-def dist_of_equal_models(tools):
+def dist_of_equal_models():
     z = logits([1, 0, 2], [0, 3, 1])
-    same(loss(tools, "dist", z, z), [0, 0], atol=1e-4)
+    same(loss("dist", z, z), [0, 0], atol=1e-4)
     opposite = Outputs(-z.logits)
-    assert (loss(tools, "dist", opposite, z) > 1).all()
+    assert (loss("dist", opposite, z) > 1).all()
 
 
-def dkd_of_two_classes(tools):
+def dkd_of_two_classes():
     with pytest.raises(ConfigError, match="needs 3 classes"):
-        tools.make("dkd").checked(Shapes(2, 9))
+        methods.make("dkd").checked(Shapes(2, 9))
 
 
 def others_of_sure_models(name):
@@ -132,23 +133,23 @@ def others_of_sure_models(name):
     cross = -(p * np.log(q)).sum()
     expected = cross + (p * np.log(p)).sum() if name == "dkd" else cross
 
-    def check(tools):
+    def check():
         student, teacher = logits([90, 0, 0]), logits([90, math.log(2), 0])
         options = {"temperature": 1.0, "target_weight": 0.0, "nontarget_weight": 1.0}
-        batch = Batch(tools.one_hot([0], 3))
-        same(loss(tools, name, student, teacher, batch, **options), [expected])
+        batch = Batch(methods.one_hot([0], 3))
+        same(loss(name, student, teacher, batch, **options), [expected])
 
     return check
 
 
-def others_beyond_a_mask(tools):
+def others_beyond_a_mask():
     """Logits 2000 below the target's: -1000 in its place would still be the largest."""
     student, teacher = logits([2000, 0, 0]), logits([2000, math.log(2), 0])
     options = {"temperature": 1.0, "target_weight": 0.0, "nontarget_weight": 1.0}
     p = np.array([2, 1]) / 3
     expected = (p * np.log(p / 0.5)).sum()
-    batch = Batch(tools.one_hot([0], 3))
-    same(loss(tools, "dkd", student, teacher, batch, **options), [expected], rtol=5e-3)
+    batch = Batch(methods.one_hot([0], 3))
+    same(loss("dkd", student, teacher, batch, **options), [expected], rtol=5e-3)
 
 
 def masked_by_1000(log_p, values):
@@ -159,10 +160,10 @@ def masked_by_1000(log_p, values):
 
 
 def mixed_label_is_an_expectation(name):
-    def check(tools):
+    def check():
         pair = logits([1, 0, 2, -1]), logits([0, 2, 1, 1])
         first, second, mixed = (
-            loss(tools, name, *pair, Batch(np.array([label], "float32")))
+            loss(name, *pair, Batch(np.array([label], "float32")))
             for label in ([1, 0, 0, 0], [0, 1, 0, 0], [0.6, 0.4, 0, 0])
         )
         assert abs(first - second) > 0.1
@@ -182,10 +183,10 @@ def by_argmax(module):
     return wrong
 
 
-def wsld_weight_has_no_gradient(tools):
+def wsld_weight_has_no_gradient():
     # Student (0, 0): CE log 2 as the teacher's, weight 1 - 1/e; gradient of the soft term alone.
     student = tf.constant([[0.0, 0.0]])
-    batch, method = Batch(tools.one_hot([0], 2)), tools.make("wsld", temperature=1.0)
+    batch, method = Batch(methods.one_hot([0], 2)), methods.make("wsld", temperature=1.0)
     with tf.GradientTape() as tape:
         tape.watch(student)
         found = method.loss(batch, Outputs(student), logits([0, math.log(3)]))
@@ -194,27 +195,27 @@ def wsld_weight_has_no_gradient(tools):
     same(tape.gradient(found, student), [[weight * (0.5 - 0.25), weight * (0.5 - 0.75)]])
 
 
-def mlkd_leaves_out_sure_images(tools):
+def mlkd_leaves_out_sure_images():
     options = {"batch_weight": 0.0, "class_weight": 0.0, "confidence_quantile": 0.5}
     student, teacher = logits([1, 0], [1, 0], [1, 0]), logits([9, 0], [0, 3], [0, 1])
-    found = loss(tools, "mlkd", student, teacher, temperatures=[1.0], **options)
+    found = loss("mlkd", student, teacher, temperatures=[1.0], **options)
     assert found[0] == 0
     assert found[1] > 1
     unsure = np.array([1, math.e]) / (1 + math.e)
     same(found[2], (unsure * np.log(unsure / unsure[::-1])).sum())
 
 
-def tf_kd_sums_over_classes(tools):
+def tf_kd_sums_over_classes():
     # At T 1 the virtual teacher is (0.9, 0.05, 0.05), the student uniform.
     p = np.array([0.9, 0.05, 0.05])
     options = {"temperature": 1.0, "correct_probability": 0.9}
-    found = loss(tools, "tf_kd", logits([0, 0, 0]), None, Batch(tools.one_hot([0], 3)), **options)
+    found = loss("tf_kd", logits([0, 0, 0]), None, Batch(methods.one_hot([0], 3)), **options)
     same(found, [(p * np.log(p * 3)).sum()])
 
 
-def temperature_climbs(tools):
+def temperature_climbs():
     """The loss here rises with T, so a reversed gradient is below 0: descent then raises T."""
-    method = tools.make("ctkd")
+    method = methods.make("ctkd")
     state = method.state(Shapes(3, 8))
     with tf.GradientTape() as tape:
         found = method.loss(Batch(None, epoch=20.0), logits([0, 0, 9]), logits([9, 0, 0]), state)
@@ -230,41 +231,41 @@ def temperature_climbs(tools):
 # ---- maps ---------------------------------------------------------------------------------------
 
 
-def sp_rows_by_hand(tools):
+def sp_rows_by_hand():
     # Gram rows (4, 2), (2, 5) of lengths √20 and √29; sums of absolute values would be 6 and 7.
     student = maps(np.reshape([[2.0, 0], [1, 2]], (2, 1, 1, 2)))
     teacher = maps(np.reshape([[1.0, 0], [0, 1]], (2, 1, 1, 2)))
     a, b = math.sqrt(20), math.sqrt(29)
     expected = [((4 / a - 1) ** 2 + (2 / a) ** 2) / 2, ((2 / b) ** 2 + (5 / b - 1) ** 2) / 2]
-    same(loss(tools, "sp", student, teacher), expected)
+    same(loss("sp", student, teacher), expected)
 
 
 def l1_rows(vectors, axis=-1):
     return vectors / tf.reduce_sum(tf.abs(vectors), axis, keepdims=True)
 
 
-def attention_by_hand(tools):
+def attention_by_hand():
     # Squares (9, 16) and (16, 9) of two pixels, both of length √337; a mean over the pixels.
     student = maps(np.reshape([3.0, 4.0], (1, 1, 2, 1)))
     teacher = maps(np.reshape([4.0, 3.0], (1, 1, 2, 1)))
-    same(loss(tools, "at", student, teacher), [(7 / math.sqrt(337)) ** 2])
+    same(loss("at", student, teacher), [(7 / math.sqrt(337)) ** 2])
 
 
-def attention_of_a_negative_map(tools):
+def attention_of_a_negative_map():
     student = maps(np.reshape([3.0, -4.0, 1.0, 2.0], (1, 2, 2, 1)))
     teacher = maps(np.abs(student.features[0]))
-    same(loss(tools, "at", student, teacher, power=3.0), [0.0])
+    same(loss("at", student, teacher, power=3.0), [0.0])
 
 
-def nst_by_hand(tools):
+def nst_by_hand():
     # One channel each, patterns (1, 0) and (0.6, 0.8): 1 + 1 - 2 · 0.6². Scale does not matter.
     student = maps(np.reshape([7.0, 0.0], (1, 1, 2, 1)))
     teacher = maps(np.reshape([3.0, 4.0], (1, 1, 2, 1)))
-    same(loss(tools, "nst", student, teacher), [2 - 2 * 0.36])
+    same(loss("nst", student, teacher), [2 - 2 * 0.36])
 
 
-def built(tools, name, student, teacher, **options):
-    method = tools.make(name, **options)
+def built(name, student, teacher, **options):
+    method = methods.make(name, **options)
 
     def sizes(outputs, key):
         return tuple(tuple(f.shape[1:]) for f in getattr(outputs, key))
@@ -278,9 +279,9 @@ def some_map(channels, side=4, count=3, seed=0):
     return np.random.default_rng(seed).normal(size=(count, side, side, channels))
 
 
-def variances_get_a_gradient(tools):
+def variances_get_a_gradient():
     student, teacher = maps(some_map(2)), maps(some_map(3, seed=1))
-    method, state = built(tools, "vid", student, teacher)
+    method, state = built("vid", student, teacher)
     scale = state.part(0).scale
     assert any(v is scale for v in state.trainable_variables)
     with tf.GradientTape() as tape:
@@ -290,9 +291,9 @@ def variances_get_a_gradient(tools):
     assert np.abs(gradient).min() > 0
 
 
-def regressor_gets_a_gradient(tools):
+def regressor_gets_a_gradient():
     student, teacher = maps(some_map(2)), maps(some_map(3, seed=1))
-    method, state = built(tools, "fitnet", student, teacher)
+    method, state = built("fitnet", student, teacher)
     values = [v.value for v in state.trainable_variables]
     assert len(values) == 3
     with tf.GradientTape() as tape:
@@ -300,7 +301,7 @@ def regressor_gets_a_gradient(tools):
     assert all(g is not None and np.abs(g).max() > 0 for g in tape.gradient(found, values))
 
 
-def margin_of_a_centred_channel(tools):
+def margin_of_a_centred_channel():
     # E[x | x < 0] of a normal of deviation 2 is -2 √(2/π); nearly always positive: -3 deviations.
     same(ofd.margins([0.0, 20.0], [2.0, 2.0]), [-2 * math.sqrt(2 / math.pi), -6.0])
 
@@ -309,43 +310,43 @@ def unconditional(mean, deviation):
     return np.asarray(mean, "float32") - np.asarray(deviation, "float32")
 
 
-def ofd_ignores_what_stays_off(tools):
+def ofd_ignores_what_stays_off():
     # The connector's BatchNorm makes the student ±1 over two pixels.
     student = maps(np.reshape([-1.0, 1.0], (1, 1, 2, 1)), key="preactivations")
     teacher = maps(np.reshape([-0.5, -0.5], (1, 1, 2, 1)), key="preactivations")
-    method = tools.make("ofd")
+    method = methods.make("ofd")
     shapes = Shapes(4, 8, 0, 0, ((1, 2, 1),), ((1, 2, 1),), teacher_norms=(([0.0], [1.0]),))
     # Both pixels have the target -0.5: only the one above it counts, 1.5².
     found = method.loss(Batch(None), student, teacher, method.state(shapes))
     same(found, [1.5**2], rtol=1e-3)
 
 
-def scales_weigh_one_in_all(tools):
+def scales_weigh_one_in_all():
     difference = tf.fill((2, 8, 8, 3), 0.7)
     same(review_kd._scales_distance(difference, tf.zeros_like(difference)), [0.49, 0.49])
 
 
-def middle_channels_are_limited(tools):
+def middle_channels_are_limited():
     student = dataclasses.replace(maps(some_map(6)), embedding=tf.zeros((3, 6)))
     teacher = dataclasses.replace(maps(some_map(5, seed=1)), embedding=tf.zeros((3, 5)))
-    _, state = built(tools, "review_kd", student, teacher, tap="features", middle_channels=2)
+    _, state = built("review_kd", student, teacher, tap="features", middle_channels=2)
     assert {state.part(i).inward.convolution.filters for i in range(2)} == {2}
 
 
-def simkd_sees_pixels(tools):
+def simkd_sees_pixels():
     zeros = tf.zeros((1, 4))
     student = Outputs(zeros, head_map=tf.reshape([3.0, 1.0], (1, 1, 2, 1)))
     teacher = Outputs(zeros, head_map=tf.reshape([1.0, 3.0], (1, 1, 2, 1)))
-    same(loss(tools, "simkd", student, teacher), [4.0])
+    same(loss("simkd", student, teacher), [4.0])
 
 
-def srrl_reaches_its_connector(tools):
+def srrl_reaches_its_connector():
     head = tf.constant(np.random.default_rng(3).normal(size=(3, 4)), "float32")
     student = dataclasses.replace(maps(some_map(2)), embedding=tf.zeros((3, 2)))
     teacher = dataclasses.replace(
         maps(some_map(3, seed=1)), embedding=tf.ones((3, 3)), head=lambda e: e @ head
     )
-    method, state = built(tools, "srrl", student, teacher, feature_weight=0.0)
+    method, state = built("srrl", student, teacher, feature_weight=0.0)
     kernel = state.part(0).convolution.kernel.value
     with tf.GradientTape() as tape:
         found = method.loss(Batch(None), student, teacher, state)
@@ -357,10 +358,10 @@ def srrl_reaches_its_connector(tools):
 # ---- relations and memories ---------------------------------------------------------------------
 
 
-def distances_over_positive_ones(tools):
+def distances_over_positive_ones():
     # Distances 1, 2, 3 against 2, 2, 2, both of mean 2 without the diagonal's zeros.
     student, teacher = embedded([[0, 0], [1, 0], [3, 0]]), embedded([[0, 0], [2, 0], [1, 3**0.5]])
-    found = loss(tools, "rkd", student, teacher, distance_weight=1.0, angle_weight=0.0)
+    found = loss("rkd", student, teacher, distance_weight=1.0, angle_weight=0.0)
     same(found, [0.25 / 3, 0.125 / 3, 0.125 / 3])
 
 
@@ -369,11 +370,11 @@ def over_all(differences):
     return distances / tf.reduce_mean(distances)
 
 
-def equal_images_have_a_finite_angle(tools):
+def equal_images_have_a_finite_angle():
     student = tf.constant([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     with tf.GradientTape() as tape:
         tape.watch(student)
-        found = tools.make("rkd").loss(
+        found = methods.make("rkd").loss(
             Batch(None), Outputs(tf.zeros((3, 4)), student), embedded([[1, 1], [0, 1], [2, 0]])
         )
     assert np.isfinite(found).all()
@@ -384,15 +385,15 @@ def by_length(vectors, axis=-1):
     return vectors / tf.norm(vectors, axis=axis, keepdims=True)
 
 
-def pkt_over_all_pairs(tools):
+def pkt_over_all_pairs():
     # Rows (2/3, 1/3) of orthogonal embeddings against (1/2, 1/2) of equal ones.
-    found = loss(tools, "pkt", embedded([[1, 0], [0, 1]]), embedded([[1, 1], [1, 1]]))
+    found = loss("pkt", embedded([[1, 0], [0, 1]]), embedded([[1, 1], [1, 1]]))
     same(found, [(0.5 * math.log(0.75) + 0.5 * math.log(1.5)) / 2] * 2, rtol=1e-3)
 
 
-def cc_takes_neighbours(tools):
+def cc_takes_neighbours():
     student, teacher = embedded([[1.0], [2.0], [4.0]]), embedded([[0.0], [0.0], [0.0]])
-    method = tools.make("cc", embedding_size=1)
+    method = methods.make("cc", embedding_size=1)
     state = method.state(Shapes(4, 8, 1, 1))
     state.student.kernel.assign([[1.0]])
     # Differences 1, 2, 4: (1 · 2 + 2 · 4) / 2 neighbours.
@@ -404,13 +405,13 @@ BATCH = Batch(None, indices=tf.constant([4, 1]), seed=tf.constant([3, 4]))
 PAIR = (embedded([[1, 0], [0, 1]]), embedded([[0, 2], [1, 1]]))
 
 
-def memory(tools):
-    method = tools.make("crd", negatives=3, embedding_size=2)
+def memory():
+    method = methods.make("crd", negatives=3, embedding_size=2)
     return method, method.state(Shapes(2, 6, 2, 2, labels=CLASSES))
 
 
-def memories_move_by_sample(tools):
-    method, state = memory(tools)
+def memories_move_by_sample():
+    method, state = memory()
     before = state.student_bank.numpy()
     method.update(BATCH, *PAIR, state)
     changed = np.abs(state.student_bank.numpy() - before).max(1) > 0
@@ -424,13 +425,13 @@ def by_place(bank, indices, embeddings, momentum):
 crd_move = crd._move
 
 
-def constant_counts_the_samples(tools):
+def constant_counts_the_samples():
     # Scores 0: exp is 1, its mean over any draws times the 6 samples is 6.
     same(crd._log_constant(tf.zeros((2, 4)), 6), math.log(6))
 
 
-def constants_stay(tools):
-    method, state = memory(tools)
+def constants_stay():
+    method, state = memory()
     method.update(BATCH, *PAIR, state)
     first = float(state.student_constant)
     for _ in range(2):
@@ -447,8 +448,8 @@ def forgetful(method_update):
     return update
 
 
-def negatives_are_of_other_classes(tools):
-    _, state = memory(tools)
+def negatives_are_of_other_classes():
+    _, state = memory()
     drawn = state.by_class.others(BATCH.indices, 50, BATCH.seed).numpy()
     assert (CLASSES[drawn] != CLASSES[[4, 1]][:, None]).all()
 
@@ -542,9 +543,9 @@ scales, log_constant = review_kd._scales_distance, crd._log_constant
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_known_mistake_is_absent_and_would_be_seen(tools, monkeypatch, name):
+def test_a_known_mistake_is_absent_and_would_be_seen(monkeypatch, name):
     place, attribute, mistake, check = MISTAKES[name]
-    check(tools)
+    check()
     monkeypatch.setattr(place, attribute, mistake, raising=False)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
-        check(tools)
+        check()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import methods
 from tlcli.errors import ConfigError
 from tlcli.options.distillation._adapter import Adapter
 from tlcli.options.distillation._maps import map_shape, resize_matrix, resized, stage_pairs, to_map
@@ -91,15 +92,15 @@ def test_adapter_bridges_channels_and_size(rng):
     assert Adapter((2, 2, 3), (4, 4, 3), seed=1).weights == []
 
 
-def test_vision_transformer_tokens_meet_a_convolutional_map(tools, rng):
+def test_vision_transformer_tokens_meet_a_convolutional_map(rng):
     student = {"features": [rng.normal(size=(2, 4, 4, 3)).astype("float32")]}
     teacher = {"features": [rng.normal(size=(2, 5, 6)).astype("float32")]}
-    method = tools.make("at")
-    shapes = tools.shapes(student, teacher)
+    method = methods.make("at")
+    shapes = methods.shapes(student, teacher)
     method.checked(shapes)
     from tlcli.contracts.distillation import Batch
 
-    loss = method.loss(Batch(None), tools.outputs(student), tools.outputs(teacher))
+    loss = method.loss(Batch(None), methods.outputs(student), methods.outputs(teacher))
     as_map = {"features": [teacher["features"][0][:, 1:].reshape(2, 2, 2, 6)]}
-    expected = method.loss(Batch(None), tools.outputs(student), tools.outputs(as_map))
+    expected = method.loss(Batch(None), methods.outputs(student), methods.outputs(as_map))
     np.testing.assert_array_equal(loss, expected)

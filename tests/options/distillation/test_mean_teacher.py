@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import methods
 from tlcli.contracts.distillation import Batch
 from tlcli.errors import ConfigError
 
@@ -16,9 +17,9 @@ def softmax(z):
 
 
 @pytest.mark.parametrize("cost", ["mse", "kl"])
-def test_loss_is_the_papers(tools, rng, cost):
+def test_loss_is_the_papers(rng, cost):
     student, teacher = rng.normal(size=(2, 5, 4)).astype("float32") * 2
-    method = tools.make("mean_teacher", cost=cost, soft_weight=3.0)
+    method = methods.make("mean_teacher", cost=cost, soft_weight=3.0)
     state = SimpleNamespace(model=lambda images, training: tf.constant(teacher))
 
     def oracle(ours, theirs):
@@ -28,30 +29,30 @@ def test_loss_is_the_papers(tools, rng, cost):
         return 3.0 * (p * np.log(p / q)).sum(-1)
 
     signals = {"logits": student}, {"logits": teacher}
-    tools.agree(method, oracle, *signals, batch=Batch(labels=None), state=state)
+    methods.agree(method, oracle, *signals, batch=Batch(labels=None), state=state)
 
 
-def test_independent_classes(tools, rng):
+def test_independent_classes(rng):
     student, teacher = rng.normal(size=(2, 5, 4)).astype("float32")
     p, q = (1 / (1 + np.exp(-z.astype("float64"))) for z in (teacher, student))
-    found = tools.make("mean_teacher").distance(*map(tf.constant, (student, teacher)), True)
+    found = methods.make("mean_teacher").distance(*map(tf.constant, (student, teacher)), True)
     np.testing.assert_allclose(found, ((p - q) ** 2).mean(-1), rtol=1e-5)
 
 
-def test_the_weight_rises_as_in_the_paper(tools):
-    method = tools.make("mean_teacher", soft_weight=100.0, warmup_epochs=4.0)
+def test_the_weight_rises_as_in_the_paper():
+    method = methods.make("mean_teacher", soft_weight=100.0, warmup_epochs=4.0)
     for epoch, expected in ((0.0, np.exp(-5)), (2.0, np.exp(-1.25)), (4.0, 1.0), (9.0, 1.0)):
         factor = method.factor(Batch(labels=None, epoch=tf.constant(epoch)))
         np.testing.assert_allclose(factor, 100 * expected, rtol=1e-6)
-    line = tools.make("mean_teacher", soft_weight=1.0, warmup_epochs=4.0, ramp="linear")
+    line = methods.make("mean_teacher", soft_weight=1.0, warmup_epochs=4.0, ramp="linear")
     assert float(line.factor(Batch(labels=None, epoch=1.0))) == 0.25
-    falling = tools.make("mean_teacher", soft_weight=1.0, decay="linear")
+    falling = methods.make("mean_teacher", soft_weight=1.0, decay="linear")
     assert float(falling.factor(Batch(labels=None, epoch=9.0, progress=0.75))) == 0.25
 
 
 @pytest.mark.parametrize(("warmup", "kept"), [(True, [1 / 2, 2 / 3, 0.7]), (False, [0.7] * 3)])
-def test_the_average_moves_as_written(tools, warmup, kept):
-    method = tools.make("mean_teacher", ema_decay=0.7, ema_warmup=warmup)
+def test_the_average_moves_as_written(warmup, kept):
+    method = methods.make("mean_teacher", ema_decay=0.7, ema_warmup=warmup)
     average, student = tf.Variable([1.0, -2.0]), tf.Variable([0.0, 0.0])
     state = SimpleNamespace(moves=tf.Variable(0.0), pairs=[(average, student)])
     expected = np.array([1.0, -2.0])
@@ -64,8 +65,8 @@ def test_the_average_moves_as_written(tools, warmup, kept):
     assert state.moves.numpy() == 3
 
 
-def test_an_average_without_limit_is_the_mean_of_all(tools):
-    method = tools.make("mean_teacher", ema_decay=0.999, ema_warmup=True)
+def test_an_average_without_limit_is_the_mean_of_all():
+    method = methods.make("mean_teacher", ema_decay=0.999, ema_warmup=True)
     average, student = tf.Variable(4.0), tf.Variable(0.0)
     state = SimpleNamespace(moves=tf.Variable(0.0), pairs=[(average, student)])
     for value in (1.0, 7.0, 2.0):
@@ -76,6 +77,6 @@ def test_an_average_without_limit_is_the_mean_of_all(tools):
 
 
 @pytest.mark.parametrize("value", [1.0, -0.1])
-def test_decay_is_below_one(tools, value):
+def test_decay_is_below_one(value):
     with pytest.raises(ConfigError, match=r"^distillation\.ema_decay: "):
-        tools.make("mean_teacher", ema_decay=value)
+        methods.make("mean_teacher", ema_decay=value)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import methods
 from tlcli.contracts.distillation import Batch, Outputs
 from tlcli.errors import ConfigError
 from tlcli.options.distillation.mutual import mean_logits
@@ -31,11 +32,11 @@ def networks(*logits):
 
 @pytest.mark.parametrize("target", ["each", "mean"])
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
-def test_loss_is_the_papers(tools, rng, target, temperature):
+def test_loss_is_the_papers(rng, target, temperature):
     student, *peers = rng.normal(size=(3, 5, 4)).astype("float32") * 3
-    labels = tools.one_hot([0, 1, 2, 3, 0], 4)
+    labels = methods.one_hot([0, 1, 2, 3, 0], 4)
     batch = Batch(labels=labels, label_loss=cross_entropy(labels))
-    method = tools.make(
+    method = methods.make(
         "mutual", peers=[{}, {}], target=target, temperature=temperature, hard_weight=0.7,
         soft_weight=1.3,
     )  # fmt: skip
@@ -57,13 +58,15 @@ def test_loss_is_the_papers(tools, rng, target, temperature):
         return 1.3 * (mimicry(own, [one, two]) + others) + 0.7 * hard
 
     state = networks(*map(tf.constant, peers))
-    tools.agree(method, oracle, {"logits": student}, {"logits": student}, batch=batch, state=state)
+    methods.agree(
+        method, oracle, {"logits": student}, {"logits": student}, batch=batch, state=state
+    )
 
 
-def test_a_peer_is_pulled_to_label_and_student_in_closed_form(tools, rng):
+def test_a_peer_is_pulled_to_label_and_student_in_closed_form(rng):
     student, peer = rng.normal(size=(2, 6, 4)).astype("float32")
-    labels = tools.one_hot([0, 1, 2, 3, 0, 1], 4)
-    method = tools.make("mutual", hard_weight=0.4, soft_weight=2.0)
+    labels = methods.one_hot([0, 1, 2, 3, 0, 1], 4)
+    method = methods.make("mutual", hard_weight=0.4, soft_weight=2.0)
     batch = Batch(labels=labels, label_loss=cross_entropy(labels))
     variable = tf.Variable(peer)
     with tf.GradientTape() as tape:
@@ -74,11 +77,11 @@ def test_a_peer_is_pulled_to_label_and_student_in_closed_form(tools, rng):
     np.testing.assert_allclose(tape.gradient(loss, variable), expected, atol=1e-5)
 
 
-def test_equal_networks_have_label_loss_alone(tools, rng):
+def test_equal_networks_have_label_loss_alone(rng):
     logits = rng.normal(size=(3, 4)).astype("float32") * 20
-    labels = tools.one_hot([0, 1, 2], 4)
+    labels = methods.one_hot([0, 1, 2], 4)
     batch = Batch(labels=labels, label_loss=cross_entropy(labels))
-    method = tools.make("mutual")
+    method = methods.make("mutual")
     loss = method.loss(batch, Outputs(tf.constant(logits)), None, networks(tf.constant(logits)))
     np.testing.assert_allclose(loss, cross_entropy(labels)(logits), rtol=1e-5)
 
@@ -94,10 +97,10 @@ def test_mean_logits_have_the_mean_probabilities(rng, temperature):
     np.testing.assert_allclose(1 / (1 + np.exp(-found)), expected, atol=1e-6)
 
 
-def test_independent_classes_are_summed(tools, rng):
+def test_independent_classes_are_summed(rng):
     student, peer = rng.normal(size=(2, 5, 4)).astype("float32")
     batch = Batch(labels=None, label_loss=lambda z: tf.zeros(len(z)), multi_label=True)
-    method = tools.make("mutual")
+    method = methods.make("mutual")
     found = method.loss(batch, Outputs(tf.constant(student)), None, networks(tf.constant(peer)))
     p, q = (1 / (1 + np.exp(-z.astype("float64"))) for z in (peer, student))
     both = [
@@ -107,6 +110,6 @@ def test_independent_classes_are_summed(tools, rng):
 
 
 @pytest.mark.parametrize(("key", "value"), [("peers", []), ("temperature", 0.0)])
-def test_refusals(tools, key, value):
+def test_refusals(key, value):
     with pytest.raises(ConfigError, match=rf"^distillation\.{key}: "):
-        tools.make("mutual", **{key: value})
+        methods.make("mutual", **{key: value})

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.helpers.devices import train_all
+from tests.helpers.runs import read_weights, train_digits
 from tlcli.config import registry
 
 # 45 images in batches of 24 are two steps an epoch.
@@ -11,7 +13,7 @@ METHODS = ("kd", "fitnet", "crd", "rkd", "mean_teacher")
 
 
 @pytest.fixture(scope="module")
-def jobs(train_digits, tmp_path_factory):
+def jobs(tmp_path_factory):
     """Words by name."""
     teacher = train_digits(tmp_path_factory.mktemp("taught") / "teacher", "epochs=8")
     taught = ("finetune=full", "teacher=run", f"teacher.path={teacher}",
@@ -26,7 +28,7 @@ def jobs(train_digits, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_devices_and_two_processes_train_all_alike(train_all, read_weights, jobs, tmp_path):
+def test_two_devices_and_two_processes_train_all_alike(jobs, tmp_path):
     devices = train_all("two devices", jobs, tmp_path / "devices")
     processes = train_all("2", jobs, tmp_path / "processes")
     for name in jobs:

@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers.devices import train_all
+from tests.helpers.runs import read_weights
+
 # 45 images are trained with: neither they nor their batches divide by two.
 FEW = ("data.images_per_class=9", "epochs=2", "finetune=full", "backbone.batch_norm=train",
        "calibrate=false")  # fmt: skip
@@ -21,7 +24,7 @@ JOBS = {
 
 
 @pytest.fixture(scope="module")
-def alone(train_all, tmp_path_factory):
+def alone(tmp_path_factory):
     return train_all("one", JOBS, tmp_path_factory.mktemp("one"))
 
 
@@ -35,9 +38,7 @@ def figures(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", ["two devices", "2", "3"])
-def test_weights_and_metrics_are_those_of_one_device(
-    train_all, read_weights, tmp_path, alone, devices
-):
+def test_weights_and_metrics_are_those_of_one_device(tmp_path, alone, devices):
     spread = train_all(devices, JOBS, tmp_path)
     for job, folder in alone.items():
         ours, theirs = read_weights(folder), read_weights(spread[job])

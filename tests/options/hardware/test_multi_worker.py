@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.devices import free_ports, train_all
+from tests.helpers.runs import same_weights
+
 ROOT = Path(__file__).parents[3]
 FEW = ("data.images_per_class=9", "batch_size=10", "epochs=2", "finetune=full", "calibrate=false")
 
 
 @pytest.fixture
-def start(tmp_path, free_ports):
+def start(tmp_path):
     """Start some of `size` workers; each is ended with the test."""
     started = []
 
@@ -60,7 +63,7 @@ LONG = (*FEW, "epochs=40", "save_every=4steps", "hardware.timeout=20")
 
 
 @pytest.fixture(scope="module")
-def whole(train_all, tmp_path_factory):
+def whole(tmp_path_factory):
     """A run of two workers that nothing broke."""
     jobs = {"whole": LONG}
     return train_all("2", jobs, tmp_path_factory.mktemp("whole"))["whole"]
@@ -71,7 +74,7 @@ def whole(train_all, tmp_path_factory):
     ("victim", "fate"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)]
 )
 def test_after_a_loss_the_others_end_and_a_restart_gives_the_unbroken_run(
-    start, same_weights, tmp_path, whole, victim, fate
+    start, tmp_path, whole, victim, fate
 ):
     words = (f"run_dir={tmp_path / 'run'}", *LONG)
     processes = start(2, *words)

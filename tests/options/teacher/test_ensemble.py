@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.teachers import configure, fit
 from tests.helpers.trainings import planned
 from tlcli.config import registry
 from tlcli.config.job import train_job
@@ -42,7 +43,7 @@ def test_the_mean_of_probabilities_is_one_again_when_classes_weigh_differently()
 
 
 @pytest.fixture(scope="module")
-def target(configure):
+def target():
     manifest = registry.build("data", configure()["data"]).manifest(0, None)
     views = Views(manifest, Resize(8, "crop", 1.0, True), None, 0, 1)
     return Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), None, 0, views)
@@ -116,7 +117,7 @@ def test_wrong_weights_are_refused(weights, message):
 
 
 @pytest.mark.slow
-def test_a_student_learns_from_a_mean_by_class(configure, teacher, fit, tmp_path):
+def test_a_student_learns_from_a_mean_by_class(teacher, tmp_path):
     cache = f"cache_dir={teacher.parent}/cache"
     other = fit(tmp_path / "other", "epochs=2", "finetune=linear_probe", cache, "seed=3")
     words = [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.teachers import configure, fit, metadata
 from tlcli.config import registry
 from tlcli.contracts.data import TRAIN
 from tlcli.contracts.teacher import Target
@@ -17,7 +18,7 @@ from tlcli.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
-def manifest(configure):
+def manifest():
     return registry.build("data", configure()["data"]).manifest(0, None)
 
 
@@ -250,7 +251,7 @@ def test_the_mapping_of_classes_is_told():
         class_places(["cats", "dog"], known, "teacher")
 
 
-def test_paths_of_photos_name_their_outputs_to_the_end(fit, pictures, tmp_path, metadata):
+def test_paths_of_photos_name_their_outputs_to_the_end(pictures, tmp_path):
     names = sorted(pictures.glob("*/*.png"))
     ours = [[2.0, -1.0] if path.parent.name == "round" else [-1.0, 2.0] for path in names]
     order = np.random.default_rng(0).permutation(len(names))

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.helpers.teachers import configure, fit, metadata
 from tests.helpers.trainings import planned
 from tlcli.config import compose, registry
 from tlcli.config.job import train_job
@@ -15,7 +16,7 @@ from tlcli.runs import checkpoint
 
 
 @pytest.fixture(scope="module")
-def prepare(configure, teacher):
+def prepare(teacher):
     """A function of words that prepares a training; the teacher stands in the words."""
 
     def prepared(*words, **keys):
@@ -30,7 +31,7 @@ def prepare(configure, teacher):
 
 
 @pytest.fixture(scope="module")
-def second(fit, teacher):
+def second(teacher):
     """Another teacher: the same digits in another order, another seed."""
     folder = teacher.parent / "second"
     cache = f"cache_dir={folder.parent}/cache"
@@ -91,7 +92,7 @@ def test_an_ensemble_is_the_weighted_mean(prepare, teacher, second, mean):
         prepare("teacher=ensemble", runs, "distillation=at")
 
 
-def test_a_published_classifier_teaches_classes_by_label_or_id(configure):
+def test_a_published_classifier_teaches_classes_by_label_or_id():
     values = configure("teacher=pretrained", "distillation=kd")["teacher"]
     of = lambda **keys: registry.build("teacher", {**values, **keys})  # noqa: E731
     assert of().places(("tench", "goldfish")) == [0, 1]
@@ -106,7 +107,7 @@ def test_a_published_classifier_teaches_classes_by_label_or_id(configure):
         of(backbone="tiny")._option()
 
 
-def test_a_published_classifier_speaks_of_the_students_classes(configure, prepare, tmp_path):
+def test_a_published_classifier_speaks_of_the_students_classes(prepare, tmp_path):
     import keras
 
     from tlcli.models import weights
@@ -237,7 +238,7 @@ def test_plain_arrays_need_ids(prepare, stored, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["run", "ensemble", "file"])
-def test_each_source_teaches_a_student(fit, teacher, second, stored, tmp_path, metadata, kind):
+def test_each_source_teaches_a_student(teacher, second, stored, tmp_path, kind):
     path = tmp_path / "stored.npz"
     np.savez(path, ids=stored[0], logits=stored[1])
     words = {
