@@ -35,7 +35,7 @@ def through_hydra(request: Request, execute: Execute) -> int:
 
 def shows_job(flags: Sequence[str]) -> bool:
     """Whether the flags ask for the configuration instead of a run."""
-    return any(flag in ("-c", "--cfg") and after == "job" or flag in ("-c=job", "--cfg=job")
+    return any((flag in ("-c", "--cfg") and after == "job") or flag in ("-c=job", "--cfg=job")
                for flag, after in zip(flags, (*flags[1:], ""), strict=True))  # fmt: skip
 
 
