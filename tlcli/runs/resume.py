@@ -58,7 +58,13 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> TrainJob:
         group, name = key.split(".")
         if name in merged[group] and name in stored[group]:
             merged[group] = {**merged[group], name: stored[group][name]}
-    return train_job(distrusted(merged, tuple(typed)))
+    trusted = distrusted(merged, typed)
+    if trusted != merged:
+        raise ConfigError(
+            "teacher.trust", f"{run_dir} runs a SavedModel, which is a program, and trust counts "
+            "only where it is typed", "Give teacher.trust=true if you know who made it.",
+        )  # fmt: skip
+    return train_job(trusted)
 
 
 def is_free(key: str) -> bool:
