@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from tests.helpers.pictures import encode, smooth
 from tlcli.contracts.data import Region
 from tlcli.data.decode import decode_file, upright
 from tlcli.data.encoded import EncodedImages, file_images
@@ -22,7 +23,7 @@ def by_pillow(data):
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-def odd_images(encode, pixels):
+def odd_images(pixels):
     with_alpha = np.dstack([pixels, np.where(pixels[..., :1] > 99, 255, 0)]).astype(np.uint8)
     turned = Image.fromarray(pixels[::-1])
     return {
@@ -59,8 +60,8 @@ def without_adobe_marker(data):
     return data[:at] + data[at + 2 + length :]
 
 
-def test_odd_images_decode_as_in_pillow_inside_tf_data(tmp_path, pixels, encode):
-    images = odd_images(encode, pixels)
+def test_odd_images_decode_as_in_pillow_inside_tf_data(tmp_path, pixels):
+    images = odd_images(pixels)
     images["jpeg_cmyk_plain"] = without_adobe_marker(images["jpeg_cmyk"])
     for name, data in images.items():
         (tmp_path / name).write_bytes(data)
@@ -85,7 +86,7 @@ def test_16_bit_png_keeps_its_brightness(tmp_path):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_as_in_pillow(tmp_path, pixels, encode, kind, orientation):
+def test_exif_orientation_as_in_pillow(tmp_path, pixels, kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "photo"
@@ -102,9 +103,7 @@ def test_exif_orientation_as_in_pillow(tmp_path, pixels, encode, kind, orientati
 @pytest.mark.parametrize(
     ("short_side", "ratio"), [(0, 1), (81, 1), (80, 2), (41, 2), (40, 4), (20, 8)]
 )
-def test_a_large_jpeg_comes_smaller_as_pillow_drafts_it(
-    tmp_path, smooth, encode, short_side, ratio
-):
+def test_a_large_jpeg_comes_smaller_as_pillow_drafts_it(tmp_path, short_side, ratio):
     path = tmp_path / "a.jpg"
     path.write_bytes(encode(smooth(height=160, width=200), "JPEG", quality=92))
     with Image.open(path) as drafted:
@@ -125,7 +124,7 @@ def test_a_large_jpeg_comes_smaller_as_pillow_drafts_it(
 
 @pytest.mark.parametrize("quality", [30, 95])
 @pytest.mark.parametrize("subsampling", [0, 2])
-def test_part_of_a_jpeg_has_the_pixels_of_the_whole(tmp_path, encode, subsampling, quality):
+def test_part_of_a_jpeg_has_the_pixels_of_the_whole(tmp_path, subsampling, quality):
     rng = np.random.default_rng(quality)
     noise = rng.integers(0, 256, (113, 158, 3)).astype(np.uint8)
     exif = Image.Exif()
@@ -158,7 +157,7 @@ def test_part_of_a_jpeg_has_the_pixels_of_the_whole(tmp_path, encode, subsamplin
 
 
 @pytest.mark.parametrize("letter", ["u", "ü€"])
-def test_each_of_many_files_is_found(tmp_path, encode, letter):
+def test_each_of_many_files_is_found(tmp_path, letter):
     names = []
     for row in range(600):
         names.append(f"{letter * (row % 7)}{row}.png")
@@ -185,7 +184,7 @@ def test_a_graph_does_not_grow_with_the_files():
     assert abs(size(100_000) - size(50_000)) < 1000
 
 
-def test_orientation_is_applied_per_sample_in_one_graph(tmp_path, pixels, encode):
+def test_orientation_is_applied_per_sample_in_one_graph(tmp_path, pixels):
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -197,12 +196,12 @@ def test_orientation_is_applied_per_sample_in_one_graph(tmp_path, pixels, encode
         np.testing.assert_array_equal(image, upright(pixels, row + 1))
 
 
-def test_a_broken_exif_block_counts_as_upright(encode, pixels):
+def test_a_broken_exif_block_counts_as_upright(pixels):
     data = encode(pixels, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
     assert inspect(data, LIMIT).orientation == 1
 
 
-def test_format_is_judged_by_content(encode, pixels, tmp_path):
+def test_format_is_judged_by_content(pixels, tmp_path):
     (tmp_path / "a.jpg").write_bytes(encode(pixels, "PNG"))
     assert inspect(tmp_path / "a.jpg", LIMIT).format == "PNG"
     assert inspect(str(tmp_path / "a.jpg"), LIMIT).width == 32
@@ -229,32 +228,32 @@ def test_what_is_no_image_is_named(tmp_path, data, problem):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "WEBP"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
-def test_truncated_files_are_found_by_the_header_check(encode, smooth, kind, share):
+def test_truncated_files_are_found_by_the_header_check(kind, share):
     data = encode(smooth(1, 160, 200), kind)
     with pytest.raises(DataError, match=r"photo: (cannot be decoded|.*header is broken)"):
         inspect(data[: int(len(data) * share)], LIMIT, name="photo")
 
 
-def test_a_damaged_png_is_found(encode, pixels):
+def test_a_damaged_png_is_found(pixels):
     data = bytearray(encode(pixels, "PNG"))
     data[data.index(b"IDAT") + 9] ^= 255
     with pytest.raises(DataError, match="a checksum of the PNG is wrong"):
         inspect(bytes(data), LIMIT)
 
 
-def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path, encode, pixels):
+def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path, pixels):
     data = encode(pixels, "JPEG")
     (tmp_path / "a").write_bytes(data + bytes(5000))
     np.testing.assert_array_equal(decode_file(tmp_path / "a", LIMIT), by_pillow(data))
 
 
-def test_pictures_above_the_limit_are_refused_before_decoding(encode, pixels):
+def test_pictures_above_the_limit_are_refused_before_decoding(pixels):
     assert inspect(encode(pixels), 24 * 32).width == 32
     with pytest.raises(DataError, match="has 32x24 pixels, more than the limit of 767"):
         inspect(encode(pixels), 24 * 32 - 1)
 
 
-def test_a_small_png_that_claims_to_be_huge_is_refused_quickly(encode, pixels):
+def test_a_small_png_that_claims_to_be_huge_is_refused_quickly(pixels):
     data = bytearray(encode(pixels))
     data[16:24] = struct.pack(">II", 100_000, 100_000)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -267,7 +266,7 @@ def test_a_missing_file_is_named(tmp_path):
         inspect(tmp_path / "none.png", LIMIT)
 
 
-def test_the_broken_one_is_found_after_a_decoding_error(encode, pixels):
+def test_the_broken_one_is_found_after_a_decoding_error(pixels):
     # Checksums right, but the compressed stream is not: only decoding shows it.
     good = encode(pixels, "JPEG")
     data = tf.constant([good, good, good[: len(good) // 2]])
@@ -284,10 +283,8 @@ def test_the_broken_one_is_found_after_a_decoding_error(encode, pixels):
     assert str(source.first_broken([0, 1])).startswith("b: is another picture")
 
 
-def test_pillow_decodes_only_what_tensorflow_gets_wrong(encode, pixels):
-    decoders = {
-        name: inspect(data, LIMIT).decoder for name, data in odd_images(encode, pixels).items()
-    }
+def test_pillow_decodes_only_what_tensorflow_gets_wrong(pixels):
+    decoders = {name: inspect(data, LIMIT).decoder for name, data in odd_images(pixels).items()}
     slow = {name for name, decoder in decoders.items() if decoder == BY_PILLOW}
     assert slow == {
         *(

@@ -13,7 +13,7 @@ from tlcli.training.devices import start_devices
 
 FILES = {group: sorted(p.stem for p in (registry.config_root() / group).glob("*.yaml"))
          for group in ("data", "teacher", "hardware")}  # fmt: skip
-# These need devices or processes of their own; tests/hardware and others train on them.
+# These need devices or processes of their own; tests/options/hardware and others train on them.
 ELSEWHERE = {"mirrored", "multi_worker"}
 
 
