@@ -9,7 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.runs import same_weights
 from tests.helpers.trainings import phase_of, planned, streams
+from tests.helpers.words import checked, config
 from tlcli.commands import evaluate, train
 from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
@@ -27,7 +29,7 @@ BOTH = ("distillation=[{name:mutual,weight:0.5},mean_teacher]",)
 
 
 @pytest.fixture
-def prepared(config):
+def prepared():
     """A function of words that gives a training's plan and its first phase."""
 
     def made(*words):
@@ -179,9 +181,7 @@ class Interrupted(Exception):  # noqa: N818
 @pytest.mark.parametrize(
     "words", [pytest.param(MUTUAL, marks=pytest.mark.slow), MEAN], ids=["mutual", "mean"]
 )
-def test_resumed_bit_equal_controlled_and_read_back(
-    checked, monkeypatch, tmp_path, same_weights, capsys, words
-):
+def test_resumed_bit_equal_controlled_and_read_back(monkeypatch, tmp_path, capsys, words):
     few = ("save_every=2steps", "finetune=lp_ft", "backbone.batch_norm=train", "epochs=4")
     given = [*WORDS, *few, *words]
     whole, parts = tmp_path / "whole", tmp_path / "parts"

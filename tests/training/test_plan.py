@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.trainings import phase_of, streams
+from tests.helpers.words import config
 from tlcli.config.job import train_job
 from tlcli.distill.attach import attach
 from tlcli.models import trainable
@@ -22,7 +23,7 @@ WORDS = (
 
 
 @pytest.fixture(scope="module")
-def training(config, digits_run):
+def training(digits_run):
     """Pieces and lesson of a linear probe, then full fine-tuning, both by a teacher."""
     pieces = pieces_of(train_job(config("train", *WORDS, f"teacher.path={digits_run}")))
     return pieces, attach(pieces)
