@@ -14,10 +14,13 @@ from pathlib import Path
 
 from tlcli.config import compose
 from tlcli.config.job import train_job
+from tlcli.distill.attach import attach
 from tlcli.runs.folder import make_run_dir
-from tlcli.training import strategy, trainer
-from tlcli.training.build import prepare
-from tlcli.training.phase import PhaseTrainer
+from tlcli.training import plan as plans
+from tlcli.training.build import pieces_of
+from tlcli.training.kept import values_of
+from tlcli.training.phase import PhaseTraining
+from tlcli.training.trainer import Trainer
 
 WORDS = (
     "backbone=mobilenet", "backbone.alpha=0.25", "image_size=128", "finetune=full",
@@ -25,17 +28,16 @@ WORDS = (
 )  # fmt: skip
 
 
-def prepared(folder: Path, words: list[str]) -> trainer.Trainer:
+def prepared(folder: Path, words: list[str]) -> Trainer:
     """A trainer of the first phase, ready to step."""
     given = compose.read("train", [*WORDS, f"run_dir={folder}", *words])
-    shared = prepare(train_job(compose.plain(given)))
-    phases = strategy.phases(shared)
+    pieces = pieces_of(train_job(compose.plain(given)))
+    plan = plans.made(pieces, attach(pieces))
     make_run_dir(folder)
-    made = trainer.Trainer(shared, phases, folder)
-    made.trainer = PhaseTrainer(shared, phases[0], 0, 0)
-    variables = shared.student.model.variables
-    made.best = [v.numpy().copy() for v in variables]
-    made.start_weights = [v.numpy().copy() for v in variables]
+    made = Trainer(plan, folder)
+    made.phase = PhaseTraining(pieces, plan.lesson, plan.phases[0])
+    made.kept.best = values_of(plan.lesson.student.model.variables)
+    made.kept.start = values_of(plan.lesson.student.model.variables)
     return made
 
 
@@ -60,7 +62,7 @@ def main() -> None:
         def block(count: int) -> None:
             nonlocal step
             for _ in range(count // 10):
-                made.trainer.feed(step, step + 10)
+                made.phase.feed(step, step + 10)
                 step += 10
                 made.progress.step = step
 
@@ -76,7 +78,7 @@ def main() -> None:
             ratios.append(save / statistics.mean([with_save, without]))
         print(f"step {1e3 * statistics.median(steps):.1f} ms, "
               f"save {1e3 * statistics.median(saves):.1f} ms, "
-              f"state {made.state_bytes / 1e6:.2f} MB")  # fmt: skip
+              f"state {made.saver.bytes / 1e6:.2f} MB")  # fmt: skip
         print(f"saving every {given.every} steps: {100 * statistics.median(ratios):.2f} % of step "
               f"time (range {100 * min(ratios):.2f} to {100 * max(ratios):.2f})")  # fmt: skip
 

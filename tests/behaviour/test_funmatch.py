@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.trainings import phase_of, planned, streams
+from tests.helpers.words import config
 from tlcli.commands import train
 from tlcli.config.checking import check
 from tlcli.config.job import train_job
+from tlcli.distill.attach import attach
 from tlcli.runs import checkpoint
-from tlcli.training.build import prepare
-from tlcli.training.phase import PhaseTrainer
-from tlcli.training.strategy import phases
+from tlcli.training import plan as plans
+from tlcli.training.build import pieces_of
 
 WORDS = (
     "config=funmatch", "batch_size=16", "data.images_per_class=8", "epochs=2", "validate_every=1",
@@ -21,16 +23,16 @@ WORDS = (
 
 
 @pytest.fixture(scope="module")
-def taught(config, digits_run):
+def taught(digits_run):
     """A function of words that gives a training's configuration."""
     return lambda *words: config("train", *WORDS, f"teacher.path={digits_run}", *words)
 
 
 def test_teacher_and_student_see_the_identical_mixed_pixels(taught):
-    run = prepare(train_job(taught()))
-    trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
-    parts, seen = trainer.loop.parts, {"student": [], "teacher": []}
-    network, teacher = parts.suffix, run.teacher.built.model
+    trainer = phase_of(planned(train_job(taught())))
+    step, built = trainer.step, trainer.lesson.teacher.built
+    network, teacher = step.parts.suffix, built.model
+    seen = {"student": [], "teacher": []}
 
     def record(who, images):
         tf.py_function(lambda t: seen[who].append(t.numpy()), [images], [])
@@ -46,10 +48,10 @@ def test_teacher_and_student_see_the_identical_mixed_pixels(taught):
         record("teacher", images)
         return teacher(images, training=training)
 
-    parts.suffix = Watched()
-    run.teacher.built.model = watched
+    step.parts = dataclasses.replace(step.parts, suffix=Watched())
+    built.model = watched
     trainer.feed(0, 2)
-    assert trainer.source == "streamed"
+    assert streams(trainer)
     assert len(seen["student"]) == len(seen["teacher"]) == 2
     for ours, theirs in zip(seen["student"], seen["teacher"], strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -62,12 +64,12 @@ def test_teacher_and_student_see_the_identical_mixed_pixels(taught):
 def test_labels_change_nothing(taught):
     found = []
     for shift in (0, 1):
-        run = prepare(train_job(taught()))
-        labels = run.manifest.labels
-        run.manifest = dataclasses.replace(run.manifest, labels=(labels + shift) % 5)
-        trainer = PhaseTrainer(run, phases(run)[0], 0, 0)
-        trainer.feed(0, 2)
-        found.append([v.numpy() for v in run.student.model.variables])
+        pieces = pieces_of(train_job(taught()))
+        lesson = attach(pieces)
+        labels = (pieces.manifest.labels + shift) % 5
+        other = pieces.with_data(dataclasses.replace(pieces.manifest, labels=labels))
+        phase_of(plans.made(other, lesson)).feed(0, 2)
+        found.append([v.numpy() for v in lesson.student.model.variables])
     for one, two in zip(*found, strict=True):
         np.testing.assert_array_equal(one, two)
 

@@ -3,21 +3,24 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from tests.helpers.runs import same_weights
+from tests.helpers.trainings import phase_of, planned, streams
+from tests.helpers.words import checked, config
 from tlcli.commands import evaluate, train
 from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
-from tlcli.training import result
-from tlcli.training.build import prepare
-from tlcli.training.phase import PhaseTrainer
-from tlcli.training.progress import Progress
-from tlcli.training.strategy import phases
+from tlcli.runs.folder import RunFolder
+from tlcli.training import peer_result
+from tlcli.training.kept import KeptWeights
+from tlcli.training.progress import Outcome, Progress
+from tlcli.training.trainer import Trainer
 
 WORDS = ("batch_size=16", "data.images_per_class=8", "finetune=full", "calibrate=false")
 MUTUAL = ("distillation=mutual", "distillation.peers=[{},{output_layer:tiny_block2,weights:none}]")
@@ -26,12 +29,12 @@ BOTH = ("distillation=[{name:mutual,weight:0.5},mean_teacher]",)
 
 
 @pytest.fixture
-def prepared(config):
-    """A function of words that prepares a training and its first phase."""
+def prepared():
+    """A function of words that gives a training's plan and its first phase."""
 
     def made(*words):
-        run = prepare(train_job(config("train", *WORDS, "epochs=2", *words)))
-        return run, PhaseTrainer(run, phases(run)[0], 0, 0)
+        plan = planned(train_job(config("train", *WORDS, "epochs=2", *words)))
+        return plan, phase_of(plan)
 
     return made
 
@@ -45,52 +48,53 @@ def differ(before, after):
 
 
 def test_peers_start_apart_and_learn(prepared):
-    run, trainer = prepared(*MUTUAL, "backbone.batch_norm=train", "save_every=off")
-    copy, other = run.method_state.models
-    heads = [m.get_layer("head_logits").kernel.numpy() for m in (run.student.model, copy)]
+    plan, trainer = prepared(*MUTUAL, "backbone.batch_norm=train", "save_every=off")
+    copy, other = plan.lesson.state.models
+    student = plan.lesson.student.model
+    heads = [m.get_layer("head_logits").kernel.numpy() for m in (student, copy)]
     assert not np.array_equal(*heads)
-    kernels = [m.get_layer("tiny_block1_conv").kernel.numpy() for m in (run.student.model, copy)]
+    kernels = [m.get_layer("tiny_block1_conv").kernel.numpy() for m in (student, copy)]
     np.testing.assert_array_equal(*kernels)
     assert not np.array_equal(other.get_layer("tiny_block1_conv").kernel.numpy(), kernels[0])
-    before = [values(m.variables) for m in (run.student.model, copy, other)]
+    before = [values(m.variables) for m in (student, copy, other)]
     assert np.isfinite(trainer.feed(0, 2)).all()
-    for model, then in zip((run.student.model, copy, other), before, strict=True):
+    for model, then in zip((student, copy, other), before, strict=True):
         assert all(differ(then, values(model.variables)))  # moving statistics included
 
 
 @pytest.mark.slow
 def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp_path):
-    run, trainer = prepared(*MUTUAL)
-    mine = values(run.student.model.variables)
-    theirs = [values(model.variables) for model in run.method_state.models]
-    ended = SimpleNamespace(
-        shared=run, trainer=trainer, run_dir=tmp_path, best_peers=theirs, patiently=lambda do: do(),
-        progress=Progress(best=0.5, peers=[0.7, 0.9]), member=SimpleNamespace(is_chief=True),
-    )  # fmt: skip
-    told = result.write_peers(ended, result.peer_weights(ended))
+    plan, trainer = prepared(*MUTUAL)
+    mine = values(plan.lesson.student.model.variables)
+    theirs = [values(model.variables) for model in plan.lesson.state.models]
+    folder = RunFolder(tmp_path, is_chief=True, retry=0.0)
+    progress = Progress(best=0.5, peers=[0.7, 0.9])
+    outcome = Outcome(KeptWeights(peers=theirs), progress, trainer.monitor)
+    told = peer_result.write_peers(plan, outcome, peer_result.peer_weights(plan, outcome), folder)
     # The second peer is better still, but another network than was asked for.
     assert told == {"figure": "validation accuracy", "student": 0.5, "peer_1": 0.7, "peer_2": 0.9,
                     "shipped": "peer_1"}  # fmt: skip
-    assert not any(differ(theirs[0], values(run.student.model.variables)))
+    assert not any(differ(theirs[0], values(plan.lesson.student.model.variables)))
     for name, weights in zip(("student", "peer_1", "peer_2"), (mine, *theirs), strict=True):
         found = checkpoint.read_run(tmp_path / "peers" / name)
         assert not any(differ(weights, values(found.model.variables)))
         assert 0 <= found.facts.metrics["test"]["accuracy"] <= 1
-    ended.progress.peers = [0.5, 0.9]
-    assert result.write_peers(ended, result.peer_weights(ended)[:2])["shipped"] == "student"
+    progress.peers = [0.5, 0.9]
+    alike = peer_result.peer_weights(plan, outcome)[:2]
+    assert peer_result.write_peers(plan, outcome, alike, folder)["shipped"] == "student"
 
 
 def test_peers_are_the_same_each_time(prepared):
-    first, second = (prepared(*MUTUAL)[0].method_state for _ in range(2))
+    first, second = (prepared(*MUTUAL)[0].lesson.state for _ in range(2))
     for one, two in zip(first.variables, second.variables, strict=True):
         np.testing.assert_array_equal(one.numpy(), two.numpy())
 
 
 def test_peers_train_what_the_strategy_trains_of_them(prepared):
-    run, trainer = prepared(*MUTUAL, "finetune=linear_probe")
-    before = [values(m.variables) for m in run.method_state.models]
+    plan, trainer = prepared(*MUTUAL, "finetune=linear_probe")
+    before = [values(m.variables) for m in plan.lesson.state.models]
     trainer.feed(0, 2)
-    for model, then in zip(run.method_state.models, before, strict=True):
+    for model, then in zip(plan.lesson.state.models, before, strict=True):
         changed = differ(then, values(model.variables))
         names = {v.path.split("/")[0] for v, c in zip(model.variables, changed, strict=True) if c}
         assert names == {"head_logits"}
@@ -107,8 +111,8 @@ def test_evaluation_leaves_all_variables_as_they_are(prepared, words):
 
 
 def test_the_average_follows_the_student(prepared):
-    run, trainer = prepared(*MEAN, "head=mlp", "head.dropout=0.5", "accumulation_steps=2")
-    pairs = run.method_state.pairs
+    plan, trainer = prepared(*MEAN, "head=mlp", "head.dropout=0.5", "accumulation_steps=2")
+    pairs = plan.lesson.state.pairs
     expected = [mine.numpy() for mine, _ in pairs]
     for step in range(3):
         trainer.feed(step, step + 1)
@@ -125,11 +129,11 @@ def test_the_average_follows_the_student(prepared):
 
 
 def test_the_student_itself_may_be_kept(prepared):
-    run, trainer = prepared(*MEAN, "distillation.keep=student")
+    plan, trainer = prepared(*MEAN, "distillation.keep=student")
     trainer.feed(0, 2)
-    now = values(run.student.model.variables)
+    now = values(plan.lesson.student.model.variables)
     with trainer.evaluation_weights():
-        assert not any(differ(now, values(run.student.model.variables)))
+        assert not any(differ(now, values(plan.lesson.student.model.variables)))
 
 
 @pytest.mark.parametrize(
@@ -141,8 +145,8 @@ def test_tables_and_streams_give_the_same_networks(prepared, words):
     for cache in ("ram", "off"):
         _, trainer = prepared(*words, *views, f"cache={cache}")
         trainer.feed(0, 4)
-        found.append((trainer.source, values(trainer.state_variables().values())))
-    assert [source for source, _ in found] == ["cached", "streamed"]
+        found.append((streams(trainer), values(trainer.state_variables().values())))
+    assert [streamed for streamed, _ in found] == [False, True]
     for one, two in zip(found[0][1], found[1][1], strict=True):
         np.testing.assert_allclose(one, two, atol=1e-6, rtol=1e-5)
 
@@ -177,9 +181,7 @@ class Interrupted(Exception):  # noqa: N818
 @pytest.mark.parametrize(
     "words", [pytest.param(MUTUAL, marks=pytest.mark.slow), MEAN], ids=["mutual", "mean"]
 )
-def test_resumed_bit_equal_controlled_and_read_back(
-    checked, monkeypatch, tmp_path, same_weights, capsys, words
-):
+def test_resumed_bit_equal_controlled_and_read_back(monkeypatch, tmp_path, capsys, words):
     few = ("save_every=2steps", "finetune=lp_ft", "backbone.batch_norm=train", "epochs=4")
     given = [*WORDS, *few, *words]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -187,7 +189,7 @@ def test_resumed_bit_equal_controlled_and_read_back(
     assert "without the teacher" in capsys.readouterr().err
     control = json.loads((whole / "control" / "config.json").read_text())
     assert control["distillation"]["name"] == "none"
-    save, done = train.Trainer.save, {"count": 0}
+    save, done = Trainer.save, {"count": 0}
 
     def broken(self):
         save(self)
@@ -196,7 +198,7 @@ def test_resumed_bit_equal_controlled_and_read_back(
             raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.Trainer, "save", broken)
+        patch.setattr(Trainer, "save", broken)
         with pytest.raises(Interrupted):
             train.run(checked("train", f"run_dir={parts}", "control=true", *given))
     assert train.run(checked("train", f"resume={parts}", "control=false")) == 0
@@ -220,19 +222,19 @@ def test_resumed_bit_equal_controlled_and_read_back(
 CODE = """
 import sys
 import numpy as np
-from tlcli import compose, setup
-from tlcli.phase import PhaseTrainer
-from tlcli.settings import train_job
+from tests.helpers.trainings import phase_of, planned
+from tlcli.config import compose
+from tlcli.config.job import train_job
 
 *words, out = sys.argv[1:]
-run = setup.prepare(train_job(compose.plain(compose.read("train", words))))
-trainer = PhaseTrainer(run, setup.phases(run)[0], 0, 0)
+plan = planned(train_job(compose.plain(compose.read("train", words))))
+trainer, strategy = phase_of(plan), plan.pieces.strategy
 figures = trainer.feed(0, 2)
-for v in run.method_state.variables:
-    copies = [c.numpy() for c in run.strategy.experimental_local_results(v.value)]
+for v in plan.lesson.state.variables:
+    copies = [c.numpy() for c in strategy.experimental_local_results(v.value)]
     assert all(np.array_equal(copies[0], c) for c in copies), v.path
 state = {k: v.numpy() for k, v in trainer.state_variables().items()}
-np.savez(out, figures=figures, replicas=run.strategy.num_replicas_in_sync, **state)
+np.savez(out, figures=figures, replicas=strategy.num_replicas_in_sync, **state)
 """
 
 
@@ -244,8 +246,9 @@ def test_two_devices_equal_one(tmp_path, words):
         out = tmp_path / f"{name}.npz"
         command = [*WORDS, "epochs=2", "optimizer=sgd", *words, f"hardware={name}", str(out)]
         done = subprocess.run(
-            [sys.executable, "-c", CODE, *command], capture_output=True, text=True, check=False
-        )
+            [sys.executable, "-c", CODE, *command], capture_output=True, text=True, check=False,
+            cwd=Path(__file__).parent.parent,
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         found.append(dict(np.load(out)))
     one, two = found

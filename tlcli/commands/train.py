@@ -16,14 +16,9 @@ from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
 from tlcli.runs import best_of, checkpoint, state
 from tlcli.runs.folder import RunFolder, find_run_dir, make_run_dir
-from tlcli.runs.resume import (
-    check_agreement,
-    check_same_config,
-    check_state,
-    resumed_job,
-)
+from tlcli.runs.resume import check_agreement, check_same_config, check_state, resumed_job
 from tlcli.system import cluster, console, files
-from tlcli.training import auto, batch_size, plan_text, result
+from tlcli.training import auto, batch_size, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.plan import Plan
@@ -176,6 +171,6 @@ def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> d
     if folder.is_chief:
         if not plan.pieces.job.settings.keep_state:
             folder.forget_state()
-        for line in result.closing_lines(found, plan.pieces.manifest.class_names, folder.path):
+        for line in result_text.closing_lines(found, plan.pieces.manifest.class_names, folder.path):
             console.say(line)
     return found.figures

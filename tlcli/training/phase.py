@@ -24,7 +24,8 @@ from tlcli.training.label_loss import label_loss
 from tlcli.training.plan import PhasePlan
 from tlcli.training.progress import NOT_FINITE, NotFinite
 from tlcli.training.rates import TableSchedule, with_rates
-from tlcli.training.step import StepParts, TrainStep
+from tlcli.training.step import TrainStep
+from tlcli.training.step_parts import StepParts
 from tlcli.training.validation import Validation
 from tlcli.training.variables import make_variable
 

@@ -64,6 +64,12 @@ class Progress:
     halvings: int = 0
     peers: list[float | None] = field(default_factory=list)
 
+    def end_phase(self) -> None:
+        """Forget what counts within a phase."""
+        self.step = self.epoch = self.waited = self.averaged = self.halvings = 0
+        self.plateau = None
+        self.sums = [0.0] * 5
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -6,70 +6,18 @@ tables in memory (frozen computation done once) or from a stream of tf.data.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
 
-from tlcli.contracts.distillation import Batch, Method, Outputs, Share, State
+from tlcli.contracts.distillation import Batch, Outputs, Share
 from tlcli.data.labels import label_lookup
-from tlcli.data.order import Order
-from tlcli.distill.teaching import Teaching
 from tlcli.models import image_dropout
 from tlcli.models.graph.trace import single
 from tlcli.system.seeds import batch_seed
 from tlcli.training import gradients
-
-
-@dataclass(frozen=True)
-class StepParts:
-    """What a phase trains, and how.
-
-    Attributes:
-        suffix: Model from the cut tensors to [logits, embedding, *taps].
-        from_pictures: Whether the cut tensors are the pictures.
-        variables: Trained Keras variables.
-        averaged: All variables that change, batch statistics included (for moving averages).
-        optimizer: Built, with rates (see training.rates).
-        loss: Prepared loss of labels.
-        method: Distillation method.
-        state: Its connectors and memories.
-        teacher: Gives its signals of a batch.
-        option: The optimizer option (clipping, SAM).
-        penalties: Pairs (variable, start value or None, factor).
-        order: Which images a step sees.
-        epochs: Of the phase.
-        total_steps: Of the phase.
-        loss_scale: Variable, or None.
-        skip_bad: Whether a step with gradients that are not finite changes nothing.
-        jit: Whether loss and gradients are compiled by XLA.
-        seed: Of the run.
-        multi_label: Whether classes are independent.
-        ema: Moving averages of `averaged`, or empty.
-        statistics: Variables that replicas move apart in a step, to be averaged after it.
-    """
-
-    suffix: Any
-    from_pictures: bool
-    variables: list[Any]
-    averaged: list[Any]
-    optimizer: Any
-    loss: Any
-    method: Method
-    state: State
-    teacher: Teaching
-    option: Any
-    penalties: list[tuple[Any, Any, float]]
-    order: Order
-    epochs: float
-    total_steps: int
-    loss_scale: Any
-    skip_bad: bool
-    jit: bool
-    seed: int
-    multi_label: bool
-    ema: list[Any] = field(default_factory=list)
-    statistics: list[Any] = field(default_factory=list)
+from tlcli.training.replicas import assign_alike, label_mass, part_of_batch, replica_number, sized
+from tlcli.training.step_parts import StepParts
 
 
 class TrainStep:
@@ -143,7 +91,7 @@ class TrainStep:
         pieces, start = len(shares), 0
         figures, grads = tf.zeros((4,)), None
         for share in shares:
-            part = batch if pieces == 1 else _piece(batch, start, start + share.own)
+            part = batch if pieces == 1 else part_of_batch(batch, start, start + share.own)
             start += share.own
             seed = batch_seed(self.parts.seed, batch["step"])
             with image_dropout.of_images(seed, part["rows"]), tf.GradientTape() as tape:
@@ -195,7 +143,7 @@ class TrainStep:
         self._move_average()
         moved = self.parts.method.advance(self._facts(batch), self.parts.state)
         if moved:
-            _update([v.value for v, _ in moved], [new for _, new in moved],
+            assign_alike([v.value for v, _ in moved], [new for _, new in moved],
                     lambda v, value: v.assign(value))  # fmt: skip
         return figures
 
@@ -216,22 +164,22 @@ class TrainStep:
         factor = self.parts.option.sam / (norm + 1e-12)
         offsets = [g * tf.cast(factor, g.dtype) for g in grads]
         values = [v.value for v in self.parts.variables]
-        _update(values, offsets, lambda v, o: v.assign_add(o))
+        assign_alike(values, offsets, lambda v, o: v.assign_add(o))
         _, found = self._reduced(batch)
-        _update(values, offsets, lambda v, o: v.assign_sub(o))
+        assign_alike(values, offsets, lambda v, o: v.assign_sub(o))
         return found
 
     def _keep(self, changed: list[Any], before: list[Any], finite: Any) -> None:
         """Undo an update that came from gradients which were not finite."""
         now = [v.value for v in changed]
         kept = [tf.where(finite, tf.identity(v), old) for v, old in zip(now, before, strict=True)]
-        _update(now, kept, lambda v, value: v.assign(value))
+        assign_alike(now, kept, lambda v, value: v.assign(value))
 
     def _rescale(self, finite: Any) -> None:
         """Halve the loss scale after an overflow, grow it slowly otherwise (2x in 2,000 steps)."""
         scale = self.parts.loss_scale
         grown = tf.minimum(scale * 2.0 ** (1 / 2000), 2.0**24)
-        _update([scale], [tf.where(finite, grown, tf.maximum(scale / 2, 1.0))],
+        assign_alike([scale], [tf.where(finite, grown, tf.maximum(scale / 2, 1.0))],
                 lambda v, value: v.assign(value))  # fmt: skip
 
     def _average_statistics(self) -> None:
@@ -252,7 +200,7 @@ class TrainStep:
         steps = tf.cast(self.parts.optimizer.iterations.value, tf.float32)
         rate = tf.minimum(decay, (1 + steps) / (10 + steps))
         values = [tf.identity(v.value) for v in self.parts.averaged]
-        _update(
+        assign_alike(
             self.parts.ema,
             values,
             lambda e, v: e.assign(rate * e + (1 - rate) * tf.cast(v, e.dtype)),
@@ -330,7 +278,7 @@ class TrainStep:
 
         def one(batch: Any) -> Any:
             local = len(self.parts.order.places(replica_number()))
-            batch = {k: tf.nest.map_structure(lambda t: _sized(t, local), v)
+            batch = {k: tf.nest.map_structure(lambda t: sized(t, local), v)
                      for k, v in dict(batch).items()}  # fmt: skip
             if "inputs" not in batch:
                 batch["inputs"] = [batch["images"]]
@@ -344,45 +292,3 @@ class TrainStep:
             return self._repeated(lambda _: (one, (next(iterator),)), count)
 
         return run
-
-
-def replica_number() -> int:
-    """Which replica this is, the first where none runs; each is traced on its own."""
-    context = tf.distribute.get_replica_context()
-    return 0 if context is None else int(tf.get_static_value(context.replica_id_in_sync_group))
-
-
-def _sized(tensor: Any, size: int) -> Any:
-    """The tensor with its first dimension known; scalars stay."""
-    return tf.ensure_shape(tensor, (size, *tensor.shape[1:])) if tensor.shape.rank else tensor
-
-
-def _piece(batch: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
-    """Some images of a batch; scalars stay."""
-
-    def cut(tensor: Any) -> Any:
-        return tensor[start:stop] if tensor.shape.rank else tensor
-
-    return {k: tf.nest.map_structure(cut, v) for k, v in batch.items()}
-
-
-def label_mass(labels: Any, multi_label: bool) -> Any:
-    """How much of each image is labelled, float32 (batch,): 0, 1, or between where images mix."""
-    return tf.ones_like(labels[:, 0]) if multi_label else tf.reduce_sum(labels, axis=-1)
-
-
-def _update(variables: list[Any], values: list[Any], function: Any) -> None:
-    """Assign to variables from inside a replica, the same on all of them."""
-
-    def apply(strategy: Any, new: list[Any]) -> None:
-        for variable, value in zip(variables, new, strict=True):
-            strategy.extended.update(variable, function, args=(value,), group=False)
-
-    context = tf.distribute.get_replica_context()
-    if (
-        context.strategy.num_replicas_in_sync == 1
-        and not context.strategy.extended._use_merge_call()
-    ):
-        apply(context.strategy, values)
-    else:
-        context.merge_call(apply, args=(values,))

@@ -3,14 +3,11 @@
 Only the trainer writes progress; phases run steps and say what came of them.
 """
 
-import copy
-import csv
-import io
 import math
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +18,14 @@ from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
 from tlcli.system import cluster, console, files
 from tlcli.system.memory import OutOfMemory
+from tlcli.training.epoch_rows import table_of
+from tlcli.training.fallback import Snapshot, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
 from tlcli.training.phase import PhaseTraining
 from tlcli.training.plan import Plan
 from tlcli.training.progress import NOT_FINITE, Epoch, NotFinite, Outcome, Progress
 from tlcli.training.saver import Saver
 from tlcli.training.stopping import Stopped, StopRequest
-
-# A rate that must fall to a thousandth was not the trouble.
-HALVINGS = 10
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A moment of a phase to go back to.
-
-    Attributes:
-        arrays: The phase's variables by name.
-        swa: Equal averages so far.
-        facts: Progress, plain values.
-    """
-
-    arrays: dict[str, Any]
-    swa: list[Any]
-    facts: dict[str, Any]
 
 
 class Trainer:
@@ -92,11 +73,11 @@ class Trainer:
 
     def _phases(self, state: states.State | None) -> None:
         console.say(console.HEADER)
-        last, progress = len(self.plan.phases) - 1, self.progress
+        last = len(self.plan.phases) - 1
         for index, planned in enumerate(self.plan.phases):
-            if index < progress.phase:
+            if index < self.progress.phase:
                 continue
-            progress.phase = index
+            self.progress.phase = index
             if index == last and not self.kept.start:
                 self.kept.start = values_of(self.student.variables)
             self.phase = PhaseTraining(self.plan.pieces, self.plan.lesson, planned)
@@ -104,10 +85,8 @@ class Trainer:
                 self._restore_phase(state)
                 state = None
             self._one_phase()
-            self.good, progress.halvings = None, 0
-            progress.step = progress.epoch = progress.waited = 0
-            progress.plateau, progress.averaged = None, 0
-            progress.sums = [0.0] * 5
+            self.good = None
+            self.progress.end_phase()
         self._use_best()
 
     def _one_phase(self) -> None:
@@ -119,7 +98,7 @@ class Trainer:
             except NotFinite as error:
                 if self.good is None:
                     raise
-                self._go_back(error)
+                self._go_back(self.good, error)
 
     def _epochs(self) -> None:
         phase, progress = self.phase, self.progress
@@ -266,44 +245,20 @@ class Trainer:
 
     def _remember_good(self, only_first: bool = False) -> None:
         """Copy what a lower rate would start from: after a validation, or before the first step."""
-        if self.settings.on_nan != "reduce_lr" or (only_first and self.good):
-            return
-        arrays = {k: v.numpy() for k, v in self.phase.state_variables().items()}
-        self._check_weights(arrays)
-        facts = copy.deepcopy(asdict(self.progress))
-        self.good = Snapshot(arrays, list(self.phase.averages.swa), facts)
+        if self.settings.on_nan == "reduce_lr" and not (only_first and self.good):
+            self.good = Snapshot.of(self.phase, self.progress)
 
-    def _go_back(self, error: TlError) -> None:
+    def _go_back(self, good: Snapshot, error: TlError) -> None:
         """Return to the last good moment of the phase and halve its rate.
 
         Raises:
             TlError: It was halved often enough.
         """
-        assert self.good is not None
-        halvings = self.progress.halvings + 1
-        if halvings > HALVINGS:
-            raise TlError(f"after {HALVINGS} halvings of the rate {error}") from error
-        states.put(self.phase.state_variables(), self.good.arrays, self.run_dir)
-        self.phase.averages.swa = list(self.good.swa)
-        for name, value in copy.deepcopy(self.good.facts).items():
-            setattr(self.progress, name, value)
-        self.progress.halvings = halvings
+        halvings = next_halving(self.progress, error)
+        self.progress = good.restored(self.phase, halvings, self.run_dir)
         self._set_rate()
         what = str(error).partition(", images")[0].partition(". ")[0]
         console.say(f"{what}; back to step {self.progress.step}, rate times {0.5**halvings:g}")
-
-    def _check_weights(self, arrays: Mapping[str, Any]) -> None:
-        """Keep weights that the last step spoilt out of the states.
-
-        Raises:
-            NotFinite: Some are not finite.
-        """
-        floats = (a for k, a in arrays.items() if k.startswith("model/") and a.dtype.kind == "f")
-        if not all(np.isfinite(a).all() for a in floats):
-            raise NotFinite(
-                f"the weights are not finite after step {self.progress.step} of phase "
-                f"{self.progress.phase + 1}. {NOT_FINITE}"
-            )
 
     # ---- on disk ------------------------------------------------------------------------------
 
@@ -316,11 +271,10 @@ class Trainer:
         arrays = {k: v.numpy() for k, v in self.phase.state_variables().items()}
         arrays |= self.kept.arrays()
         arrays |= {f"swa/{i}": a for i, a in enumerate(self.phase.averages.swa)}
-        self._check_weights(arrays)
+        check_weights(arrays, self.progress)
         facts = asdict(self.progress)
         if self.good is not None:
-            arrays |= {f"good/{k}": a for k, a in self.good.arrays.items()}
-            arrays |= {f"good_swa/{i}": a for i, a in enumerate(self.good.swa)}
+            arrays |= self.good.stored()
             facts["good"] = self.good.facts
         self.saver.save(self.progress.phase, self.progress.step, arrays, facts)
 
@@ -337,20 +291,9 @@ class Trainer:
         states.put(phase.state_variables(), state.arrays, self.run_dir / "state")
         phase.averages.swa = numbered(state.arrays, "swa")
         self._set_rate()
-        if "good" in state.facts:
-            arrays = {k[5:]: a for k, a in state.arrays.items() if k.startswith("good/")}
-            self.good = Snapshot(arrays, numbered(state.arrays, "good_swa"), state.facts["good"])
+        self.good = Snapshot.from_state(state)
 
     def _write_rows(self) -> None:
-        if not self.member.is_chief:
-            return
-        text = io.StringIO()
-        names = sorted({n for row in self.progress.rows for n in row["validation"]})
-        columns = ["phase", "epoch", "step", "loss", "train_accuracy", "learning_rate"]
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*columns, *(f"validation_{n}" for n in names), "best"])
-        for row in self.progress.rows:
-            figures = [row["validation"].get(n, "") for n in names]
-            writer.writerow([*(row[f] for f in columns), *figures, int(row["best"])])
-        path = self.run_dir / "metrics.csv"
-        self.saver.patiently(lambda: files.write_text(path, text.getvalue()))
+        if self.member.is_chief:
+            path, text = self.run_dir / "metrics.csv", table_of(self.progress.rows)
+            self.saver.patiently(lambda: files.write_text(path, text))

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.runs import read_weights, same_weights, train_digits
+from tests.helpers.words import checked
 from tlcli.commands import evaluate, predict, train
 from tlcli.config import registry
 from tlcli.training import result, term_sizes, trainer
-from tlcli.training.phase import PhaseTrainer
+from tlcli.training.phase import PhaseTraining
 
 # One of a kind runs always: logits, maps with connectors, relations, memories, peers, a new head.
 QUICK = {"dkd", "review_kd", "crd", "simkd"}
@@ -31,7 +33,7 @@ STUDENT = (
 
 
 @pytest.fixture(scope="module")
-def teacher(train_digits, tmp_path_factory):
+def teacher(tmp_path_factory):
     folder = tmp_path_factory.mktemp("taught") / "teacher"
     return train_digits(folder, *FEW, "finetune=linear_probe")
 
@@ -45,8 +47,14 @@ def picture(tmp_path_factory):
 
 def everything(phase):
     """All variables of a training by name: student, optimizer, method and teacher."""
-    taught = phase.run.teacher.built.model.variables if phase.run.teacher else []
-    return {**phase.state_variables(), **{f"teacher/{i}": v for i, v in enumerate(taught)}}
+    taught = {f"teacher/{i}": v for i, v in enumerate(taught_variables(phase.lesson))}
+    return {**phase.state_variables(), **taught}
+
+
+def taught_variables(lesson):
+    """Those of the teacher's network, if there is one."""
+    built = lesson.teacher.built
+    return [] if built is None else built.model.variables
 
 
 @pytest.fixture
@@ -56,7 +64,7 @@ def watched(monkeypatch):
     Validation and the plan's figures must leave every variable alone, training the teacher's.
     """
     seen = {"broken": None, "kept": [], "phase": None}
-    save, validate, sizes = trainer.Trainer.save, PhaseTrainer.validate, term_sizes.term_sizes
+    save, validate, sizes = trainer.Trainer.save, PhaseTraining.validate, term_sizes.term_sizes
 
     def copied(self):
         save(self)
@@ -67,7 +75,7 @@ def watched(monkeypatch):
         before = {name: v.numpy() for name, v in variables.items()}
         result = action()
         for name, variable in variables.items():
-            np.testing.assert_array_equal(variable.numpy(), before[name], name)
+            np.testing.assert_array_equal(variable.numpy(), before[name], str(name))
         seen["kept"].append(before)
         return result
 
@@ -75,35 +83,34 @@ def watched(monkeypatch):
         seen["phase"] = self
         return unmoved(lambda: validate(self), everything(self))
 
-    def sized(run, phase):
-        variables = [*run.student.model.variables, *getattr(run.method_state, "variables", [])]
-        variables += run.teacher.built.model.variables if run.teacher else []
-        return unmoved(lambda: sizes(run, phase), {str(i): v for i, v in enumerate(variables)})
+    def sized(pieces, lesson, phase):
+        variables = dict(enumerate([*lesson.variables, *taught_variables(lesson)]))
+        return unmoved(lambda: sizes(pieces, lesson, phase), variables)
 
     monkeypatch.setattr(trainer.Trainer, "save", copied)
-    monkeypatch.setattr(PhaseTrainer, "validate", validated)
+    monkeypatch.setattr(PhaseTraining, "validate", validated)
     monkeypatch.setattr(term_sizes, "term_sizes", sized)
     # Tests of its own show this report; here it would take a third of the time.
-    monkeypatch.setattr(result, "fidelity", lambda run, model, rows, ours=None: {})
+    monkeypatch.setattr(result, "fidelity", lambda *_: {})
     return seen
 
 
 def check_movement(phase, first, second):
     """Between two validations student and connectors moved, and the teacher did not."""
-    method = phase.run.method_state
-    connectors = [] if method is None else method.trainable_variables
-    ours = {id(v) for v in [*phase.run.student.model.trainable_variables, *connectors]}
+    state = phase.lesson.state
+    connectors = state.trainable_variables
+    ours = {id(v) for v in [*phase.lesson.student.model.trainable_variables, *connectors]}
     assert {id(v) for v in phase.variables} == ours
     moved = {name for name, value in second.items() if not np.array_equal(value, first[name])}
     assert not {name for name in moved if name.startswith("teacher/")}
     assert any(name.startswith("model/") for name in moved)
-    places = {id(v): f"method/{i}" for i, v in enumerate(method.variables if method else [])}
+    places = {id(v): f"method/{i}" for i, v in enumerate(state.variables)}
     assert {places[id(v)] for v in connectors} <= moved
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_trains_resumes_and_needs_its_teacher_no_more(
-    name, teacher, picture, watched, checked, read_weights, same_weights, tmp_path, capsys
+    name, teacher, picture, watched, tmp_path, capsys
 ):
     whole, watched["broken"] = tmp_path / "whole", tmp_path / "broken"
     lent = Path(shutil.copytree(teacher, tmp_path / "lent"))
@@ -112,7 +119,7 @@ def test_a_method_trains_resumes_and_needs_its_teacher_no_more(
         words = [w for w in words if not w.startswith("teacher")]
     assert train.run(checked("train", f"run_dir={whole}", *words)) == 0
     check_movement(watched["phase"], *watched["kept"][-2:])
-    student = watched["phase"].run.student.model
+    student = watched["phase"].lesson.student.model
     assert len(read_weights(whole)) == len(student.variables)
 
     facts = json.loads(max((watched["broken"] / "state").glob("*.json")).read_text())["facts"]

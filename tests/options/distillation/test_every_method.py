@@ -106,11 +106,14 @@ def test_independent_classes_are_refused_or_finite(name):
 def test_a_method_without_teacher_is_checked_too():
     from tlcli.config import compose
     from tlcli.config.job import train_job
-    from tlcli.training.build import prepare
+    from tlcli.contracts.distillation import NO_STATE
+    from tlcli.distill.attach import attach
+    from tlcli.distill.teaching import NoTeacher
+    from tlcli.training.build import pieces_of
 
     words = ["hardware=cpu", "data.images_per_class=4", "distillation=tf_kd", "cache=off"]
-    run = prepare(train_job(compose.plain(compose.read("train", words))))
-    assert run.method_state is None
-    assert run.teacher is None
+    lesson = attach(pieces_of(train_job(compose.plain(compose.read("train", words)))))
+    assert lesson.state is NO_STATE
+    assert isinstance(lesson.teacher, NoTeacher)
     with pytest.raises(ConfigError, match="exclusive"):
-        run.method.checked(Shapes(4, 10, multi_label=True))
+        lesson.method.checked(Shapes(4, 10, multi_label=True))

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers import methods
-from tlcli.contracts.distillation import Batch, Outputs
+from tlcli.contracts.distillation import NO_STATE, Batch, Outputs
 from tlcli.errors import ConfigError
 from tlcli.options.distillation.ofd import margins
 
@@ -224,7 +224,7 @@ def test_fsp_connects_channels_that_differ(three):
 def test_fsp_of_equal_channels_has_no_weights(rng):
     student, teacher = ({"features": maps(rng, (4, 4, 2), (2, 2, 3))} for _ in range(2))
     method, state = with_state("fsp", student, teacher)
-    assert state is None
+    assert state is NO_STATE
     methods.agree(
         method, lambda s, t: fsp_oracle(s, t, lambda i, x: x), student, teacher, "features"
     )
@@ -376,7 +376,7 @@ def test_value_and_gradients_stay_finite(rng, name, case):
     method, state = with_state(name, student, teacher)
     dtype = "float16" if case == "half precision" else "float32"
     ours, theirs = methods.outputs(student, dtype), methods.outputs(teacher, dtype)
-    weights = [] if state is None else [v.value for v in state.trainable_variables]
+    weights = [v.value for v in state.trainable_variables]
     with tf.GradientTape() as tape:
         tape.watch([ours.features, ours.preactivations])
         loss = method.loss(Batch(None), ours, theirs, state)

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from tests.helpers import methods
 from tlcli.config import registry
-from tlcli.contracts.distillation import Batch, Shapes
+from tlcli.contracts.distillation import NO_STATE, Batch, Shapes
 from tlcli.errors import ConfigError
 
 FOLDER = registry.config_root() / "distillation"
@@ -75,7 +75,7 @@ def test_sum_keeps_the_states_of_its_methods(pair):
     with tf.GradientTape() as tape:
         loss = method.loss(Batch(None, epoch=9.0), student, teacher, state)
     assert all(g is not None for g in tape.gradient(loss, values))
-    assert methods.make("sum", methods=["kd", "at"]).state(methods.shapes(*pair)) is None
+    assert methods.make("sum", methods=["kd", "at"]).state(methods.shapes(*pair)) is NO_STATE
 
 
 def test_sum_moves_the_memories_of_its_methods(rng):

@@ -1,0 +1,113 @@
+"""A network's figures, and what metadata.json says of it."""
+
+import platform
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tlcli.contracts.data import TEST, VALIDATION
+from tlcli.distill.pieces import Pieces
+from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
+from tlcli.evaluation.classifier import classifier, logits_of, scored
+from tlcli.evaluation.metrics import Scores
+from tlcli.models.graph.cost import parameters
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A network's figures and what calibrates it.
+
+    Attributes:
+        figures: By split, as in metrics.json.
+        facts: Temperature or thresholds, for metadata.json.
+        test: Scores on the test images, or None.
+        logits: On the test images, or else those of validation; None without either.
+    """
+
+    figures: dict[str, Any]
+    facts: dict[str, Any]
+    test: Any
+    logits: Any
+
+
+def measured(pieces: Pieces, model: Any) -> Measured:
+    """Figures of a model on validation and test, and what calibrates it."""
+    manifest, views = pieces.manifest, pieces.plain_views
+    validation, test = (manifest.labelled(split) for split in (VALIDATION, TEST))
+    figures: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    scores = logits = None
+    call = classifier(model)
+    if len(validation):
+        batches = list(logits_of(call, views, validation))
+        figures["validation"] = scored(batches, manifest, validation).result()
+        logits = np.concatenate(batches)
+        if pieces.job.settings.calibrate:
+            facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
+    if len(test):
+        batches = list(logits_of(call, views, test))
+        divisor, least = facts.get("temperature", 1.0), facts.get("thresholds", 0.5)
+        scores = scored(batches, manifest, test, divisor, least)
+        logits = np.concatenate(batches)
+        figures["test"] = scores.result()
+    return Measured(figures, facts, scores, logits)
+
+
+def described(pieces: Pieces, model: Any, found: Measured) -> dict[str, Any]:
+    """What metadata.json says of any network of a run."""
+    manifest, settings = pieces.manifest, pieces.job.settings
+    return {
+        "class_names": list(manifest.class_names),
+        "multi_label": manifest.multi_label,
+        "resize": pieces.student.resize.as_dict(),
+        "head": None,
+        "abstain_below": settings.abstain_below,
+        **found.facts,
+        "seed": settings.seed,
+        "data_fingerprint": manifest.own or manifest.fingerprint,
+        "data_root": manifest.root,
+        "parameters": parameters(model),
+        "metrics": dict(found.figures),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+
+
+def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
+    """Temperature (one label) or thresholds (several) fitted on validation."""
+    if multi_label:
+        return {"thresholds": fit_thresholds(logits, labels)}
+    temperature = fit_temperature(logits, labels)
+    after = Scores(logits.shape[1])
+    before = Scores(logits.shape[1])
+    before.update(logits, labels)
+    after.update(logits / temperature, labels)
+    return {
+        "temperature": temperature,
+        "validation_ece_before": before.result()["ece"],
+        "validation_ece_after": after.result()["ece"],
+    }
+
+
+def versions() -> dict[str, str]:
+    """What the weights were made with."""
+    return {
+        "python": platform.python_version(), "tensorflow": tf.__version__,
+        "keras": keras.__version__, "numpy": np.__version__,
+    }  # fmt: skip
+
+
+def git_commit() -> str | None:
+    """Commit of the folder the command was typed in, or None outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607
+            capture_output=True, text=True, timeout=5, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
