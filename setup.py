@@ -7,5 +7,4 @@ CONFIGS = ["configs", *(f"configs.{name}" for name in find_namespace_packages("c
 setup(
     packages=[*find_packages(include=["tlcli", "tlcli.*"]), *(f"tlcli.{c}" for c in CONFIGS)],
     package_dir={"tlcli": "tlcli", "tlcli.configs": "configs"},
-    package_data={f"tlcli.{name}": ["*.yaml"] for name in CONFIGS},
 )

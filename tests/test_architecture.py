@@ -15,7 +15,7 @@ def script():
     return runpy.run_path(str(SCRIPT))
 
 
-def test_its_tree_is_that_of_the_folders(script):
+def test_its_tree_and_values_are_those_of_the_package(script):
     old = script["DOCUMENT"].read_text(encoding="utf-8")
     new = script["written"](old, ROOT / "tlcli")
     changes = "\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm=""))
@@ -37,6 +37,16 @@ def test_every_package_and_module_is_in_the_tree(script, tmp_path):
         "      _bytes __main__",
         "  attic/                  Attic it is.",
     ]
+
+
+def test_a_value_is_told_with_its_fields(script, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "scan.py").write_text(
+        'class Found:\n    """A find."""\n    at: int\n    of: str'
+    )
+    assert (
+        script["values"](tmp_path, ("Found",)) == "- **Found** (`data.scan`). A find. `at`, `of`."
+    )
 
 
 def test_links_lead_to_files():

@@ -1,12 +1,15 @@
 """Scripts that start workers, with programs that stand for ssh, SLURM and the training."""
 
+import ast
 import os
+import pkgutil
 import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -83,6 +86,25 @@ NAMING = [ROOT / ".ci" / "run", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"
 def test_scripts_that_are_named_are_there(path):
     for name in NAMED.findall(path.read_text()):
         assert (ROOT / name).is_file(), name
+
+
+USING = [path for path in SCRIPTS.rglob("*.py") if "tlcli" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", sorted(USING), ids=lambda path: path.name)
+def test_what_scripts_take_of_the_package_is_there(path):
+    tree = ast.parse(path.read_text())
+    held = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tlcli":
+            for alias in node.names:
+                found = pkgutil.resolve_name(f"{node.module}.{alias.name}")
+                held[alias.asname or alias.name] = found
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = held.get(node.value.id)
+            if isinstance(owner, ModuleType):
+                assert hasattr(owner, node.attr), f"{owner.__name__} has no {node.attr}"
 
 
 def test_several_gpus_are_launched_one_is_trained_on(start):

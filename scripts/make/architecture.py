@@ -1,9 +1,10 @@
-"""Write the tree of packages and modules into docs/architecture.md.
+"""Write the tree of packages and modules, and the values, into docs/architecture.md.
 
     python scripts/make/architecture.py
 
 What a package is for is the docstring of its `__init__.py`; their order is that of the layers, as
-the document itself gives it. After a move tests/test_architecture.py fails until this was run.
+the document itself gives it; values are classes, found by name. tests/test_architecture.py fails
+after a move until this was run.
 """
 
 import ast
@@ -13,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "architecture.md"
-BEGIN, END = "<!-- tree: scripts/make/architecture.py -->", "<!-- end of tree -->"
+VALUES = ("Checked", "TrainJob", "Manifest", "Pieces", "Lesson", "PhasePlan", "Plan", "Outcome")
 WIDTH, COLUMN = 100, 26
 
 
@@ -48,12 +49,32 @@ def _lines(folder: Path, order: list[str], depth: int) -> Iterator[str]:
         yield from _lines(one, order, depth + 1)
 
 
+def values(package: Path, names: tuple[str, ...] = VALUES) -> str:
+    """Each value with its module, its purpose and its fields."""
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name in names:
+                found[node.name] = (path, node)
+    lines = []
+    for name in names:
+        path, node = found[name]
+        module = ".".join(path.relative_to(package).with_suffix("").parts)
+        own = [x.target for x in node.body if isinstance(x, ast.AnnAssign)]
+        fields = ", ".join(f"`{x.id}`" for x in own if isinstance(x, ast.Name))
+        purpose = (ast.get_docstring(node) or "").splitlines()[0]
+        lines.append(f"- **{name}** (`{module}`). {purpose} {fields}.")
+    return "\n".join(textwrap.fill(x, WIDTH, subsequent_indent="  ") for x in lines)
+
+
 def written(document: str, package: Path) -> str:
-    """The document with its tree as the folders are now."""
+    """The document with its tree and values as the folders are now."""
     order = [name for row in layers(document) for name in row]
-    before, _, rest = document.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return f"{before}{BEGIN}\n{tree(package, order)}\n{END}{after}"
+    for block, text in (("tree", tree(package, order)), ("values", values(package))):
+        begin, end = f"<!-- {block}: scripts/make/architecture.py -->", f"<!-- end of {block} -->"
+        before, _, rest = document.partition(begin)
+        document = f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
+    return document
 
 
 if __name__ == "__main__":

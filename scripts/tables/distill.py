@@ -25,13 +25,14 @@ def train(run_dir: Path, words: list[str]) -> None:
     """One training as `tl train` does it, without another start of Python and TensorFlow."""
     from tlcli.commands.train import run
     from tlcli.config import compose
+    from tlcli.config.checking import check_request
 
     if (run_dir / "model.weights.h5").is_file() and "control=true" not in words:
         return
     log = run_dir.with_suffix(".txt")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file, contextlib.redirect_stderr(file), contextlib.redirect_stdout(file):
-        run(compose.plain(compose.read("train", [*words, f"run_dir={run_dir}"])))
+        run(check_request(compose.read("train", [*words, f"run_dir={run_dir}"])))
 
 
 def accuracy(run: Path, split: str) -> float:

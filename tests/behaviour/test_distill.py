@@ -81,7 +81,7 @@ def test_simkd_trains_backbone_and_projector_under_the_teachers_head(student, te
     assert ours.shape == shown.shape
     signals = Outputs(np.zeros((4, 3), "float32"), features=(ours,))
     taught = plan.lesson.teacher.outputs({"images": images})
-    loss = plan.lesson.method.loss(Batch(None), signals, taught)
+    loss = plan.lesson.method.loss(Batch(None), signals, taught, plan.lesson.state)
     np.testing.assert_allclose(loss, ((ours - shown) ** 2).mean((1, 2, 3)), rtol=1e-4)
 
 

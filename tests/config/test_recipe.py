@@ -42,9 +42,9 @@ def test_an_empty_file_asks_for_nothing(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hydra:\n  callbacks: {a: {_target_: os.system}}\n", "hydra: sets Hydra itself"),
-        ("hydra.callbacks: {a: 1}\n", "sets Hydra itself"),
-        ("hydra/launcher: joblib\n", "is no name of a key|sets Hydra itself"),
+        ("hydra:\n  callbacks: {a: {_target_: os.system}}\n", "hydra: there is no such key"),
+        ("hydra.callbacks: {a: 1}\n", "is no name of a key"),
+        ("hydra/launcher: joblib\n", "is no name of a key"),
         ("defaults:\n  - override /hydra/launcher: joblib\n", "defaults: got override /hydra/lau"),
         ("defaults:\n  - hydra/callbacks: x\n", "defaults: got hydra/callbacks: x"),
         ("defaults:\n  - override /backbon: vgg16\n", "defaults: got override /backbon"),
@@ -54,6 +54,15 @@ def test_an_empty_file_asks_for_nothing(write):
         ("data: {_target_: os.system}\n", r"data\._target_: is no name of a key"),
         ("_target_: os.system\n", "_target_: is no name of a key"),
         ("distillation: [{_target_: os.system}]\n", "_target_: is no name of a key"),
+        ("+hydra.callbacks.x._target_: numpy.load\n", "is no name of a key"),
+        ("++hydra.callbacks: {}\n", "is no name of a key"),
+        ("~data: null\n", "is no name of a key"),
+        ("teacher: {option: saved_model, trust: true}\n", "trust counts only where a person"),
+        ("teacher.trust: true\n", "trust counts only where a person"),
+        ("epochs: 3\nseed: 1\nepochs: 4\n", r":3: has epochs again, which is in line 1"),
+        ("epohs: 3\n", r"epohs: there is no such key\. Did you mean epochs"),
+        ("epochs: 3\n---\nepochs: 4\n", ":2: is no YAML: but found another document"),
+        ("? [a, b]\n: 1\n", "has a key that is no word"),
         ("a: &x 1\n", ":1: uses a YAML anchor"),
         ("epochs: 3\na: *x\n", ":2: uses a YAML alias"),
         ("a: !!python/object/apply:os.system [ls]\n", ":1: uses a YAML tag"),
@@ -63,7 +72,7 @@ def test_an_empty_file_asks_for_nothing(write):
         ("just words\n", "is no mapping"),
         ("a: [1\n", "is no YAML"),
         (b"a: \xff\xfe\n", "is not UTF-8 text"),
-        ("a: " + "x" * 70000 + "\n", "is larger than 65536 bytes"),
+        ("a: " + "x" * 70000 + "\n", "65,536 are the most for recipe"),
         ("a: " + "[" * 5000 + "\n", ":1: is nested too deep"),
     ],
 )
@@ -83,3 +92,20 @@ def test_an_unknown_recipe_is_told():
         recipe.read_recipe("quikstart")
     with pytest.raises(ConfigError, match=r"config: there is no file mine\.yaml"):
         recipe.read_recipe("mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4), ("1E5", 1e5), (".5", 0.5), ("5.", 5.0), ("-3", -3), ("010", 10), ("0", 0),
+        ("true", True), ("False", False), ("null", None), ("~", None), ("yes", "yes"), ("on", "on"),
+        ("2020-13-45", "2020-13-45"), ("2020-01-02", "2020-01-02"), ("190:20:30", "190:20:30"),
+        ("'1e-4'", "1e-4"), ('"true"', "true"), ("0x10", "0x10"), ("1_000", "1_000"),
+        (".inf", ".inf"),
+        ("None", "None"), ("0,001", "0,001"), ("tRuE", "tRuE"), ("[1e-3, 010]", [1e-3, 10]),
+    ],
+)  # fmt: skip
+def test_words_are_read_as_they_are_meant(write, text, value):
+    found = recipe.parse(write(f"epochs: {text}\n")).values["epochs"]
+    assert found == value
+    assert type(found) is type(value)

@@ -144,8 +144,9 @@ class ForeignTeacher(BuiltTeacher):
         return [values.astype(np.float32)]
 
     def outputs(self, batch: Mapping[str, Any]) -> Outputs:
-        """Logits that a table or `feed` put into the batch."""
-        return Outputs(batch["teacher_logits"])
+        """Logits that a table or `feed` put into the batch; asked for where neither did."""
+        found = batch if "teacher_logits" in batch else self._asked(dict(batch))
+        return Outputs(found["teacher_logits"])
 
     def compute(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
         """Tables of all signals by name, arrays (count * rows, ...)."""

@@ -1,11 +1,11 @@
 """Whether and how a training goes on from what its folder holds."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlcli.config.job import TrainJob, train_job
+from tlcli.config.job import TrainJob, distrusted, train_job
 from tlcli.config.recipe import value_at
 from tlcli.contracts.data import Manifest
 from tlcli.errors import ConfigError, TlError
@@ -29,7 +29,7 @@ KEPT_KEYS = ("hardware.batch_norm",)
 OWN_KEYS = ("run_dir", "name", "control")
 
 
-def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
+def resumed_job(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> TrainJob:
     """The job that a run was started with, with the free keys that were typed.
 
     Args:
@@ -58,7 +58,7 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Iterable[str]) -> TrainJob:
         group, name = key.split(".")
         if name in merged[group] and name in stored[group]:
             merged[group] = {**merged[group], name: stored[group][name]}
-    return train_job(merged)
+    return train_job(distrusted(merged, tuple(typed)))
 
 
 def is_free(key: str) -> bool:
