@@ -71,7 +71,7 @@ def test_a_plan_made_after_printing_decides_the_same(training, tmp_path):
     for found in (plan, plans.made(pieces, lesson)):
         for now, then in zip(found.phases, before, strict=True):
             assert now.place is not None
-            for name in ("place", "validation_place", "picture_place", "rates", "order", "phase",
+            for name in ("place", "validation_place", "picture_place", "rates", "phase",
                          "blocks", "trained", "sizes", "total_steps"):  # fmt: skip
                 assert getattr(now, name) == getattr(then, name), name
             np.testing.assert_array_equal(now.rate_table, then.rate_table)
