@@ -1,39 +1,30 @@
 """Updates against float64 implementations of the papers."""
 
-import json
 import math
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from omegaconf import OmegaConf
 
+from tests.helpers.optimizers import WEIGHTS, arrays, option, variables
 from tlcli.config import registry
 from tlcli.errors import ConfigError
 from tlcli.training.rates import TableSchedule, evaluation_weights, with_rates
 
 NAMES = sorted(p.stem for p in (registry.config_root() / "optimizer").glob("*.yaml"))
+
 STEPS = 5
+
 TABLE = 0.01 * np.array([0.5, 1.0, 0.9, 0.7, 0.4])
+
 RATES = (1.0, 0.3, 2.0)
+
 DECAYS = (0.5, 0.0, 0.2)
+
 FACTOR = np.array([1.0, 0.9, 0.8, 0.7, 0.6])
-SHAPES = ((4, 3), (5,), (2, 2, 3, 4))
 
 
-def option(name, **changes):
-    path = registry.config_root() / "optimizer" / f"{name}.yaml"
-    values = OmegaConf.to_container(OmegaConf.load(path))
-    return registry.build("optimizer", json.loads(json.dumps(values | changes)))
-
-
-def arrays(seed):
-    random = np.random.default_rng(seed)
-    return [np.float64(np.float32(random.normal(size=s))) for s in SHAPES]
-
-
-WEIGHTS = arrays(0)
 GRADIENTS = [arrays(1 + step) for step in range(STEPS)]
 
 
@@ -217,10 +208,6 @@ def expected_updates(paper):
     return history, states
 
 
-def variables():
-    return [keras.Variable(w.astype(np.float32), name=f"w{i}") for i, w in enumerate(WEIGHTS)]
-
-
 def rated(built, trained, **tables):
     return with_rates(built, trained, RATES, DECAYS, **{"decay_factor": FACTOR, **tables})
 
@@ -353,19 +340,6 @@ def test_restored_variables_continue_bit_for_bit(name):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
-def test_a_plateau_factor_scales_the_rate_of_a_compiled_step():
-    factor = keras.Variable(1.0, trainable=False)
-    weight = keras.Variable([1.0])
-    built = option("sgd", momentum=0.0).build(TableSchedule([0.1], factor))
-    optimizer = with_rates(built, [weight], [1.0], [0.0])
-    apply = tf.function(lambda: optimizer.apply([tf.constant([1.0])]))
-    apply()
-    factor.assign(0.5)
-    apply()
-    np.testing.assert_allclose(weight.numpy(), [1 - 0.1 - 0.05], rtol=1e-6)
-    assert any(v is factor for v in optimizer.variables)
-
-
 def test_a_number_is_a_rate_too_and_missing_gradients_change_nothing():
     trained = variables()
     optimizer = with_rates(
@@ -376,25 +350,6 @@ def test_a_number_is_a_rate_too_and_missing_gradients_change_nothing():
     np.testing.assert_array_equal(trained[0].numpy(), WEIGHTS[0].astype(np.float32))
     expected = WEIGHTS[1] * 0.9 - 0.1 * GRADIENTS[0][1]
     np.testing.assert_allclose(trained[1].numpy(), expected, rtol=1e-5, atol=1e-7)
-
-
-def test_as_many_rates_as_variables():
-    with pytest.raises(ValueError, match="3 variables, 2 rates, 3 decays"):
-        with_rates(option("sgd").build(), variables(), (1, 1), (0, 0, 0))
-
-
-def test_scaled_rates_by_hand():
-    rates = {s: option("sgd", scaling=s, learning_rate=0.1).scaled_rate(1024)
-             for s in ("none", "linear", "sqrt")}  # fmt: skip
-    assert rates == pytest.approx({"none": 0.1, "linear": 0.4, "sqrt": 0.2})
-
-
-def test_weight_decay_follows_half_a_cosine():
-    values = option("adamw", weight_decay=0.04, weight_decay_end=0.4).weight_decay_values(100)
-    assert values.shape == (100,)
-    assert (values[0], values[50]) == (pytest.approx(0.04), pytest.approx(0.22))
-    assert values[99] == pytest.approx(0.4 - 0.18 * (1 + math.cos(0.99 * math.pi)))
-    np.testing.assert_array_equal(option("adamw").weight_decay_values(3), [0.01] * 3)
 
 
 @pytest.mark.parametrize(
