@@ -11,7 +11,8 @@ from tlcli.training.phase import PhaseTraining
 
 WORDS = (
     "hardware=cpu", "data.images_per_class=8", "batch_size=16", "epochs=1", "image_size=16",
-    "finetune=full", "head.zero_init=false", "schedule.warmup=0", "optimizer=sgd", "optimizer.clip_norm=null",
+    "finetune=full", "head.zero_init=false", "schedule.warmup=0",
+    "optimizer=sgd", "optimizer.clip_norm=null",
     "precision=float32", "backbone.batch_norm=train",
 )  # fmt: skip
 

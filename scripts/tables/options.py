@@ -106,7 +106,7 @@ def train(words: tuple[str, ...], run_dir: Path) -> dict[str, Any]:
 
     from tlcli.commands.train import run
     from tlcli.config import compose
-    from tlcli.config.checking import check
+    from tlcli.config.checking import check_request
     from tlcli.errors import TlError
 
     started = time.monotonic()
@@ -114,9 +114,7 @@ def train(words: tuple[str, ...], run_dir: Path) -> dict[str, Any]:
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("w") as file, contextlib.redirect_stderr(file):
-            config = compose.plain(compose.read("train", [*words, f"run_dir={run_dir}"]))
-            check("train", config)
-            run(config)
+            run(check_request(compose.read("train", [*words, f"run_dir={run_dir}"])))
     except TlError as error:
         return {"refused": str(error)}
     finally:
