@@ -9,6 +9,7 @@ options.py are.
 
 import argparse
 import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def curve(work: Path, name: str, words: list[str], extra: list[str]) -> dict[str
     path = work / "curves" / f"{'_'.join([*name.split(), *extra])}.json"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.redirect_stderr(None), contextlib.redirect_stdout(None):
+        quiet = io.StringIO()
+        with contextlib.redirect_stderr(quiet), contextlib.redirect_stdout(quiet):
             run(check_request(compose.read("find-lr", [*words, *extra, f"output={path}"])))
         keras.utils.clear_session()
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

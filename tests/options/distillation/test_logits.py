@@ -343,6 +343,21 @@ def test_tf_kd_as_the_authors_program_has_it(rng):
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["dist", "kd_standardised"])
+def test_a_head_of_zeros_has_a_first_gradient_of_ordinary_size(tools, rng, name):
+    method = tools.make(name)
+    teacher = Outputs(tf.constant(rng.normal(size=(8, 5)), tf.float32))
+    sizes = []
+    for scale in (0.0, 1.0):
+        logits = tf.constant(scale * rng.normal(size=(8, 5)), tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = tf.reduce_mean(method.loss(Batch(None), Outputs(logits), teacher))
+        sizes.append(np.linalg.norm(tape.gradient(loss, logits)))
+    # A row of equal logits was divided by 1e-7: its gradient was 1e6 times as large.
+    assert 0.1 * sizes[1] < sizes[0] < 30 * sizes[1]
+
+
 STANDARDISED = ["kd", "logits_mse", "hard", "wsld", "mlkd", "ctkd", "dist"]
 
 
