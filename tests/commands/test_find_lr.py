@@ -23,7 +23,8 @@ from tlcli.training.range_test import range_test
 SMALL = ("data.images_per_class=8", "batch_size=10", "backbone.weights=none")
 OWN = FindLr(1e-6, 10.0, 100, 1, 0.9, 4.0, None)
 PARABOLA = (
-    "finetune=linear_probe", "finetune.rate=1", "optimizer=sgd", "optimizer.momentum=0", "optimizer.clip_norm=null",
+    "finetune=linear_probe", "finetune.rate=1", "optimizer=sgd", "optimizer.momentum=0",
+    "optimizer.clip_norm=null",
     "start=1e-5", "end=1", "steps=100",
 )  # fmt: skip
 

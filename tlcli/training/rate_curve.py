@@ -46,7 +46,7 @@ class Suggestion:
         """Half the rate of the lowest loss.
 
         The rate rises tenfold in a few steps, so the loss turns where a training would only begin
-        to suffer: a tenth of it lost up to 17 points (docs/options-measured.md).
+        to suffer (docs/options-measured.md).
         """
         return self.lowest / BELOW
 
