@@ -18,7 +18,7 @@ from tlcli.runs import best_of, checkpoint, state
 from tlcli.runs.folder import RunFolder, find_run_dir, make_run_dir
 from tlcli.runs.resume import check_agreement, check_same_config, check_state, resumed_job
 from tlcli.system import cluster, console, files
-from tlcli.training import auto, batch_size, plan_text, result, result_text
+from tlcli.training import auto, balance, batch_size, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.plan import Plan
@@ -116,7 +116,7 @@ def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
         if cluster.join(job.hardware).is_chief:
             files.write_json(run_dir / "config.json", dict(job.config))
     for stage in earlier:
-        part = train_job(stage.config)
+        part = balance.stored(train_job(stage.config), stage.folder)
         check_same_config(part, stage.folder)
         if not checkpoint.is_finished(stage.folder):
             console.say(f"chain      {stage.title}")
@@ -139,9 +139,12 @@ def ship_best(job: TrainJob, run_dir: Path, folders: list[Path]) -> dict[str, An
 
 def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
     """Train and write the run; gives its metrics."""
+    job = balance.stored(job, run_dir)
     check_same_config(job, run_dir)
     pieces = pieces_of(job)
-    plan = plans.made(pieces, attach(pieces))
+    pieces, lesson = balance.settled(pieces, attach(pieces))
+    job = pieces.job
+    plan = plans.made(pieces, lesson)
     found = state.load(run_dir / "state")
     check_state(job, pieces.manifest, pieces.replicas, found, run_dir)
     for line in plan_text.lines(plan, run_dir):
