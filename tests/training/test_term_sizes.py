@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import checked_words
+from tests.helpers.words import checked
 from tlcli.contracts.finetune import Phase
 from tlcli.distill.attach import attach
 from tlcli.training.build import pieces_of
@@ -19,7 +19,7 @@ def parts(tmp_path_factory):
              "finetune=full", "backbone.weights=none", "distillation=tf_kd",
              "loss.label_smoothing=0.0", "head.zero_init=false",
              f"cache_dir={tmp_path_factory.mktemp('cache')}"]  # fmt: skip
-    pieces = pieces_of(checked_words("train", *words).job)
+    pieces = pieces_of(checked("train", *words).job)
     return pieces, attach(pieces)
 
 
@@ -57,7 +57,7 @@ def test_terms_are_those_of_the_label_loss_and_the_method(parts):
 
 def test_a_head_of_zeros_is_fitted_first():
     words = ["hardware=cpu", "batch_size=16", "finetune=full", "distillation=tf_kd"]
-    pieces = pieces_of(checked_words("train", *words).job)
+    pieces = pieces_of(checked("train", *words).job)
     lesson = attach(pieces)
     labels = term_sizes(pieces, lesson, phases(pieces, lesson)[0])[0]
     # Labels say log 5 of five classes to zeros, and move nothing below them.

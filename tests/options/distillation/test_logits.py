@@ -344,8 +344,8 @@ def test_tf_kd_as_the_authors_program_has_it(rng):
 
 
 @pytest.mark.parametrize("name", ["dist", "kd_standardised"])
-def test_a_head_of_zeros_has_a_first_gradient_of_ordinary_size(tools, rng, name):
-    method = tools.make(name)
+def test_a_head_of_zeros_has_a_first_gradient_of_ordinary_size(rng, name):
+    method = methods.make(name)
     teacher = Outputs(tf.constant(rng.normal(size=(8, 5)), tf.float32))
     sizes = []
     for scale in (0.0, 1.0):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from tests.helpers.words import checked
 from tlcli.commands import train
 from tlcli.config import registry
-from tlcli.config.job import train_job
 from tlcli.distill.attach import attach
 from tlcli.training import balance
 from tlcli.training.build import pieces_of
@@ -42,10 +42,10 @@ def test_without_a_gradient_the_published_weight_stays(sizes):
 
 
 @pytest.mark.parametrize("method", ["at", "kd", "fitnet", "ofd"])
-def test_the_gradient_measured_after_is_the_share(config, digits_run, method):
+def test_the_gradient_measured_after_is_the_share(digits_run, method):
     words = (f"distillation={method}", f"teacher.path={digits_run}", "distillation.share=0.5",
              "distillation.soft_weight=auto", "distillation.hard_weight=1.0")  # fmt: skip
-    pieces = pieces_of(train_job(config("train", *WORDS, *words)))
+    pieces = pieces_of(checked("train", *WORDS, *words).job)
     pieces, lesson = balance.settled(pieces, attach(pieces))
     assert isinstance(pieces.job.config["distillation"]["soft_weight"], float)
     labels, term = term_sizes(pieces, lesson, phases(pieces, lesson)[-1])
@@ -53,25 +53,23 @@ def test_the_gradient_measured_after_is_the_share(config, digits_run, method):
     assert term.gradient / labels.gradient == pytest.approx(0.5, rel=0.06)
 
 
-def test_methods_of_a_sum_are_weighed_each(config, digits_run):
+def test_methods_of_a_sum_are_weighed_each(digits_run):
     words = (
         "distillation=sum",
         f"teacher.path={digits_run}",
         "distillation.methods=[{name: at, share: 0.5}, {name: sp, share: 2.0, weight: 0.5}]",
     )
-    pieces = pieces_of(train_job(config("train", *WORDS, *words)))
+    pieces = pieces_of(checked("train", *WORDS, *words).job)
     pieces, lesson = balance.settled(pieces, attach(pieces))
     labels, at, sp = term_sizes(pieces, lesson, phases(pieces, lesson)[-1])
     assert at.gradient / labels.gradient == pytest.approx(0.5, rel=0.06)
     assert sp.gradient / labels.gradient == pytest.approx(0.5 * 2.0, rel=0.06)
 
 
-def test_the_number_is_in_the_run_and_a_second_start_keeps_it(
-    config, checked, digits_run, tmp_path
-):
+def test_the_number_is_in_the_run_and_a_second_start_keeps_it(digits_run, tmp_path):
     words = ("distillation=at", f"teacher.path={digits_run}", f"run_dir={tmp_path / 'run'}")
     train.run(checked("train", *WORDS, *words))
     stored = json.loads((tmp_path / "run" / "config.json").read_text())["distillation"]
     assert isinstance(stored["soft_weight"], float)
-    job = balance.stored(train_job(config("train", *WORDS, *words)), tmp_path / "run")
+    job = balance.stored(checked("train", *WORDS, *words).job, tmp_path / "run")
     assert job.distillation.soft_weight == stored["soft_weight"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tlcli.config.job import train_job
+from tests.helpers.words import checked
 from tlcli.distill.attach import attach
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
@@ -18,11 +18,11 @@ WORDS = (
 
 
 @pytest.fixture
-def after_one_step(config):
+def after_one_step():
     """A function of words that gives what a training is made of after its first step."""
 
     def made(*words):
-        pieces = pieces_of(train_job(config("train", *WORDS, *words, "cache=off")))
+        pieces = pieces_of(checked("train", *WORDS, *words, "cache=off").job)
         lesson = attach(pieces)
         phase = PhaseTraining(pieces, lesson, plans.made(pieces, lesson).phases[0])
         phase.feed(0, 1)
