@@ -1,14 +1,17 @@
 """Whether and how a training goes on from what its folder holds."""
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tlcli.config.job import TrainJob, distrusted, train_job
 from tlcli.config.recipe import value_at
-from tlcli.contracts.data import Manifest
+from tlcli.contracts.data import TEST, Manifest
 from tlcli.errors import ConfigError, TlError
+from tlcli.lazy import np
 from tlcli.runs import checkpoint, identity, state
 from tlcli.system import cluster, console
 from tlcli.system.surroundings import changes, surroundings
@@ -122,6 +125,32 @@ def check_agreement(
     member.agree("state", str(step))
 
 
+def seen_pictures(manifest: Manifest) -> dict[str, str]:
+    """What a state keeps of the pictures that were read until now: which, and their content."""
+    known = manifest.images.known()
+    if known is None:
+        return {}
+    known = known & (manifest.splits != TEST)
+    rows = np.flatnonzero(known)
+    packed = base64.b85encode(zlib.compress(np.packbits(known).tobytes())).decode("ascii")
+    return {"seen": packed, "content": manifest.content(rows)}
+
+
+def same_pictures(manifest: Manifest, facts: Mapping[str, Any]) -> bool:
+    """Whether the pictures that a state has seen are what they were; others are read as they are.
+
+    A state of an older version tells of none.
+    """
+    if "seen" not in facts:
+        return True
+    try:
+        packed = np.frombuffer(zlib.decompress(base64.b85decode(facts["seen"])), np.uint8)
+    except (ValueError, TypeError, zlib.error):
+        return False
+    rows = np.flatnonzero(np.unpackbits(packed)[: len(manifest.ids)])
+    return manifest.content(rows) == facts.get("content")
+
+
 def check_state(
     job: TrainJob, manifest: Manifest, replicas: int, found: state.State | None, run_dir: Path
 ) -> None:
@@ -141,7 +170,7 @@ def check_state(
     if found is None or not found.arrays:
         return
     facts = found.facts
-    if facts["fingerprint"] != manifest.fingerprint:
+    if facts["fingerprint"] != manifest.fingerprint or not same_pictures(manifest, facts):
         raise TlError(
             f"{run_dir}: the data changed since the state was saved. Train anew in another run_dir."
         )
