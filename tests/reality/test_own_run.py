@@ -5,8 +5,10 @@ import pytest
 
 from tests.helpers.runs import FEW, train_digits
 from tests.helpers.trainings import planned
-from tests.helpers.words import config
+from tests.helpers.words import checked, config
+from tlcli.commands import train
 from tlcli.config.job import train_job
+from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
 from tlcli.training import plan_text
 
@@ -134,3 +136,81 @@ def test_a_file_of_weights_never_fills_the_head(digits_run):
     plan = planned(train_job(config("train", *words)))
     assert len(plan.pieces.loaded.loaded) == 8
     assert not any(np.any(values) for values in head_of(plan))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A short finished run."""
+    return train_digits(tmp_path_factory.mktemp("finished") / "run", "epochs=1")
+
+
+def given(run, *words):
+    return checked("train", *FEW, f"run_dir={run}", *words)
+
+
+def test_a_finished_run_asked_for_again_says_so(finished, capsys):
+    for asked in (
+        checked("train", f"resume={finished}"),
+        checked("train", f"resume={finished}", "epochs=1", "workers=1", "save_every=off"),
+        given(finished, "epochs=1"),
+    ):
+        assert train.run(asked) == 0
+        assert f"{finished} is finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("epochs=5",), r"epochs was 1(\.0)? and is 5.* extend=.* epochs=\+4;"),
+        (("epochs=1", "head=mlp"), r"head\.\w+ was"),
+        (("epochs=1", "optimizer.learning_rate=0.5"), r"optimizer\.learning_rate was"),
+        (("epochs=1", "abstain_below=0.5"), r"abstain_below was None and is 0\.5"),
+        (("epochs=1", "seed=4"), r"seed was 0 and is 4"),
+    ],
+)
+def test_a_finished_run_asked_for_otherwise_is_refused(finished, words, named):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+    for asked in (checked("train", f"resume={finished}", *words), given(finished, *words)):
+        with pytest.raises(ConfigError, match=rf"finished, and was trained otherwise: .*{named}"):
+            train.run(asked)
+    assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
+
+
+def test_a_finished_run_is_extended_as_a_new_one(finished, tmp_path, capsys):
+    words = (f"extend={finished}", "epochs=+2", f"run_dir={tmp_path}/more")
+    asked = checked("train", *words)
+    old = checkpoint.read_json(finished / "config.json")
+    for group in ("data", "head", "finetune", "optimizer", "schedule"):
+        assert asked.config[group] == old[group]
+    assert (asked.job.settings.epochs, asked.job.settings.batch_size) == (2, 10)
+    plan = planned(asked.job)
+    theirs = checkpoint.read_run(finished).model
+    for ours, stored in zip(plan.lesson.student.model.variables, theirs.variables, strict=True):
+        np.testing.assert_array_equal(ours, stored, err_msg=ours.path)
+    assert train.run(asked) == 0
+    assert f"2 epochs more, from the weights of {finished}" in capsys.readouterr().err
+    assert train.run(checked("train", *words)) == 0
+    assert "is finished" in capsys.readouterr().err
+    again = checked("train", f"extend={tmp_path}/more", "epochs=1", "plan_only=true")
+    assert train.run(again) == 0
+
+
+def test_typed_words_win_over_those_of_the_extended_run(finished):
+    asked = checked("train", f"extend={finished}", "head=mlp", "data.classes=[1,2]", "seed=3")
+    assert asked.config["head"]["name"] == "mlp"
+    assert asked.config["data"]["classes"] == [1, 2]
+    assert asked.config["data"]["images_per_class"] == 8
+    assert asked.job.settings.seed == 3
+
+
+def test_only_a_finished_run_is_extended(finished, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    for words, problem in (
+        ((f"extend={tmp_path}/none",), "is no run folder"),
+        ((f"extend={tmp_path}",), r"is not finished.* resume="),
+        ((f"extend={finished}", "backbone=tiny"), "Leave backbone out"),
+        ((f"extend={finished}", "config=auto"), "Leave auto out"),
+        ((f"extend={finished}", f"resume={finished}"), "leave one out"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            checked("train", *words)

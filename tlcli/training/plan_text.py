@@ -29,7 +29,7 @@ MOST_PHASES = 6
 def lines(plan: Plan, run_dir: Path) -> list[str]:
     """What will happen, a few lines and a table of blocks a phase."""
     pieces, lesson = plan.pieces, plan.lesson
-    job, manifest, settings = pieces.job, pieces.manifest, pieces.job.settings
+    manifest, settings = pieces.manifest, pieces.job.settings
     counts = [len(manifest.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
     shown = ", ".join(f"{n} {s}" for n, s in zip(counts, SPLIT_NAMES, strict=True))
     note = precision.note(settings.precision, has_gpu())
@@ -50,7 +50,11 @@ def lines(plan: Plan, run_dir: Path) -> list[str]:
     found += lesson.teacher.plan_lines()
     found += term_sizes.plan_lines(plan.phases[-1].sizes) if plan.phases else []
     found += peers.plan_lines(lesson)
-    return [*found, f"run        {run_dir}, seed {job.settings.seed}"]
+    if settings.extend:
+        found.append(
+            f"extend     {settings.epochs:g} epochs more, from the weights of {settings.extend}"
+        )
+    return [*found, f"run        {run_dir}, seed {settings.seed}"]
 
 
 def step_line(plan: Plan) -> str:
