@@ -16,7 +16,13 @@ from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
 from tlcli.runs import best_of, checkpoint, state
 from tlcli.runs.folder import RunFolder, find_run_dir, make_run_dir
-from tlcli.runs.resume import check_agreement, check_same_config, check_state, resumed_job
+from tlcli.runs.resume import (
+    check_agreement,
+    check_finished,
+    check_same_config,
+    check_state,
+    resumed_job,
+)
 from tlcli.system import cluster, console, files
 from tlcli.training import auto, balance, batch_size, plan_text, result, result_text
 from tlcli.training import plan as plans
@@ -37,11 +43,13 @@ def run(checked: Checked[Train, TrainJob]) -> int:
     console.start_log(None)
     job = checked.job
     run_dir = shared_run_dir(job)
-    if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
-        if job.settings.resume or job.settings.run_dir:
+    if checkpoint.is_finished(run_dir):
+        if not (job.settings.resume or job.settings.run_dir):
+            raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
+        check_finished(numbered(job, run_dir), run_dir, checked.typed)
+        if not _control_is_due(run_dir):
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
-        raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
     job = settled_job(numbered(job, run_dir), run_dir, checked.typed)
     distilled = (
         checkpoint.read_json(run_dir / "metrics.json")
@@ -58,11 +66,10 @@ def numbered(job: TrainJob, run_dir: Path) -> TrainJob:
     return batch_size.resolved(job, run_dir)
 
 
-def _control_is_due(job: TrainJob, run_dir: Path) -> bool:
+def _control_is_due(run_dir: Path) -> bool:
     """Whether a finished run still lacks its control."""
-    again = bool(job.settings.resume or job.settings.run_dir)
     stored = checkpoint.read_json(run_dir / "config.json")
-    return again and bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
+    return bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
 
 
 def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -> None:
