@@ -224,7 +224,7 @@ def test_two_devices_equal_one(tmp_path, words):
         command = [*WORDS, "epochs=2", "optimizer=sgd", *words, f"hardware={name}", str(out)]
         done = subprocess.run(
             [sys.executable, "-c", CODE, *command], capture_output=True, text=True, check=False,
-            cwd=Path(__file__).parent.parent,
+            cwd=Path(__file__).parents[2],
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         found.append(dict(np.load(out)))

@@ -30,7 +30,9 @@ def parabola():
 def test_the_plot_marks_the_suggested_rate():
     rates = np.geomspace(1e-6, 1, 64)
     losses = np.linspace(2, 1, 64)
-    *bars, mark, axis = find_lr.plot(curve_of(losses, rates), rate_curve.Suggestion(rates[20], 1.0))
+    *bars, mark, axis = find_lr.plot(
+        curve_of(losses, rates), rate_curve.Suggestion(1e-6, 2 * rates[20])
+    )
     assert mark.index("^") - 10 == 20
     assert [len(line) for line in bars] == [10 + find_lr.COLUMNS] * find_lr.ROWS
     heights = [sum(line[10 + c] != " " for line in bars) for c in range(find_lr.COLUMNS)]

@@ -90,8 +90,9 @@ def test_a_graph_does_not_grow_with_the_files():
     def size(count):
         ones = np.ones(count, np.uint8)
         headers = SimpleNamespace(
-            decoders=BY_JPEG * ones, orientations=ones, heights=9 * ones, widths=9 * ones
-        )
+            decoders=BY_JPEG * ones, orientations=ones, heights=9 * ones, widths=9 * ones,
+            sizes=ones, mtimes=ones, marks=ones,
+        )  # fmt: skip
         names = [f"flowers/{row:08d}.jpg" for row in range(count)]
         source = file_images("/data/", names, names, headers)
         read = tf.function(source.image, autograph=False)

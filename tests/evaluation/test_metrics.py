@@ -1,9 +1,12 @@
+import warnings
+
 import numpy as np
 import pytest
 
 from tlcli.evaluation.metrics import (
     MultiLabelScores,
     Scores,
+    balanced_accuracy,
     binary_cross_entropy,
     cross_entropy,
     mean_average_precision,
@@ -104,3 +107,25 @@ def test_multi_label_figures_by_hand():
     # Class 0: true rate 1/2, true negatives 0; class 1: 1 and 1.
     assert found["balanced_accuracy"] == pytest.approx((0.25 + 1) / 2)
     assert found["samples"] == 3
+
+
+def test_balanced_accuracy_leaves_out_the_side_that_a_class_lacks():
+    labels = np.array([[1, 0, 1], [0, 0, 1], [1, 0, 1]], bool)
+    # Everything right: neither the class without positives nor that without negatives counts half.
+    assert balanced_accuracy(labels, labels) == 1.0
+    guesses = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 1]], bool)
+    # First class 1/2 and 0, second 2/3 of the negatives, third 2/3 of the positives.
+    assert balanced_accuracy(guesses, labels) == pytest.approx((0.25 + 2 / 3 + 2 / 3) / 3)
+
+
+def test_balanced_accuracy_equals_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(0)
+    labels = random.random((40, 5)) < [0.0, 0.1, 0.5, 0.9, 1.0]
+    guesses = random.random((40, 5)) < 0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        each = [
+            metrics.balanced_accuracy_score(y, g) for y, g in zip(labels.T, guesses.T, strict=True)
+        ]
+    assert balanced_accuracy(guesses, labels) == pytest.approx(np.mean(each))

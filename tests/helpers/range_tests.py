@@ -14,6 +14,7 @@ SMALL = ("data.images_per_class=8", "batch_size=10", "backbone.weights=none")
 
 PARABOLA = (
     "finetune=linear_probe", "finetune.rate=1", "optimizer=sgd", "optimizer.momentum=0",
+    "optimizer.clip_norm=null",
     "start=1e-5", "end=1", "steps=100",
 )  # fmt: skip
 

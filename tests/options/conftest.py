@@ -100,9 +100,9 @@ class Lab:
     @staticmethod
     def with_options(pieces, **changed):
         """The same pieces with other options of groups that the model is not built from."""
-        config = {**pieces.job.config, **{g: values(g, n) for g, n in changed.items()}}
-        built = {g: registry.build(g, config[g]) for g in changed}
-        job = dataclasses.replace(pieces.job, config=config, **built)
+        chosen = {**pieces.job.config, **{g: values(g, n) for g, n in changed.items()}}
+        built = {g: registry.build(g, chosen[g]) for g in changed}
+        job = dataclasses.replace(pieces.job, config=chosen, **built)
         views = pieces.train_views
         if "augmentation" in changed:
             views = Views(views.manifest, views.resize, job.augmentation, views.seed, views.workers)

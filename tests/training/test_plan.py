@@ -71,9 +71,10 @@ def test_a_plan_made_after_printing_decides_the_same(training, tmp_path):
     for found in (plan, plans.made(pieces, lesson)):
         for now, then in zip(found.phases, before, strict=True):
             assert now.place is not None
-            for name in ("place", "validation_place", "picture_place", "rates", "phase",
-                         "blocks", "trained", "sizes", "total_steps"):  # fmt: skip
+            for name in ("place", "validation_place", "picture_place", "rates", "phase", "blocks",
+                         "trained", "sizes", "total_steps"):  # fmt: skip
                 assert getattr(now, name) == getattr(then, name), name
+            assert dataclasses.asdict(now.order) == dataclasses.asdict(then.order)
             np.testing.assert_array_equal(now.rate_table, then.rate_table)
             assert same_cut(now.cut, then.cut)
 

@@ -93,7 +93,9 @@ class Lamb(Paper):
     def update(self, w, g, rate, t):
         m, v = self.moments(g, t)
         direction = m / (np.sqrt(v) + self.epsilon)
-        return w - rate * np.linalg.norm(w) / np.linalg.norm(direction) * direction
+        # The authors leave normalisation and offsets out of the scaling; phi bounds the rest.
+        ratio = 1.0 if w.ndim < 2 else max(rms(w), 0.03) / rms(direction)
+        return w - rate * ratio * direction
 
 
 class Lion(Paper):
@@ -127,6 +129,8 @@ class Adagrad(Paper):
 
 
 class Adafactor(Paper):
+    relative = True
+
     def start(self, weights):
         self.rows = self.columns = 0.0
 
@@ -140,7 +144,13 @@ class Adafactor(Paper):
             self.v = self.rows * self.columns / self.rows.sum(-2, keepdims=True)
         direction = g / np.sqrt(self.v)
         direction = direction / max(1.0, rms(direction))
-        return w - max(1e-3, rms(w)) * min(rate, 1 / math.sqrt(t)) * direction
+        if self.relative:
+            rate = max(1e-3, rms(w)) * min(rate, 1 / math.sqrt(t))
+        return w - rate * direction
+
+
+class AbsoluteAdafactor(Adafactor):
+    relative = False
 
 
 def rms(array):
@@ -149,15 +159,16 @@ def rms(array):
 
 class Muon(Adam):
     def update(self, w, g, rate, t):
-        if w.ndim != 2:
+        if w.ndim < 2:
             return super().update(w, g, rate, t)
         self.m = 0.95 * self.m + g
-        x = g + 0.95 * self.m
+        # A kernel is one matrix of all that an output sees.
+        x = (g + 0.95 * self.m).reshape(-1, w.shape[-1])
         x = x / np.linalg.norm(x)
         for _ in range(5):
             a = x @ x.T
             x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-        return w - rate * 0.2 * math.sqrt(max(w.shape)) * x
+        return w - rate * 0.2 * math.sqrt(max(x.shape)) * x.reshape(w.shape)
 
 
 class ScheduleFree(Paper):
@@ -188,7 +199,8 @@ PAPERS = [
     ("rmsprop", {}, RmsProp),
     ("rmsprop", {"centered": True, "momentum": 0.5}, CenteredRmsProp),
     ("adagrad", {}, Adagrad),
-    ("adafactor", {}, Adafactor),
+    ("adafactor", {"relative": True}, Adafactor),
+    ("adafactor", {}, AbsoluteAdafactor),
     ("muon", {}, Muon),
     ("schedule_free_adamw", {}, ScheduleFree),
 ]
