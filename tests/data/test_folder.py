@@ -144,8 +144,10 @@ def test_hidden_files_and_files_that_are_no_pictures_are_left_out(root, tmp_path
     (root / "readme").write_text("x")
     manifest = folder(root, tmp_path, on_error="fail")
     assert len(manifest.ids) == 8
-    assert "1 files left out: not pictures by their extension" in manifest.report["notes"]
-    assert "1 files left out: outside class folders" in manifest.report["notes"]
+    notes = manifest.report["notes"]
+    assert "1 file left out: not pictures by their extension (a/labels.csv)" in notes
+    assert "1 file left out: outside class folders (readme)" in notes
+    assert "2 files left out: hidden, or put there by the system (.hidden, a/._0.png)" in notes
 
 
 def test_equal_files_in_different_splits_and_classes_are_reported(root, tmp_path, make_classes):

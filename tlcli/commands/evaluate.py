@@ -15,6 +15,7 @@ from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.runs import checkpoint
 from tlcli.system import console, files
+from tlcli.system.shown import shown
 
 
 def run(checked: Checked[Eval, None]) -> int:
@@ -35,7 +36,7 @@ def run(checked: Checked[Eval, None]) -> int:
     if settings.format == "json":
         sys.stdout.write(content)
         return 0
-    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {manifest.root}\n")
+    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {shown(manifest.root)}\n")
     sys.stdout.write(f"{'figures':<10} {console.figures_line(figures, len(found.class_names))}\n")
     sys.stdout.write(
         f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n"

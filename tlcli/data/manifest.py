@@ -13,6 +13,7 @@ from tlcli.data.scan import Listing, Scan, scan_files
 from tlcli.data.split import split_labels
 from tlcli.errors import DataError
 from tlcli.lazy import np
+from tlcli.system.shown import shown
 
 # Samples, files, and the folders and files whose times tell of a change.
 Listed = tuple[Samples, Listing, Sequence[str]]
@@ -68,14 +69,15 @@ def indexed_manifest(
 
 
 def _manifest(
-    samples: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int
+    every: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int
 ) -> Manifest:
     """Leave out or refuse unreadable files, complete the splits.
 
     Raises:
         DataError: Unreadable files under "fail", classes that do not fit, too few images.
     """
-    samples, rows, skipped = leave_out(samples, scan.problems, reading.on_error)
+    samples, rows, skipped = leave_out(every, scan.problems, reading.on_error)
+    check_readable(every, rows, skipped)
     below, names = listing.parted()
     if len(rows) < len(names):
         scan, names = scan.keep(rows), [names[row] for row in rows.tolist()]
@@ -126,9 +128,38 @@ def leave_out(
         raise DataError(
             samples.where,
             f"none of the {len(skipped)} files can be read; {skipped[0][0]}: {skipped[0][1]}",
-            "Give JPEG, PNG, BMP, GIF or WebP images.",
+            "Give images that are read: JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF or JPEG 2000.",
         )
     return samples.keep(rows) if skipped else samples, rows, skipped
+
+
+def check_readable(samples: Samples, rows: Any, skipped: Sequence[tuple[str, str]]) -> None:
+    """Refuse a class all of whose pictures are unreadable: it would be gone.
+
+    Args:
+        samples: All of them.
+        rows: Those that can be read.
+        skipped: See leave_out.
+
+    Raises:
+        DataError: Naming the class, files of it and why they cannot be read.
+    """
+    count = len(samples.class_names)
+    before, after = (
+        class_counts(labels, count) for labels in (samples.labels, samples.labels[rows])
+    )
+    gone = np.flatnonzero((before > 0) & (after == 0))
+    if not len(gone):
+        return
+    of_class = samples.labels == gone[0] if samples.labels.ndim == 1 else samples.labels[:, gone[0]]
+    ids = set(samples.ids[np.flatnonzero(of_class)])
+    first = [f"{shown(name)} ({shown(why)})" for name, why in skipped if name in ids]
+    raise DataError(
+        samples.where,
+        f"none of the {len(first)} pictures of the class {samples.class_names[gone[0]]!r} can be "
+        f"read: {', '.join(first[:3])}{', …' if len(first) > 3 else ''}",
+        "Replace these files, or remove the class.",
+    )
 
 
 def settle(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:

@@ -17,7 +17,7 @@ from tlcli.data.scan import header_or_problem
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
 
-_VERSION = 1
+_VERSION = 2
 _COLUMNS = (
     "offsets",
     "lengths",

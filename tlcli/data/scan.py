@@ -15,7 +15,7 @@ from typing import Any
 from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, read_header
 from tlcli.lazy import np
 
-_VERSION = 2
+_VERSION = 3
 _CHUNK = 256
 _COLUMNS = ("sizes", "mtimes", "decoders", "orientations", "widths", "heights", "checksums")
 
