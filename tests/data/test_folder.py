@@ -16,6 +16,7 @@ def folder(path, tmp_path, seed=0, **changes):
         "validation_fraction": 0.25,
         "test_fraction": 0.25,
         "on_error": "skip",
+        "damaged": "skip",
         "max_pixels": 1_000_000,
     }
     return Data(**(fields | changes)).manifest(seed, tmp_path / "cache")
@@ -252,7 +253,9 @@ def test_mistakes_are_told_with_a_remedy(root, tmp_path, make_classes, encode, p
 def test_a_class_whose_files_are_all_unreadable_is_named(root, tmp_path, make_classes):
     make_classes(root, {"a": 4, "b": 4, "c": 0})
     (root / "c" / "x.png").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"train has 'a', 'b', but not 'c'"):
+    with pytest.raises(
+        DataError, match=r"none of the 1 pictures of the class 'c' can be read: c/x\.png"
+    ):
         folder(root, tmp_path)
 
 

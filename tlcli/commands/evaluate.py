@@ -10,6 +10,7 @@ from tlcli.config import registry
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Eval, cache_folder
 from tlcli.contracts.data import Manifest
+from tlcli.data.damage import FaultyPictures
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
@@ -20,6 +21,18 @@ from tlcli.system.shown import shown
 
 def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
+    try:
+        return measure(checked)
+    except FaultyPictures as fault:
+        if not fault.remember():
+            raise
+        for line in fault.lines():
+            sys.stderr.write(f"{line}\n")
+        return run(checked)
+
+
+def measure(checked: Checked[Eval, None]) -> int:
+    """Measure once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
     settings = checked.settings
     found = checkpoint.read_run(settings.checkpoint)
@@ -51,6 +64,8 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
         DataError: The run's data changed, or the classes do not match.
     """
     values = dict(found.config["data"])
+    if values["name"] in ("folder", "csv"):
+        values = {"damaged": "use", **values}  # a run of version 0.1.0, which had no such key
     same_option = not given or given.get("name", values["name"]) == values["name"]
     values = {**values, **(given or {})} if same_option else dict(given or {})
     if same_option:

@@ -6,13 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tlcli.contracts.data import ImageSource, Region
+from tlcli.data.damage import ERROR, WARNING, Damage
 from tlcli.data.decode import DCT, DECODERS, decode, jpeg, plain_error, upright
 from tlcli.data.header import BY_JPEG, REMEDY
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system import complaints
+from tlcli.system.opened import reason
+from tlcli.system.shown import shown
 
 # Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER;
 # pictures that must be turned or mirrored _TURNED more.
+_AGAIN = "It was changed since the data was listed; run the command again."
 _WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
 _ROWS = 1 << 16  # that are planned at a time, to keep memory small
 _NAMES = 256  # of files that are kept as one text
@@ -66,6 +71,7 @@ class EncodedImages(ImageSource):
         ids: Sequence[str],
         headers: Any,
         encoded: Callable[[int], bytes] | None = None,
+        damage: Damage | None = None,
     ) -> None:
         """Keep what is needed to decode a sample.
 
@@ -75,8 +81,9 @@ class EncodedImages(ImageSource):
             headers: `decoders` (BY_ numbers) and `orientations` (EXIF), uint8 (samples,); `heights`
                 and `widths`, upright, integers (samples,).
             encoded: Encoded image of a row, outside of tf.data.
+            damage: Where faults are remembered, so that they can be left out; None raises them.
         """
-        self.encoded = encoded
+        self.encoded, self._damage = encoded, damage
         self._read, self._ids, self._headers = read, ids, headers
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
@@ -123,28 +130,71 @@ class EncodedImages(ImageSource):
         return tf.cast(tf.gather(_held(table), index), tf.int32)
 
     def first_broken(self, rows: Any) -> DataError | None:
-        """Decode rows again to find the one that stopped a tf.data pipeline; None if all are well.
+        """Decode again to find what stopped a tf.data pipeline; None if all are well.
 
-        TensorFlow's decoding errors do not say which file they mean.
+        TensorFlow's decoding errors do not say which file they mean. Where faults are remembered
+        every picture is looked at, so that one pass finds them all.
         """
-
-        def problem(row: int) -> DataError | None:
-            found = self._headers
-            try:
-                image = decode(self._read(tf.constant(row, tf.int64)), int(found.decoders[row]))
-            except tf.errors.OpError as error:
-                return DataError(self._ids[row], plain_error(error), REMEDY)
-            sides = upright(image, int(found.orientations[row])).shape[:2]
-            if tuple(sides) != (found.heights[row], found.widths[row]):
-                problem = "is another picture than when it was listed"
-                return DataError(self._ids[row], problem, "Run the command again.")
-            return None
-
+        if self._damage is not None:
+            rows = range(len(self._ids))
         with ThreadPoolExecutor(4) as pool:
-            return next(filter(None, pool.map(problem, map(int, rows))), None)
+            problems = list(pool.map(self._problem, map(int, rows)))
+            first = next((p for p in problems if p is not None), None)
+            changed = next((p for p in problems if p is not None and p.remedy == _AGAIN), None)
+            if changed is not None or self._damage is None:
+                return changed or first
+            found = {
+                str(self._ids[row]): (ERROR, p.problem)
+                for row, p in zip(rows, problems, strict=True) if p is not None
+            }  # fmt: skip
+            if self._damage.damaged != "use":
+                whole = [row for row in rows if self._headers.decoders[row] == BY_JPEG
+                         and str(self._ids[row]) not in found]  # fmt: skip
+                why = "is damaged: libjpeg decodes it with warnings, and part of it is made up"
+                found |= {str(self._ids[row]): (WARNING, why) for row in self._warned(whole, pool)}
+        return self._damage.fault(found, len(self._ids)) if found else None
+
+    def _problem(self, row: int) -> DataError | None:
+        """Why a picture does not decode."""
+        found, name = self._headers, shown(self._ids[row])
+        try:
+            image = decode(self._read(tf.constant(row, tf.int64)), int(found.decoders[row]))
+        except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):
+            return DataError(name, "is not there any more", _AGAIN)
+        except tf.errors.OpError as error:
+            return DataError(name, plain_error(error), REMEDY)
+        except Exception as error:
+            return DataError(name, f"cannot be decoded: {reason(error)}", REMEDY)
+        sides = upright(image, int(found.orientations[row])).shape[:2]
+        if tuple(sides) != (found.heights[row], found.widths[row]):
+            return DataError(name, "is another picture than when it was listed", _AGAIN)
+        return None
+
+    def _warned(self, rows: Sequence[int], pool: ThreadPoolExecutor) -> list[int]:
+        """Rows whose pictures libjpeg warns of: parts that are warned of are halved."""
+        waiting = [rows[start : start + 32] for start in range(0, len(rows), 32)]
+        found = []
+        while waiting:
+            part = waiting.pop()
+            # Another pipeline may still decode ahead; it does not warn each of three times.
+            times = 3 if len(part) == 1 else 1
+            if not all(self._complained(part, pool) for _ in range(times)):
+                continue
+            if len(part) == 1:
+                found.append(part[0])
+            else:
+                waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
+        return sorted(found)
+
+    def _complained(self, rows: Sequence[int], pool: ThreadPoolExecutor) -> bool:
+        with complaints.listening() as heard:
+            list(pool.map(self._problem, rows))
+            return heard()
 
 
-def file_images(below: str, names: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedImages:
+def file_images(
+    below: str, names: Sequence[str], ids: Sequence[str], scan: Any, damage: Damage | None = None
+) -> EncodedImages:  # fmt: skip
     """Image source over whole files.
 
     Args:
@@ -152,6 +202,7 @@ def file_images(below: str, names: Sequence[str], ids: Sequence[str], scan: Any)
         names: The rest of each path, in the order of the manifest.
         ids: Their ids.
         scan: What their headers say, see EncodedImages.
+        damage: See EncodedImages.
     """
     # Made once. A tensor of strings takes several times the memory of pieces of text with the
     # places of names in them, and a single text would be copied into each graph as a constant.
@@ -179,4 +230,4 @@ def file_images(below: str, names: Sequence[str], ids: Sequence[str], scan: Any)
         with open(below + names[row], "rb") as file:
             return file.read()
 
-    return EncodedImages(read, ids, scan, encoded)
+    return EncodedImages(read, ids, scan, encoded, damage)

@@ -165,7 +165,7 @@ def _check_classes(root: str, layout: Layout, names: Sequence[str], folders: Seq
     parents = {folder.rsplit("/", 1)[0] for folder in folders if "/" in folder}
     for folder in folders:
         name = layout.class_name(f"{folder}/")
-        is_class = folder.count("/") == layout.depth and layout.split(f"{folder}/") is not None
+        is_class = folder.count("/") == layout.depth and layout.split(f"{folder}/") == TRAIN
         if is_class and name not in has_picture and folder not in parents and _bare(root, folder):
             raise DataError(
                 root, f"the class folder {shown(folder)!r} is empty: it has no picture",

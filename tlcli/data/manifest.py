@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.damage import Damage
 from tlcli.data.encoded import file_images
 from tlcli.data.index import Index, Known, now_ns
 from tlcli.data.samples import Samples, check_classes, class_counts, describe_sizes, fingerprint
@@ -27,11 +28,13 @@ class Reading:
         fractions: Validation and test share, for splits that are not given.
         max_pixels: Width times height above which a picture is unreadable.
         on_error: "skip" or "fail", for unreadable files.
+        damaged: "skip", "use" or "fail", for pictures that libjpeg warns of.
     """
 
     fractions: tuple[float, float]
     max_pixels: int
     on_error: str
+    damaged: str
 
 
 def indexed_manifest(
@@ -57,20 +60,20 @@ def indexed_manifest(
             where, np.array(known.listing.names, object), known.labels, known.splits,
             known.class_names, known.notes,
         )  # fmt: skip
-        return _manifest(samples, known.listing, known.scan, reading, seed)
+        return _manifest(samples, known.listing, known.scan, reading, seed, cache_dir)
     started = now_ns()
     samples, listing, folders = listed()
     check_classes(samples)
     scan = scan_files(listing, reading.max_pixels, cache_dir)
-    made = _manifest(samples, listing, scan, reading, seed)
+    made = _manifest(samples, listing, scan, reading, seed, cache_dir)
     columns = (samples.labels, samples.splits, samples.class_names, samples.notes)
     index.save(Known(listing, scan, *columns), folders, started)
     return made
 
 
 def _manifest(
-    every: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int
-) -> Manifest:
+    every: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int, cache_dir: Path
+) -> Manifest:  # fmt: skip
     """Leave out or refuse unreadable files, complete the splits.
 
     Raises:
@@ -82,13 +85,25 @@ def _manifest(
     if len(rows) < len(names):
         scan, names = scan.keep(rows), [names[row] for row in rows.tolist()]
     samples = settle(samples, reading.fractions, seed)
+    left = (len(skipped), len(every.ids))
+    damage = Damage(listing.root, cache_dir, reading.on_error, reading.damaged, left)
+    own = fingerprint(samples, [scan.sizes, scan.checksums])
+    # Splits are decided first: they are the same whether or not a fault was found yet.
+    if faults := damage.known(samples.ids.tolist()):
+        check_faults(faults, samples, reading)
+        whole = np.setdiff1d(np.arange(len(names)), list(faults))
+        skipped = [*skipped, *((str(samples.ids[row]), why) for row, why in faults.items())]
+        check_readable(samples, whole, skipped)
+        samples, scan, names = samples.keep(whole), scan.keep(whole), [names[r] for r in whole]
+        scan = replace(scan, twins=scan.twins[(scan.twins >= 0).all(1)])
+        check_classes(samples)
     duplicates, conflicts = _duplicates(samples, scan.twins)
     return Manifest(
         ids=samples.ids,
         labels=samples.labels,
         splits=samples.splits,
         class_names=samples.class_names,
-        images=file_images(below, names, samples.ids, scan),
+        images=file_images(below, names, samples.ids, scan, damage),
         root=listing.root,
         fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={
@@ -97,6 +112,7 @@ def _manifest(
             "sizes": describe_sizes(scan.widths, scan.heights),
             "notes": [*samples.notes, *conflicts],
         },
+        own=own if faults else None,
     )
 
 
@@ -160,6 +176,20 @@ def check_readable(samples: Samples, rows: Any, skipped: Sequence[tuple[str, str
         f"read: {', '.join(first[:3])}{', …' if len(first) > 3 else ''}",
         "Replace these files, or remove the class.",
     )
+
+
+def check_faults(faults: Mapping[int, str], samples: Samples, reading: Reading) -> None:
+    """Refuse pictures that are known to be damaged, where that is to stop.
+
+    Raises:
+        DataError: Naming the first.
+    """
+    if "fail" in (reading.on_error, reading.damaged):
+        row, why = next(iter(faults.items()))
+        raise DataError(
+            shown(samples.ids[row]), f"{why} ({len(faults)} such files)",
+            "Replace or remove it, or set data.on_error=skip data.damaged=skip.",
+        )  # fmt: skip
 
 
 def settle(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:

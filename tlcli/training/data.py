@@ -27,6 +27,13 @@ def without_validation(pieces: Pieces) -> Pieces:
     return pieces.with_data(dataclasses.replace(manifest, splits=splits))
 
 
+def without(pieces: Pieces, ids: list[str]) -> Pieces:
+    """The pieces without some images, in no split any more."""
+    manifest = pieces.manifest
+    splits = np.where(np.isin(manifest.ids.astype(str), ids), NO_SPLIT, manifest.splits)
+    return pieces.with_data(dataclasses.replace(manifest, splits=splits.astype(np.int8)))
+
+
 def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
     """Training views; where they never repeat, pictures stay decoded as far as memory allows."""
     settings = job.settings

@@ -49,6 +49,7 @@ class Data(DataSource):
         validation_fraction: Share of train for validation when no row is given to it.
         test_fraction: Share of train for test when no row is given to validation or test.
         on_error: What to do about files that are no readable image: leave out, or stop.
+        damaged: What to do about pictures that libjpeg warns of, parts of which are made up.
         max_pixels: Width times height above which a picture counts as unreadable.
     """
 
@@ -59,6 +60,7 @@ class Data(DataSource):
     validation_fraction: float
     test_fraction: float
     on_error: Literal["skip", "fail"]
+    damaged: Literal["skip", "use", "fail"]
     max_pixels: int
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class Data(DataSource):
         if not root.is_dir():
             raise ConfigError("data.image_root", f"{root}: there is no such folder", "Give one.")
         fractions = (self.validation_fraction, self.test_fraction)
-        reading = Reading(fractions, self.max_pixels, self.on_error)
+        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged)
         facts = ["csv", str(table.resolve()), self.label_separator, self.multi_label]
         index = Index(str(root), facts, self.max_pixels, cache_dir)
         return indexed_manifest(

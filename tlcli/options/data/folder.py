@@ -26,6 +26,7 @@ class Data(DataSource):
         validation_fraction: Share of train for validation when no such folder is there.
         test_fraction: Share of train for test when neither validation nor test is there.
         on_error: What to do about files that are no readable image: leave out, or stop.
+        damaged: What to do about pictures that libjpeg warns of, parts of which are made up.
         max_pixels: Width times height above which a picture counts as unreadable.
     """
 
@@ -33,6 +34,7 @@ class Data(DataSource):
     validation_fraction: float
     test_fraction: float
     on_error: Literal["skip", "fail"]
+    damaged: Literal["skip", "use", "fail"]
     max_pixels: int
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class Data(DataSource):
             problem = "is a file" if root.exists() else "there is no such folder"
             raise ConfigError("data.path", f"{root}: {problem}", "Give a folder of class folders.")
         fractions = (self.validation_fraction, self.test_fraction)
-        reading = Reading(fractions, self.max_pixels, self.on_error)
+        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged)
         index = Index(str(root), ["folder"], self.max_pixels, cache_dir)
         return indexed_manifest(
             index, str(root), lambda: _list_folder(root), reading, seed, cache_dir
