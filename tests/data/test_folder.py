@@ -253,9 +253,7 @@ def test_mistakes_are_told_with_a_remedy(root, tmp_path, make_classes, encode, p
 def test_a_class_whose_files_are_all_unreadable_is_named(root, tmp_path, make_classes):
     make_classes(root, {"a": 4, "b": 4, "c": 0})
     (root / "c" / "x.png").write_bytes(b"x")
-    with pytest.raises(
-        DataError, match=r"none of the 1 pictures of the class 'c' can be read: c/x\.png"
-    ):
+    with pytest.raises(DataError, match=r"none of the 1 pictures of the class .c. can"):
         folder(root, tmp_path)
 
 
