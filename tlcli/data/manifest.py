@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.content import memory_file
 from tlcli.data.damage import Damage
 from tlcli.data.encoded import file_images
 from tlcli.data.index import Index, Known, now_ns
@@ -58,7 +59,7 @@ def indexed_manifest(
     if known is not None:
         samples = Samples(
             where, np.array(known.listing.names, object), known.labels, known.splits,
-            known.class_names, known.notes,
+            known.class_names, (*known.notes, index.trusted),
         )  # fmt: skip
         return _manifest(samples, known.listing, known.scan, reading, seed, cache_dir)
     started = now_ns()
@@ -86,6 +87,7 @@ def _manifest(
         scan, names = scan.keep(rows), [names[row] for row in rows.tolist()]
     samples = settle(samples, reading.fractions, seed)
     left = (len(skipped), len(every.ids))
+    memory = memory_file(listing.root, cache_dir)
     damage = Damage(listing.root, cache_dir, reading.on_error, reading.damaged, left)
     own = fingerprint(samples, [scan.sizes, scan.checksums])
     # Splits are decided first: they are the same whether or not a fault was found yet.
@@ -103,7 +105,7 @@ def _manifest(
         labels=samples.labels,
         splits=samples.splits,
         class_names=samples.class_names,
-        images=file_images(below, names, samples.ids, scan, damage),
+        images=file_images(below, names, samples.ids, scan, memory, listing.fresh, damage),
         root=listing.root,
         fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={

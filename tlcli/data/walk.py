@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 
+from tlcli.data.content import GONE, mark
 from tlcli.errors import DataError
 from tlcli.system.shown import shown
 
@@ -17,7 +18,7 @@ _NO_IMAGES = frozenset(
 )
 _EXAMPLES = 3
 
-Found = tuple[str, int, int]
+Found = tuple[str, int, int, int]
 
 
 class LeftOut:
@@ -60,7 +61,7 @@ def hidden(name: str) -> bool:
 
 
 def walk(root: str, left_out: LeftOut, entered: Callable[[str], object]) -> Iterator[Found]:
-    """Path below the root, bytes and time (ns) of each candidate, folder by folder, by name.
+    """Path below the root, bytes, time (ns) and mark of each candidate, by folder, by name.
 
     Links are followed; a folder that was seen before is not looked into again, so that loops end.
 
@@ -114,13 +115,15 @@ def _name(entry: "os.DirEntry[str]") -> str:
     return entry.name
 
 
-def _status(entry: "os.DirEntry[str]") -> tuple[int, int]:
-    """Bytes and time (ns) of a file; -1 and 0 of a broken link and of what is no file."""
+def _status(entry: "os.DirEntry[str]") -> tuple[int, int, int]:
+    """Bytes, time (ns) and mark of a file; GONE of a broken link and of what is no file."""
     try:
         status = entry.stat()
     except OSError:
-        return -1, 0
-    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else (-1, 0)
+        return GONE
+    if not stat.S_ISREG(status.st_mode):
+        return GONE
+    return status.st_size, status.st_mtime_ns, mark(status)
 
 
 def writable(found: Iterable[Found], left_out: LeftOut) -> Iterator[Found]:

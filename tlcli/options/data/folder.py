@@ -75,7 +75,7 @@ def _list_folder(root: Path) -> Listed:
     found, classes, splits = sorted_out(layout, every, left_out)
     if not found:
         raise DataError(str(root), _nothing(left_out), LAYOUT)
-    names, sizes, mtimes = map(list, zip(*found, strict=True))
+    names = [name for name, *_ in found]
     class_names = tuple(sorted(set(classes)))
     index = {name: row for row, name in enumerate(class_names)}
     samples = Samples(
@@ -86,7 +86,7 @@ def _list_folder(root: Path) -> Listed:
         class_names=class_names,
         notes=(*layout.notes, *left_out.notes()),
     )
-    listing = Listing(str(root), names, np.array(sizes, np.int64), np.array(mtimes, np.int64))
+    listing = Listing.of(str(root), names, np.array([f[1:] for f in found], np.int64))
     return samples, listing, folders
 
 
