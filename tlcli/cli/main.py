@@ -20,6 +20,7 @@ from tlcli.cli.tensorflow import import_tensorflow
 from tlcli.config.commands import COMMANDS, Command
 from tlcli.errors import ConfigError, TlError, nearest
 from tlcli.system import memory
+from tlcli.system.shown import escaped
 
 if TYPE_CHECKING:
     from tlcli.config.checking import Checked
@@ -41,7 +42,7 @@ def run(argv: list[str]) -> int:
         return dispatch(argv)
     except TlError as error:
         word = argv[0] if argv and argv[0] in COMMANDS else ""
-        sys.stderr.write(f"tl{' ' + word if word else ''}: {error}\n")
+        sys.stderr.write(f"tl{' ' + word if word else ''}: {escaped(str(error))}\n")
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,15 +10,29 @@ from tlcli.config import registry
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Eval, cache_folder
 from tlcli.contracts.data import Manifest
+from tlcli.data.damage import FaultyPictures
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.runs import checkpoint
 from tlcli.system import console, files
+from tlcli.system.shown import shown
 
 
 def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
+    try:
+        return measure(checked)
+    except FaultyPictures as fault:
+        if not fault.remember():
+            raise
+        for line in fault.lines():
+            sys.stderr.write(f"{line}\n")
+        return run(checked)
+
+
+def measure(checked: Checked[Eval, None]) -> int:
+    """Measure once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
     settings = checked.settings
     found = checkpoint.read_run(settings.checkpoint)
@@ -35,7 +49,7 @@ def run(checked: Checked[Eval, None]) -> int:
     if settings.format == "json":
         sys.stdout.write(content)
         return 0
-    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {manifest.root}\n")
+    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {shown(manifest.root)}\n")
     sys.stdout.write(f"{'figures':<10} {console.figures_line(figures, len(found.class_names))}\n")
     sys.stdout.write(
         f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n"
@@ -50,6 +64,8 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
         DataError: The run's data changed, or the classes do not match.
     """
     values = dict(found.config["data"])
+    if values["name"] in ("folder", "csv"):
+        values = {"damaged": "use", **values}  # a run of version 0.1.0, which had no such key
     same_option = not given or given.get("name", values["name"]) == values["name"]
     values = {**values, **(given or {})} if same_option else dict(given or {})
     if same_option:
@@ -58,6 +74,9 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     manifest: Manifest = registry.build("data", values).manifest(seed, cache_folder(
         found.config.get("cache_dir")))  # fmt: skip
     if not given and not manifest.same_data(str(found.facts.data_fingerprint)):
+        fault = manifest.images.first_broken(range(len(manifest.ids)))
+        if isinstance(fault, FaultyPictures):  # which the training left out, perhaps elsewhere
+            raise fault
         raise DataError(
             manifest.root, "is not the data this run was trained on: files changed since",
             "Restore it, or point at data on purpose: data.path=PATH.",

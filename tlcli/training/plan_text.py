@@ -18,12 +18,15 @@ from tlcli.distill.pieces import Pieces
 from tlcli.evaluation.monitor import monitored
 from tlcli.models.student import count
 from tlcli.system import precision
+from tlcli.system.shown import shown as harmless
 from tlcli.training import block_table, replica_notes, term_sizes
 from tlcli.training.devices import has_gpu
 from tlcli.training.plan import PhasePlan, Plan
 
 # More phases than these are counted.
 MOST_PHASES = 6
+# Unreadable files that the plan names.
+NAMED = 8
 
 
 def lines(plan: Plan, run_dir: Path) -> list[str]:
@@ -176,12 +179,13 @@ def scan_notes(manifest: Manifest) -> str:
     skipped, same = report.get("skipped") or [], report.get("duplicates") or []
     notes = [str(report["sizes"])] if report.get("sizes") else []
     if skipped:
-        first = ", ".join(f"{i} ({r})" for i, r in skipped[:2])
-        notes.append(f"{len(skipped)} unreadable, skipped: {first}")
+        first = ", ".join(f"{harmless(i)} ({harmless(r)})" for i, r in skipped[:NAMED])
+        more = ", …" if len(skipped) > NAMED else ""
+        notes.append(f"{len(skipped)} unreadable, skipped: {first}{more}")
     if same:
-        first = ", ".join(f"{a} = {b}" for a, b in same[:2])
+        first = ", ".join(f"{harmless(a)} = {harmless(b)}" for a, b in same[:2])
         notes.append(f"{len(same)} the same across splits: {first}")
-    notes += [str(note) for note in (report.get("notes") or [])[:2]]
+    notes += [str(note) for note in (report.get("notes") or [])]
     return "; ".join(notes) or "nothing unusual"
 
 
