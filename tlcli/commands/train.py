@@ -175,6 +175,7 @@ def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
 
 def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> dict[str, Any]:
     """Write the result and show it; then the state has done its work."""
+    folder.note_contents(plan.pieces.manifest)
     found = result.written(plan, outcome, folder, seconds)
     # A process that ends while another still works would be taken for lost.
     cluster.join(plan.pieces.job.hardware).any(False)
