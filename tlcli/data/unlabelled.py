@@ -46,9 +46,8 @@ def photos(
     found = sorted(walk(str(root), ignored, []))
     if not found:
         raise DataError(str(root), "has no pictures", "Give a folder of photos.")
-    names = [name for name, *_ in found]
-    listing = Listing.of(str(root), names, np.array([f[1:] for f in found], np.int64))
-    count = len(names)
+    listing = Listing.of(str(root), found)
+    names, count = listing.names, len(listing.names)
     samples = Samples(
         str(root), np.array(names, object), np.full(count, -1, np.int32),
         np.full(count, TRAIN, np.int8), (),

@@ -113,7 +113,8 @@ def _samples(
 ) -> tuple[Samples, Listing]:
     """Classes and splits of the files found, from their paths."""
     depth = 1 if split_of else 0
-    names = [name for name, *_ in found]
+    listing = Listing.of(str(root), found)
+    names = listing.names
     of_file = [name.split("/", depth + 1)[depth] for name in names]
     class_names = tuple(sorted(set(of_file)))
     index = {name: row for row, name in enumerate(class_names)}
@@ -126,7 +127,7 @@ def _samples(
         class_names=class_names,
         notes=notes,
     )
-    return samples, Listing.of(str(root), names, np.array([f[1:] for f in found], np.int64))
+    return samples, listing
 
 
 def _folders(root: Path) -> list[str]:
