@@ -1,16 +1,22 @@
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tlcli  # noqa: F401 - sets what TensorFlow reads when it is imported
-
-ROOT = Path(__file__).parent.parent
-FEW = ("data.images_per_class=8", "batch_size=10")
+from tests.helpers.pictures import smooth
+from tests.helpers.runs import environment, process, train_digits
+from tests.helpers.stopped import SHORT, Interrupted, states, stop_after
+from tests.helpers.teachers import fit
+from tests.helpers.words import checked
+from tlcli.commands import train
+from tlcli.options.data.digits import FILE
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,93 +40,6 @@ def _plain_log():
             handler.close()
 
 
-def composed(command, *words):
-    """The plain configuration that a command line stands for."""
-    from tlcli.config import compose
-
-    return compose.plain(compose.read(command, [str(word) for word in words]))
-
-
-def checked_words(command, *words):
-    """What a command is given for a command line."""
-    from tlcli.config import compose
-    from tlcli.config.checking import check_request
-
-    return check_request(compose.read(command, [str(word) for word in words]))
-
-
-def trained(run_dir, *words):
-    """A short training on digits in this process; gives its folder."""
-    from tlcli.commands import train
-
-    given = {word.partition("=")[0] for word in words}
-    few = [word for word in FEW if word.partition("=")[0] not in given and "data" not in given]
-    code = train.run(checked_words("train", f"run_dir={run_dir}", "epochs=2", *few, *words))
-    assert code == 0
-    return Path(run_dir)
-
-
-def weights_of(run_dir):
-    """Arrays of a run's weights file by name."""
-    import h5py
-
-    found = {}
-    with h5py.File(Path(run_dir) / "model.weights.h5") as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if hasattr(item, "shape") else None
-        )
-    return found
-
-
-def process(*words, cwd, **options):
-    """`tl` as a process, ended."""
-    return subprocess.run(
-        [sys.executable, "-m", "tlcli.cli", *map(str, words)],
-        cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120, check=False,
-        **options,
-    )  # fmt: skip
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
-
-
-@pytest.fixture(scope="session")
-def config():
-    return composed
-
-
-@pytest.fixture(scope="session")
-def checked():
-    return checked_words
-
-
-@pytest.fixture(scope="session")
-def train_digits():
-    return trained
-
-
-@pytest.fixture(scope="session")
-def read_weights():
-    return weights_of
-
-
-@pytest.fixture(scope="session")
-def same_weights():
-    """Compare the weights files of two runs."""
-
-    def compare(first, second, **tolerance):
-        first, second = weights_of(first), weights_of(second)
-        assert list(first) == list(second)
-        for name, array in first.items():
-            if tolerance:
-                np.testing.assert_allclose(array, second[name], err_msg=name, **tolerance)
-            else:
-                np.testing.assert_array_equal(array, second[name], err_msg=name)
-
-    return compare
-
-
 @pytest.fixture
 def tl(tmp_path):
     """Run `tl` as a process in an empty folder."""
@@ -140,7 +59,21 @@ def start_tl(tmp_path):
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
     """A finished run on digits with the defaults but for its length."""
-    return trained(tmp_path_factory.mktemp("shared") / "digits")
+    return train_digits(tmp_path_factory.mktemp("shared") / "digits")
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory):
+    """A run that knows the digits 5 to 9 well."""
+    folder = tmp_path_factory.mktemp("teachers") / "tiny"
+    return fit(
+        folder, "epochs=8", f"cache_dir={folder.parent}/cache", "optimizer.learning_rate=0.003"
+    )
+
+
+@pytest.fixture
+def pixels():
+    return smooth()
 
 
 @pytest.fixture(scope="session")
@@ -178,3 +111,36 @@ def small_disk(tmp_path, request):
         pytest.skip("mounting needs root")
     yield place, lambda options: mount(f"remount,{options}")
     subprocess.run(["umount", place], check=True)
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory):
+    """A run that was broken off with two states."""
+    run_dir = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(Interrupted):
+            train.run(
+                checked("train", f"run_dir={run_dir}", "finetune=linear_probe", "epochs=2", *SHORT)
+            )
+    assert len(states(run_dir)) == 2
+    return run_dir
+
+
+@pytest.fixture
+def broken_off(stopped, tmp_path):
+    return Path(shutil.copytree(stopped, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """60 scans of the digits 5 to 9, some in a folder below, and a text."""
+    root = tmp_path_factory.mktemp("photos")
+    (root / "more").mkdir()
+    with np.load(FILE) as file:
+        rows = np.flatnonzero(file["labels"] >= 5)[:60]
+        scans = (file["images"][rows] * (255 / 16)).astype(np.uint8)
+    for index, scan in enumerate(scans):
+        Image.fromarray(scan).save(root / ("more" if index % 2 else ".") / f"{index:02d}.png")
+    (root / "notes.txt").write_text("no picture")
+    return root

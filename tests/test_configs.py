@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 
+from tests.helpers.words import config
 from tlcli.config import registry, settings
 from tlcli.config.commands import COMMANDS
 from tlcli.config.recipe import read_recipe
@@ -63,7 +64,7 @@ def test_every_module_of_a_group_has_a_file():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_composes_into_what_train_accepts(config, name):
+def test_every_recipe_composes_into_what_train_accepts(name):
     from tlcli.config.job import train_job
 
     given = config("train", f"config={name}", "data=digits", "teacher=none", "distillation=none")

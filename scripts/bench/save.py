@@ -18,7 +18,7 @@ from tlcli.distill.attach import attach
 from tlcli.runs.folder import make_run_dir
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
-from tlcli.training.kept import KeptWeights, values_of
+from tlcli.training.kept import values_of
 from tlcli.training.phase import PhaseTraining
 from tlcli.training.trainer import Trainer
 
@@ -35,9 +35,9 @@ def prepared(folder: Path, words: list[str]) -> Trainer:
     plan = plans.made(pieces, attach(pieces))
     make_run_dir(folder)
     made = Trainer(plan, folder)
-    made.phase = PhaseTraining(plan.pieces, plan.lesson, plan.phases[0])
-    variables = plan.lesson.student.model.variables
-    made.kept = KeptWeights(best=values_of(variables), start=values_of(variables))
+    made.phase = PhaseTraining(pieces, plan.lesson, plan.phases[0])
+    made.kept.best = values_of(plan.lesson.student.model.variables)
+    made.kept.start = values_of(plan.lesson.student.model.variables)
     return made
 
 

@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import tensorflow as tf
 
+from tests.helpers.words import config
 from tlcli.contracts.data import ImageSource, Region
 from tlcli.data.decoded import DecodedImages
 from tlcli.data.resize import part_of
@@ -75,7 +76,7 @@ def test_another_size_is_another_picture():
     assert len(images) == 2
 
 
-def test_views_of_all_epochs_are_the_same_to_the_bit(config, pictures, tmp_path):
+def test_views_of_all_epochs_are_the_same_to_the_bit(pictures, tmp_path):
     from tlcli.config.job import train_job
     from tlcli.data.order import Order
     from tlcli.data.views import Views

@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 
+from tests.helpers.pictures import make_classes
 from tlcli.data import index, walk
 from tlcli.options.data import csv, folder
 
@@ -14,7 +15,7 @@ def few_are_many(monkeypatch):
 
 
 @pytest.fixture
-def root(tmp_path, make_classes):
+def root(tmp_path):
     """Pictures that were made a while ago, one unreadable and two the same."""
     path = make_classes(tmp_path / "pictures", {"cat": 4, "dog": 6})
     (path / "cat" / "bad.png").write_bytes(b"bad")

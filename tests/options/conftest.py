@@ -2,18 +2,21 @@
 
 import contextlib
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.words import config
 from tlcli.config import registry
 from tlcli.config.job import train_job
 from tlcli.contracts import GROUPS
 from tlcli.data.views import Views
-from tlcli.training import strategy
-from tlcli.training.build import prepare
-from tlcli.training.phase import PhaseTrainer
+from tlcli.distill.attach import attach
+from tlcli.training import plan, strategy
+from tlcli.training.build import pieces_of
+from tlcli.training.phase import PhaseTraining
 
 WORDS = (
     "hardware=cpu", "data.images_per_class=4", "batch_size=10", "epochs=4", "image_size=16",
@@ -36,8 +39,8 @@ def values(group, name, **changes):
 
 def check_moves(trainer, before):
     """What the phase trains has moved, and nothing else of the student."""
-    student = trainer.run.student.model
-    averaged = {id(v) for v in trainer.averaged}
+    student = trainer.lesson.student.model
+    averaged = {id(v) for v in trainer.averages.variables}
     for variable, old in zip(student.variables, before, strict=True):
         if "seed" in variable.path:
             continue
@@ -62,8 +65,8 @@ class Lab:
     eagerly = staticmethod(run_eagerly)
     values = staticmethod(values)
 
-    def __init__(self, composed, folder):
-        self.base = composed("train", *WORDS, f"cache_dir={folder}")
+    def __init__(self, folder):
+        self.base = config("train", *WORDS, f"cache_dir={folder}")
 
     def job(self, **changed):
         """The checked job; a group is given by its option's name or by values."""
@@ -73,14 +76,21 @@ class Lab:
             found[key] = values(key, value) if named else value
         return train_job(found)
 
-    def prepared(self, **changed):
-        return prepare(self.job(**changed))
+    def pieces(self, **changed):
+        return pieces_of(self.job(**changed))
 
-    def steps(self, run, count=2):
+    @staticmethod
+    def phases(pieces):
+        """Of each phase a function that makes it ready for its steps."""
+        lesson = attach(pieces)
+        found = strategy.phases(pieces, lesson)
+        plans = [plan.phase_plan(pieces, lesson, phase, i) for i, phase in enumerate(found)]
+        return [functools.partial(PhaseTraining, pieces, lesson, planned) for planned in plans]
+
+    def steps(self, pieces, count=2):
         """Train two steps of the last phase; the last has everything that the first ones have."""
-        phases = strategy.phases(run)
-        trainer = PhaseTrainer(run, phases[-1], len(phases) - 1, 0)
-        before = [v.numpy().copy() for v in run.student.model.variables]
+        trainer = self.phases(pieces)[-1]()
+        before = [v.numpy().copy() for v in trainer.lesson.student.model.variables]
         figures = trainer.feed(0, count)
         assert len(figures) == count
         assert np.isfinite(figures).all()
@@ -88,17 +98,17 @@ class Lab:
         return trainer, figures
 
     @staticmethod
-    def with_options(run, **changed):
-        """The same run with other options of groups that the model is not built from."""
-        config = {**run.job.config, **{g: values(g, n) for g, n in changed.items()}}
-        built = {g: registry.build(g, config[g]) for g in changed}
-        job = dataclasses.replace(run.job, config=config, **built)
-        views = run.train_views
+    def with_options(pieces, **changed):
+        """The same pieces with other options of groups that the model is not built from."""
+        chosen = {**pieces.job.config, **{g: values(g, n) for g, n in changed.items()}}
+        built = {g: registry.build(g, chosen[g]) for g in changed}
+        job = dataclasses.replace(pieces.job, config=chosen, **built)
+        views = pieces.train_views
         if "augmentation" in changed:
             views = Views(views.manifest, views.resize, job.augmentation, views.seed, views.workers)
-        return dataclasses.replace(run, job=job, train_views=views)
+        return dataclasses.replace(pieces, job=job, train_views=views)
 
 
 @pytest.fixture(scope="session")
-def lab(config, tmp_path_factory):
-    return Lab(config, tmp_path_factory.mktemp("tables"))
+def lab(tmp_path_factory):
+    return Lab(tmp_path_factory.mktemp("tables"))

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 
+from tests.helpers.trainings import streams
 from tlcli.config import registry
 from tlcli.errors import ConfigError
 from tlcli.training.checks import check_data
@@ -17,10 +18,10 @@ REFUSED = {("loss", "asymmetric"): ("loss", "Give loss=cross_entropy.")}
 
 @pytest.fixture(scope="module")
 def bare(lab):
-    """A run whose options are exchanged, and the weights it begins with."""
-    run = lab.prepared()
-    start = [v.numpy().copy() for v in run.student.model.variables]
-    return run, start
+    """Pieces whose options are exchanged, and the weights they begin with."""
+    pieces = lab.pieces()
+    start = [v.numpy().copy() for v in pieces.student.model.variables]
+    return pieces, start
 
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS, ids=lambda v: v)
@@ -32,16 +33,16 @@ def test_every_option_trains_two_steps(lab, bare, group, name):
         assert (caught.value.where, caught.value.remedy) == (where, remedy)
         return
     if group == "head" or name == "lora":  # these make another model
-        run = lab.prepared(**{group: name})
+        pieces = lab.pieces(**{group: name})
     else:
-        run, start = bare
-        for variable, value in zip(run.student.model.variables, start, strict=True):
+        pieces, start = bare
+        for variable, value in zip(pieces.student.model.variables, start, strict=True):
             variable.assign(value)
-        run = lab.with_options(run, **{group: name})
-        check_data(run.job, run.manifest)
+        pieces = lab.with_options(pieces, **{group: name})
+        check_data(pieces.job, pieces.manifest)
     # Their own tests compile optimizers, schedules and losses; the others run as in a training.
     plain = group in ("optimizer", "schedule", "loss")
     with lab.eagerly() if plain else contextlib.nullcontext():
-        trainer, _ = lab.steps(run)
-    mixes = run.job.augmentation.mix is not None
-    assert trainer.source == ("streamed" if mixes or run.train_views.finite is None else "cached")
+        trainer, _ = lab.steps(pieces)
+    mixes = pieces.job.augmentation.mix is not None
+    assert streams(trainer) == (mixes or pieces.train_views.finite is None)

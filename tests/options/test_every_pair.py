@@ -11,8 +11,6 @@ from tlcli.data.labels import label_table
 from tlcli.errors import ConfigError
 from tlcli.training.checks import check_data
 from tlcli.training.order import make_order
-from tlcli.training.phase import PhaseTrainer
-from tlcli.training.strategy import phases
 
 NAMES = {group: sorted(p.stem for p in (registry.config_root() / group).glob("*.yaml"))
          for group in GROUPS}  # fmt: skip
@@ -34,25 +32,25 @@ def _eager(lab):
 
 
 @pytest.fixture(scope="module")
-def run(lab):
-    return lab.prepared()
+def pieces(lab):
+    return lab.pieces()
 
 
 @pytest.fixture(scope="module")
-def start(run):
-    return [v.numpy().copy() for v in run.student.model.variables]
+def start(pieces):
+    return [v.numpy().copy() for v in pieces.student.model.variables]
 
 
 @pytest.fixture
-def fresh(run, start):
-    """The run at its first weights."""
-    for variable, value in zip(run.student.model.variables, start, strict=True):
+def fresh(pieces, start):
+    """The pieces at their first weights."""
+    for variable, value in zip(pieces.student.model.variables, start, strict=True):
         variable.assign(value)
-    return run
+    return pieces
 
 
 def updated(trainer, seed=0):
-    """Variables of a trainer before and after two updates by random gradients."""
+    """Variables of a phase before and after two updates by random gradients."""
     random = np.random.default_rng(seed)
     before = [v.numpy().copy() for v in trainer.variables]
     for _ in range(2):
@@ -65,13 +63,11 @@ def updated(trainer, seed=0):
 
 @pytest.mark.parametrize("schedule", NAMES["schedule"])
 def test_each_optimizer_follows_each_schedule(lab, fresh, schedule):
-    phase = phases(fresh)[0]
-    trainer = PhaseTrainer(fresh, phase, 0, 0)
     for name in NAMES["optimizer"]:
-        trainer.run = lab.with_options(fresh, optimizer=name, schedule=schedule)
-        trainer.optimizer = trainer._optimizer([1.0] * len(trainer.variables))
-        table = trainer.rate_table
-        assert table.shape == (trainer.total_steps,)
+        (ready,) = lab.phases(lab.with_options(fresh, optimizer=name, schedule=schedule))
+        trainer = ready()
+        table = trainer.plan.rate_table
+        assert table.shape == (trainer.plan.total_steps,)
         before, after = updated(trainer)
         for old, new in zip(before, after, strict=True):
             assert np.isfinite(new).all(), name
@@ -82,43 +78,40 @@ def test_each_optimizer_follows_each_schedule(lab, fresh, schedule):
 
 @pytest.fixture(scope="module")
 def with_factors(lab):
-    return lab.prepared(finetune="lora")
+    return lab.pieces(finetune="lora")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", NAMES["finetune"])
 def test_each_strategy_moves_what_it_trains_with_each_optimizer(lab, fresh, request, strategy):
     own = request.getfixturevalue("with_factors") if strategy == "lora" else fresh
-    run = lab.with_options(own, finetune=strategy)
-    for number, phase in enumerate(phases(run)):
-        trainer = PhaseTrainer(run, phase, number, 0)
-        rates = list(trainer.optimizer._rates)
-        still = [(v, v.numpy()) for v in run.student.model.variables
-                 if not any(v is t for t in trainer.variables)]  # fmt: skip
-        for name in NAMES["optimizer"]:
-            trainer.run = lab.with_options(run, optimizer=name)
-            trainer.optimizer = trainer._optimizer(rates)
+    for name in NAMES["optimizer"]:
+        for ready in lab.phases(lab.with_options(own, finetune=strategy, optimizer=name)):
+            trainer = ready()
+            phase = trainer.plan.phase.name
+            still = [(v, v.numpy()) for v in own.student.model.variables
+                     if not any(v is t for t in trainer.variables)]  # fmt: skip
             before, after = updated(trainer)
             assert all((a != b).any() and np.isfinite(a).all()
-                       for a, b in zip(after, before, strict=True)), (phase.name, name)  # fmt: skip
-        assert all(np.array_equal(v.numpy(), old) for v, old in still), phase.name
+                       for a, b in zip(after, before, strict=True)), (phase, name)  # fmt: skip
+            assert all(np.array_equal(v.numpy(), old) for v, old in still), (phase, name)
 
 
-def batch_of(lab, run, augmentation):
+def batch_of(lab, pieces, augmentation):
     """The first training batch as the step sees it."""
-    changed = lab.with_options(run, augmentation=augmentation)
+    changed = lab.with_options(pieces, augmentation=augmentation)
     rows = changed.manifest.rows(TRAIN)
     labels = label_table(changed.manifest, rows)
-    views = changed.train_views.stream(rows, labels, make_order(run, rows, 0), range(1), range(1))
-    return next(iter(views))
+    order = make_order(pieces, rows, 0)
+    return next(iter(changed.train_views.stream(rows, labels, order, range(1), range(1))))
 
 
 @pytest.fixture(scope="module")
-def batches(lab, run):
+def batches(lab, pieces):
     """Batches of plain images, and of each augmentation that changes labels."""
     every = {n: lab.job(augmentation=n).augmentation for n in NAMES["augmentation"]}
     names = [name for name, option in every.items() if option.mix is not None]
-    return {name: batch_of(lab, run, name) for name in ("none", *names)}
+    return {name: batch_of(lab, pieces, name) for name in ("none", *names)}
 
 
 def test_mixing_gives_soft_labels(batches):
@@ -130,21 +123,21 @@ def test_mixing_gives_soft_labels(batches):
 @pytest.fixture(scope="module")
 def headed(lab):
     """Students with each head on the same frozen features, by name."""
-    return {name: lab.prepared(head=name).student for name in NAMES["head"]}
+    return {name: lab.pieces(head=name).student for name in NAMES["head"]}
 
 
 @pytest.mark.parametrize("loss", NAMES["loss"])
-def test_each_loss_takes_each_head_and_each_augmentation(lab, run, batches, headed, loss):
-    changed = lab.with_options(run, loss=loss)
+def test_each_loss_takes_each_head_and_each_augmentation(lab, pieces, batches, headed, loss):
+    changed = lab.with_options(pieces, loss=loss)
     if ("loss", loss) in REFUSED:
-        refused(lambda: check_data(changed.job, run.manifest), REFUSED["loss", loss])
+        refused(lambda: check_data(changed.job, pieces.manifest), REFUSED["loss", loss])
         return
-    rows = run.manifest.rows(TRAIN)
-    counts = label_table(run.manifest, rows).sum(0).astype(np.int64)
-    prepared = changed.job.loss.prepared(counts, run.manifest.class_names)
+    rows = pieces.manifest.rows(TRAIN)
+    counts = label_table(pieces.manifest, rows).sum(0).astype(np.int64)
+    prepared = changed.job.loss.prepared(counts, pieces.manifest.class_names)
     for augmentation, batch in batches.items():
-        changed = lab.with_options(run, loss=loss, augmentation=augmentation)
-        check_data(changed.job, run.manifest)
+        changed = lab.with_options(pieces, loss=loss, augmentation=augmentation)
+        check_data(changed.job, pieces.manifest)
         for head, student in headed.items():
             with tf.GradientTape() as tape:
                 values = prepared.loss(batch["labels"], student.model(batch["images"]))

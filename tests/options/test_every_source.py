@@ -13,7 +13,7 @@ from tlcli.training.devices import start_devices
 
 FILES = {group: sorted(p.stem for p in (registry.config_root() / group).glob("*.yaml"))
          for group in ("data", "teacher", "hardware")}  # fmt: skip
-# These need devices or processes of their own; tests/hardware and others train on them.
+# These need devices or processes of their own; tests/options/hardware and others train on them.
 ELSEWHERE = {"mirrored", "multi_worker"}
 
 
@@ -55,11 +55,11 @@ def test_every_kind_of_data_trains_two_steps(lab, request, name):
         data = lab.base["data"]
     else:
         data = lab.values("data", name, path=str(request.getfixturevalue("places")[name]))
-    run = lab.prepared(data=data)
+    pieces = lab.pieces(data=data)
     with lab.eagerly():
-        lab.steps(run)
+        lab.steps(pieces)
     expected = 20 if name == "digits" else 18  # 24 pictures less a seventh twice
-    assert abs(len(run.manifest.rows(TRAIN)) - expected) <= 2
+    assert abs(len(pieces.manifest.rows(TRAIN)) - expected) <= 2
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +127,11 @@ def teachers(lab, digits_run, tmp_path_factory):
 )  # fmt: skip
 def test_every_teacher_teaches_two_steps(lab, teachers, name):
     values = lab.values("teacher", name, **teachers[name]())
-    run = lab.prepared(teacher=values, distillation="kd")
+    pieces = lab.pieces(teacher=values, distillation="kd")
     with lab.eagerly():
-        _, figures = lab.steps(run)
+        trainer, figures = lab.steps(pieces)
     # The loss is more than its label term.
-    hard = run.method.hard_weight * figures[:, 1]
+    hard = trainer.lesson.method.hard_weight * figures[:, 1]
     assert (figures[:, 0] > hard).all()
 
 
@@ -144,4 +144,4 @@ def test_every_device_trains_two_steps_or_is_refused(lab, name):
         assert caught.value.remedy == "Give hardware=cpu."
         return
     with lab.eagerly():
-        lab.steps(lab.prepared(hardware=hardware))
+        lab.steps(lab.pieces(hardware=hardware))

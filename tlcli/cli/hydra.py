@@ -1,13 +1,14 @@
 """Run under Hydra's own entry point."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hydra
+import yaml
 
 from tlcli.config.checking import Checked, check
-from tlcli.config.compose import Request, container
+from tlcli.config.compose import Request, container, plain
 from tlcli.config.registry import config_root
 
 # Runs a command; gives its exit code.
@@ -15,9 +16,27 @@ Execute = Callable[[Checked[Any, Any]], int]
 
 
 def through_hydra(request: Request, execute: Execute) -> int:
-    """One job under Hydra's own entry point: --cfg, --info, shell completion."""
-    begin(request, lambda c: execute(check(request.word, container(c), request.typed)), [])
+    """One job under Hydra's own entry point: --cfg, --info, shell completion.
+
+    Hydra never sees a recipe, so the configuration with one is shown here.
+    """
+    if request.recipe is not None and shows_job(request.flags):
+        sys.stdout.write(yaml.safe_dump(plain(request), sort_keys=False, allow_unicode=True))
+        return 0
+    overrides = request.overrides
+
+    def task(config: Any) -> int:
+        whole = request.whole(container(config), overrides)
+        return execute(check(request.word, whole, request.typed(overrides)))
+
+    begin(request, task, [])
     return 0
+
+
+def shows_job(flags: Sequence[str]) -> bool:
+    """Whether the flags ask for the configuration instead of a run."""
+    return any((flag in ("-c", "--cfg") and after == "job") or flag in ("-c=job", "--cfg=job")
+               for flag, after in zip(flags, (*flags[1:], ""), strict=True))  # fmt: skip
 
 
 def begin(request: Request, task: Callable[[Any], Any], more: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from datetime import datetime
 from itertools import product
 from pathlib import Path
@@ -34,8 +35,9 @@ def run(request: compose.Request, execute: Execute) -> int:
     folder = _sweep_dir(request)
 
     def task(config: Any) -> float | None:
-        values = compose.container(config)
-        typed = compose.keys_of(HydraConfig.get().overrides.task)
+        overrides = HydraConfig.get().overrides.task
+        values = request.whole(compose.container(config), overrides)
+        typed = request.typed(overrides)
         if "run_dir" in values and values["run_dir"] is None:
             values["run_dir"] = HydraConfig.get().runtime.output_dir
         return _result(execute, request.word, values, typed)
@@ -127,7 +129,7 @@ def validate(request: compose.Request) -> None:
     for number, combination in enumerate(product(*choices)):
         if number >= 1000:
             return
-        one = compose.Request(request.word, combination, (), request.config_dir)
+        one = replace(request, overrides=tuple(combination), flags=())
         try:
             check_request(one)
         except ConfigError as error:

@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 from tlcli.config import compose, registry, settings
 from tlcli.config.checked import build_dataclass
 from tlcli.config.commands import COMMANDS, Command
-from tlcli.config.job import parted, train_job
+from tlcli.config.extending import extended
+from tlcli.config.job import distrusted, parted, train_job
 from tlcli.contracts import GROUPS
 
 Settings = TypeVar("Settings")
@@ -41,7 +42,7 @@ def check_request(request: compose.Request) -> Checked[Any, Any]:
     Raises:
         ConfigError: The first mistake.
     """
-    return check(request.word, compose.plain(request), request.typed)
+    return check(request.word, compose.plain(request), request.typed(request.overrides))
 
 
 def check(word: str, config: Mapping[str, Any], typed: Sequence[str] = ()) -> Checked[Any, Any]:
@@ -61,11 +62,16 @@ def check(word: str, config: Mapping[str, Any], typed: Sequence[str] = ()) -> Ch
         rest = {k: v for k, v in config.items() if k not in GROUPS}
         own = build_dataclass(getattr(settings, command.settings), rest, "")
         return Checked(word, own, None, options, config, typed)
+    if config.get("extend"):
+        config = extended(config, typed)
     if not command.settings:
+        config = distrusted(config, typed)
         job = train_job(config)
         return Checked(word, job.settings, job, {}, config, typed)
     beside, given = parted(getattr(settings, command.settings), config)
-    return Checked(word, beside, train_job(beside.training(given)), {}, config, typed)
+    return Checked(
+        word, beside, train_job(distrusted(beside.training(given), typed)), {}, config, typed
+    )
 
 
 def _options(command: Command, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,28 @@
 
 import glob as globbing
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlcli.config import strict_yaml
 from tlcli.config.commands import COMMANDS
-from tlcli.config.recipe import Recipe, read_recipe
-from tlcli.config.registry import config_root, names, own_config_dir, plugin_config_dirs
+from tlcli.config.recipe import Recipe, beneath, read_recipe
+from tlcli.config.registry import (
+    OURS,
+    config_files,
+    config_root,
+    names,
+    own_config_dir,
+    plugin_config_dirs,
+)
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
-    "output", "runs", "file", "preset", "unlabelled", "ids",
+    "output", "extend", "runs", "file", "preset", "unlabelled", "ids",
 }  # fmt: skip
 
 
@@ -28,17 +36,24 @@ class Request:
         overrides: Hydra overrides, groups first.
         flags: Hydra's own flags with their values; empty for an ordinary run.
         config_dir: Folder of the user's own options, or None.
+        recipe: What a recipe adds beneath what was typed, or None.
     """
 
     word: str
     overrides: tuple[str, ...]
     flags: tuple[str, ...]
     config_dir: Path | None
+    recipe: Recipe | None = None
 
-    @property
-    def typed(self) -> tuple[str, ...]:
-        """Dotted keys and groups that were typed or come from the recipe."""
-        return keys_of(self.overrides)
+    def whole(self, config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+        """What Hydra composed of some overrides, the recipe put beneath."""
+        if self.recipe is None:
+            return dict(config)
+        return beneath(config, self.recipe, keys_of(overrides))
+
+    def typed(self, overrides: Sequence[str]) -> tuple[str, ...]:
+        """Dotted keys and groups that overrides or the recipe give."""
+        return (*keys_of(overrides), *(self.recipe.values if self.recipe else ()))
 
 
 def keys_of(overrides: Iterable[str]) -> tuple[str, ...]:
@@ -69,12 +84,13 @@ def read(word: str, words: list[str]) -> Request:
         else:
             typed[key] = value
     sweep = bool({"-m", "--multirun"} & set(flags))
+    recipe = None if recipe is None else recipe.beside(typed)
     overrides = _merged(recipe, typed, config_dir, sweep)
     if plain_words:
         overrides.append(f"{COMMANDS[word].words}={literal(plain_words)}")
     extra = [f"hydra.searchpath=[{','.join(quoted(f'file://{d}') for d in dirs)}]"
              for dirs in [_search_dirs(config_dir)] if dirs]  # fmt: skip
-    return Request(word, tuple(overrides + extra), tuple(flags), config_dir)
+    return Request(word, tuple(overrides + extra), tuple(flags), config_dir, recipe)
 
 
 def plain(request: Request) -> dict[str, Any]:
@@ -88,7 +104,7 @@ def plain(request: Request) -> dict[str, Any]:
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_root())):
             config = compose(request.word, list(request.overrides))
-        return container(config)
+        return request.whole(container(config), request.overrides)
     except Exception as error:
         if not type(error).__module__.startswith(("hydra", "omegaconf")):
             raise
@@ -167,11 +183,7 @@ def _merged(
     groups: dict[str, str] = {}
     values: dict[str, str] = {}
     if recipe:
-        groups |= {g: o for g, o in recipe.groups.items() if g not in typed}
-        values |= {k: literal(v) for k, v in recipe.values.items()
-                   if k.split(".")[0] not in typed and k not in typed}  # fmt: skip
-        if "name" not in typed:
-            values.setdefault("name", literal(recipe.name))
+        groups |= recipe.groups
     for key, value in typed.items():
         if key.lstrip("+~").startswith("hydra") or key.startswith("~"):
             values[key] = value
@@ -194,12 +206,19 @@ def _merged(
 
 def _known_option(group: str, option: str, config_dir: Path | None) -> None:
     """Refuse an option that no YAML of the group has."""
-    known = set(names(group))
+    foreign = {name: path for name, (path, origin) in config_files(group).items()
+               if origin != OURS}  # fmt: skip
     if config_dir is not None:
-        known |= {p.stem for p in (config_dir / group).glob("*.yaml")}
-    for one in option.split(","):
-        if one.strip() not in known and not one.startswith(("choice(", "glob(")):
+        own = {path.stem: path for path in (config_dir / group).glob("*.yaml")}
+        foreign = {**own, **foreign}
+    known = {*names(group), *foreign}
+    for one in map(str.strip, option.split(",")):
+        several = one.startswith(("choice(", "glob("))
+        if one not in known and not several:
             raise ConfigError(group, f"there is no option {one!r}", nearest(one, known))
+        # Hydra would do whatever such a file says of packages and of Hydra itself.
+        for name in foreign if several else foreign.keys() & {one}:
+            strict_yaml.option_values(foreign[name])
 
 
 def _value(key: str, value: str, sweep: bool) -> str:
@@ -253,7 +272,7 @@ def told(error: Exception, request: Request) -> ConfigError:
 
 HYDRA_FLAGS = {
     "-m", "--multirun", "-c", "--cfg", "--info", "-i", "--resolve", "-p", "--package",
-    "--hydra-help", "-sc", "--shell-completion", "-cd", "--config-dir", "--experimental-rerun",
+    "--hydra-help", "-sc", "--shell-completion", "-cd", "--config-dir",
 }  # fmt: skip
 
 

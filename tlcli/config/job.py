@@ -1,7 +1,7 @@
 """A checked training: settings and an option of each group."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,28 @@ class TrainJob:
     hardware: Hardware
     config: Mapping[str, Any]
     reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def distrusted(config: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
+    """A configuration in which nothing is trusted that a person did not type just now.
+
+    Args:
+        config: Of a training, perhaps from a file.
+        typed: Dotted keys and groups of this command line.
+    """
+
+    def plain(value: Any, place: str) -> Any:
+        if isinstance(value, Mapping):
+            inner = {key: plain(v, f"{place}.{key}" if place else str(key))
+                     for key, v in value.items()}  # fmt: skip
+            if inner.get("trust") and f"{place}.trust" not in typed:
+                inner["trust"] = False
+            return inner
+        if isinstance(value, (list, tuple)):
+            return [plain(v, place) for v in value]
+        return value
+
+    return dict(plain(config, ""))
 
 
 def train_job(config: Mapping[str, Any]) -> TrainJob:

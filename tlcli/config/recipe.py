@@ -1,28 +1,31 @@
 """Recipes: YAML files that pick options and set keys, read without trusting them.
 
-Hydra never sees such a file: it may choose options of known groups and give plain values, nothing
-else. Both ways of writing a choice are read:
+Hydra never sees such a file: it may choose options of known groups and give plain values to the
+keys of a training, nothing else. They are put beneath what was typed when that is composed. Both
+ways of writing a choice are read:
 
     backbone: vgg16                 defaults:
     data: {option: npy, path: d}      - override /backbone: vgg16
 """
 
+import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tlcli.config import strict_yaml
 from tlcli.config.registry import config_root, defaults, names
+from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
 
-MAX_BYTES = 65536
-MAX_DEPTH = 20
 # Keys of one training's doing and place, not of what it makes.
-PASSING = ("resume", "run_dir", "name", "plan_only", "auto")
+KEYS = frozenset({*GROUPS, *(field.name for field in dataclasses.fields(Train))})
+PASSING = ("resume", "extend", "run_dir", "name", "plan_only", "auto")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,50 @@ class Recipe:
     name: str
     groups: Mapping[str, str]
     values: Mapping[str, Any]
+
+    def beside(self, typed: Collection[str]) -> "Recipe":
+        """What is left of it beside typed keys; a typed group drops all that it says of the group.
+
+        Args:
+            typed: Dotted keys and groups of the command line.
+        """
+        groups = {group: option for group, option in self.groups.items() if group not in typed}
+        values = {key: value for key, value in self.values.items()
+                  if key not in typed and key.partition(".")[0] not in typed}  # fmt: skip
+        return Recipe(self.name, groups, values)
+
+
+def beneath(config: Mapping[str, Any], recipe: Recipe, typed: Sequence[str]) -> dict[str, Any]:
+    """A composed configuration with a recipe's values where nothing was typed.
+
+    Args:
+        config: Composed of what was typed; groups that the recipe chose are in it.
+        recipe: Its values are plain.
+        typed: Dotted keys and groups of the command line.
+    """
+    made = dict(config)
+    for place, value in {"name": recipe.name, **recipe.values}.items():
+        group, dot, rest = place.partition(".")
+        if place in typed:
+            continue
+        if dot:
+            made[group] = _with(made.get(group) or {}, rest.split("."), value)
+        else:
+            made[place] = value
+        for key in typed:
+            if key.startswith(f"{place}."):
+                first, *inner = key.split(".")
+                made[first] = _with(made.get(first) or {}, inner, value_at(config, key))
+    return made
+
+
+def _with(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    """A mapping with a value somewhere inside; the given one stays as it is."""
+    first, *rest = path
+    inner = values.get(first)
+    if rest:
+        value = _with(inner if isinstance(inner, Mapping) else {}, rest, value)
+    return {**values, first: value}
 
 
 def read_recipe(given: str) -> Recipe:
@@ -58,64 +105,72 @@ def read_recipe(given: str) -> Recipe:
 
 
 def parse(path: Path) -> Recipe:
-    """Read one file through the gate.
+    """Read one file by the list of what may be in it.
 
     Raises:
         ConfigError: Too large, no plain YAML mapping, or asking for what no recipe may.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise ConfigError(str(path), f"is larger than {MAX_BYTES} bytes", "A recipe is short.")
-    try:
-        text = path.read_text(encoding="utf-8")
-        _scan(path, text)
-        content = yaml.safe_load(text)
-    except UnicodeDecodeError:
-        raise ConfigError(str(path), "is not UTF-8 text", "Save it as UTF-8.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = f"is no YAML: {getattr(error, 'problem', None) or 'unreadable'}"
-        raise ConfigError(place, problem, "Mend the file.") from None
-    if content is None:
-        content = {}
-    if not isinstance(content, Mapping):
-        raise ConfigError(str(path), "is no mapping of keys to values", "Write `key: value` lines.")
-    return _recipe(path, content)
+    return _recipe(path, strict_yaml.read(path))
 
 
-def _scan(path: Path, text: str) -> None:
-    """Refuse what a recipe has no use for before anything is built from it."""
-    depth = 0
-    for token in yaml.scan(text, Loader=yaml.SafeLoader):
-        place, kind = f"{path}:{token.start_mark.line + 1}", type(token).__name__
-        depth += kind.endswith("StartToken") and "Document" not in kind and "Stream" not in kind
-        depth -= kind.endswith("EndToken") and "Document" not in kind and "Stream" not in kind
-        if depth > MAX_DEPTH:
-            raise ConfigError(place, "is nested too deep", f"Use {MAX_DEPTH} levels at most.")
-        if isinstance(token, (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)):
-            word = kind.removesuffix("Token").lower()
-            raise ConfigError(place, f"uses a YAML {word}", "Write plain values only.")
-
-
-def _recipe(path: Path, content: Mapping[Any, Any]) -> Recipe:
-    groups: dict[str, str] = {}
+def _recipe(path: Path, content: Mapping[str, Any]) -> Recipe:
+    groups = _choices(path, content.get("defaults") or [])
     values: dict[str, Any] = {}
-    defaults = content.get("defaults") or []
-    if not isinstance(defaults, list):
-        raise ConfigError(f"{path}: defaults", f"got {defaults!r}", "Give a list of choices.")
-    for entry in defaults:
-        group, option = _default(path, entry)
-        if group:
-            groups[group] = option
     for key, value in content.items():
         if key == "defaults":
             continue
-        _gate(path, str(key), key, value)
+        _known(path, key, value)
         if key in GROUPS:
             _group(key, value, groups, values)
         else:
-            values[str(key)] = value
+            values[key] = value
+    strict_yaml.refuse_trust(content, str(path))
     return Recipe(path.stem, groups, values)
+
+
+def _choices(path: Path, entries: Any) -> dict[str, str]:
+    """Options by group of a list of defaults."""
+    if not isinstance(entries, list):
+        raise ConfigError(f"{path}: defaults", f"got {entries!r}", "Give a list of choices.")
+    chosen = (_default(path, entry) for entry in entries)
+    return {group: option for group, option in chosen if group}
+
+
+def _known(path: Path, key: str, value: Any) -> None:
+    """Refuse a key that is none of a training's, and values that are more than values.
+
+    Raises:
+        ConfigError: The key, or an interpolation.
+    """
+    group, dot, rest = key.partition(".")
+    if dot and group in GROUPS and all(map(strict_yaml.KEY.fullmatch, rest.split("."))):
+        _plain(path, key, value)
+        return
+    if key not in KEYS:
+        if not strict_yaml.KEY.fullmatch(key):
+            remedy = "Keys are words, as tl train --help lists them."
+            raise ConfigError(f"{path}: {key}", "is no name of a key", remedy)
+        raise ConfigError(f"{path}: {key}", "there is no such key", nearest(key, KEYS))
+    _plain(path, key, value)
+
+
+def _plain(path: Path, where: str, value: Any) -> None:
+    """Refuse what looks as if it were to be computed.
+
+    Raises:
+        ConfigError: An interpolation, or a name of Hydra's.
+    """
+    if isinstance(value, str) and "${" in value:
+        raise ConfigError(f"{path}: {where}", f"has an interpolation {value!r}", "Write the value.")
+    if isinstance(value, Mapping):
+        for inner, content in value.items():
+            if inner.startswith("_"):
+                remedy = "Keys begin with a letter."
+                raise ConfigError(f"{path}: {where}.{inner}", "is no name of a key", remedy)
+            _plain(path, f"{where}.{inner}", content)
+    if isinstance(value, list):
+        for content in value:
+            _plain(path, where, content)
 
 
 def _group(key: str, value: Any, groups: dict[str, str], values: dict[str, Any]) -> None:
@@ -146,22 +201,6 @@ def _default(path: Path, entry: Any) -> tuple[str, str]:
     if group not in GROUPS or not plain:
         raise ConfigError(f"{path}: defaults", f"got {key}: {option}", remedy)
     return group, option
-
-
-def _gate(path: Path, where: str, key: Any, value: Any) -> None:
-    """Refuse what could make the program do more than read values."""
-    if str(key).startswith("_") or not re.fullmatch(r"[\w. +-]+", str(key)):
-        raise ConfigError(f"{path}: {where}", "is no name of a key", "Keys begin with a letter.")
-    if str(key).split(".")[0].split("/")[0] == "hydra":
-        raise ConfigError(f"{path}: {where}", "sets Hydra itself", "Give it on the command line.")
-    if isinstance(value, str) and "${" in value:
-        raise ConfigError(f"{path}: {where}", f"has an interpolation {value!r}", "Write the value.")
-    if isinstance(value, Mapping):
-        for inner, content in value.items():
-            _gate(path, f"{where}.{inner}", inner, content)
-    if isinstance(value, (list, tuple)):
-        for content in value:
-            _gate(path, where, "item", content)
 
 
 def written(config: Mapping[str, Any], reasons: Mapping[str, str]) -> str:

@@ -15,12 +15,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tlcli.config import strict_yaml
 from tlcli.config.checked import build_dataclass
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, DataError, nearest
 
 # The package itself: options are its modules, and in a wheel configs lie within.
 PACKAGE = Path(__file__).parents[1]
+
+OURS = "tlcli"
 
 
 def config_root() -> Path:
@@ -78,7 +81,7 @@ def own_config_dir() -> Path:
 def config_files(group: str) -> dict[str, tuple[Path, str]]:
     """YAML files of a group by option, each with where it comes from; ours go first."""
     found: dict[str, tuple[Path, str]] = {}
-    folders = {config_root(): "tlcli", own_config_dir(): "~/.config/tl", **plugin_config_dirs()}
+    folders = {config_root(): OURS, own_config_dir(): "~/.config/tl", **plugin_config_dirs()}
     for folder, origin in folders.items():
         for path in sorted((folder / group).glob("*.yaml")):
             found.setdefault(path.stem, (path, origin))
@@ -131,7 +134,10 @@ def defaults(group: str, name: str, where: str = "") -> dict[str, Any]:
     if name not in known:
         problem = f"no {group} is called {name!r}"
         raise ConfigError(where or f"{group}.name", problem, nearest(str(name), known))
-    return typing.cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(known[name][0])))
+    path, origin = known[name]
+    if origin != OURS:
+        return strict_yaml.option_values(path)
+    return typing.cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(path)))
 
 
 def overridden(

@@ -11,11 +11,12 @@ import tensorflow as tf
 
 from tlcli.contracts.distillation import Outputs
 from tlcli.contracts.teacher import BuiltTeacher, Target
-from tlcli.distill.class_places import class_places, mapping_text
+from tlcli.distill.class_places import class_places, imagenet_places, mapping_text
 from tlcli.distill.kept import Kept
 from tlcli.distill.table_checks import check_numbers
 from tlcli.distill.table_reading import as_logits
 from tlcli.errors import ConfigError, DataError
+from tlcli.models.imagenet import class_names
 from tlcli.models.layers import ResizeImages
 
 
@@ -94,9 +95,6 @@ class ForeignTeacher(BuiltTeacher):
         known: Sequence[str] = names
         self.classes = f"{len(names)} classes by position, for teacher.class_names is null"
         if option.class_names == "imagenet":
-            from tlcli.distill.class_places import imagenet_places
-            from tlcli.models.imagenet import class_names
-
             known, places = class_names(), imagenet_places(option.classes, names)
         elif option.class_names is not None:
             wanted = [(option.classes or {}).get(name, name) for name in names]
@@ -144,8 +142,9 @@ class ForeignTeacher(BuiltTeacher):
         return [values.astype(np.float32)]
 
     def outputs(self, batch: Mapping[str, Any]) -> Outputs:
-        """Logits that a table or `feed` put into the batch."""
-        return Outputs(batch["teacher_logits"])
+        """Logits that a table or `feed` put into the batch; asked for where neither did."""
+        found = batch if "teacher_logits" in batch else self._asked(dict(batch))
+        return Outputs(found["teacher_logits"])
 
     def compute(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
         """Tables of all signals by name, arrays (count * rows, ...)."""

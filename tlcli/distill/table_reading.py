@@ -10,6 +10,7 @@ import numpy as np
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.contracts.teacher import Target
 from tlcli.distill import reading
+from tlcli.distill.class_places import class_places, mapping_text
 from tlcli.distill.table import Stored, shown
 from tlcli.distill.table_checks import check_numbers, check_order, check_shape
 from tlcli.errors import ConfigError, DataError
@@ -163,8 +164,6 @@ def _ordered(
     path: Path, names: list[str] | None, values: Any, wanted: tuple[str, ...]
 ) -> tuple[Any, str]:
     """Columns in the student's class order, and how they were found."""
-    from tlcli.distill.class_places import class_places, mapping_text
-
     if names is None:
         if values.shape[1] != len(wanted):
             raise DataError(

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from tlcli.config import registry
+from tlcli.config.checked import build_dataclass
 from tlcli.contracts.head import Head
-from tlcli.errors import ConfigError
+from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, keras
 
 PROJECTED = "head_projected"
@@ -74,7 +75,35 @@ def _block(maps: Tensor, filters: int, size: int, number: int, activation: str) 
     return layers.Activation(activation, dtype="float32", name=last)(norm(maps))
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What metadata.json says of a borrowed head; see Borrowed.
+
+    Attributes:
+        activation: By name; Keras would make an object of anything else.
+    """
+
+    head: dict[str, Any]
+    classes: int
+    places: tuple[int, ...]
+    channels: int
+    factor: int
+    activation: Literal["relu", "linear"]
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "channels", "factor"):
+            number = {"classes": self.classes, "channels": self.channels}.get(name, self.factor)
+            require(1 <= number <= 1_000_000, f"head.{name}", number, "Give 1 to 1000000.")
+        fits = all(0 <= place < self.classes for place in self.places)
+        require(fits, "head.places", list(self.places), "Give columns of the teacher's logits.")
+
+
 def from_facts(facts: Mapping[str, Any]) -> Borrowed:
-    """The head that metadata.json describes."""
-    head = registry.build("head", facts["head"])
-    return Borrowed(**{**facts, "head": head, "places": tuple(facts["places"])})
+    """The head that metadata.json describes.
+
+    Raises:
+        ConfigError: It describes something else.
+    """
+    made = build_dataclass(Facts, facts, "head")
+    head = registry.build("head", made.head)
+    return Borrowed(head, made.classes, made.places, made.channels, made.factor, made.activation)

@@ -1,0 +1,69 @@
+"""Workers under supervision; most are small programs that stand for trainings."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tlcli.commands import launch
+
+OBEY = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(76))
+print('ready', flush=True)
+time.sleep(60)
+"""
+
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+
+CODE = """
+import sys
+from tlcli.system.supervisor import Supervisor
+programs = sys.argv[1:]
+sys.exit(Supervisor(lambda: [[sys.executable, '-S', '-c', p] for p in programs], 3, 1.0).run())
+"""
+
+
+@pytest.mark.parametrize(("second", "code"), [(OBEY, 76), (DEAF, 75)], ids=["obeys", "deaf"])
+def test_a_signal_reaches_the_workers_and_nothing_starts_again(second, code):
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, OBEY, second], stdout=subprocess.PIPE, text=True
+    )
+    for _ in range(2 if second is OBEY else 1):
+        assert process.stdout.readline().endswith("ready\n")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == code
+    process.stdout.close()
+
+
+def test_each_worker_gets_its_rank_and_all_the_same_ports():
+    found = launch.commands(["train", "epochs=3"], 3)
+    workers = {next(w for w in line if w.startswith("hardware.workers=")) for line in found}
+    assert len(workers) == 1
+    assert len(set(workers.pop().split("=")[1].strip("[]").split(","))) == 3
+    assert [line[-1] for line in found] == [f"hardware.rank={n}" for n in range(3)]
+    assert all(line[3:6] == ["train", "epochs=3", "hardware=multi_worker"] for line in found)
+
+
+@pytest.mark.slow
+def test_two_workers_train_one_run_after_one_was_killed(tmp_path, start_tl):
+    words = ["launch", "2", "grace=20", "--", "train", "run_dir=run", "data.images_per_class=9",
+             "batch_size=10", "epochs=60", "finetune=full", "save_every=4steps",
+             "hardware.timeout=60", "hardware.threads=1"]  # fmt: skip
+    process = start_tl(*words)
+    while not list((tmp_path / "run" / "state").glob("*.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+    )
+    children = listed.stdout.split()
+    os.kill(int(children[1]), signal.SIGKILL)
+    _, told = process.communicate(timeout=500)
+    assert process.returncode == 0, told
+    assert "starting all again, 3 of such left" in told
+    assert "[0] going on at phase 1" in told
+    assert (tmp_path / "run" / "metrics.json").is_file()

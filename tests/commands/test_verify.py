@@ -1,0 +1,61 @@
+"""`tl teacher verify` as a process: sound, tampered, damaged and foreign stores."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from tests.helpers.teachers import fit
+
+
+@pytest.fixture
+def words(teacher, tmp_path):
+    return [
+        "hardware=cpu", "batch_size=16", "data.images_per_class=8", "epochs=1",
+        "distillation=kd", "teacher=run", f"teacher.path={teacher}", "backbone.weights=none",
+        "finetune=linear_probe", f"teacher.cache={tmp_path / 'store'}",
+        f"cache_dir={tmp_path / 'cache'}",
+    ]  # fmt: skip
+
+
+def tamper(folder):
+    """Change one logit of every output, checksums included."""
+    head = json.loads((folder / "store.json").read_text())
+    shard = folder / "shard-0000.bin"
+    values = np.frombuffer(shard.read_bytes(), "<f4").reshape(head["items"], -1).copy()
+    values[:, 0] += 0.25
+    shard.write_bytes(values.tobytes())
+    line = {"block": 0, "sha256": hashlib.sha256(values.tobytes()).hexdigest()}
+    (folder / "index.jsonl").write_text(json.dumps(line) + "\n")
+
+
+@pytest.mark.slow
+def test_stored_outputs_are_verified_and_changed_ones_found(words, tl, tmp_path):
+    nothing = tl("teacher", "verify", *words)
+    assert nothing.returncode == 1
+    assert "nothing is stored" in nothing.stderr
+    assert "Traceback" not in nothing.stderr
+    run = fit(tmp_path / "run", *words)
+    sound = tl("teacher", "verify", f"checkpoint={run}", "samples=10")
+    assert sound.returncode == 0, sound.stderr
+    assert "10 of 40 outputs" in sound.stdout
+    assert "ok" in sound.stdout
+    tamper(tmp_path / "store")
+    changed = tl("teacher", "verify", *words)
+    assert changed.returncode == 1
+    assert "largest difference 0.25  DIFFERS" in changed.stdout
+    with (tmp_path / "store" / "shard-0000.bin").open("r+b") as file:
+        file.write(b"\7")
+    damaged = tl("teacher", "verify", *words)
+    assert damaged.returncode == 1
+    assert "block 0" in damaged.stderr
+
+
+def test_the_command_tells_what_it_wants(tl):
+    wrong = tl("teacher", "check")
+    assert wrong.returncode == 2
+    assert wrong.stderr == "tl teacher: teacher: got 'check'. Write tl teacher verify.\n"
+    none = tl("teacher", "verify", "samples=0")
+    assert none.stderr == "tl teacher: samples: got 0. Give 1 or more.\n"
+    assert "tolerance" in tl("teacher", "verify", "--help").stdout

@@ -1,0 +1,83 @@
+"""Stored outputs are used by the training they were made for, and by no other."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers.teachers import configure
+from tlcli.config import registry
+from tlcli.config.job import train_job
+from tlcli.contracts.data import TRAIN
+from tlcli.contracts.teacher import Target
+from tlcli.data.resize import Resize
+from tlcli.data.views import Views
+from tlcli.distill.kept import Kept
+from tlcli.errors import ConfigError
+
+AUGMENTED = ("augmentation=light", "augmentation.views=4")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A function of words that gives the outputs, in one folder, of a sum of pixels."""
+
+    tmp_path = tmp_path_factory.mktemp("kept")
+
+    def made(*words, identity="weights", factor=1.0, crop=1.0):
+        job = train_job(configure("data.images_per_class=2", *AUGMENTED, *words))
+        manifest = job.data.manifest(job.settings.seed, tmp_path)
+        resize = Resize(8, "crop", crop, True)
+        views = Views(manifest, resize, job.augmentation, job.settings.seed, 1)
+        tables = SimpleNamespace(folder=None)
+        target = Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), tables, 1e9)
+        values = {**registry.defaults("teacher", "run"), "path": "a"}
+        values |= {"cache": str(tmp_path / "store"), **dict(w.split("=") for w in words
+                   if w.startswith("cache_format"))}  # fmt: skip
+        teacher = registry.build("teacher", values)
+
+        def run(images):
+            colours = tf.reduce_mean(tf.cast(images, tf.float32), (1, 2)) * factor
+            return [tf.concat([colours, colours[:, :2]], axis=-1)]
+
+        return Kept(teacher, target, {"teacher_logits": (5,)}, run, identity)
+
+    return made
+
+
+def test_each_view_of_each_image_has_outputs_of_its_own(kept):
+    first = kept()
+    rows, views = first.target.rows, first.target.views
+    table = first.table(views, rows, 4)["teacher_logits"].reshape(4, len(rows), 5)
+    for view in range(4):
+        images = next(views.batches(rows, np.full(len(rows), view), len(rows)))
+        np.testing.assert_allclose(table[view], first.run(images)[0], rtol=1e-6)
+    # Four views of an image are four: a table of one view would not be right for the others.
+    assert (np.ptp(table, axis=0) > 0).any(axis=-1).mean() > 0.9
+    again = kept()
+    assert again.store.coding is not None
+    np.testing.assert_array_equal(
+        again.table(views, rows, 4)["teacher_logits"], table.reshape(-1, 5)
+    )
+
+
+OTHER = [
+    ({"identity": "other weights"}, r"teacher"),
+    ({"factor": 2.0}, r"graph"),
+    ({"crop": 0.5}, r"preprocessing"),
+    (["augmentation.horizontal_flip=0"], r"augmentation"),
+    (["augmentation.views=3"], r"views \(4, now 3\)"),
+    (["seed=1"], r"seed \(0, now 1\)"),
+    (["data.images_per_class=3"], r"data; training images"),
+    (["data.classes=[5,6,7,8,4]"], r"data; training images"),
+]
+
+
+@pytest.mark.parametrize(("changes", "named"), OTHER)
+def test_outputs_of_another_training_are_refused_by_name(kept, changes, named):
+    kept().filled()
+    words, keys = (changes, {}) if isinstance(changes, list) else ((), changes)
+    message = rf"teacher.cache: .* holds outputs that differ in: .*{named}.* Give another folder"
+    with pytest.raises(ConfigError, match=message):
+        kept(*words, **keys)

@@ -1,0 +1,24 @@
+"""Short trainings on the shipped digits by their words, and what they leave."""
+
+import json
+
+from tlcli.commands import train
+from tlcli.config import compose
+from tlcli.config.job import train_job
+
+
+def configure(*words):
+    """The composed configuration of a training."""
+    return compose.plain(compose.read("train", list(words)))
+
+
+def fit(folder, *words, **keys):
+    """Train; gives the folder of the run."""
+    config = {**configure("hardware=cpu", "batch_size=64", *words), **keys}
+    train.train(train_job({**config, "run_dir": str(folder)}), folder)
+    return folder
+
+
+def metadata(folder):
+    """The metadata of a run's folder."""
+    return json.loads((folder / "metadata.json").read_text())
