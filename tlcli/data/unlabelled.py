@@ -44,9 +44,8 @@ def photos(
     if not found:
         why = f" ({'; '.join(left_out.notes())})" if left_out else ""
         raise DataError(str(root), f"has no pictures{why}", "Give a folder of photos.")
-    names = [name for name, *_ in found]
-    listing = Listing.of(str(root), names, np.array([f[1:] for f in found], np.int64))
-    count = len(names)
+    listing = Listing.of(str(root), found)
+    names, count = listing.names, len(listing.names)
     samples = Samples(
         str(root), np.array(names, object), np.full(count, -1, np.int32),
         np.full(count, TRAIN, np.int8), (),

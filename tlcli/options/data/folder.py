@@ -86,7 +86,7 @@ def _list_folder(root: Path) -> Listed:
         class_names=class_names,
         notes=(*layout.notes, *left_out.notes()),
     )
-    listing = Listing.of(str(root), names, np.array([f[1:] for f in found], np.int64))
+    listing = Listing.of(str(root), found)
     return samples, listing, folders
 
 
