@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tlcli.config import registry
@@ -13,14 +12,15 @@ from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
-from tlcli.runs import checkpoint
-from tlcli.system import console, files
+from tlcli.runs import checkpoint, output
+from tlcli.system import console
 
 
 def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
     console.start_log(None)
     settings = checked.settings
+    place = output.place(settings.output, settings.overwrite) if settings.output else None
     found = checkpoint.read_run(settings.checkpoint)
     manifest = data_of(found, checked.config.get("data"))
     rows = rows_of(manifest, settings.split)
@@ -30,8 +30,8 @@ def run(checked: Checked[Eval, None]) -> int:
     scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
     figures = scores.result()
     content = json.dumps(figures, indent=2) + "\n"
-    if settings.output:
-        files.write_text(Path(settings.output).expanduser(), content)
+    if place is not None:
+        output.write(place, content.encode())
     if settings.format == "json":
         sys.stdout.write(content)
         return 0

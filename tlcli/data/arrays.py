@@ -7,6 +7,7 @@ from tlcli.contracts.data import ImageSource, Region
 from tlcli.data.resize import part_of
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system.array_file import check_whole
 
 # Up to here several memory-mapped uint8 parts are read into one array.
 JOIN_BYTES = 2**30
@@ -26,8 +27,12 @@ class ArrayImages(ImageSource):
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
-        shape = self.array.shape[1:]
-        return part_of(_colour(index, lambda row: np.asarray(self.array[row]), shape), region)
+        return part_of(_colour(index, self.pick, self.array.shape[1:]), region)
+
+    def pick(self, row: int) -> Any:
+        """Picture of one row, uint8 (height, width, 1 or 3)."""
+        check_whole(self.array)
+        return np.asarray(self.array[row])
 
 
 class PartImages(ImageSource):
@@ -51,6 +56,7 @@ class PartImages(ImageSource):
         """Picture of one row, uint8 (height, width, 1 or 3)."""
         part = int(np.searchsorted(self._ends, row, side="right"))
         start = self._ends[part] - len(self._parts[part])
+        check_whole(self._parts[part])
         return self._convert(np.asarray(self._parts[part][row - start]))
 
 

@@ -15,6 +15,7 @@ from tlcli.data.header import BY_JPEG, inspect
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.lazy import tf
+from tlcli.system.files import expanded
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".jpe", ".jfif")
 MAX_PIXELS = 50_000_000
@@ -30,7 +31,7 @@ def expand(given: Iterable[str]) -> Iterator[str]:
     """
     words = tuple(given)
     for word in words:
-        path = Path(word).expanduser()
+        path = expanded(word, "images")
         if word != "-" and path.is_dir() and next(_below(str(path)), None) is None:
             raise ConfigError("images", f"{word} holds no picture", "Give another folder.")
     found = chain.from_iterable(map(_meant, words))
@@ -41,7 +42,7 @@ def expand(given: Iterable[str]) -> Iterator[str]:
 
 
 def _meant(word: str) -> Iterator[str]:
-    path = Path(word).expanduser()
+    path = expanded(word, "images")
     if word == "-":
         yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
     elif path.is_dir():

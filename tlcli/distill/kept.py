@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from tlcli.distill.coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
 from tlcli.distill.store import BATCH, Store
 from tlcli.errors import ConfigError, TlError
 from tlcli.system import files
+from tlcli.system.files import expanded
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,9 @@ class Kept:
                 )  # fmt: skip
             return None
         if given:
-            return Store(Path(self.option.cache).expanduser(), self._facts(identity), self.items)
+            return Store(
+                expanded(self.option.cache, "teacher.cache"), self._facts(identity), self.items
+            )
         folder = self.target.tables.folder
         if self.option.cache == "off" or folder is None:
             return None
