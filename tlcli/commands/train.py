@@ -16,9 +16,15 @@ from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
 from tlcli.runs import best_of, checkpoint, state
 from tlcli.runs.folder import RunFolder, find_run_dir, make_run_dir
-from tlcli.runs.resume import check_agreement, check_same_config, check_state, resumed_job
+from tlcli.runs.resume import (
+    check_agreement,
+    check_finished,
+    check_same_config,
+    check_state,
+    resumed_job,
+)
 from tlcli.system import cluster, console, files
-from tlcli.training import auto, batch_size, plan_text, result, result_text
+from tlcli.training import auto, balance, batch_size, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.plan import Plan
@@ -37,11 +43,13 @@ def run(checked: Checked[Train, TrainJob]) -> int:
     console.start_log(None)
     job = checked.job
     run_dir = shared_run_dir(job)
-    if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
-        if job.settings.resume or job.settings.run_dir:
+    if checkpoint.is_finished(run_dir):
+        if not (job.settings.resume or job.settings.run_dir):
+            raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
+        check_finished(numbered(job, run_dir), run_dir, checked.typed)
+        if not _control_is_due(run_dir):
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
-        raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
     job = settled_job(numbered(job, run_dir), run_dir, checked.typed)
     distilled = (
         checkpoint.read_json(run_dir / "metrics.json")
@@ -58,11 +66,10 @@ def numbered(job: TrainJob, run_dir: Path) -> TrainJob:
     return batch_size.resolved(job, run_dir)
 
 
-def _control_is_due(job: TrainJob, run_dir: Path) -> bool:
+def _control_is_due(run_dir: Path) -> bool:
     """Whether a finished run still lacks its control."""
-    again = bool(job.settings.resume or job.settings.run_dir)
     stored = checkpoint.read_json(run_dir / "config.json")
-    return again and bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
+    return bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
 
 
 def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -> None:
@@ -116,7 +123,7 @@ def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
         if cluster.join(job.hardware).is_chief:
             files.write_json(run_dir / "config.json", dict(job.config))
     for stage in earlier:
-        part = train_job(stage.config)
+        part = balance.stored(train_job(stage.config), stage.folder)
         check_same_config(part, stage.folder)
         if not checkpoint.is_finished(stage.folder):
             console.say(f"chain      {stage.title}")
@@ -139,9 +146,12 @@ def ship_best(job: TrainJob, run_dir: Path, folders: list[Path]) -> dict[str, An
 
 def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
     """Train and write the run; gives its metrics."""
+    job = balance.stored(job, run_dir)
     check_same_config(job, run_dir)
     pieces = pieces_of(job)
-    plan = plans.made(pieces, attach(pieces))
+    pieces, lesson = balance.settled(pieces, attach(pieces))
+    job = pieces.job
+    plan = plans.made(pieces, lesson)
     found = state.load(run_dir / "state")
     check_state(job, pieces.manifest, pieces.replicas, found, run_dir)
     for line in plan_text.lines(plan, run_dir):

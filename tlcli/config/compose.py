@@ -24,7 +24,7 @@ from tlcli.system.files import expanded
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
-    "output", "runs", "file", "preset", "unlabelled", "ids",
+    "output", "extend", "runs", "file", "preset", "unlabelled", "ids",
 }  # fmt: skip
 
 

@@ -11,11 +11,12 @@ import tensorflow as tf
 
 from tlcli.contracts.distillation import Outputs
 from tlcli.contracts.teacher import BuiltTeacher, Target
-from tlcli.distill.class_places import class_places, mapping_text
+from tlcli.distill.class_places import class_places, imagenet_places, mapping_text
 from tlcli.distill.kept import Kept
 from tlcli.distill.table_checks import check_numbers
 from tlcli.distill.table_reading import as_logits
 from tlcli.errors import ConfigError, DataError
+from tlcli.models.imagenet import class_names
 from tlcli.models.layers import ResizeImages
 from tlcli.system.files import expanded
 
@@ -95,9 +96,6 @@ class ForeignTeacher(BuiltTeacher):
         known: Sequence[str] = names
         self.classes = f"{len(names)} classes by position, for teacher.class_names is null"
         if option.class_names == "imagenet":
-            from tlcli.distill.class_places import imagenet_places
-            from tlcli.models.imagenet import class_names
-
             known, places = class_names(), imagenet_places(option.classes, names)
         elif option.class_names is not None:
             wanted = [(option.classes or {}).get(name, name) for name in names]

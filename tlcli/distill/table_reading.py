@@ -10,6 +10,7 @@ import numpy as np
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.contracts.teacher import Target
 from tlcli.distill import reading
+from tlcli.distill.class_places import class_places, mapping_text
 from tlcli.distill.table import Stored, shown
 from tlcli.distill.table_checks import check_numbers, check_order, check_shape
 from tlcli.errors import ConfigError, DataError
@@ -61,8 +62,8 @@ def _check_origin(path: Path, sha256: str | None, fingerprint: Any, manifest: Ma
             str(path), f"has SHA-256 {found}, and teacher.sha256 is {sha256}",
             "Give the file that was meant, or null.",
         )  # fmt: skip
-    mine = {manifest.fingerprint, manifest.own}
-    if fingerprint is not None and str(fingerprint) not in mine:
+    given = None if fingerprint is None else str(fingerprint)
+    if given not in (None, manifest.fingerprint, manifest.own) and not manifest.same_data(given):
         raise DataError(
             str(path), f"was made for data with the fingerprint {str(fingerprint)[:12]}…, and this "
             f"has {manifest.fingerprint[:12]}…",
@@ -162,8 +163,6 @@ def _ordered(
     path: Path, names: list[str] | None, values: Any, wanted: tuple[str, ...]
 ) -> tuple[Any, str]:
     """Columns in the student's class order, and how they were found."""
-    from tlcli.distill.class_places import class_places, mapping_text
-
     if names is None:
         if values.shape[1] != len(wanted):
             raise DataError(
