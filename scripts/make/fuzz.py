@@ -11,6 +11,7 @@ table and ends with 1 when anything was bad.
 
 import argparse
 import contextlib
+import faulthandler
 import io
 import json
 import os
@@ -182,7 +183,6 @@ def good_inputs(folder: Path) -> dict[str, bytes]:
 def make_inputs(folder: Path) -> None:
     """Write them."""
     import numpy as np
-    import tensorflow as tf
     from PIL import Image
 
     from tlcli.commands import train
@@ -212,6 +212,12 @@ def make_inputs(folder: Path) -> None:
     rows = "".join(f"{number}.png,{'ab'[number % 2]},train\n" for number in range(8))
     (folder / "a.csv").write_text(f"path,label,split\n{rows}")
     np.savez(folder / "state.npz", a0=rng.normal(size=(4, 4)))
+    make_records(folder)
+
+
+def make_records(folder: Path) -> None:
+    """Write TFRecord files: of teacher outputs, and of pictures."""
+    import tensorflow as tf
 
     def feature(value: Any) -> Any:
         if isinstance(value, bytes):
@@ -437,17 +443,7 @@ def _followed(
 
 def _child(name: str, reader: Reader, numbers: range, work: SimpleNamespace, send: int) -> None:
     """Give each input to the reader and tell what came of it, then end."""
-    import logging
-
-    logging.disable(logging.CRITICAL)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + 6 * MOST_MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    _limit()
     place = work.folder / name
     _write_input(place, reader, reader.good)
     signal.alarm(60)
@@ -469,6 +465,22 @@ def _child(name: str, reader: Reader, numbers: range, work: SimpleNamespace, sen
         os.write(send, f"{number} {outcome}\n".encode())
     os.write(send, b"end\n")
     os._exit(0)
+
+
+def _limit() -> None:
+    """Bound this process: no output, no more memory than is bad, an alarm that ends it."""
+    import logging
+
+    logging.disable(logging.CRITICAL)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 6 * MOST_MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    faulthandler.disable()
 
 
 def _once(reader: Reader, place: Path) -> tuple[str, str]:
