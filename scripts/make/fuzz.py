@@ -248,25 +248,12 @@ def read_recipe(path: Path) -> None:
 
 
 def read_words(path: Path) -> None:
-    """A command line: its code is that of a mistake or of nothing done, and it is one line."""
-    from tlcli.cli import border
+    """A command line, composed and checked."""
     from tlcli.config import compose
     from tlcli.config.checking import check_request
-    from tlcli.errors import ConfigError
 
     words = path.read_text(encoding="utf-8", errors="surrogateescape").replace("\0", "").split()
-    errors = io.StringIO()
-
-    def action() -> int:
-        check_request(compose.read("train", words[1:]))
-        return 0
-
-    with contextlib.redirect_stderr(errors):
-        code = border.guarded(action, "train")
-    if code == border.BUG or errors.getvalue().count("\n") > 1:
-        raise RuntimeError(errors.getvalue())
-    if code:
-        raise ConfigError("words", "refused", "Nothing.")
+    check_request(compose.read("train", words[1:]))
 
 
 def read_in_run(path: Path) -> None:

@@ -81,7 +81,7 @@ def _checked_scalar(value: Any, hint: Any, where: str) -> Any:
     if hint is Any:
         return value
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isnan(value):
+        if isinstance(value, float) and math.isnan(value):
             raise ConfigError(where, "got nan", "Give a number.")
         check_number(value, where)
         return float(value)

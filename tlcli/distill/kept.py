@@ -19,6 +19,12 @@ from tlcli.system.files import expanded
 
 log = logging.getLogger(__name__)
 
+# A table stands in memory as read, as gathered and as the step's constant.
+COPIES = 3
+# Maps above this are computed in each step: reading them costs as much, and memory beside. A fixed
+# number, so that the same command does the same anywhere.
+MOST_MAP_BYTES = 1 << 30
+
 
 class Kept:
     """What a teacher says of the student's training views, computed once.
@@ -32,6 +38,7 @@ class Kept:
 
     Attributes:
         store: On disk, or None.
+        size: Bytes of all its outputs as float32.
         fits: Whether a table of all its outputs fits in memory.
 
     Raises:
@@ -46,9 +53,15 @@ class Kept:
         self.count: int | None = target.views.finite
         numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
         self.items = len(target.rows) * (self.count or 1)
-        self.fits = 4 * numbers * self.items <= target.memory
+        self.size = 4 * numbers * self.items
+        self.fits = COPIES * self.size <= target.memory and not self._too_large()
         self.store = None if option is None else self._store(identity)
         self._full = False
+
+    def _too_large(self) -> bool:
+        """Whether its maps are too many bytes to be kept."""
+        maps = any(len(shape) > 1 for shape in self.shapes.values())
+        return maps and self.size > MOST_MAP_BYTES
 
     def _store(self, identity: str) -> Store | None:
         given = self.option.cache not in ("auto", "off")
@@ -63,7 +76,7 @@ class Kept:
             place = expanded(self.option.cache, "teacher.cache")
             return Store(place, self._facts(identity), self.items, self._pictures)
         folder = self.target.tables.folder
-        if self.option.cache == "off" or folder is None:
+        if self.option.cache == "off" or folder is None or self._too_large():
             return None
         facts = self._facts(identity)
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
