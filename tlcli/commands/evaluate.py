@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tlcli.config import registry
@@ -15,9 +14,9 @@ from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.lazy import np
-from tlcli.runs import checkpoint
+from tlcli.runs import checkpoint, output
 from tlcli.runs.seen import UNSEEN, seen_by, unseen
-from tlcli.system import console, files
+from tlcli.system import console
 from tlcli.system.shown import shown
 
 
@@ -37,6 +36,7 @@ def measure(checked: Checked[Eval, None]) -> int:
     """Measure once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
     settings = checked.settings
+    place = output.place(settings.output, settings.overwrite) if settings.output else None
     found = checkpoint.read_run(settings.checkpoint)
     manifest = data_of(found, checked.config.get("data"))
     manifest, trained = told_apart(found, manifest)
@@ -47,8 +47,8 @@ def measure(checked: Checked[Eval, None]) -> int:
     scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
     figures = {**scores.result(), **marked(int(trained[rows].sum()), len(rows))}
     content = json.dumps(figures, indent=2) + "\n"
-    if settings.output:
-        files.write_text(Path(settings.output).expanduser(), content)
+    if place is not None:
+        output.write(place, content.encode())
     if settings.format == "json":
         sys.stdout.write(content)
         return 0

@@ -10,6 +10,7 @@ from tlcli.data.content import Contents, Origin, stamps
 from tlcli.data.resize import part_of
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system.array_file import check_whole
 
 # Up to here several memory-mapped uint8 parts are read into one array.
 JOIN_BYTES = 2**30
@@ -53,6 +54,7 @@ class ArrayImages(ImageSource):
 
     def pick(self, row: int) -> Any:
         """Picture of one row, uint8 (height, width, 1 or 3)."""
+        check_whole(self.array)
         return np.asarray(self.array[row])
 
     def hashes(self, rows: Any) -> Any:
@@ -90,6 +92,7 @@ class PartImages(ImageSource):
         """Picture of one row, uint8 (height, width, 1 or 3)."""
         part = int(np.searchsorted(self._ends, row, side="right"))
         start = self._ends[part] - len(self._parts[part])
+        check_whole(self._parts[part])
         return self._convert(np.asarray(self._parts[part][row - start]))
 
     def hashes(self, rows: Any) -> Any:

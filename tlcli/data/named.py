@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from tlcli.data.decode import decode, decode_file, upright
@@ -16,6 +15,7 @@ from tlcli.data.resize import Resize
 from tlcli.data.walk import LeftOut, walk
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.lazy import tf
+from tlcli.system.files import expanded
 from tlcli.system.opened import read_bytes
 from tlcli.system.shown import shown
 
@@ -34,7 +34,7 @@ def expand(given: Iterable[str], left_out: LeftOut) -> Iterator[str]:
     """
     words = tuple(given)
     for word in words:
-        path = Path(word).expanduser()
+        path = expanded(word, "images")
         passed = LeftOut()
         if word != "-" and path.is_dir() and next(_below(str(path), passed), None) is None:
             why = f" ({'; '.join(passed.notes())})" if passed else ""
@@ -49,7 +49,7 @@ def expand(given: Iterable[str], left_out: LeftOut) -> Iterator[str]:
 
 
 def _meant(word: str, left_out: LeftOut) -> Iterator[str]:
-    path = Path(word).expanduser()
+    path = expanded(word, "images")
     if word == "-":
         # A list from Windows ends its lines with a carriage return, and may begin with a mark.
         lines = (os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer)

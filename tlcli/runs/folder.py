@@ -18,6 +18,7 @@ from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
 from tlcli.runs import checkpoint
 from tlcli.system import files
+from tlcli.system.files import expanded
 
 RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 
@@ -30,10 +31,10 @@ def find_run_dir(job: TrainJob) -> Path:
     """
     settings = job.settings
     if settings.resume:
-        path = Path(settings.resume).expanduser()
+        path = expanded(settings.resume, "resume")
         if not (path / "config.json").is_file():
             raise ConfigError("resume", f"{path} is no run folder", "Give a folder of tl train.")
-        own = settings.run_dir and Path(settings.run_dir).expanduser().resolve() == path.resolve()
+        own = settings.run_dir and expanded(settings.run_dir, "run_dir").resolve() == path.resolve()
         if settings.run_dir and not own:
             raise ConfigError("run_dir", "resume goes on in its own folder", "Leave run_dir out.")
         return path
@@ -45,7 +46,7 @@ def find_run_dir(job: TrainJob) -> Path:
             number += 1
             path = base / f"{stamp}-{number}"
         return path
-    path = Path(settings.run_dir).expanduser()
+    path = expanded(settings.run_dir, "run_dir")
     ours = (path / "config.json").is_file()
     if path.is_dir() and any(path.iterdir()) and not ours:
         raise ConfigError("run_dir", f"{path} holds other files", "Give an empty or a new folder.")

@@ -19,6 +19,7 @@ from tlcli.data.scan import stat_files
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
+from tlcli.system.files import expanded
 from tlcli.system.opened import open_regular, reading
 from tlcli.system.shown import shown
 
@@ -79,12 +80,12 @@ class Data(DataSource):
             ConfigError: There is no such table or folder.
             DataError: A row that cannot be used, or what holds for folders as well.
         """
-        table = Path(self.path).expanduser()
+        table = expanded(self.path, "data.path")
         if not table.is_file():
             raise ConfigError(
                 "data.path", f"{table}: there is no such file", "Give a .csv or .jsonl."
             )
-        root = Path(self.image_root).expanduser() if self.image_root else table.parent
+        root = expanded(self.image_root, "data.image_root") if self.image_root else table.parent
         if not root.is_dir():
             raise ConfigError("data.image_root", f"{root}: there is no such folder", "Give one.")
         fractions = (self.validation_fraction, self.test_fraction)

@@ -15,6 +15,7 @@ from tlcli.data.split import check_fractions
 from tlcli.data.walk import LeftOut, walk, writable
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
+from tlcli.system.files import expanded
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Data(DataSource):
             ConfigError: There is no such folder.
             DataError: No classes, too few images, or unreadable files under "fail".
         """
-        root = Path(self.path).expanduser()
+        root = expanded(self.path, "data.path")
         if not root.is_dir():
             problem = "is a file" if root.exists() else "there is no such folder"
             raise ConfigError("data.path", f"{root}: {problem}", "Give a folder of class folders.")

@@ -1,6 +1,6 @@
 """Pictures in NumPy arrays: a folder of .npy files, memory-mapped, or one .npz."""
 
-import zipfile
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from tlcli.data.samples import Samples, fingerprint
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import np
+from tlcli.system.array_file import load_npy, load_npz
+from tlcli.system.files import expanded
 
 _SAMPLE = 256
 _KEYS = {
@@ -71,7 +73,7 @@ class Data(DataSource):
             ConfigError: There is no such folder or file.
             DataError: Arrays that do not fit, or too few samples.
         """
-        path = Path(self.path).expanduser()
+        path = expanded(self.path, "data.path")
         listed = _stamps(path)
         arrays = _open(path)
         blocks = _blocks(path, arrays)
@@ -142,32 +144,15 @@ def _open(path: Path) -> Mapping[str, Any]:
     wanted = {key for pairs in _KEYS.values() for pair in pairs for key in pair}
     if path.is_dir():
         files = {key: path / f"{key}.npy" for key in sorted(wanted)}
-        return {key: _load(file) for key, file in files.items() if file.is_file()}
-    if not path.is_file():
+        return {
+            key: load_npy(file, mapped=True) for key, file in files.items() if os.path.lexists(file)
+        }
+    if not os.path.lexists(path):
         remedy = "Give a folder of .npy files or an .npz file."
         raise ConfigError("data.path", f"{path}: there is no such file or folder", remedy)
-    archive = _load(path)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
+    if path.suffix == ".npy":
         raise DataError(str(path), "is a single array", _EXPECTED)
-    with archive:
-        try:
-            return {key: archive[key] for key in archive.files if key in wanted}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise _unreadable(path, error) from error
-
-
-def _load(path: Path) -> Any:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = str(error).split("\n", 1)[0].rstrip(".")
-    return DataError(
-        str(path), f"cannot be read: {reason}", "Save plain number arrays with numpy.save."
-    )
+    return load_npz(path, wanted)
 
 
 def _blocks(path: Path, arrays: Mapping[str, Any]) -> list[tuple[int, str, Any, Any]]:

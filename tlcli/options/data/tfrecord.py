@@ -21,6 +21,7 @@ from tlcli.data.samples import SPLIT_WORDS, Samples, describe_sizes, fingerprint
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system.files import expanded
 
 _SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
 _ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
@@ -67,7 +68,7 @@ class Data(DataSource):
             ConfigError: There are no such shards.
             DataError: A shard or label that cannot be used, or what holds for folders as well.
         """
-        folder = Path(self.path).expanduser()
+        folder = expanded(self.path, "data.path")
         if (facts := prepared.read_facts(folder)) is not None:
             return self._prepared(folder, facts, cache_dir)
         shards = _shards(self.path)
@@ -259,7 +260,7 @@ def _shards(pattern: str) -> list[Path]:
     Raises:
         ConfigError: There are none.
     """
-    path = Path(pattern).expanduser()
+    path = expanded(pattern, "data.path")
     if path.is_dir():
         found = [shard for shard in path.iterdir() if _SPLIT.search(shard.name.lower())]
     else:
