@@ -218,6 +218,7 @@ def elsewhere(run_dir, **changed):
     for path in states(run_dir):
         content = json.loads(path.read_text())
         content["facts"]["surroundings"] |= changed
+        content = state.description(content["sha256"], content["names"], content["facts"])
         path.write_text(json.dumps(content))
 
 

@@ -38,6 +38,17 @@ def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
     return cls(**checked)
 
 
+def check_types(cls: type, values: Mapping[str, Any]) -> None:
+    """Check those keys of a stored configuration that a dataclass knows.
+
+    Raises:
+        ConfigError: A value of another type.
+    """
+    hints = typing.get_type_hints(cls)
+    for key in hints.keys() & values.keys():
+        _checked(values[key], hints[key], key)
+
+
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """The value as the annotation wants it, or a ConfigError."""
     origin = typing.get_origin(hint)
@@ -80,9 +91,13 @@ def _checked_scalar(value: Any, hint: Any, where: str) -> Any:
     if hint is Any:
         return value
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isnan(value):
+        try:
+            number = float(value)
+        except OverflowError:
+            raise ConfigError(where, "got a number beyond all floats", "Give a number.") from None
+        if math.isnan(number):
             raise ConfigError(where, "got nan", "Give a number.")
-        return float(value)
+        return number
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):

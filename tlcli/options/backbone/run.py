@@ -11,6 +11,7 @@ from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor
+from tlcli.runs import sealed
 from tlcli.runs.facts import Facts
 
 LARGEST_CONFIG = 1_000_000
@@ -105,8 +106,9 @@ class Backbone(backbone.Backbone):
             facts = _read(metadata)
             if not isinstance(facts, Mapping):
                 raise DataError(str(metadata), "is no JSON object", "Give a run of tl train.")
-            recorded = Facts.from_json(facts, metadata).plugins
-            registry.require_plugins(recorded, ("backbone",), self.run)
+            known = Facts.from_json(facts, metadata)
+            sealed.check(Path(self.run), known)
+            registry.require_plugins(known.plugins, ("backbone",), self.run)
         backbone = values.get("backbone") if isinstance(values, Mapping) else None
         if not isinstance(backbone, Mapping):
             raise DataError(str(path), "has no backbone", "Give a run of tl train.")
