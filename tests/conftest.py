@@ -1,15 +1,22 @@
 import logging
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tlcli  # noqa: F401 - sets what TensorFlow reads when it is imported
 from tests.helpers.pictures import smooth
 from tests.helpers.runs import environment, process, train_digits
+from tests.helpers.stopped import SHORT, Interrupted, states, stop_after
 from tests.helpers.teachers import fit
+from tests.helpers.words import checked
+from tlcli.commands import train
+from tlcli.options.data.digits import FILE
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -104,3 +111,36 @@ def small_disk(tmp_path, request):
         pytest.skip("mounting needs root")
     yield place, lambda options: mount(f"remount,{options}")
     subprocess.run(["umount", place], check=True)
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory):
+    """A run that was broken off with two states."""
+    run_dir = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(Interrupted):
+            train.run(
+                checked("train", f"run_dir={run_dir}", "finetune=linear_probe", "epochs=2", *SHORT)
+            )
+    assert len(states(run_dir)) == 2
+    return run_dir
+
+
+@pytest.fixture
+def broken_off(stopped, tmp_path):
+    return Path(shutil.copytree(stopped, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """60 scans of the digits 5 to 9, some in a folder below, and a text."""
+    root = tmp_path_factory.mktemp("photos")
+    (root / "more").mkdir()
+    with np.load(FILE) as file:
+        rows = np.flatnonzero(file["labels"] >= 5)[:60]
+        scans = (file["images"][rows] * (255 / 16)).astype(np.uint8)
+    for index, scan in enumerate(scans):
+        Image.fromarray(scan).save(root / ("more" if index % 2 else ".") / f"{index:02d}.png")
+    (root / "notes.txt").write_text("no picture")
+    return root

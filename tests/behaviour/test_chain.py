@@ -1,20 +1,16 @@
 """Students in a row: born-again generations and teacher assistants."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.runs import same_weights
-from tests.helpers.words import checked, config
+from tests.helpers.words import checked
 from tlcli.commands import evaluate, train
-from tlcli.config import chain
-from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
-from tlcli.runs.best_of import best_place, told
 
 SHORT = (
     "data.images_per_class=8", "batch_size=20", "epochs=2", "calibrate=false", "save_every=2steps",
@@ -36,54 +32,6 @@ def generations(tmp_path_factory):
 
 def facts(run_dir):
     return json.loads((Path(run_dir) / "metadata.json").read_text())
-
-
-def test_each_stage_is_taught_by_the_one_before():
-    words = ("teacher=run", "teacher.path=big", "distillation=dkd", "generations=2")
-    given = config("train", *words, "assistants=[{weights:none},{name:resnet50,weights:none}]")
-    found, own = chain.stages(given, Path("run"))
-    names = ["assistant_1", "assistant_2", "generation_1", "generation_2"]
-    assert [stage.folder for stage in found] == [Path("run") / name for name in names]
-    assert own is None
-    paths = [stage.config["teacher"]["path"] for stage in found]
-    assert paths == ["big", "run/assistant_1", "run/assistant_2", "run/generation_1"]
-    first, second, third, fourth = (stage.config["backbone"] for stage in found)
-    assert first == {**given["backbone"], "weights": "none"}
-    assert second["name"] != "tiny"
-    assert second["weights"] == "none"
-    assert third == fourth == given["backbone"]
-    for stage in found:
-        assert stage.config["distillation"] == given["distillation"]
-        assert train_job(stage.config).settings.generations == 1
-        assert stage.config["seed"] == given["seed"]
-
-
-def test_without_a_teacher_the_first_generation_learns_from_labels():
-    given = config("train", "distillation=kd", "generations=3", "control=true")
-    found, own = chain.stages(given, Path("run"))
-    assert [s.config["distillation"]["name"] for s in found] == ["none", "kd", "kd"]
-    assert [s.config["teacher"]["name"] for s in found] == ["none", "run", "run"]
-    assert not any(s.config["control"] for s in found)
-    assert (own, found[-1].config["teacher"]["path"]) == (None, "run/generation_2")
-
-
-def test_a_run_without_a_chain_is_left_alone():
-    given = config("train")
-    assert chain.stages(given, Path("run"))[0] == []
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["generations=2"], "each learns from the one before"),
-        (["generations=0", "distillation=kd"], "generations: got 0"),
-        (["assistants=[{}]", "distillation=kd"], "there is no teacher"),
-        (["distillation=kd"], "learns from a teacher, and there is none"),
-    ],
-)
-def test_chains_that_make_no_sense_are_refused(words, message):
-    with pytest.raises(ConfigError, match=message):
-        train_job(config("train", *words))
 
 
 @pytest.mark.parametrize(
@@ -123,27 +71,6 @@ def test_the_best_on_validation_is_the_run(generations):
     read = checkpoint.read_json
     assert read(generations / "metrics.json") == read(folders[best] / "metrics.json")
     assert (generations / "metrics.csv").read_text() == (folders[best] / "metrics.csv").read_text()
-
-
-@pytest.mark.parametrize(
-    ("monitor", "figures", "best"),
-    [
-        ("accuracy", [0.8, 0.9, 0.7], 1),
-        ("accuracy", [0.9, 0.9, 0.7], 1),
-        ("loss", [0.3, 0.2, 0.4], 1),
-        ("accuracy", [None, None, None], 2),
-        ("accuracy", [0.5, float("nan"), 0.4], 0),
-        ("accuracy", [0.4, 0.5, float("nan")], 1),
-    ],
-)
-def test_the_better_generation_is_known_by_the_figure(monitor, figures, best):
-    assert best_place(monitor, figures) == best
-
-
-def test_which_one_it_is_and_why_is_told():
-    line = told("accuracy", {"generation_1": 0.91, "generation_2": 0.905}, "generation_1")
-    assert re.search(r"is generation_1, by .* generation 1 0\.9100, generation 2 0\.9050$", line)
-    assert "the last, for there is no" in told("accuracy", {"generation_1": None}, "generation_1")
 
 
 def test_the_run_needs_the_generations_no_more(generations, tmp_path, capsys):

@@ -1,51 +1,28 @@
 """Distillation through the whole training: every feed, and what is left on disk."""
 
+import functools
 import json
 
 import keras
 import numpy as np
 import pytest
 
+from tests.helpers.taught import taught, weights_after
 from tests.helpers.teachers import configure, fit
-from tests.helpers.trainings import phase_of, planned, streams
+from tests.helpers.trainings import planned, streams
 from tlcli.commands import evaluate, train
 from tlcli.config import chain, compose
 from tlcli.config.checking import check_request
 from tlcli.config.job import train_job
-from tlcli.contracts.data import TEST, VALIDATION
+from tlcli.contracts.data import VALIDATION
 from tlcli.contracts.distillation import Batch, Outputs
-from tlcli.distill.attach import accuracy_of
-from tlcli.distill.fidelity import closeness, fidelity
 from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
 
 
 @pytest.fixture(scope="module")
 def student(teacher, tmp_path_factory):
-    """A function of words that prepares a training of a random tiny student by the teacher."""
-    cache = tmp_path_factory.mktemp("cache")
-
-    def prepared(*words):
-        config = compose.plain(
-            compose.read(
-                "train",
-                [
-                    "hardware=cpu", "batch_size=16", "data.images_per_class=16", "epochs=1",
-                    "finetune=full", "backbone.weights=none", "distillation=kd", "teacher=run",
-                    f"teacher.path={teacher}", f"cache_dir={cache}", *words,
-                ],
-            )
-        )  # fmt: skip
-        return planned(train_job(config))
-
-    return prepared
-
-
-def weights_after(plan, steps):
-    """Student's weights after some steps of the first phase, their figures, and the phase."""
-    phase = phase_of(plan)
-    figures = phase.feed(0, steps)
-    return [v.numpy() for v in plan.lesson.student.model.variables], figures, phase
+    return functools.partial(taught, teacher, tmp_path_factory.mktemp("cache"))
 
 
 def test_simkd_needs_a_head_to_borrow(student, teacher):
@@ -137,19 +114,6 @@ def test_a_table_holds_what_the_teacher_says_of_the_images(student, teacher):
     np.testing.assert_allclose(table, step, atol=1e-6)
 
 
-def test_evaluation_leaves_all_variables_as_they_are(student):
-    plan = student("distillation=crd")
-    _, _, phase = weights_after(plan, 2)
-    everything = phase.state_variables()
-    before = {name: v.numpy() for name, v in everything.items()}
-    phase.validate()
-    pieces, built = plan.pieces, plan.lesson.teacher.built
-    fidelity(pieces, built, plan.lesson.student.model, pieces.manifest.rows(TEST))
-    accuracy_of(pieces, built)
-    for name, variable in everything.items():
-        np.testing.assert_array_equal(variable.numpy(), before[name], name)
-
-
 def test_a_teacher_that_guesses_is_refused(student, teacher):
     with pytest.raises(ConfigError, match="was asked for"):
         student("teacher.minimum_accuracy=1.0")
@@ -165,35 +129,6 @@ def test_precision_is_as_configured_after_the_teacher_is_read(student):
         assert np.isfinite(weights_after(plan, 1)[1]).all()
     finally:
         keras.config.set_dtype_policy("float32")
-
-
-def test_fidelity_of_equal_models_is_perfect(student, teacher):
-    plan = student()
-    model = checkpoint.read_run(teacher).model
-    rows = plan.pieces.manifest.rows(TEST)
-    found = fidelity(plan.pieces, plan.lesson.teacher.built, model, rows)
-    assert found["agreement"] == 1.0
-    assert abs(found["kl"]) < 1e-5
-    assert found["teacher_accuracy"] == found["student_accuracy"]
-    assert found["teacher_parameters"] == found["student_parameters"] > 60_000
-    assert found["teacher_flops"] == found["student_flops"] > 1_000_000
-    assert found["teacher_bytes"] == found["student_bytes"] >= 4 * found["student_parameters"]
-    assert set(found["class_change"].values()) == {0.0}
-    assert len(found["stage_cka"]) > 1
-    for pair in found["stage_cka"]:
-        assert pair["student"] == pair["teacher"]
-        assert pair["cka"] == pytest.approx(1)
-
-
-def test_divergence_is_the_closed_form():
-    # p = (3/4, 1/4), q = (1/2, 1/2): KL = 3/4 ln(3/2) + 1/4 ln(1/2).
-    p, q = np.log([[3.0, 1.0]]), np.zeros((1, 2))
-    found = closeness(p, q, multi_label=False)
-    assert found["kl"] == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5))
-    both = closeness(np.array([[np.log(3.0), np.log(3.0)]]), q, multi_label=True)
-    assert both["kl"] == pytest.approx(2 * found["kl"])
-    one = closeness(np.array([[1.0, -1.0]]), np.array([[-1.0, -1.0]]), multi_label=True)
-    assert one["agreement"] == 0.5
 
 
 def test_mixed_images_reach_the_teacher(student):

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.trainings import phase_of, planned, streams
+from tests.helpers.words import config
 from tlcli.commands import train
 from tlcli.config.checking import check
 from tlcli.config.job import train_job
@@ -22,7 +23,7 @@ WORDS = (
 
 
 @pytest.fixture(scope="module")
-def taught(config, digits_run):
+def taught(digits_run):
     """A function of words that gives a training's configuration."""
     return lambda *words: config("train", *WORDS, f"teacher.path={digits_run}", *words)
 
@@ -37,7 +38,7 @@ def test_teacher_and_student_see_the_identical_mixed_pixels(taught):
         tf.py_function(lambda t: seen[who].append(t.numpy()), [images], [])
 
     class Watched:
-        losses = ()
+        inputs, losses = network.inputs, ()
 
         def __call__(self, images, training):
             record("student", images)
@@ -75,8 +76,8 @@ def test_labels_change_nothing(taught):
 
 def test_it_trains_a_student_that_stands_alone(taught, tmp_path):
     run_dir = tmp_path / "run"
-    config = {**taught("backbone.output_layer=tiny_block3"), "run_dir": str(run_dir)}
-    assert train.run(check("train", config)) == 0
+    given = {**taught("backbone.output_layer=tiny_block3"), "run_dir": str(run_dir)}
+    assert train.run(check("train", given)) == 0
     found = checkpoint.read_run(run_dir)
     assert found.facts.fidelity["agreement"] > 0
     assert found.config["distillation"]["hard_weight"] == 0

@@ -16,7 +16,8 @@ from tlcli.training import trainer
 
 # Decay alone multiplies the head by 1 - rate * decay = -39 a step, which overflows in epoch 3.
 WILD = (
-    "finetune=linear_probe", "optimizer=sgd", "optimizer.learning_rate=8", "schedule=constant",
+    "finetune=linear_probe", "optimizer=sgd", "optimizer.clip_norm=null",
+    "optimizer.learning_rate=8", "schedule=constant",
     "optimizer.weight_decay=1", "epochs=3", "data.images_per_class=10", "batch_size=5",
     "save_every=2steps", "calibrate=false", "keep_state=true",
 )  # fmt: skip

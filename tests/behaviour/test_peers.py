@@ -9,25 +9,26 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.runs import same_weights
 from tests.helpers.trainings import phase_of, planned, streams
+from tests.helpers.words import checked, config
 from tlcli.commands import evaluate, train
 from tlcli.config.job import train_job
 from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
-from tlcli.runs.folder import RunFolder
-from tlcli.training import peer_result
-from tlcli.training.kept import KeptWeights
-from tlcli.training.progress import Outcome, Progress
 from tlcli.training.trainer import Trainer
 
 WORDS = ("batch_size=16", "data.images_per_class=8", "finetune=full", "calibrate=false")
+
 MUTUAL = ("distillation=mutual", "distillation.peers=[{},{output_layer:tiny_block2,weights:none}]")
+
 MEAN = ("distillation=mean_teacher", "distillation.ema_decay=0.6")
+
 BOTH = ("distillation=[{name:mutual,weight:0.5},mean_teacher]",)
 
 
 @pytest.fixture
-def prepared(config):
+def prepared():
     """A function of words that gives a training's plan and its first phase."""
 
     def made(*words):
@@ -58,28 +59,6 @@ def test_peers_start_apart_and_learn(prepared):
     assert np.isfinite(trainer.feed(0, 2)).all()
     for model, then in zip((student, copy, other), before, strict=True):
         assert all(differ(then, values(model.variables)))  # moving statistics included
-
-
-@pytest.mark.slow
-def test_the_best_of_the_students_kind_is_the_run_and_all_are_kept(prepared, tmp_path):
-    plan, trainer = prepared(*MUTUAL)
-    mine = values(plan.lesson.student.model.variables)
-    theirs = [values(model.variables) for model in plan.lesson.state.models]
-    folder = RunFolder(tmp_path, is_chief=True, retry=0.0)
-    progress = Progress(best=0.5, peers=[0.7, 0.9])
-    outcome = Outcome(KeptWeights(peers=theirs), progress, trainer.monitor)
-    told = peer_result.write_peers(plan, outcome, peer_result.peer_weights(plan, outcome), folder)
-    # The second peer is better still, but another network than was asked for.
-    assert told == {"figure": "validation accuracy", "student": 0.5, "peer_1": 0.7, "peer_2": 0.9,
-                    "shipped": "peer_1"}  # fmt: skip
-    assert not any(differ(theirs[0], values(plan.lesson.student.model.variables)))
-    for name, weights in zip(("student", "peer_1", "peer_2"), (mine, *theirs), strict=True):
-        found = checkpoint.read_run(tmp_path / "peers" / name)
-        assert not any(differ(weights, values(found.model.variables)))
-        assert 0 <= found.facts.metrics["test"]["accuracy"] <= 1
-    progress.peers = [0.5, 0.9]
-    alike = peer_result.peer_weights(plan, outcome)[:2]
-    assert peer_result.write_peers(plan, outcome, alike, folder)["shipped"] == "student"
 
 
 def test_peers_are_the_same_each_time(prepared):
@@ -179,9 +158,7 @@ class Interrupted(Exception):  # noqa: N818
 @pytest.mark.parametrize(
     "words", [pytest.param(MUTUAL, marks=pytest.mark.slow), MEAN], ids=["mutual", "mean"]
 )
-def test_resumed_bit_equal_controlled_and_read_back(
-    checked, monkeypatch, tmp_path, same_weights, capsys, words
-):
+def test_resumed_bit_equal_controlled_and_read_back(monkeypatch, tmp_path, capsys, words):
     few = ("save_every=2steps", "finetune=lp_ft", "backbone.batch_norm=train", "epochs=4")
     given = [*WORDS, *few, *words]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -247,7 +224,7 @@ def test_two_devices_equal_one(tmp_path, words):
         command = [*WORDS, "epochs=2", "optimizer=sgd", *words, f"hardware={name}", str(out)]
         done = subprocess.run(
             [sys.executable, "-c", CODE, *command], capture_output=True, text=True, check=False,
-            cwd=Path(__file__).parent.parent,
+            cwd=Path(__file__).parents[2],
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         found.append(dict(np.load(out)))

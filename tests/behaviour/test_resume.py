@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.runs import same_weights, train_digits
+from tests.helpers.stopped import SHORT, Interrupted, states, stop_after
 from tests.helpers.words import checked
 from tlcli.commands import train
-from tlcli.errors import ConfigError, TlError
-from tlcli.runs import checkpoint, state
-from tlcli.runs.resume import check_same_config, resumed_job
-from tlcli.training import trainer
+from tlcli.errors import TlError
+from tlcli.runs import state
 
 # Dropout, a moving average, batches of views, a penalty that remembers its start, two phases.
 WORDS = (
@@ -26,16 +25,11 @@ WORDS = (
     "head.dropout=0.3", "finetune=l2_sp", "optimizer.ema=0.9", "augmentation=light",
     "save_every=5steps", "validate_every=2",
 )  # fmt: skip
-SHORT = ("data.images_per_class=8", "batch_size=10", "save_every=2steps", "calibrate=false")
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     return train_digits(tmp_path_factory.mktemp("unbroken") / "run", *WORDS)
-
-
-def states(run_dir):
-    return sorted((run_dir / "state").glob("*.json"))
 
 
 def wait_for(condition, process, seconds=90):
@@ -44,24 +38,6 @@ def wait_for(condition, process, seconds=90):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.005)
-
-
-class Interrupted(Exception):  # noqa: N818
-    pass
-
-
-def stop_after(monkeypatch, saves):
-    """Break a training in this process right after some saves, wherever they fall."""
-    done = {"count": 0}
-    save = trainer.Trainer.save
-
-    def broken(self):
-        save(self)
-        done["count"] += 1
-        if done["count"] == saves:
-            raise Interrupted
-
-    monkeypatch.setattr(trainer.Trainer, "save", broken)
 
 
 @pytest.mark.slow
@@ -106,25 +82,6 @@ def test_a_state_between_the_last_step_and_its_validation_goes_on(monkeypatch, t
     assert (whole / "metrics.csv").read_text() == (tmp_path / "run" / "metrics.csv").read_text()
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """A run that was broken off with two states."""
-    run_dir = tmp_path_factory.mktemp("stopped") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(patch, 2)
-        with pytest.raises(Interrupted):
-            train.run(
-                checked("train", f"run_dir={run_dir}", "finetune=linear_probe", "epochs=2", *SHORT)
-            )
-    assert len(states(run_dir)) == 2
-    return run_dir
-
-
-@pytest.fixture
-def broken_off(stopped, tmp_path):
-    return Path(shutil.copytree(stopped, tmp_path / "run"))
-
-
 def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -151,92 +108,6 @@ def test_a_torn_description_is_passed_over(broken_off):
     found = state.load(broken_off / "state")
     assert found.facts["step"] == 2
     assert len(found.skipped) == 1
-
-
-def test_a_changed_configuration_is_refused_key_by_key(broken_off):
-    words = (f"run_dir={broken_off}", "finetune=linear_probe", "epochs=3", *SHORT)
-    message = r"epochs was 2 and is 3; head\.dropout was 0\.0 and is 0\.5"
-    with pytest.raises(ConfigError, match=message):
-        train.run(checked("train", *words, "head.dropout=0.5"))
-
-
-def test_changed_data_are_refused(broken_off):
-    path = broken_off / "config.json"
-    content = json.loads(path.read_text())
-    content["data"]["images_per_class"] = 9
-    path.write_text(json.dumps(content))
-    with pytest.raises(TlError, match="the data changed since the state was saved"):
-        train.run(checked("train", f"resume={broken_off}"))
-
-
-@pytest.mark.parametrize(
-    ("word", "message"),
-    [
-        ("epochs=500", "epochs was 2 and is 500"),
-        ("backbone=mobilenet", r"backbone\.name was 'tiny' and is 'keras_applications'"),
-        ("head.dropout=0.5", r"head\.dropout was 0\.0 and is 0\.5"),
-    ],
-)
-def test_resume_refuses_what_was_typed_and_differs(broken_off, word, message):
-    with pytest.raises(ConfigError, match=f"^resume: .*{message}") as caught:
-        train.run(checked("train", f"resume={broken_off}", word))
-    assert "free are save_every" in str(caught.value)
-
-
-def test_resume_takes_free_keys_that_were_typed_and_keeps_the_others(broken_off):
-    given = checked("train", f"resume={broken_off}", "epochs=2", "keep_state=true", "workers=1")
-    found = resumed_job(given.job, broken_off, given.typed).settings
-    assert (found.epochs, found.batch_size) == (2, 10)
-    assert (found.keep_state, found.workers) == (True, 1)
-    # Not typed, so the run's own and not the default.
-    assert found.save_every == "2steps"
-
-
-def test_other_devices_are_free_but_not_their_batch_statistics(broken_off):
-    path = broken_off / "config.json"
-    stored = json.loads(path.read_text())
-    stored["hardware"]["batch_norm"] = "local"
-    path.write_text(json.dumps(stored))
-    given = checked("train", f"resume={broken_off}", "hardware=mirrored")
-    found = resumed_job(given.job, broken_off, given.typed).hardware
-    assert (found.device, found.batch_norm) == ("mirrored", "local")
-    given = checked("train", f"resume={broken_off}", "hardware.batch_norm=sync")
-    with pytest.raises(ConfigError, match=r"hardware\.batch_norm was 'local' and is 'sync'"):
-        resumed_job(given.job, broken_off, given.typed)
-    words = (f"run_dir={broken_off}", "finetune=linear_probe", "epochs=2", *SHORT)
-    with pytest.raises(ConfigError, match=r"hardware\.batch_norm was 'local' and is 'sync'"):
-        check_same_config(checked("train", *words).job, broken_off)
-
-
-def test_resume_and_another_run_dir_are_refused(broken_off, tmp_path):
-    with pytest.raises(ConfigError, match=r"^run_dir: resume goes on in its own folder"):
-        train.run(checked("train", f"resume={broken_off}", f"run_dir={tmp_path / 'other'}"))
-
-
-def elsewhere(run_dir, **changed):
-    """Make the newest states those of other surroundings."""
-    for path in states(run_dir):
-        content = json.loads(path.read_text())
-        content["facts"]["surroundings"] |= changed
-        content = state.description(content["sha256"], content["names"], content["facts"])
-        path.write_text(json.dumps(content))
-
-
-def test_a_state_of_another_tensorflow_is_refused_unless_asked_for(broken_off, capsys):
-    elsewhere(broken_off, tensorflow="2.0.0", replicas=8)
-    with pytest.raises(TlError, match=r"tensorflow was 2\.0\.0 and is .*strict_resume=false"):
-        train.run(checked("train", f"resume={broken_off}"))
-    assert train.run(checked("train", f"resume={broken_off}", "strict_resume=false")) == 0
-    shown = capsys.readouterr().err
-    assert "since the state was saved, tensorflow was 2.0.0 and is" in shown
-    assert "since the state was saved, replicas was 8 and is 1" in shown
-
-
-def test_a_configuration_edited_behind_the_state_is_refused(broken_off):
-    path = broken_off / "config.json"
-    path.write_text(path.read_text().replace('"epochs": 2', '"epochs": 3'))
-    with pytest.raises(TlError, match="was changed since the state was saved"):
-        train.run(checked("train", f"resume={broken_off}"))
 
 
 @pytest.mark.slow
@@ -289,23 +160,6 @@ def test_a_finished_run_says_so(digits_run, capsys):
     assert train.run(checked("train", f"resume={digits_run}")) == 0
     assert f"{digits_run} is finished" in capsys.readouterr().err
     assert (digits_run / "model.weights.h5").stat().st_mtime_ns == before
-
-
-def test_an_unfinished_run_is_no_checkpoint(broken_off):
-    from tlcli.commands import evaluate
-    from tlcli.errors import DataError
-
-    with pytest.raises(DataError, match=r"did not finish\. Go on with it: tl train resume="):
-        evaluate.run(checked("eval", f"checkpoint={broken_off}"))
-
-
-def test_a_damaged_checkpoint_is_refused(digits_run, tmp_path):
-    from tlcli.errors import DataError
-
-    copy = Path(shutil.copytree(digits_run, tmp_path / "run"))
-    flip(copy / "model.weights.h5")
-    with pytest.raises(DataError, match="is not the file that was written"):
-        checkpoint.read_run(copy)
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.runs import train_digits
 from tests.helpers.trainings import streams
+from tests.helpers.words import config
 from tlcli.config import registry
 from tlcli.config.job import train_job
 from tlcli.distill.attach import attach
@@ -43,7 +45,7 @@ def eagerly():
 
 
 @pytest.fixture(scope="module")
-def teacher(train_digits, tmp_path_factory):
+def teacher(tmp_path_factory):
     folder = tmp_path_factory.mktemp("taught") / "teacher"
     words = (*FEW, "epochs=1", "data.images_per_class=4", "finetune=linear_probe")
     with eagerly():
@@ -66,13 +68,13 @@ def several(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def taught_several(several, train_digits, tmp_path_factory):
+def taught_several(several, tmp_path_factory):
     folder = tmp_path_factory.mktemp("taught") / "several"
     with eagerly():
         return train_digits(folder, *FEW, "epochs=1", *several, "finetune=linear_probe")
 
 
-def two_steps(config, name, teacher, words):
+def two_steps(name, teacher, words):
     """Train two steps, and the plan's first batch; all must stay finite."""
     words = [*FEW, *words, "finetune=full", "backbone.output_layer=tiny_block3",
              f"distillation={name}"]  # fmt: skip
@@ -111,9 +113,9 @@ def moved(trainer, before):
     [(name, "mixed_float16") for name in MODULES]
     + [(name, "mixed_bfloat16") for name in ("crd", "dkd", "fitnet")],
 )
-def test_mixed_images_class_weights_and_half_precision(config, teacher, name, precision):
+def test_mixed_images_class_weights_and_half_precision(teacher, name, precision):
     words = (*MIXED, "data.images_per_class=4", f"precision={precision}")
-    trainer = two_steps(config, name, teacher, words)
+    trainer = two_steps(name, teacher, words)
     assert streams(trainer)
     assert trainer.lesson.student.model.compute_dtype == precision.removeprefix("mixed_")
     assert (trainer.loss_scale is not None) == (precision == "mixed_float16")
@@ -122,11 +124,11 @@ def test_mixed_images_class_weights_and_half_precision(config, teacher, name, pr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODULES)
-def test_several_labels_an_image_are_learnt_or_refused(config, taught_several, several, name):
+def test_several_labels_an_image_are_learnt_or_refused(taught_several, several, name):
     words = (*several, "augmentation=light", "augmentation.mixup=0.5")
     if name in EXCLUSIVE_ONLY:
         with pytest.raises(ConfigError, match="exclusive classes") as caught:
-            two_steps(config, name, taught_several, words)
+            two_steps(name, taught_several, words)
         assert caught.value.remedy.startswith("Choose kd")
         return
-    two_steps(config, name, taught_several, words)
+    two_steps(name, taught_several, words)

@@ -17,31 +17,12 @@ from tlcli.config.job import train_job
 from tlcli.contracts.data import TRAIN, VALIDATION
 from tlcli.contracts.distillation import Shapes
 from tlcli.data.labels import label_table
-from tlcli.errors import ConfigError, DataError
+from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import softmax
-from tlcli.options.data.digits import FILE
-from tlcli.options.loss.bce import Loss as Bce
-from tlcli.options.loss.cross_entropy import Loss as CrossEntropy
 from tlcli.runs import checkpoint
-from tlcli.training.data import data_of
-from tlcli.training.label_loss import Partly
 from tlcli.training.plan_text import bare_note
 from tlcli.training.term_sizes import first_batch
 from tlcli.training.trainer import Trainer
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """60 scans of the digits 5 to 9, some in a folder below, and a text."""
-    root = tmp_path_factory.mktemp("photos")
-    (root / "more").mkdir()
-    with np.load(FILE) as file:
-        rows = np.flatnonzero(file["labels"] >= 5)[:60]
-        scans = (file["images"][rows] * (255 / 16)).astype(np.uint8)
-    for index, scan in enumerate(scans):
-        Image.fromarray(scan).save(root / ("more" if index % 2 else ".") / f"{index:02d}.png")
-    (root / "notes.txt").write_text("no picture")
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -57,40 +38,6 @@ def words(teacher, photos, tmp_path_factory):
 @pytest.fixture(scope="module")
 def prepare(words):
     return functools.cache(lambda *more: planned(train_job(configure(*words, *more))))
-
-
-def cross_entropy(smoothing=0.0):
-    made = CrossEntropy(label_smoothing=smoothing, class_weight=None)
-    return Partly(made.prepared(np.array([1, 1]), ("a", "b")))
-
-
-def test_an_image_without_label_has_no_loss_and_no_gradient():
-    logits = tf.constant([[0.0, np.log(3.0)], [2.0, -1.0], [np.log(4.0), 0.0]])
-    labels = [[0.0, 1.0], [0.0, 0.0], [0.0, 1.0]]
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        losses = cross_entropy().loss(labels, logits)
-        mean = tf.reduce_mean(losses)
-    # Softmax gives (1/4, 3/4) and (4/5, 1/5): losses log(4/3), nothing, log 5.
-    np.testing.assert_allclose(losses, [np.log(4 / 3), 0, np.log(5)], rtol=1e-6)
-    gradient = np.array([[1 / 4, -1 / 4], [0, 0], [4 / 5, -4 / 5]]) / 3
-    np.testing.assert_allclose(tape.gradient(mean, logits), gradient, rtol=1e-6)
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_an_image_mixed_with_one_without_label_counts_by_its_share(smoothing):
-    logits = np.array([[1.0, -0.5]])
-    whole = cross_entropy(smoothing).loss(np.array([[0.0, 1.0]]), logits)
-    share = cross_entropy(smoothing).loss(np.array([[0.0, 0.3]]), logits)
-    np.testing.assert_allclose(share, 0.3 * np.asarray(whole), rtol=1e-6)
-
-
-def test_no_label_is_not_the_label_no_of_every_class():
-    bce = Bce(label_smoothing=0.0, reduction="sum", class_weight=None)
-    loss = Partly(bce.prepared(np.array([1, 1]), ("a", "b")))
-    found = loss.loss(np.array([[0.0, 0.0], [1.0, 0.0]]), np.zeros((2, 2)))
-    np.testing.assert_allclose(found, [0.0, 2 * np.log(2)], rtol=1e-6)
-    np.testing.assert_array_equal(Partly(None).loss(np.zeros((2, 2)), np.ones((2, 2))), [0, 0])
 
 
 def test_photos_join_the_training_images_alone(prepare, photos):
@@ -165,24 +112,10 @@ def test_methods_on_labels_refuse_images_without(method):
 
 
 PHOTOS = ["data=photos", "data.path={photos}"]
+
 TAUGHT = ["teacher=run", "teacher.path={teacher}", "distillation=kd"]
+
 FREE = "distillation.hard_weight=0"
-REFUSED = [
-    (["unlabelled={photos}", "data.images_per_class=8", "sampler=balanced"],
-     "sampler: 60 of 100 training images have no class. Give uniform"),
-    (["unlabelled=/nowhere"], "unlabelled: /nowhere: there is no such folder"),
-    ([*PHOTOS, *TAUGHT], "hard_weight: got 0.1, and no training image has a label. Give 0[.]"),
-    (PHOTOS, "data.class_names: the photos have no classes, and teacher=none does not tell any"),
-    ([*PHOTOS, "data.class_names=[a,b]"], "distillation: no training image has a label"),
-    ([*PHOTOS, *TAUGHT, FREE, "early_stopping=2"], "there is no labelled validation image"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("words", "message"), REFUSED)
-def test_data_that_need_labels_are_refused(photos, teacher, tmp_path, words, message):
-    words = [word.format(photos=photos, teacher=teacher) for word in words]
-    with pytest.raises(ConfigError, match=message):
-        data_of(train_job(configure(*words, f"cache_dir={tmp_path}")))
 
 
 def test_an_accuracy_that_nothing_can_measure_is_refused(photos, teacher, tmp_path):
@@ -190,11 +123,6 @@ def test_an_accuracy_that_nothing_can_measure_is_refused(photos, teacher, tmp_pa
     words = [word.format(photos=photos, teacher=teacher) for word in words]
     with pytest.raises(ConfigError, match=r"minimum_accuracy: got 0.5, and no labelled image"):
         planned(train_job(configure(*words)))
-
-
-def test_an_empty_folder_is_told(tmp_path):
-    with pytest.raises(DataError, match=r"has no pictures. Give a folder of photos"):
-        data_of(train_job(configure(f"unlabelled={tmp_path}")))
 
 
 def test_photos_alone_make_a_student_of_the_teachers_classes(teacher, photos, tmp_path, capsys):

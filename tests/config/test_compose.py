@@ -1,7 +1,6 @@
 import pytest
 
 from tests.helpers.words import checked, config
-from tlcli.cli import sweep
 from tlcli.config import compose
 from tlcli.errors import ConfigError
 
@@ -124,11 +123,3 @@ def test_options_of_the_users_own_folder(tmp_path):
     assert config("train", *words)["optimizer"]["momentum"] == 0.7
     with pytest.raises(ConfigError, match="no option 'mine'"):
         config("train", "optimizer=mine")
-
-
-def test_every_job_of_a_sweep_is_checked_before_the_first():
-    request = compose.read("train", ["-m", "epochs=1,2", "optimizer.learning_rate=0.1,-1"])
-    started = []
-    with pytest.raises(ConfigError, match=r"learning_rate: got -1.*in the job .*epochs=1"):
-        sweep.run(request, lambda job: started.append(job) or 0)
-    assert not started

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.helpers.words import config
 from tlcli.contracts.data import ImageSource
-from tlcli.data.labels import label_lookup, label_table
+from tlcli.data.labels import label_table
 from tlcli.data.resize import part_of
 from tlcli.data.views import Views, sample_uids, worker_count
 
@@ -93,23 +93,6 @@ def test_workers_decode_side_by_side_where_operations_are_deterministic(views, n
     meeting = Views(manifest, views.resize, job.augmentation, 3, 2)
     _, batches = streamed(meeting, replicas, range(2))
     assert len(batches) == 2 * replicas
-
-
-def test_label_tables_are_one_hot(views):
-    rows = views.manifest.rows(0)
-    table = label_table(views.manifest, rows)
-    np.testing.assert_array_equal(table.argmax(1), views.manifest.labels[rows])
-    assert (table.sum(1) == 1).all()
-
-
-@pytest.mark.parametrize("labels", [[0, 2, -1, 1], [[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]]])
-def test_looked_up_labels_are_the_rows_of_the_table(views, labels):
-    labels = np.array(labels, np.int32 if np.ndim(labels) == 1 else np.uint8)
-    manifest = replace(views.manifest, labels=labels, class_names=("a", "b", "c"))
-    rows = np.array([[3, 0], [2, 1]])
-    found = label_lookup(labels, 3)(rows)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, label_table(manifest, np.arange(4))[rows])
 
 
 def test_workers():

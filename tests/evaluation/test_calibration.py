@@ -8,8 +8,13 @@ import pytest
 from tests.helpers.runs import train_digits
 from tests.helpers.words import checked
 from tlcli.commands import evaluate
+from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, rows_of
-from tlcli.evaluation.metrics import softmax
+from tlcli.evaluation.metrics import (
+    cross_entropy,
+    sigmoid,
+    softmax,
+)
 from tlcli.runs import checkpoint
 
 
@@ -48,3 +53,40 @@ def test_the_error_before_and_after_by_hand(sure):
         gaps = [abs(sure_of[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
         expected = sum(gaps) / len(labels)
         assert getattr(found.facts, f"validation_ece_{name}") == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_temperature_of_logits_that_were_stretched_is_found():
+    random = np.random.default_rng(2)
+    logits = random.normal(size=(20000, 4)) * 2
+    drawn = random.random((20000, 1))
+    labels = (softmax(logits).cumsum(-1) < drawn).sum(-1).clip(0, 3)
+    assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+
+
+def test_the_temperature_is_the_best_of_a_grid():
+    random = np.random.default_rng(3)
+    logits, labels = random.normal(size=(50, 3)) * 4, random.integers(0, 3, 50)
+
+    def loss(temperature):
+        return cross_entropy(logits / temperature, labels).mean()
+
+    found = fit_temperature(logits, labels)
+    assert loss(found) <= min(map(loss, np.geomspace(0.06, 19, 400))) + 1e-9
+
+
+def test_thresholds_reach_the_best_f1_there_is():
+    random = np.random.default_rng(4)
+    labels = (random.random((40, 3)) < 0.4).astype(np.uint8)
+    labels[:, 2] = 0
+    logits = np.round(labels + random.normal(size=(40, 3)), 1)  # with ties
+
+    def f1(class_index, threshold):
+        guesses = sigmoid(logits[:, class_index]) >= threshold
+        real = labels[:, class_index] > 0
+        return 2 * (guesses & real).sum() / (guesses.sum() + real.sum())
+
+    found = fit_thresholds(logits, labels)
+    for index in range(2):
+        cuts = [0, *sigmoid(logits[:, index])]
+        assert f1(index, found[index]) == pytest.approx(max(f1(index, cut) for cut in cuts))
+    assert found[2] == 0.5

@@ -1,17 +1,18 @@
+import warnings
+
 import numpy as np
 import pytest
 
-from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
 from tlcli.evaluation.metrics import (
     MultiLabelScores,
     Scores,
+    balanced_accuracy,
     binary_cross_entropy,
     cross_entropy,
     mean_average_precision,
     sigmoid,
     softmax,
 )
-from tlcli.evaluation.monitor import better
 
 
 def logits_of(probabilities):
@@ -108,50 +109,23 @@ def test_multi_label_figures_by_hand():
     assert found["samples"] == 3
 
 
-def test_the_temperature_of_logits_that_were_stretched_is_found():
-    random = np.random.default_rng(2)
-    logits = random.normal(size=(20000, 4)) * 2
-    drawn = random.random((20000, 1))
-    labels = (softmax(logits).cumsum(-1) < drawn).sum(-1).clip(0, 3)
-    assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+def test_balanced_accuracy_leaves_out_the_side_that_a_class_lacks():
+    labels = np.array([[1, 0, 1], [0, 0, 1], [1, 0, 1]], bool)
+    # Everything right: neither the class without positives nor that without negatives counts half.
+    assert balanced_accuracy(labels, labels) == 1.0
+    guesses = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 1]], bool)
+    # First class 1/2 and 0, second 2/3 of the negatives, third 2/3 of the positives.
+    assert balanced_accuracy(guesses, labels) == pytest.approx((0.25 + 2 / 3 + 2 / 3) / 3)
 
 
-def test_the_temperature_is_the_best_of_a_grid():
-    random = np.random.default_rng(3)
-    logits, labels = random.normal(size=(50, 3)) * 4, random.integers(0, 3, 50)
-
-    def loss(temperature):
-        return cross_entropy(logits / temperature, labels).mean()
-
-    found = fit_temperature(logits, labels)
-    assert loss(found) <= min(map(loss, np.geomspace(0.06, 19, 400))) + 1e-9
-
-
-def test_thresholds_reach_the_best_f1_there_is():
-    random = np.random.default_rng(4)
-    labels = (random.random((40, 3)) < 0.4).astype(np.uint8)
-    labels[:, 2] = 0
-    logits = np.round(labels + random.normal(size=(40, 3)), 1)  # with ties
-
-    def f1(class_index, threshold):
-        guesses = sigmoid(logits[:, class_index]) >= threshold
-        real = labels[:, class_index] > 0
-        return 2 * (guesses & real).sum() / (guesses.sum() + real.sum())
-
-    found = fit_thresholds(logits, labels)
-    for index in range(2):
-        cuts = [0, *sigmoid(logits[:, index])]
-        assert f1(index, found[index]) == pytest.approx(max(f1(index, cut) for cut in cuts))
-    assert found[2] == 0.5
-
-
-@pytest.mark.parametrize(
-    ("metric", "new", "old", "expected"),
-    [
-        ("accuracy", 0.6, 0.5, True), ("accuracy", 0.5, 0.5, False), ("loss", 0.4, 0.5, True),
-        ("loss", 0.6, 0.5, False), ("loss", float("nan"), None, False),
-        ("loss", float("nan"), 0.5, False), ("accuracy", 0.0, None, True),
-    ],
-)  # fmt: skip
-def test_better(metric, new, old, expected):
-    assert better(metric, new, old) is expected
+def test_balanced_accuracy_equals_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(0)
+    labels = random.random((40, 5)) < [0.0, 0.1, 0.5, 0.9, 1.0]
+    guesses = random.random((40, 5)) < 0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        each = [
+            metrics.balanced_accuracy_score(y, g) for y, g in zip(labels.T, guesses.T, strict=True)
+        ]
+    assert balanced_accuracy(guesses, labels) == pytest.approx(np.mean(each))

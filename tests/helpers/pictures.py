@@ -28,3 +28,33 @@ def make_classes(root, counts, kind="PNG", extension="png"):
             pixels = smooth(hash((number, row)) % 2**31, 8, 8)
             (root / name / f"{row}.{extension}").write_bytes(encode(pixels, kind))
     return root
+
+
+def odd_images(pixels):
+    with_alpha = np.dstack([pixels, np.where(pixels[..., :1] > 99, 255, 0)]).astype(np.uint8)
+    turned = Image.fromarray(pixels[::-1])
+    return {
+        "jpeg": encode(pixels, "JPEG", quality=90),
+        "jpeg_progressive": encode(pixels, "JPEG", progressive=True),
+        "jpeg_grey": encode(pixels, "JPEG", "L"),
+        "jpeg_cmyk": encode(pixels, "JPEG", "CMYK"),
+        "mpo": encode(pixels, "MPO", save_all=True, append_images=[turned]),
+        "png": encode(pixels, "PNG"),
+        "png_palette": encode(pixels, "PNG", "P"),
+        "png_palette_transparent": encode(pixels, "PNG", "P", transparency=0),
+        "png_two_colours": encode(pixels, "PNG", "1"),
+        "png_grey_alpha": encode(with_alpha, "PNG", "LA"),
+        "png_alpha": encode(with_alpha, "PNG"),
+        "png_animated": encode(pixels, "PNG", save_all=True, append_images=[turned]),
+        "bmp": encode(pixels, "BMP"),
+        "bmp_ends_in_zeros": encode(np.zeros_like(pixels), "BMP"),
+        "bmp_palette": encode(pixels, "BMP", "P"),
+        "bmp_two_colours": encode(pixels, "BMP", "1"),
+        "gif": encode(pixels, "GIF"),
+        "gif_animated": encode(pixels, "GIF", save_all=True, append_images=[turned]),
+        "webp": encode(pixels, "WEBP"),
+        "webp_alpha": encode(with_alpha, "WEBP", lossless=True),
+        "webp_animated": encode(
+            pixels, "WEBP", lossless=True, save_all=True, append_images=[turned]
+        ),
+    }

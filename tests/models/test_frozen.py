@@ -128,7 +128,7 @@ def test_bfloat16_survives_the_disk(tmp_path):
     import ml_dtypes
 
     array = np.arange(12, dtype=np.float32).reshape(4, 3).astype(ml_dtypes.bfloat16)
-    place = write_table(tmp_path / "key", iter([[array[:3]], [array[3:]]]), 4)
+    place = write_table(tmp_path, iter([[array[:3]], [array[3:]]]), 4, lambda: "key")
     (found,) = table_file.read(place, mapped=True)
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found.astype(np.float32), array.astype(np.float32))
@@ -152,7 +152,7 @@ def test_what_a_killed_writer_left_is_removed_after_a_day(tmp_path):
         (tmp_path / name / "0.npy").touch()
         for path in (tmp_path / name / "0.npy", tmp_path / name):
             os.utime(path, (time.time() - age,) * 2)
-    with table_file.Writer(tmp_path, "key", 1):
+    with table_file.Writer(tmp_path, 1):
         assert not (tmp_path / ".new-old").exists()
     assert [path.name for path in tmp_path.iterdir()] == [".new-now"]
 

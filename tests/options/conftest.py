@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.words import config
 from tlcli.config import registry
 from tlcli.config.job import train_job
 from tlcli.contracts import GROUPS
@@ -64,8 +65,8 @@ class Lab:
     eagerly = staticmethod(run_eagerly)
     values = staticmethod(values)
 
-    def __init__(self, composed, folder):
-        self.base = composed("train", *WORDS, f"cache_dir={folder}")
+    def __init__(self, folder):
+        self.base = config("train", *WORDS, f"cache_dir={folder}")
 
     def job(self, **changed):
         """The checked job; a group is given by its option's name or by values."""
@@ -99,9 +100,9 @@ class Lab:
     @staticmethod
     def with_options(pieces, **changed):
         """The same pieces with other options of groups that the model is not built from."""
-        config = {**pieces.job.config, **{g: values(g, n) for g, n in changed.items()}}
-        built = {g: registry.build(g, config[g]) for g in changed}
-        job = dataclasses.replace(pieces.job, config=config, **built)
+        chosen = {**pieces.job.config, **{g: values(g, n) for g, n in changed.items()}}
+        built = {g: registry.build(g, chosen[g]) for g in changed}
+        job = dataclasses.replace(pieces.job, config=chosen, **built)
         views = pieces.train_views
         if "augmentation" in changed:
             views = Views(views.manifest, views.resize, job.augmentation, views.seed, views.workers)
@@ -109,5 +110,5 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(config, tmp_path_factory):
-    return Lab(config, tmp_path_factory.mktemp("tables"))
+def lab(tmp_path_factory):
+    return Lab(tmp_path_factory.mktemp("tables"))

@@ -1,6 +1,5 @@
 """States on disk: what survives damage, a full disk and a folder that cannot be written."""
 
-import json
 import os
 import re
 import subprocess
@@ -9,9 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from tlcli.runs import identity, state
+from tlcli.runs import state
 from tlcli.system import files
-from tlcli.system.surroundings import changes, surroundings
 
 ARRAYS = {"weights": np.arange(6, dtype=np.float32).reshape(2, 3), "seed": np.uint32(7)}
 
@@ -126,22 +124,6 @@ def test_a_full_disk_says_how_much_is_missing_and_keeps_the_earlier_state(small_
     assert sorted(p.suffix for p in (place / "state").iterdir()) == [".json", ".npz"]
 
 
-def test_a_full_disk_is_waited_for_until_there_is_room(small_disk):
-    place, remount = small_disk
-    big = {"weights": np.zeros(50_000, np.float32)}
-    asked = []
-
-    def make_room():
-        asked.append(1)
-        if len(asked) == 2:
-            assert remount("size=1m") == 0
-        return False
-
-    files.patiently(lambda: state.save(place / "state", 10, big, {"step": 10}), 60, make_room)
-    assert len(asked) == 2
-    np.testing.assert_array_equal(state.load(place / "state").arrays["weights"], big["weights"])
-
-
 def test_a_read_only_disk_keeps_what_was_saved(small_disk):
     place, remount = small_disk
     state.save(place / "state", 5, ARRAYS, {"step": 5})
@@ -149,24 +131,6 @@ def test_a_read_only_disk_keeps_what_was_saved(small_disk):
     with pytest.raises(files.WriteError, match="Read-only file system"):
         state.save(place / "state", 10, ARRAYS, {"step": 10})
     assert state.load(place / "state").facts == {"step": 5}
-
-
-def test_patience_ends_at_its_time_and_when_a_person_asks():
-    tries = []
-
-    def full():
-        tries.append(1)
-        raise files.WriteError("full")
-
-    with pytest.raises(files.WriteError):
-        files.patiently(full, 0)
-    assert len(tries) == 1
-    with pytest.raises(files.WriteError):
-        files.patiently(full, 0.3)
-    assert len(tries) in (3, 4)  # at 0, 0.25 and 0.3 s, or late on a busy machine
-    with pytest.raises(files.WriteError):
-        files.patiently(full, 3600, lambda: True)
-    assert len(tries) == 5
 
 
 LIMITED = """
@@ -194,28 +158,3 @@ def test_a_limit_on_file_sizes_is_told(tmp_path):
     assert "File too large" in done.stdout
     assert "a quota or a limit is smaller" in done.stdout
     assert state.load(tmp_path / "state").facts == {"step": 5}
-
-
-def test_differences_that_decide_the_bits_are_told_from_the_rest():
-    old = {"tensorflow": "2.21.0", "python": "3.11.1", "replicas": 1, "oneDNN": True}
-    decisive, loose = changes(old, {**old, "oneDNN": False, "replicas": 2})
-    assert decisive == ["oneDNN was True and is False"]
-    assert loose == ["replicas was 1 and is 2"]
-    assert changes(old, dict(old)) == ([], [])
-
-
-def test_free_keys_do_not_enter_the_hash():
-    one = {"epochs": 2, "workers": 1}
-    assert identity.config_hash(one, ("workers",)) == identity.config_hash(
-        {"workers": 8, "epochs": 2}, ("workers",)
-    )
-    assert identity.config_hash(one, ("workers",)) != identity.config_hash(
-        {**one, "epochs": 3}, ("workers",)
-    )
-
-
-def test_surroundings_are_plain_and_name_this_process():
-    found = json.loads(json.dumps(surroundings(2)))
-    assert found["numpy"] == np.__version__
-    assert found["replicas"] == 2
-    assert found["threads of an operation"] >= 1

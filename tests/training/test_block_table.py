@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from tests.helpers.trainings import planned
+from tests.helpers.words import config
 from tlcli.config.job import train_job
 from tlcli.training import block_table, plan_text
 
 SMALL = ("data.images_per_class=4", "batch_size=10", "epochs=8")
 
 
-def tables(config, *words):
+def tables(*words):
     """The plan, and the rows of each phase."""
     plan = planned(train_job(config("train", *SMALL, *words)))
     return plan, [list(phase.blocks) for phase in plan.phases]
@@ -21,8 +22,8 @@ def size(plan, *parts):
                if any(part in v.path for part in parts))  # fmt: skip
 
 
-def test_a_frozen_backbone_is_one_row(config):
-    plan, (probe, tuned) = tables(config, "finetune=lp_ft")
+def test_a_frozen_backbone_is_one_row():
+    plan, (probe, tuned) = tables("finetune=lp_ft")
     body, head = probe
     assert (body.first, body.last, body.rates) == ("stage_0", "stage_3", None)
     assert (body.layers, body.trained, body.total) == (8, 0, size(plan, "tiny_block"))
@@ -34,9 +35,9 @@ def test_a_frozen_backbone_is_one_row(config):
     assert tuned[0].trained == size(plan, "_conv")
 
 
-def test_rates_by_depth_are_shown_block_by_block(config):
+def test_rates_by_depth_are_shown_block_by_block():
     words = ("finetune=discriminative", "finetune.decay=0.5", "finetune.probe_fraction=0")
-    plan, (rows,) = tables(config, *words)
+    plan, (rows,) = tables(*words)
     assert [row.first for row in rows] == ["stage_0", "stage_1", "stage_2", "stage_3", "head"]
     base = 0.001 * plan.phases[0].phase.rate
     for row, power in zip(rows[:4], (4, 3, 2, 1), strict=True):
@@ -44,10 +45,10 @@ def test_rates_by_depth_are_shown_block_by_block(config):
     assert sum(row.total for row in rows) == size(plan, "")
 
 
-def test_many_blocks_are_few_rows_that_add_up(config):
+def test_many_blocks_are_few_rows_that_add_up():
     words = ("backbone=mobilenet", "backbone.weights=none", "backbone.alpha=0.25",
              "image_size=32", "finetune=discriminative", "finetune.probe_fraction=0")  # fmt: skip
-    plan, (rows,) = tables(config, *words)
+    plan, (rows,) = tables(*words)
     assert len(rows) <= block_table.MOST_ROWS
     assert rows[-1].first == rows[-1].last == "head"
     assert sum(row.total for row in rows) == size(plan, "")
@@ -56,17 +57,17 @@ def test_many_blocks_are_few_rows_that_add_up(config):
     assert "…" in str(rows[0]).split()[-1]
 
 
-def test_only_the_factors_of_a_block_count_as_trained(config):
+def test_only_the_factors_of_a_block_count_as_trained():
     words = ("finetune=lora", "finetune.rank=2", "finetune.targets=['tiny_block4_conv']")
-    plan, (rows,) = tables(config, *words)
+    plan, (rows,) = tables(*words)
     assert [(r.first, r.last, r.rates is None) for r in rows] == [
         ("stage_0", "stage_2", True), ("stage_3", "stage_3", False), ("head", "head", False),
     ]  # fmt: skip
     assert rows[1].trained == size(plan, "lora_kernel")
 
 
-def test_the_plan_shows_the_table_of_each_phase(config, tmp_path):
-    plan, found = tables(config, "finetune=lp_ft")
+def test_the_plan_shows_the_table_of_each_phase(tmp_path):
+    plan, found = tables("finetune=lp_ft")
     lines = plan_text.lines(plan, tmp_path)
     places = [i for i, line in enumerate(lines) if line == block_table.HEADER]
     assert len(places) == len(found) == 2

@@ -74,3 +74,15 @@ def test_units_of_a_depthwise_kernel_are_its_channels():
     kernel = np.asarray(layer.kernel.value)[:, :, 2]
     assert np.linalg.norm(clipped[:, :, 2]) == pytest.approx(0.1 * np.linalg.norm(kernel), 1e-5)
     np.testing.assert_array_equal(clipped[:, :, 3], gradient[:, :, 3])
+
+
+def test_the_head_is_not_clipped_by_its_zeros():
+    head = keras.layers.Dense(3, kernel_initializer="zeros", name="head_logits")
+    body = keras.layers.Dense(3, kernel_initializer="zeros", name="body")
+    for layer in (head, body):
+        layer.build((None, 2))
+    gradient = keras.ops.ones((2, 3))
+    ours, theirs = adaptive_clip([gradient, gradient], [head.kernel, body.kernel], 0.01)
+    np.testing.assert_array_equal(ours, gradient)
+    # A unit of zeros is taken to have the least norm of 0.001.
+    np.testing.assert_allclose(np.linalg.norm(theirs, axis=0), 1e-5, rtol=1e-4)

@@ -15,7 +15,8 @@ RATE = 0.5
 WORDS = (
     "hardware=cpu", "data.images_per_class=4", "batch_size=10", "epochs=4", "image_size=16",
     "finetune=linear_probe", "finetune.rate=1.0", "backbone.output_layer=tiny_block2",
-    "head.zero_init=false", "schedule=constant", "schedule.warmup=0", "optimizer=sgd",
+    "head.zero_init=false", "schedule=constant", "schedule.warmup=0",
+    "optimizer=sgd", "optimizer.clip_norm=null",
     "optimizer.momentum=0", "optimizer.weight_decay=0", f"optimizer.learning_rate={RATE}",
     "loss.label_smoothing=0", "precision=float32",
 )  # fmt: skip

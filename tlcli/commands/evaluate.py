@@ -57,8 +57,7 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     seed = int(found.config["seed"])
     manifest: Manifest = registry.build("data", values).manifest(seed, cache_folder(
         found.config.get("cache_dir")))  # fmt: skip
-    own = manifest.own or manifest.fingerprint
-    if not given and own != found.facts.data_fingerprint:
+    if not given and not manifest.same_data(str(found.facts.data_fingerprint)):
         raise DataError(
             manifest.root, "is not the data this run was trained on: files changed since",
             "Restore it, or point at data on purpose: data.path=PATH.",

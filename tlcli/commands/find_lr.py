@@ -20,7 +20,7 @@ from tlcli.contracts.finetune import Phase
 from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
 from tlcli.system import console, files
-from tlcli.training import batch_size
+from tlcli.training import balance, batch_size
 from tlcli.training import plan as plans
 from tlcli.training.auto import resolved
 from tlcli.training.build import pieces_of
@@ -45,7 +45,7 @@ def run(checked: Checked[FindLr, TrainJob]) -> int:
     if job.settings.auto:
         job = resolved(job, checked.typed)
     pieces = pieces_of(job)
-    plan = plans.made(pieces, attach(pieces))
+    plan = plans.made(*balance.settled(pieces, attach(pieces)))
     count = len(plan.phases)
     if own.phase > count:
         problem = f"got {own.phase}, and the strategy has {count}"

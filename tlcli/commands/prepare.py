@@ -17,6 +17,7 @@ from tlcli.config.checking import Checked
 from tlcli.config.settings import Prepare, cache_folder
 from tlcli.contracts.data import Manifest
 from tlcli.data import prepared
+from tlcli.data.content import remember_verified
 from tlcli.data.prepared import Shard
 from tlcli.data.shards import OVERHEAD, content, write_all
 from tlcli.errors import ConfigError
@@ -45,7 +46,7 @@ def run(checked: Checked[Prepare, None]) -> int:
     check_folder(folder, manifest, facts)
     files.make_folder(folder)
     files.remove_torn(folder)
-    done = finished(folder, shards)
+    done = finished(folder, shards, manifest)
     todo = [shard for shard in shards if shard.name not in done]
     files.check_room(
         folder, sum(len(s.rows) for s in todo) * facts["bytes_an_image"], "prepared pictures",
@@ -55,6 +56,9 @@ def run(checked: Checked[Prepare, None]) -> int:
     write_all(manifest, folder, todo, settings, len(done))
     files.write_text(folder / "labels.txt", "".join(f"{n}\n" for n in manifest.class_names))
     files.write_json(folder / prepared.FACTS, {**facts, "complete": True})
+    for shard in shards:
+        if (part := prepared.read_part(shard.index(folder))) is not None:
+            remember_verified(shard.records(folder), part.sha256, cache)
     counts = [sum(len(s.rows) for s in shards if s.split == split) for split in range(3)]
     console.say(f"prepared   {folder}: {counts[0]} train, {counts[1]} validation, {counts[2]} test")
     console.say(f"next       tl train data=tfrecord data.path={folder}")
@@ -105,8 +109,8 @@ def check_folder(folder: Path, manifest: Manifest, facts: Mapping[str, Any]) -> 
         )  # fmt: skip
 
 
-def finished(folder: Path, shards: list[Shard]) -> set[str]:
-    """Names of the shards that are there and whole, by their sha256."""
+def finished(folder: Path, shards: list[Shard], manifest: Manifest) -> set[str]:
+    """Names of the shards that are whole by their sha256, and of the pictures as they are."""
 
     def whole(shard: Shard) -> bool:
         part, path = prepared.read_part(shard.index(folder)), shard.records(folder)
@@ -114,6 +118,9 @@ def finished(folder: Path, shards: list[Shard]) -> set[str]:
             return False
         if files.sha256(path) != part.sha256:
             log.warning("%s is damaged; it is written again", path)
+            return False
+        if part.pictures != manifest.content(shard.rows):
+            log.warning("%s was made of other pictures; it is written again", path)
             return False
         return True
 

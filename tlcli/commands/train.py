@@ -17,9 +17,15 @@ from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
 from tlcli.runs import best_of, checkpoint, state
 from tlcli.runs.folder import RunFolder, claimed, find_run_dir
-from tlcli.runs.resume import check_agreement, check_same_config, check_state, resumed_job
+from tlcli.runs.resume import (
+    check_agreement,
+    check_finished,
+    check_same_config,
+    check_state,
+    resumed_job,
+)
 from tlcli.system import cluster, console, files
-from tlcli.training import auto, batch_size, plan_text, result, result_text
+from tlcli.training import auto, balance, batch_size, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.plan import Plan
@@ -43,12 +49,14 @@ def run(checked: Checked[Train, TrainJob]) -> int:
 def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
     """Train in a folder that is this process's own."""
     job, run_dir = checked.job, folder.path
-    if checkpoint.is_finished(run_dir) and not _control_is_due(job, run_dir):
+    if checkpoint.is_finished(run_dir):
+        if not (job.settings.resume or job.settings.run_dir):
+            raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
         checkpoint.read_facts(run_dir)
-        if job.settings.resume or job.settings.run_dir:
+        check_finished(numbered(job, run_dir), run_dir, checked.typed)
+        if not _control_is_due(run_dir):
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
-        raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
     job = settled_job(numbered(job, run_dir), run_dir, checked.typed)
     distilled = (
         checkpoint.read_metrics(run_dir)
@@ -65,11 +73,10 @@ def numbered(job: TrainJob, run_dir: Path) -> TrainJob:
     return batch_size.resolved(job, run_dir)
 
 
-def _control_is_due(job: TrainJob, run_dir: Path) -> bool:
+def _control_is_due(run_dir: Path) -> bool:
     """Whether a finished run still lacks its control."""
-    again = bool(job.settings.resume or job.settings.run_dir)
     stored = checkpoint.read_config(run_dir)
-    return again and bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
+    return bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
 
 
 def _train_control(job: TrainJob, folder: RunFolder, distilled: Mapping[str, Any]) -> None:
@@ -102,7 +109,7 @@ def shared_folder(job: TrainJob) -> Iterator[RunFolder]:
 def _chosen(job: TrainJob) -> Iterator[RunFolder]:
     """The run's folder, claimed unless its run is finished and nothing is left to write."""
     path = find_run_dir(job)
-    if checkpoint.is_finished(path) and not _control_is_due(job, path):
+    if checkpoint.is_finished(path) and not _control_is_due(path):
         yield RunFolder(path, True, job.settings.retry_seconds)
         return
     with claimed(job, path) as folder:
@@ -139,7 +146,7 @@ def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
         # A run that stops before its own training is gone on with like any other.
         files.write_json(folder.made().path / "config.json", dict(job.config))
     for stage in earlier:
-        part = train_job(stage.config)
+        part = balance.stored(train_job(stage.config), stage.folder)
         check_same_config(part, stage.folder)
         if not checkpoint.is_finished(stage.folder):
             console.say(f"chain      {stage.title}")
@@ -166,9 +173,12 @@ def ship_best(job: TrainJob, folder: RunFolder, folders: list[Path]) -> dict[str
 def train(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     """Train and write the run; gives its metrics."""
     run_dir = folder.path
+    job = balance.stored(job, run_dir)
     check_same_config(job, run_dir)
     pieces = pieces_of(job)
-    plan = plans.made(pieces, attach(pieces))
+    pieces, lesson = balance.settled(pieces, attach(pieces))
+    job = pieces.job
+    plan = plans.made(pieces, lesson)
     found = state.load(run_dir / "state")
     check_state(job, pieces.manifest, pieces.replicas, found, run_dir)
     for line in plan_text.lines(plan, run_dir):

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from tlcli.config import compose, registry, settings
 from tlcli.config.checked import build_dataclass
 from tlcli.config.commands import COMMANDS, Command
+from tlcli.config.extending import extended
 from tlcli.config.job import distrusted, parted, train_job
 from tlcli.contracts import GROUPS
 
@@ -61,6 +62,8 @@ def check(word: str, config: Mapping[str, Any], typed: Sequence[str] = ()) -> Ch
         rest = {k: v for k, v in config.items() if k not in GROUPS}
         own = build_dataclass(getattr(settings, command.settings), rest, "")
         return Checked(word, own, None, options, config, typed)
+    if config.get("extend"):
+        config = extended(config, typed)
     if not command.settings:
         config = distrusted(config, typed)
         job = train_job(config)

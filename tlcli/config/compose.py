@@ -23,7 +23,7 @@ from tlcli.errors import ConfigError, nearest
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
-    "output", "runs", "file", "preset", "unlabelled", "ids",
+    "output", "extend", "runs", "file", "preset", "unlabelled", "ids",
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from tlcli.errors import ConfigError, nearest
 
 # Keys of one training's doing and place, not of what it makes.
 KEYS = frozenset({*GROUPS, *(field.name for field in dataclasses.fields(Train))})
-PASSING = ("resume", "run_dir", "name", "plan_only", "auto")
+PASSING = ("resume", "extend", "run_dir", "name", "plan_only", "auto")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Train:
     plan_only: bool
     workers: int | Literal["auto"]
     resume: str | None
+    extend: str | None
     run_dir: str | None
     name: str | None
 
@@ -79,6 +80,8 @@ class Train:
         require(least is None or 0 < least < 1, "abstain_below", least, "Give a number in (0, 1).")
         if self.workers != "auto":
             require(self.workers >= 1, "workers", self.workers, "Give 1 or more, or auto.")
+        remedy = "A new run is begun by extend, an old one gone on with by resume; leave one out."
+        require(not (self.resume and self.extend), "extend", self.extend, remedy)
         Every.parse(self.save_every, "save_every")
         retry = Every.parse(self.save_retry, "save_retry")
         timed = retry.steps is None and retry.epochs is None

@@ -8,6 +8,7 @@ subclasses `Classifier` instead.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -29,6 +30,21 @@ class LoadReport:
     loaded: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HeadReport:
+    """What a head begins with, where its backbone comes from a network with a head of its own.
+
+    Attributes:
+        source: Where the other head is; empty where there is none.
+        kept: Classes whose weights were taken over; of the same head without any, all is new.
+        why: Why nothing was taken over, half a sentence; empty otherwise.
+    """
+
+    source: str = ""
+    kept: tuple[str, ...] = ()
+    why: str = ""
 
 
 class Backbone(ABC):
@@ -61,7 +77,19 @@ class Backbone(ABC):
 
     @abstractmethod
     def load(self, model: Any) -> LoadReport:
-        """Put pretrained weights into what `build` made; by layer name and shape."""
+        """Put pretrained weights into what `build` made; by name and shape, never the head's."""
+
+    def load_head(
+        self, model: Any, head: Mapping[str, Any], class_names: Sequence[str]
+    ) -> HeadReport:
+        """Take over what fits of the head that the pretrained weights belong to.
+
+        Args:
+            model: The student, with a new head.
+            head: What its head is made of: the option's plain values, or facts of a borrowed one.
+            class_names: Its classes in index order.
+        """
+        return HeadReport()
 
     def resolved(self) -> "Backbone":
         """The option as a checkpoint keeps it, able to build without files of other runs."""

@@ -5,6 +5,7 @@ A new option is a frozen dataclass `Data` that subclasses `DataSource` and has t
 tf.data graph. A source of a new kind subclasses `ImageSource` and has the method `image`.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from tlcli.errors import DataError
-from tlcli.lazy import Tensor
+from tlcli.lazy import Tensor, np, tf
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLIT_NAMES = ("train", "validation", "test")
@@ -64,6 +65,26 @@ class ImageSource(ABC):
         """
         return None
 
+    def hashes(self, rows: Any) -> Any:
+        """Hash of the whole content of each row, uint8 (rows, 16).
+
+        A source that can tell it from the bytes as they are stored should: this decodes them.
+
+        Args:
+            rows: Rows of the manifest, integers (rows,).
+        """
+        found = bytearray()
+        for row in np.asarray(rows, np.int64):
+            pixels = np.ascontiguousarray(self.image(tf.constant(row)))
+            digest = hashlib.blake2b(str(pixels.shape).encode(), digest_size=16)
+            digest.update(pixels.tobytes())
+            found += digest.digest()
+        return np.frombuffer(bytes(found), np.uint8).reshape(-1, 16)
+
+    def known(self) -> Any:
+        """Rows whose hash costs no reading any more, bool (rows,); None where that is not told."""
+        return None
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -77,10 +98,12 @@ class Manifest:
         class_names: Names in index order; empty where only a teacher can tell them.
         images: Decodes a sample.
         root: What the ids are relative to, for people.
-        fingerprint: Hash of ids, labels, splits and source, hex.
+        fingerprint: Hash of ids, labels, splits and what the first look at the source tells, hex;
+            `identity` adds the whole content.
         report: Facts of the scan for the plan and the log: "skipped" [(id, reason)],
             "duplicates" [(id, id)] across splits, "sizes" text, "notes" [text].
         own: Fingerprint of what the data option alone gives, where something was added to it.
+        own_count: Number of its samples, which come first; None where nothing was added.
     """
 
     ids: Any
@@ -92,6 +115,24 @@ class Manifest:
     fingerprint: str
     report: Mapping[str, Any] = field(default_factory=dict)
     own: str | None = None
+    own_count: int | None = None
+
+    def content(self, rows: Any) -> str:
+        """Hash of the whole content of some rows in order, hex; what is not known is read."""
+        found = np.ascontiguousarray(self.images.hashes(rows))
+        return hashlib.blake2b(found.tobytes(), digest_size=16).hexdigest()
+
+    def identity(self) -> str:
+        """What tells the data option's data from any other, wherever it lies."""
+        count = len(self.ids) if self.own_count is None else self.own_count
+        return f"{self.own or self.fingerprint}.{self.content(np.arange(count))}"
+
+    def same_data(self, identity: str) -> bool:
+        """Whether an `identity` is that of this data; one without content is of an older run."""
+        if "." not in identity:
+            return identity == (self.own or self.fingerprint)
+        listed = identity.split(".")[0] == (self.own or self.fingerprint)
+        return listed and identity == self.identity()
 
     @property
     def multi_label(self) -> bool:

@@ -6,7 +6,7 @@ all of them, `Batch.mine` this replica's rows of such values.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -277,6 +277,23 @@ class Method(ABC):
     @abstractmethod
     def terms(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> dict[str, Tensor]:
         """What `loss` is the sum of, by name, each float32 (batch,)."""
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """What the gradient of each of `terms` may be of the labels', by name; most name none."""
+        return {}
+
+    def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
+        """Options with numbers in the place of what waits for a measurement, as soft_weight=auto.
+
+        Args:
+            gradients: Norm of the gradient of each of `terms`, at full weight.
+            labels: That of the label term.
+
+        Returns:
+            The values by name; none where nothing waits.
+        """
+        return {}
 
     def update(  # noqa: B027 - most have no memory
         self, batch: Batch, student: Outputs, teacher: Any, state: Any

@@ -104,6 +104,6 @@ def head_only(blocks: Sequence[Block]) -> dict[str, float]:
     return rates_by_block(blocks, lambda _, block: float(block.name == "head"))
 
 
-def every_block(blocks: Sequence[Block]) -> dict[str, float]:
-    """Rates that train everything alike."""
-    return rates_by_block(blocks, lambda _, block: 1.0)
+def every_block(blocks: Sequence[Block], head_rate: float = 1.0) -> dict[str, float]:
+    """Rates that train every block of the backbone alike, and the head at a rate of its own."""
+    return rates_by_block(blocks, lambda _, block: head_rate if block.name == "head" else 1.0)

@@ -1,9 +1,12 @@
 """Image sources over arrays: in memory, memory-mapped, or converted picture by picture."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import ImageSource, Region
+from tlcli.data.content import Contents, Origin, stamps
 from tlcli.data.resize import part_of
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
@@ -14,6 +17,23 @@ _SAMPLE = 256
 _RANGES = {"0-1": (0.0, 1.0), "0-255": (0.0, 255.0), "-1-1": (-1.0, 1.0)}
 
 
+@dataclass(frozen=True)
+class Files:
+    """Where arrays lie, so that what was hashed once need not be again.
+
+    Attributes:
+        paths: Their files.
+        stamps: Of each, see content.stamps.
+        numbers: File of each row.
+        memory: What remembers the hashes, or None.
+    """
+
+    paths: Sequence[str]
+    stamps: Any
+    numbers: Sequence[int]
+    memory: Path | None
+
+
 class ArrayImages(ImageSource):
     """Pictures of one size in one array.
 
@@ -21,31 +41,48 @@ class ArrayImages(ImageSource):
         array: uint8 (samples, height, width, 1 or 3).
     """
 
-    def __init__(self, array: Any) -> None:
-        self.array = array
+    def __init__(self, array: Any, files: Files | None = None) -> None:
+        self.array, self._contents = array, _contents(files, len(array), self.pick)
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
         shape = self.array.shape[1:]
-        return part_of(_colour(index, lambda row: np.asarray(self.array[row]), shape), region)
+        return part_of(_colour(index, self._contents, self.pick, shape), region)
+
+    def pick(self, row: int) -> Any:
+        """Picture of one row, uint8 (height, width, 1 or 3)."""
+        return np.asarray(self.array[row])
+
+    def hashes(self, rows: Any) -> Any:
+        """Hash of each row; see ImageSource."""
+        return self._contents.of(rows)
+
+    def known(self) -> Any:
+        """Rows whose hash is known; see ImageSource."""
+        return self._contents.known()
 
 
 class PartImages(ImageSource):
     """Pictures of one size in several arrays, converted to uint8 when they are asked for."""
 
-    def __init__(self, parts: Sequence[Any], convert: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, parts: Sequence[Any], convert: Callable[[Any], Any], files: Files | None = None
+    ) -> None:
         """Keep the parts.
 
         Args:
             parts: Arrays (samples, height, width, 1 or 3), one after the other in the manifest.
             convert: Picture as stored to uint8.
+            files: Where they lie.
         """
         self._parts, self._convert = parts, convert
         self._ends = np.cumsum([len(part) for part in parts])
+        self._contents = _contents(files, int(self._ends[-1]), self.pick)
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
-        return part_of(_colour(index, self.pick, self._parts[0].shape[1:]), region)
+        shape = self._parts[0].shape[1:]
+        return part_of(_colour(index, self._contents, self.pick, shape), region)
 
     def pick(self, row: int) -> Any:
         """Picture of one row, uint8 (height, width, 1 or 3)."""
@@ -53,15 +90,40 @@ class PartImages(ImageSource):
         start = self._ends[part] - len(self._parts[part])
         return self._convert(np.asarray(self._parts[part][row - start]))
 
+    def hashes(self, rows: Any) -> Any:
+        """Hash of each row; see ImageSource."""
+        return self._contents.of(rows)
 
-def _colour(index: Tensor, pick: Callable[[Any], Any], shape: Sequence[int]) -> Tensor:
-    image = tf.numpy_function(pick, [index], tf.uint8, stateful=False)
+    def known(self) -> Any:
+        """Rows whose hash is known; see ImageSource."""
+        return self._contents.known()
+
+
+def _contents(files: Files | None, count: int, pick: Callable[[int], Any]) -> Contents:
+    """Hashes of pictures as they are shown, so that another range of values is other content."""
+    files = files or Files((), stamps(()), [0] * count, None)
+    names = list(map(str, range(count)))
+    return Contents(
+        Origin(files.paths, np.asarray(files.numbers, np.int32), files.stamps, names,
+               lambda row: np.ascontiguousarray(pick(row)), files.memory)
+    )  # fmt: skip
+
+
+def _colour(
+    index: Tensor, contents: Contents, pick: Callable[[Any], Any], shape: Sequence[int]
+) -> Tensor:
+    def read(row: Any) -> Any:
+        picture = pick(row)
+        contents.note(int(row), np.ascontiguousarray(picture))
+        return picture
+
+    image = tf.numpy_function(read, [index], tf.uint8, stateful=False)
     image = tf.ensure_shape(image, tuple(shape))
     return tf.repeat(image, 3, axis=-1) if shape[-1] == 1 else image
 
 
 def array_source(
-    place: str, parts: Sequence[Any], value_range: str
+    place: str, parts: Sequence[Any], value_range: str, files: Files | None = None
 ) -> tuple[ImageSource, list[str]]:
     """Image source over the parts, and notes on how values are read."""
     if parts[0].dtype == np.uint8:
@@ -72,16 +134,19 @@ def array_source(
                 "Give auto or 0-255.",
             )
         if len(parts) == 1:
-            return ArrayImages(parts[0]), []
+            return ArrayImages(parts[0], files), []
         if sum(part.nbytes for part in parts) <= JOIN_BYTES:
-            return ArrayImages(np.concatenate(parts)), []
-        return PartImages(parts, lambda picture: picture), []
+            return ArrayImages(np.concatenate(parts), files), []
+        return PartImages(parts, lambda picture: picture, files), []
     low, high, note = _range(place, parts, value_range)
 
     def to_uint8(picture: Any) -> Any:
         return convert(picture, low, high, place)
 
-    return PartImages(parts, to_uint8), note
+    if files is not None and files.memory is not None:
+        other = files.memory.with_name(f"{files.memory.stem}_{low:g}_{high:g}.npz")
+        files = replace(files, memory=other)
+    return PartImages(parts, to_uint8, files), note
 
 
 def convert(picture: Any, low: float, high: float, place: str) -> Any:

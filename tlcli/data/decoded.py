@@ -73,6 +73,14 @@ class DecodedImages(ImageSource):
         """The picture that cannot be decoded, by name; see ImageSource."""
         return self.images.first_broken(rows)
 
+    def hashes(self, rows: Any) -> Any:
+        """Hash of each row; see ImageSource."""
+        return self.images.hashes(rows)
+
+    def known(self) -> Any:
+        """Rows whose hash is known; see ImageSource."""
+        return self.images.known()
+
 
 def aligned(pixels: Any) -> Any:
     """A copy of uint8 (height, width, 3) that TensorFlow can use without copying it each time."""

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import ImageSource, Region
+from tlcli.data.content import Contents, Origin
 from tlcli.data.decode import DCT, DECODERS, decode, jpeg, plain_error, upright
 from tlcli.data.header import BY_JPEG, REMEDY
 from tlcli.errors import DataError
@@ -66,6 +68,7 @@ class EncodedImages(ImageSource):
         ids: Sequence[str],
         headers: Any,
         encoded: Callable[[int], bytes] | None = None,
+        contents: Contents | None = None,
     ) -> None:
         """Keep what is needed to decode a sample.
 
@@ -75,8 +78,9 @@ class EncodedImages(ImageSource):
             headers: `decoders` (BY_ numbers) and `orientations` (EXIF), uint8 (samples,); `heights`
                 and `widths`, upright, integers (samples,).
             encoded: Encoded image of a row, outside of tf.data.
+            contents: Hashes of the encoded images.
         """
-        self.encoded = encoded
+        self.encoded, self.contents = encoded, contents
         self._read, self._ids, self._headers = read, ids, headers
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
@@ -143,15 +147,28 @@ class EncodedImages(ImageSource):
         with ThreadPoolExecutor(4) as pool:
             return next(filter(None, pool.map(problem, map(int, rows))), None)
 
+    def hashes(self, rows: Any) -> Any:
+        """Hash of each row; see ImageSource."""
+        return super().hashes(rows) if self.contents is None else self.contents.of(rows)
 
-def file_images(below: str, names: Sequence[str], ids: Sequence[str], scan: Any) -> EncodedImages:
+    def known(self) -> Any:
+        """Rows whose hash is known; see ImageSource."""
+        return None if self.contents is None else self.contents.known()
+
+
+def file_images(
+    below: str, names: Sequence[str], ids: Sequence[str], scan: Any, memory: Path | None = None,
+    fresh: bool = True,
+) -> EncodedImages:  # fmt: skip
     """Image source over whole files.
 
     Args:
         below: What the paths of all files begin with.
         names: The rest of each path, in the order of the manifest.
         ids: Their ids.
-        scan: What their headers say, see EncodedImages.
+        scan: What their headers say, see EncodedImages; and their sizes, mtimes and marks.
+        memory: File that remembers what they hold.
+        fresh: Whether each file was looked at when they were listed.
     """
     # Made once. A tensor of strings takes several times the memory of pieces of text with the
     # places of names in them, and a single text would be copied into each graph as a constant.
@@ -173,10 +190,26 @@ def file_images(below: str, names: Sequence[str], ids: Sequence[str], scan: Any)
         pieces, starts, lengths = held[0]
         piece = tf.gather(pieces, index // _NAMES)
         name = tf.strings.substr(piece, tf.gather(starts, index), tf.gather(lengths, index))
-        return tf.io.read_file(tf.strings.join([os.fsencode(below), name]))
+        data = tf.io.read_file(tf.strings.join([os.fsencode(below), name]))
+        noted = tf.numpy_function(note, [index, data], tf.bool, stateful=False)
+        with tf.control_dependencies([noted]):
+            return tf.identity(data)
 
-    def encoded(row: int) -> bytes:
+    def note(row: Any, data: Any) -> Any:
+        contents.note(int(row), data)
+        return np.True_
+
+    def whole(row: int) -> bytes:
         with open(below + names[row], "rb") as file:
             return file.read()
 
-    return EncodedImages(read, ids, scan, encoded)
+    def encoded(row: int) -> bytes:
+        data = whole(row)
+        contents.note(row, data)
+        return data
+
+    stamps = np.stack([scan.sizes, scan.mtimes, scan.marks], -1)
+    contents = Contents(
+        Origin(lambda row: below + names[row], None, stamps, ids, whole, memory, fresh)
+    )
+    return EncodedImages(read, ids, scan, encoded, contents)

@@ -1,10 +1,11 @@
 """What a start needs of many files, kept: the list, classes and headers, without asking each file.
 
-Up to STAT_ALL files each start looks at the size and time of every file. Above, the list of last
-time is used while the folders (and the table) have the time they had, and a sample of files has
-its size and time. A file that is added, removed or renamed changes the time of its folder. A file
-that is overwritten in place may go unnoticed: it is decoded as it is then, and a run's data
-fingerprint is that of the last scan; `touch` its folder, or empty the cache folder, to scan anew.
+Up to STAT_ALL files each start looks at the size and times of every file. Above, the list of last
+time is used while the folders (and the table) have the times they had, and a sample of files too. A
+file that is added, removed or renamed changes the time of its folder. One that is overwritten in
+place is noticed when its content is asked for: before features or teacher outputs of last time are
+used, when a state is saved and when the run is written. Then the training stops and says so;
+`touch` its folder, or empty the cache folder, to list anew. The plan says what was trusted.
 """
 
 import hashlib
@@ -18,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlcli.data.content import TICK_NS, stamp, stamps
 from tlcli.data.scan import Listing, Scan, load_scan, scan_file
 from tlcli.lazy import np
 
 STAT_ALL = 100_000
 _SAMPLE = 4096
-_VERSION = 1
-# Clocks of file systems tick up to two seconds apart.
-_TICK_NS = 2 * 10**9
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Index:
         key = json.dumps([_VERSION, os.path.realpath(root), max_pixels, *facts])
         self.root = root
         self.path = cache_dir / f"index-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+        self.trusted = ""
         self.scan_path = scan_file(root, max_pixels, cache_dir)
 
     def load(self) -> Known | None:
@@ -82,7 +83,8 @@ class Index:
         if found is None or zlib.crc32(found[0]) != words["names"]:
             return None
         names, scan = found[0].decode().split("\0"), found[1]
-        listing = Listing(self.root, names, scan.sizes, scan.mtimes)
+        listing = Listing(self.root, names, scan.sizes, scan.mtimes, scan.marks, fresh=False)
+        self.trusted = _trusted(len(names), len(words["folders"]))
         if not _sample_is_same(listing):
             return None
         return Known(listing, scan, labels, splits, tuple(words["classes"]), tuple(words["notes"]))
@@ -99,7 +101,7 @@ class Index:
             return
         folders = list(folders)
         times = _times(folders)
-        if (times < 0).any() or times.max() > started_ns - _TICK_NS:
+        if (times[:, 0] < 0).any() or times[:, 1].max() > started_ns - TICK_NS:
             return
         words = {
             "folders": folders, "classes": known.class_names, "notes": known.notes,
@@ -120,27 +122,25 @@ def now_ns() -> int:
 
 
 def _times(paths: Sequence[str]) -> Any:
-    """Time of change of each, ns, int64; -1 where there is none."""
-
-    def one(path: str) -> int:
-        try:
-            return os.stat(path).st_mtime_ns
-        except OSError:
-            return -1
-
-    return np.array([one(path) for path in paths], np.int64)
+    """Size, time (ns) and mark of each, int64 (paths, 3); -1, 0, 0 where there is none."""
+    return stamps(paths)
 
 
 def _sample_is_same(listing: Listing) -> bool:
     """Whether an even sample of the files has the size and time that is kept."""
     count = len(listing.names)
     for row in np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist():
-        try:
-            status = os.stat(os.path.join(listing.root, listing.names[row]))
-        except OSError:
-            found = (-1, 0)
-        else:
-            found = (status.st_size, status.st_mtime_ns)
-        if found != (listing.sizes[row], listing.mtimes[row]):
+        found = stamp(os.path.join(listing.root, listing.names[row]))
+        if found != (listing.sizes[row], listing.mtimes[row], listing.marks[row]):
             return False
     return True
+
+
+def _trusted(files: int, folders: int) -> str:
+    """What a start with a list of last time did not look at, for the plan."""
+    looked = min(_SAMPLE, files)
+    return (
+        f"trusted: the list of {files:,} files is that of last time, for {folders:,} folders and "
+        f"{looked:,} of the files are unchanged; the others are looked at before anything that was "
+        "computed of them is used, and before their identity is written"
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.content import memory_file
 from tlcli.data.encoded import file_images
 from tlcli.data.index import Index, Known, now_ns
 from tlcli.data.samples import Samples, check_classes, class_counts, describe_sizes, fingerprint
@@ -50,25 +51,25 @@ def indexed_manifest(
     Raises:
         DataError: Unreadable files under "fail", classes that do not fit, too few images.
     """
-    known = index.load()
+    known, memory = index.load(), memory_file(index.root, cache_dir)
     if known is not None:
         samples = Samples(
             where, np.array(known.listing.names, object), known.labels, known.splits,
-            known.class_names, known.notes,
+            known.class_names, (*known.notes, index.trusted),
         )  # fmt: skip
-        return _manifest(samples, known.listing, known.scan, reading, seed)
+        return _manifest(samples, known.listing, known.scan, reading, seed, memory)
     started = now_ns()
     samples, listing, folders = listed()
     check_classes(samples)
     scan = scan_files(listing, reading.max_pixels, cache_dir)
-    made = _manifest(samples, listing, scan, reading, seed)
+    made = _manifest(samples, listing, scan, reading, seed, memory)
     columns = (samples.labels, samples.splits, samples.class_names, samples.notes)
     index.save(Known(listing, scan, *columns), folders, started)
     return made
 
 
 def _manifest(
-    samples: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int
+    samples: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int, memory: Path
 ) -> Manifest:
     """Leave out or refuse unreadable files, complete the splits.
 
@@ -86,7 +87,7 @@ def _manifest(
         labels=samples.labels,
         splits=samples.splits,
         class_names=samples.class_names,
-        images=file_images(below, names, samples.ids, scan),
+        images=file_images(below, names, samples.ids, scan, memory, listing.fresh),
         root=listing.root,
         fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={

@@ -12,13 +12,16 @@ that a training sees the same batches from either.
 import json
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES
+from tlcli.data.content import verified
 from tlcli.errors import DataError
 from tlcli.lazy import np
+from tlcli.system import files
 
 FACTS = "prepared.json"
 FORMAT = "tl-prepared-1"
@@ -59,6 +62,7 @@ class Part:
         labels: int32 (records,) or multi-hot uint8 (records, classes).
         size: Bytes of the file of records.
         sha256: Of that file, hex.
+        pictures: Hash of the content of the pictures that it was made of, see Manifest.content.
     """
 
     columns: dict[str, Any]
@@ -66,6 +70,7 @@ class Part:
     labels: Any
     size: int
     sha256: str
+    pictures: str = ""
 
 
 def plan_shards(splits: Any, count_of: Sequence[int]) -> list[Shard]:
@@ -91,7 +96,8 @@ def read_part(path: Path) -> Part | None:
             columns = {name: file[name] for name in COLUMNS}
             words = json.loads(file["words"].tobytes())
             ids = file["ids"].tobytes().decode().split("\0")
-            return Part(columns, ids, file["labels"], words["size"], words["sha256"])
+            told = (words["size"], words["sha256"], words.get("pictures", ""))
+            return Part(columns, ids, file["labels"], *told)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
@@ -115,11 +121,16 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     return dict(facts)
 
 
-def read_parts(folder: Path, facts: dict[str, Any]) -> list[Part]:
+def read_parts(folder: Path, facts: dict[str, Any], cache_dir: Path) -> list[Part]:
     """Indexes of all shards, in order.
 
+    Args:
+        folder: Of the shards.
+        facts: See read_facts.
+        cache_dir: Where it is remembered which shards are whole.
+
     Raises:
-        DataError: A shard or its index is missing, or has another size than was written.
+        DataError: A shard or its index is missing, or not what was written.
     """
     if not facts["complete"]:
         raise DataError(str(folder), "is not prepared to its end", _REMEDY)
@@ -129,4 +140,15 @@ def read_parts(folder: Path, facts: dict[str, Any]) -> list[Part]:
         if part is None or not records.is_file() or records.stat().st_size != part.size:
             raise DataError(str(records), "is missing or was changed", _REMEDY)
         parts.append(part)
+
+    def whole(name: str, part: Part) -> bool:
+        return verified(folder / f"{name}.tfrecord", files.sha256, part.sha256, cache_dir)
+
+    with ThreadPoolExecutor(4) as pool:
+        for name, good in zip(
+            facts["shards"], pool.map(whole, facts["shards"], parts), strict=True
+        ):
+            if not good:
+                problem = "is damaged: its SHA-256 is another than was written"
+                raise DataError(str(folder / f"{name}.tfrecord"), problem, _REMEDY)
     return parts

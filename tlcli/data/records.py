@@ -12,12 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tlcli.data import content
 from tlcli.data.header import BY_PILLOW, quiet_pillow
 from tlcli.data.scan import header_or_problem
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
 
-_VERSION = 1
+_VERSION = 2
 _COLUMNS = (
     "offsets",
     "lengths",
@@ -29,6 +30,7 @@ _COLUMNS = (
     "checksums",
 )
 _FRAME = struct.Struct("<QI")
+_DAMAGED = "Restore the shard from where it came."
 _REMEDY = "Write the shard again, without compression."
 
 
@@ -62,7 +64,7 @@ class Index:
 
 
 def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> list[Index]:
-    """Index of each shard, from the cache where path, size and time are the same.
+    """Index of each shard, from the cache where path, size, times and inode are the same.
 
     Raises:
         DataError: A shard that is no whole, uncompressed TFRecord file of such examples.
@@ -72,8 +74,8 @@ def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> lis
 
 
 def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:
-    status = path.stat()
-    key = f"{_VERSION}\0{path.resolve()}\0{max_pixels}\0{status.st_size}\0{status.st_mtime_ns}"
+    listed = content.stamp(path)
+    key = f"{_VERSION}\0{path.resolve()}\0{max_pixels}\0{listed}"
     kept = cache_dir / f"tfrecord-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
     index = _load(kept)
     if index is None:
@@ -83,12 +85,17 @@ def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:
 
 
 def _build(path: Path, max_pixels: int) -> Index:
-    """Read a shard from end to end."""
+    """Read a shard from end to end; each record's checksum is compared."""
     rows: list[tuple[int, ...]] = []
     texts: list[str] = []
     problems: dict[int, str] = {}
     with open(path, "rb") as file:
+        checked = _checked(path)
         for number, (start, record) in enumerate(_frames(path, file)):
+            if next(checked, None) != record:
+                raise DataError(
+                    f"{path} record {number}", "is damaged: its checksum does not fit", _DAMAGED
+                )
             encoded, label, text = _example(f"{path} record {number}", record)
             place = (start + record.find(encoded), len(encoded), label)
             header = header_or_problem(encoded, max_pixels)
@@ -105,7 +112,7 @@ def _build(path: Path, max_pixels: int) -> Index:
 
 
 def _frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Offset and bytes of each record; the checksum of each length is checked."""
+    """Offset and bytes of each record; the checksum of each length is compared."""
     size, at = os.fstat(file.fileno()).st_size, 0
     while at < size:
         head = file.read(_FRAME.size)
@@ -122,6 +129,17 @@ def _frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             raise DataError(str(path), "ends within a record", _REMEDY)
         yield start, file.read(length)
         file.seek(4, os.SEEK_CUR)
+
+
+def _checked(path: Path) -> Iterator[bytes]:
+    """Records as TensorFlow reads them, which compares checksums; ends before a damaged one."""
+    dataset = tf.data.TFRecordDataset(str(path), buffer_size=1 << 20)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    try:
+        yield from dataset.with_options(options).as_numpy_iterator()
+    except tf.errors.OpError:
+        return
 
 
 @cache

@@ -12,12 +12,16 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from tlcli.data import content
 from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, read_header
 from tlcli.lazy import np
 
-_VERSION = 2
+_VERSION = 3
 _CHUNK = 256
-_COLUMNS = ("sizes", "mtimes", "decoders", "orientations", "widths", "heights", "checksums")
+_COLUMNS = (
+    *("sizes", "mtimes", "marks", "decoders", "orientations", "widths", "heights"),
+    "checksums",
+)
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +35,21 @@ class Listing:
         names: Paths below the root, or absolute.
         sizes: Bytes, int64 (files,); -1 where there is no such file.
         mtimes: Nanoseconds, int64 (files,).
+        marks: See content.mark, int64 (files,).
+        fresh: Whether every file was looked at now.
     """
 
     root: str
     names: Sequence[str]
     sizes: Any
     mtimes: Any
+    marks: Any
+    fresh: bool = True
+
+    @classmethod
+    def of(cls, root: str, names: Sequence[str], stamps: Any) -> "Listing":
+        """Files with their stamps, int64 (files, 3)."""
+        return cls(root, names, *np.ascontiguousarray(stamps.T))
 
     def parted(self) -> tuple[str, Sequence[str]]:
         """What the paths of all files begin with, and the rest of each."""
@@ -54,6 +67,7 @@ class Scan:
     Attributes:
         sizes: Bytes, int64 (files,).
         mtimes: Nanoseconds, int64 (files,).
+        marks: See content.mark, int64 (files,).
         decoders: BY_ numbers, uint8 (files,).
         orientations: EXIF orientation, uint8 (files,).
         widths: Pixels, upright, int32 (files,).
@@ -66,6 +80,7 @@ class Scan:
 
     sizes: Any
     mtimes: Any
+    marks: Any
     decoders: Any
     orientations: Any
     widths: Any
@@ -84,18 +99,11 @@ class Scan:
 
 def stat_files(root: str, names: Sequence[str]) -> Listing:
     """Listing of named files."""
-    sizes, mtimes = np.full(len(names), -1, np.int64), np.zeros(len(names), np.int64)
-    for row, name in enumerate(names):
-        try:
-            entry = os.stat(os.path.join(root, name))
-        except OSError:
-            continue
-        sizes[row], mtimes[row] = entry.st_size, entry.st_mtime_ns
-    return Listing(root, names, sizes, mtimes)
+    return Listing.of(root, names, content.stamps([os.path.join(root, name) for name in names]))
 
 
 def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
-    """Header of each file; files of the same path, size and time are taken from the cache.
+    """Header of each file; files of the same path, size, times and place are from the cache.
 
     Args:
         listing: The files.
@@ -125,8 +133,8 @@ def scan_file(root: str, max_pixels: int, cache_dir: Path) -> Path:
 
 
 def _unchanged(scan: Scan, listing: Listing) -> bool:
-    same_sizes = np.array_equal(scan.sizes, listing.sizes)
-    return bool(same_sizes and np.array_equal(scan.mtimes, listing.mtimes))
+    pairs = [(getattr(scan, n), getattr(listing, n)) for n in ("sizes", "mtimes", "marks")]
+    return all(np.array_equal(old, new) for old, new in pairs)
 
 
 def _blank(listing: Listing) -> Scan:
@@ -134,6 +142,7 @@ def _blank(listing: Listing) -> Scan:
     return Scan(
         sizes=listing.sizes,
         mtimes=listing.mtimes,
+        marks=listing.marks,
         decoders=np.full(count, BY_PILLOW, np.uint8),
         orientations=np.ones(count, np.uint8),
         widths=np.zeros(count, np.int32),
@@ -151,6 +160,7 @@ def _reuse(scan: Scan, cached: tuple[bytes, Scan], listing: Listing) -> Any:
     source = np.array([known.get(name, -1) for name in listing.names], np.int64)
     same = (source >= 0) & (old.sizes[source] == listing.sizes)
     same &= old.mtimes[source] == listing.mtimes
+    same &= old.marks[source] == listing.marks
     for name in _COLUMNS:
         getattr(scan, name)[same] = getattr(old, name)[source[same]]
     targets = {int(source[row]): int(row) for row in np.flatnonzero(same)}

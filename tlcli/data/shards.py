@@ -64,7 +64,8 @@ def write_shard(manifest: Manifest, folder: Path, shard: Shard, shrink: int | No
             size, sha256 = temporary.stat().st_size, files.sha256(temporary)
     except (OSError, tf.errors.OpError) as error:
         raise TlError(f"{path}: cannot be written ({error}). Run the command again.") from error
-    part = Part(columns, list(manifest.ids[shard.rows]), manifest.labels[shard.rows], size, sha256)
+    ids, pictures = list(manifest.ids[shard.rows]), manifest.content(shard.rows)
+    part = Part(columns, ids, manifest.labels[shard.rows], size, sha256, pictures)
     files.write(shard.index(folder), lambda file: save_part(file, part))
 
 
@@ -101,7 +102,8 @@ def write_records(
 
 def save_part(file: Any, part: Part) -> None:
     """Write the index of a shard, .npz."""
-    words = json.dumps({"size": part.size, "sha256": part.sha256}).encode()
+    told = {"size": part.size, "sha256": part.sha256, "pictures": part.pictures}
+    words = json.dumps(told).encode()
     ids = "\0".join(part.ids).encode()
     np.savez(
         file, words=np.frombuffer(words, np.uint8), ids=np.frombuffer(ids, np.uint8),

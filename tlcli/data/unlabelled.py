@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import TRAIN, VALIDATION, ImageSource, Manifest, Region
+from tlcli.data import content
 from tlcli.data.encoded import file_images
 from tlcli.data.manifest import leave_out
 from tlcli.data.samples import Samples, describe_sizes, fingerprint
@@ -45,8 +46,8 @@ def photos(
     found = sorted(walk(str(root), ignored, []))
     if not found:
         raise DataError(str(root), "has no pictures", "Give a folder of photos.")
-    names, sizes, mtimes = map(list, zip(*found, strict=True))
-    listing = Listing(str(root), names, np.array(sizes, np.int64), np.array(mtimes, np.int64))
+    names = [name for name, *_ in found]
+    listing = Listing.of(str(root), names, np.array([f[1:] for f in found], np.int64))
     count = len(names)
     samples = Samples(
         str(root), np.array(names, object), np.full(count, -1, np.int32),
@@ -59,7 +60,9 @@ def photos(
     kept = [every[row] for row in rows.tolist()]
     return Manifest(
         ids=samples.ids, labels=samples.labels, splits=samples.splits, class_names=(),
-        images=file_images(below, kept, samples.ids, scan),
+        images=file_images(
+            below, kept, samples.ids, scan, content.memory_file(str(root), cache_dir)
+        ),
         root=str(root), fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={
             "skipped": skipped, "sizes": describe_sizes(scan.widths, scan.heights),
@@ -109,17 +112,17 @@ def joined(labelled: Manifest, extra: Manifest) -> Manifest:
         ids=np.concatenate([labelled.ids.astype(object), ids]),
         labels=np.concatenate([labelled.labels, labels]),
         splits=np.concatenate([labelled.splits, extra.splits]),
-        images=_Joined(labelled.images, extra.images, len(labelled.ids)),
+        images=_Joined(labelled.images, extra.images, len(labelled.ids), count),
         fingerprint=_hash(labelled.fingerprint, extra.fingerprint),
-        own=labelled.own or labelled.fingerprint, report=report,
+        own=labelled.own or labelled.fingerprint, own_count=len(labelled.ids), report=report,
     )  # fmt: skip
 
 
 class _Joined(ImageSource):
     """Pictures of one source, then those of another."""
 
-    def __init__(self, first: ImageSource, second: ImageSource, count: int) -> None:
-        self._sources, self._count = (first, second), count
+    def __init__(self, first: ImageSource, second: ImageSource, count: int, more: int) -> None:
+        self._sources, self._count, self._more = (first, second), count, more
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
@@ -141,6 +144,24 @@ class _Joined(ImageSource):
             if (problem := source.first_broken(part)) is not None:
                 return problem
         return None
+
+    def hashes(self, rows: Any) -> Any:
+        """Hash of each row; see ImageSource."""
+        rows = np.asarray(rows, np.int64)
+        found, mine = np.zeros((len(rows), content.SIZE), np.uint8), rows < self._count
+        found[mine] = self._sources[0].hashes(rows[mine])
+        found[~mine] = self._sources[1].hashes(rows[~mine] - self._count)
+        return found
+
+    def known(self) -> Any:
+        """Rows whose hash is known; see ImageSource."""
+        first, second = (source.known() for source in self._sources)
+        return np.concatenate([_mine(first, self._count), _mine(second, self._more)])
+
+
+def _mine(found: Any, count: int) -> Any:
+    """What a source knows of its rows; nothing where it does not tell."""
+    return np.zeros(count, bool) if found is None else found
 
 
 def _hash(*parts: Any) -> str:

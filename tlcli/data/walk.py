@@ -4,6 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
+from tlcli.data.content import GONE, mark
+
 _NO_IMAGES = frozenset(
     (
         *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".rst", ".xml", ".yaml", ".yml"),
@@ -14,7 +16,7 @@ _NO_IMAGES = frozenset(
 )
 
 
-Found = tuple[str, int, int]
+Found = tuple[str, int, int, int]
 
 
 def hidden(name: str) -> bool:
@@ -23,7 +25,7 @@ def hidden(name: str) -> bool:
 
 
 def walk(root: str, ignored: Counter[str], folders: list[str]) -> Iterator[Found]:
-    """Path below the root, bytes and time (ns) of each candidate; links to folders are followed.
+    """Path below the root, bytes, time (ns) and mark of each candidate; links are followed.
 
     Args:
         root: The folder.
@@ -55,13 +57,13 @@ def walk(root: str, ignored: Counter[str], folders: list[str]) -> Iterator[Found
                     yield name, *_status(entry)
 
 
-def _status(entry: "os.DirEntry[str]") -> tuple[int, int]:
-    """Bytes and time (ns) of a file; -1 and 0 of a broken link."""
+def _status(entry: "os.DirEntry[str]") -> tuple[int, int, int]:
+    """Bytes, time (ns) and mark of a file; GONE of a broken link."""
     try:
         status = entry.stat()
     except OSError:
-        return -1, 0
-    return status.st_size, status.st_mtime_ns
+        return GONE
+    return status.st_size, status.st_mtime_ns, mark(status)
 
 
 def _is_utf8(name: str) -> bool:

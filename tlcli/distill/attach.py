@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.contracts.backbone import HeadReport
 from tlcli.contracts.data import TRAIN, VALIDATION
 from tlcli.contracts.distillation import NO_STATE, Shapes, shape_text
 from tlcli.contracts.teacher import BuiltTeacher, Target
@@ -36,15 +37,16 @@ def attach(pieces: Pieces) -> Lesson:
     """
     job, student, method = pieces.job, pieces.student, pieces.job.distillation
     if not (method.distils or job.teacher.is_teacher):
-        return Lesson(student, method, NO_STATE, NoTeacher())
+        return Lesson(student, method, NO_STATE, NoTeacher(), head=pieces.head)
     if "images" in method.needs:
         peers.check(pieces)
     borrowed: dict[str, Any] | None = None
     fixed: tuple[str, ...] = ()
+    kept = pieces.head
     with pieces.strategy.scope():
         built = job.teacher.build(target_of(pieces)) if job.teacher.is_teacher else None
         if method.replaces_head:
-            student, borrowed, fixed = with_borrowed_head(pieces, built)
+            student, borrowed, fixed, kept = with_borrowed_head(pieces, built)
         stages = len(student.taps)
         if "preactivations" in method.needs:
             student = with_preactivations(student, method.needs)
@@ -54,7 +56,7 @@ def attach(pieces: Pieces) -> Lesson:
         if method.replaces_head:
             projected = layer_output(student.model, borrowed_head.PROJECTED)
             student = with_outputs(student, [*student.extended.outputs, projected])
-    lesson = Lesson(student, method, state, NoTeacher(), borrowed, fixed)
+    lesson = Lesson(student, method, state, NoTeacher(), borrowed, fixed, kept)
     if method.replaces_head or "preactivations" in method.needs:
         lesson = replace(lesson, method=SortedMaps(method, stages))
     if built is None:
@@ -94,11 +96,12 @@ def target_of(pieces: Pieces) -> Target:
 
 def with_borrowed_head(
     pieces: Pieces, built: BuiltTeacher | None
-) -> tuple[Student, dict[str, Any], tuple[str, ...]]:
+) -> tuple[Student, dict[str, Any], tuple[str, ...], HeadReport]:
     """The student with a projector and the teacher's head, which no phase trains.
 
     Returns:
-        The student, what its head is made of, and the names of the head's layers.
+        The student, what its head is made of, the names of the head's layers, and what the
+        projector begins with.
 
     Raises:
         ConfigError: Teacher and method do not allow it.
@@ -125,6 +128,7 @@ def with_borrowed_head(
     head = borrowed_head.from_facts(facts)
     student = build_student(pieces.job.backbone, head, classes, old.resize, old.taps)
     copy_by_name(old.model, student.model, "student")
+    kept = pieces.job.backbone.load_head(student.model, facts, pieces.manifest.class_names)
     several = pieces.replicas > 1 and pieces.job.hardware.batch_norm == "sync"
     fixed = []
     for layer in student.model.layers:
@@ -136,7 +140,7 @@ def with_borrowed_head(
                 variable.assign(value)
         elif is_batch_norm(layer):
             layer.synchronized = several
-    return student, facts, tuple(fixed)
+    return student, facts, tuple(fixed), kept
 
 
 def with_preactivations(student: Student, needs: frozenset[str]) -> Student:

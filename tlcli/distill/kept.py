@@ -60,13 +60,22 @@ class Kept:
                 )  # fmt: skip
             return None
         if given:
-            return Store(Path(self.option.cache).expanduser(), self._facts(identity), self.items)
+            place = Path(self.option.cache).expanduser()
+            return Store(place, self._facts(identity), self.items, self._pictures)
         folder = self.target.tables.folder
         if self.option.cache == "off" or folder is None:
             return None
         facts = self._facts(identity)
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
-        return Store(folder.parent / "teachers" / key, facts, self.items)
+        place = folder.parent / "teachers" / key
+        try:
+            return Store(place, facts, self.items, self._pictures)
+        except ConfigError:  # Of other pictures with the same names and sizes.
+            own = place.with_name(f"{key}-{self._pictures()[:16]}")
+            return Store(own, facts, self.items, self._pictures)
+
+    def _pictures(self) -> str:
+        return str(self.target.manifest.content(self.target.rows))
 
     def _facts(self, identity: str) -> dict[str, Any]:
         """All that the outputs depend on."""

@@ -1,8 +1,9 @@
 """What a student learns from besides labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from tlcli.contracts.backbone import HeadReport
 from tlcli.contracts.distillation import Method, State
 from tlcli.distill.teaching import Teaching
 from tlcli.models.student import Student
@@ -19,6 +20,7 @@ class Lesson:
         teacher: The teacher, or a null one.
         borrowed: What a head taken from the teacher is made of (see models.borrowed_head), or None.
         fixed: Names of layers that no phase trains.
+        head: What the student's head begins with.
     """
 
     student: Student
@@ -27,6 +29,7 @@ class Lesson:
     teacher: Teaching
     borrowed: dict[str, Any] | None = None
     fixed: tuple[str, ...] = ()
+    head: HeadReport = field(default_factory=HeadReport)
 
     @property
     def variables(self) -> list[Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tlcli.config.job import TrainJob
-from tlcli.contracts.backbone import LoadReport
+from tlcli.contracts.backbone import HeadReport, LoadReport
 from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views
 from tlcli.models.frozen.tables import Tables
@@ -24,6 +24,7 @@ class Pieces:
         tables: Cache of frozen outputs.
         batch_norm: "frozen", "train" or "adapt", decided.
         loaded: What the backbone's weights file gave.
+        head: What the head begins with.
     """
 
     job: TrainJob
@@ -35,6 +36,7 @@ class Pieces:
     tables: Tables
     batch_norm: str
     loaded: LoadReport
+    head: HeadReport
 
     @property
     def replicas(self) -> int:

@@ -1,6 +1,7 @@
 """The student's maps, which its network gives in one list, sorted for a method."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from tlcli.contracts.distillation import Batch, Method, Outputs, State
@@ -43,6 +44,15 @@ class SortedMaps(Method):
     def terms(self, batch: Batch, student: Outputs, teacher: Any, state: State) -> dict[str, Any]:
         """The method's terms by name."""
         return self.method.terms(batch, self._sorted(student), teacher, state)
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Shares of the method's terms."""
+        return self.method.shares
+
+    def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
+        """What the method chooses from the size of its terms."""
+        return self.method.weighed(gradients, labels)
 
     def update(self, batch: Batch, student: Outputs, teacher: Any, state: State) -> None:
         """Move the method's memories."""

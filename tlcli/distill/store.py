@@ -37,15 +37,21 @@ class Store:
         folder: Where they lie or will lie.
         facts: What they depend on by name, as JSON has it; `probe` is compared with tolerance.
         items: Number of records.
+        pictures: Gives the hash of the items' pictures, asked for where there is something to tell
+            apart; None where there are none.
 
     Raises:
         ConfigError: The folder holds outputs that depend on something else, or other files.
     """
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any], items: int) -> None:
+    def __init__(
+        self, folder: Path, facts: Mapping[str, Any], items: int,
+        pictures: Callable[[], str] | None = None,
+    ) -> None:  # fmt: skip
         self.folder, self.items = folder, items
         self.facts = json.loads(json.dumps(dict(facts)))
         self.coding: Coding | None = None
+        self._pictures = pictures
         self._sums: dict[int, str] = {}
         self._maps: dict[int, Any] = {}
         self._read_head()
@@ -71,6 +77,7 @@ class Store:
             raise DataError(
                 str(path), f"cannot be read ({error})", "Delete the folder, or give another."
             ) from None
+        self._name_pictures()
         differing = [k for k in {**stored, **self.facts} if not _same(k, stored, self.facts)]
         if differing:
             raise ConfigError(
@@ -78,6 +85,11 @@ class Store:
                 f"{'; '.join(map(self._difference(stored), differing))}",
                 "Give another folder, or auto; delete it if it is not needed.",
             )  # fmt: skip
+
+    def _name_pictures(self) -> None:
+        """Complete the facts by the content of the pictures."""
+        if self._pictures is not None and "pictures" not in self.facts:
+            self.facts["pictures"] = self._pictures()
 
     def _difference(self, stored: Mapping[str, Any]) -> Callable[[str], str]:
         def told(name: str) -> str:
@@ -183,6 +195,7 @@ class Store:
     def _start(self, coding: Coding) -> None:
         self.coding = coding
         self.check_room(self.items)
+        self._name_pictures()
         files.write_json(
             self.folder / "store.json",
             {

@@ -60,8 +60,8 @@ def _check_origin(path: Path, sha256: str | None, fingerprint: Any, manifest: Ma
             str(path), f"has SHA-256 {found}, and teacher.sha256 is {sha256}",
             "Give the file that was meant, or null.",
         )  # fmt: skip
-    mine = {manifest.fingerprint, manifest.own}
-    if fingerprint is not None and str(fingerprint) not in mine:
+    given = None if fingerprint is None else str(fingerprint)
+    if given not in (None, manifest.fingerprint, manifest.own) and not manifest.same_data(given):
         raise DataError(
             str(path), f"was made for data with the fingerprint {str(fingerprint)[:12]}…, and this "
             f"has {manifest.fingerprint[:12]}…",

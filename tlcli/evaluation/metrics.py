@@ -137,8 +137,6 @@ class MultiLabelScores:
         guesses = probabilities >= self.thresholds
         right = (guesses & (labels > 0)).sum(0)
         f1 = 2 * right / np.maximum(guesses.sum(0) + labels.sum(0), 1)
-        true_rate = right / np.maximum(labels.sum(0), 1)
-        false_rate = (guesses & (labels == 0)).sum(0) / np.maximum((labels == 0).sum(0), 1)
         bins = np.minimum((np.nan_to_num(probabilities) * BINS).astype(int), BINS - 1)
         gap = sum(
             abs(float((probabilities - labels)[bins == index].sum())) for index in range(BINS)
@@ -148,7 +146,7 @@ class MultiLabelScores:
             "accuracy": float((guesses == (labels > 0)).mean()),
             "subset_accuracy": float((guesses == (labels > 0)).all(-1).mean()),
             "macro_f1": float(f1.mean()),
-            "balanced_accuracy": float(((true_rate + 1 - false_rate) / 2).mean()),
+            "balanced_accuracy": balanced_accuracy(guesses, labels > 0),
             "mean_average_precision": mean_average_precision(probabilities, labels),
             "ece": gap / labels.size,
             "samples": len(labels),
@@ -159,6 +157,22 @@ class MultiLabelScores:
         guesses = sigmoid(self.logits) >= self.thresholds
         labels = self.labels > 0
         return 2 * (guesses & labels).sum(0) / np.maximum(guesses.sum(0) + labels.sum(0), 1)
+
+
+def balanced_accuracy(guesses: Any, labels: Any) -> float:
+    """Mean over classes of the mean recall of positives and negatives, as scikit-learn has it.
+
+    A side that a class lacks is left out of its mean, for there is nothing to be right or wrong on.
+
+    Args:
+        guesses: bool (samples, classes).
+        labels: bool (samples, classes).
+    """
+    counts = np.stack([labels.sum(0), (~labels).sum(0)])
+    right = np.stack([(guesses & labels).sum(0), (~guesses & ~labels).sum(0)])
+    there = counts > 0
+    recall = np.where(there, right / np.maximum(counts, 1), 0.0)
+    return float((recall.sum(0) / np.maximum(there.sum(0), 1)).mean())
 
 
 def mean_average_precision(scores: Any, labels: Any) -> float:

@@ -24,6 +24,7 @@ from tlcli.models.hdf5 import (
     read,
     require_stored,
 )
+from tlcli.models.student import HEAD
 from tlcli.models.weights import Arrays, finalize, layout, stored_names, top_level
 
 AUTOMATIC_NAME = re.compile(
@@ -36,7 +37,8 @@ def load_by_name(model: Any, path: Path | str, where: str = "backbone.weights") 
     """Put what a file holds into the layers of the same name and shapes.
 
     Published files whose layers all fit in order are read in order, as Keras does: their automatic
-    names (`conv2d_7`) depend on the process that wrote them.
+    names (`conv2d_7`) depend on the process that wrote them. A head's layers are passed over: only
+    the names of classes, which no weights file has, say whether its rows mean the same.
 
     Args:
         model: Built keras.Model.
@@ -54,6 +56,7 @@ def load_by_name(model: Any, path: Path | str, where: str = "backbone.weights") 
             expected, stored = _legacy_pair(model, legacy, path)
         else:
             expected, stored = _keras3_pair(model, file, path)
+        expected = {name: v for name, v in expected.items() if not name.startswith(HEAD)}
         fitting = [name for name in expected if _fits(expected[name], stored.get(name, {}))]
         if not fitting:
             raise ConfigError(
@@ -117,10 +120,16 @@ def _keras3_pair(model: Any, file: Any, path: Path) -> tuple[dict[str, Arrays], 
     variables, names = layout(model)
     datasets = all_datasets(file, path)
     places = {top_level(key) for key in datasets}
-    return _by_layer(variables, names), _by_layer(datasets, stored_names(file, places))
+    return by_layer(variables, names), by_layer(datasets, stored_names(file, places))
 
 
-def _by_layer(arrays: Arrays, names: dict[str, str]) -> dict[str, Arrays]:
+def by_layer(arrays: Arrays, names: dict[str, str]) -> dict[str, Arrays]:
+    """Arrays by layer name and place inside the layer.
+
+    Args:
+        arrays: By "<place>/vars/<key>".
+        names: Layer name of each place that has one.
+    """
     grouped: dict[str, Arrays] = {}
     for key, array in arrays.items():
         place = top_level(key)

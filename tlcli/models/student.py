@@ -15,6 +15,7 @@ from tlcli.models.graph.trace import rerun
 from tlcli.models.graph.trace import taps as tapped_at
 
 Layer = Any
+HEAD = "head_"  # Names of a head's layers begin with it.
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def with_outputs(student: Student, outputs: list[Any]) -> Student:
 
 def is_head(layer: Layer) -> bool:
     """Whether a layer belongs to the head."""
-    return bool(layer.name.startswith("head_"))
+    return bool(layer.name.startswith(HEAD))
 
 
 def leaf_layers(model: Any) -> list[Layer]:

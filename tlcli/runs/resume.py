@@ -1,14 +1,17 @@
 """Whether and how a training goes on from what its folder holds."""
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tlcli.config.job import TrainJob, distrusted, train_job
 from tlcli.config.recipe import value_at
-from tlcli.contracts.data import Manifest
+from tlcli.contracts.data import TEST, Manifest
 from tlcli.errors import ConfigError, TlError
+from tlcli.lazy import np
 from tlcli.runs import checkpoint, identity, state
 from tlcli.system import cluster, console
 from tlcli.system.surroundings import changes, surroundings
@@ -16,7 +19,7 @@ from tlcli.system.surroundings import changes, surroundings
 # Keys that may differ between a state and the training that goes on from it.
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
-    "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
+    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
     "abstain_below", "control", "hardware", "accumulation_steps",
 )  # fmt: skip
 
@@ -26,7 +29,53 @@ KEPT_KEYS = ("hardware.batch_norm",)
 
 
 # Of these, what a stored run keeps whatever is typed.
-OWN_KEYS = ("run_dir", "name", "control")
+OWN_KEYS = ("extend", "run_dir", "name", "control")
+
+
+# Free for a state, but what a finished run was made with.
+DONE_KEYS = ("calibrate", "abstain_below", "control", "keep_state")
+
+
+def check_finished(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
+    """Refuse words that a finished run does not heed.
+
+    Args:
+        job: As composed from the new command line.
+        run_dir: The finished run.
+        typed: Dotted keys and groups that the command line or its recipe gives.
+
+    Raises:
+        ConfigError: The run was trained with another configuration.
+    """
+    stored = checkpoint.read_config(run_dir)
+    now = json.loads(json.dumps(dict(job.config)))
+    if job.settings.resume or job.settings.auto:
+        found = []
+        for key in sorted({*typed}):
+            found += differences(value_at(stored, key), value_at(now, key), key)
+    else:
+        found = differences(stored, now)
+    ignored = [one for one in found if one[0].split(".")[0] in DONE_KEYS or not is_free(one[0])]
+    if ignored:
+        where = "resume" if job.settings.resume else "run_dir"
+        raise ConfigError(
+            where, f"{run_dir} is finished, and was trained otherwise: {_told(ignored)}",
+            f"See it as it is with tl eval checkpoint={run_dir}; go on from its weights as a new "
+            f"run with tl train extend={run_dir} epochs=+{_more(stored, now):g}; or train anew in "
+            "another run_dir.",
+        )  # fmt: skip
+
+
+def _more(stored: Mapping[str, Any], now: Mapping[str, Any]) -> float:
+    """Epochs that a run lacks to what is wanted; as many again where it lacks none."""
+    more = float(now["epochs"]) - float(stored["epochs"])
+    return more if more > 0 else float(now["epochs"])
+
+
+def _told(found: Sequence[tuple[str, Any, Any]]) -> str:
+    """Differences in words, the first few."""
+    told = list(dict.fromkeys(f"{k} was {a!r} and is {b!r}" for k, a, b in found))
+    return "; ".join(told[:5]) + ("; …" if len(told) > 5 else "")
 
 
 def resumed_job(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> TrainJob:
@@ -121,6 +170,32 @@ def check_agreement(
     member.agree("state", str(step))
 
 
+def seen_pictures(manifest: Manifest) -> dict[str, str]:
+    """What a state keeps of the pictures that were read until now: which, and their content."""
+    known = manifest.images.known()
+    if known is None:
+        return {}
+    known = known & (manifest.splits != TEST)
+    rows = np.flatnonzero(known)
+    packed = base64.b85encode(zlib.compress(np.packbits(known).tobytes())).decode("ascii")
+    return {"seen": packed, "content": manifest.content(rows)}
+
+
+def same_pictures(manifest: Manifest, facts: Mapping[str, Any]) -> bool:
+    """Whether the pictures that a state has seen are what they were; others are read as they are.
+
+    A state of an older version tells of none.
+    """
+    if "seen" not in facts:
+        return True
+    try:
+        packed = np.frombuffer(zlib.decompress(base64.b85decode(facts["seen"])), np.uint8)
+    except (ValueError, TypeError, zlib.error):
+        return False
+    rows = np.flatnonzero(np.unpackbits(packed)[: len(manifest.ids)])
+    return manifest.content(rows) == facts.get("content")
+
+
 def check_state(
     job: TrainJob, manifest: Manifest, replicas: int, found: state.State | None, run_dir: Path
 ) -> None:
@@ -140,7 +215,7 @@ def check_state(
     if found is None or not found.arrays:
         return
     facts = found.facts
-    if facts["fingerprint"] != manifest.fingerprint:
+    if facts["fingerprint"] != manifest.fingerprint or not same_pictures(manifest, facts):
         raise TlError(
             f"{run_dir}: the data changed since the state was saved. Train anew in another run_dir."
         )

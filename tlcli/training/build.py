@@ -31,17 +31,20 @@ def pieces_of(job: TrainJob) -> Pieces:
             job.backbone, job.head, len(manifest.class_names), resize, wanted_taps(job)
         )
         loaded = job.backbone.load(student.model)
+        names = manifest.class_names
+        head = job.backbone.load_head(student.model, job.config["head"], names)
     folder = settings.cache_folder / "tables" if settings.cache in ("auto", "disk", True) else None
     plain = Views(manifest, resize, None, settings.seed, worker_count(settings.workers))
     norms = batch_norm(job.backbone, loaded)
     synchronise_norms(strategy, job.hardware, student.model)
     if norms == "adapt":
         adapt_norms(student.model, sampled_batches(job, manifest, plain))
-    fit_head(job, manifest, plain, student)
+    if not head.kept:
+        fit_head(job, manifest, plain, student)
     return Pieces(
         job=job, strategy=strategy, manifest=manifest, student=student,
         train_views=train_views(job, manifest, resize), plain_views=plain,
-        tables=Tables(folder), batch_norm=norms, loaded=loaded,
+        tables=Tables(folder), batch_norm=norms, loaded=loaded, head=head,
     )  # fmt: skip
 
 

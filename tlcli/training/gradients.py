@@ -43,18 +43,24 @@ def adaptive_clip(
     """Unit-wise clipping relative to the weights (AGC, Brock et al. 2021, arXiv:2102.06171).
 
     The gradient of each output unit is scaled so that its norm is at most `factor` times the norm
-    of the unit's weights. The paper leaves the last linear layer out: pass None in its places.
+    of the unit's weights. As in the paper, the last linear layer is left out, with all of the head:
+    it starts at zero, and clipping by its weights would keep it there.
 
     Args:
         gradients: One per variable; None stays None.
-        variables: Keras variables, same shapes.
+        variables: Keras variables with paths, same shapes.
         factor: The paper's lambda, 0.01 to 0.16.
         epsilon: Least norm that a unit's weights are taken to have.
     """
     return [
-        None if g is None else _clip_units(g, v, factor, epsilon)
+        g if g is None or of_head(v) else _clip_units(g, v, factor, epsilon)
         for g, v in zip(gradients, variables, strict=True)
     ]
+
+
+def of_head(variable: Any) -> bool:
+    """Whether a Keras variable lies in a layer of the head."""
+    return any(part.startswith("head_") for part in str(variable.path).split("/"))
 
 
 def _clip_units(gradient: Tensor, variable: Any, factor: float, epsilon: float) -> Tensor:

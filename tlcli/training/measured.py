@@ -68,7 +68,7 @@ def described(pieces: Pieces, model: Any, found: Measured) -> dict[str, Any]:
         "abstain_below": settings.abstain_below,
         **found.facts,
         "seed": settings.seed,
-        "data_fingerprint": manifest.own or manifest.fingerprint,
+        "data_fingerprint": manifest.identity(),
         "data_root": manifest.root,
         "parameters": parameters(model),
         "metrics": dict(found.figures),

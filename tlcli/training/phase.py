@@ -132,6 +132,7 @@ class PhaseTraining:
             jit=_jit(pieces) and not needs_memory, seed=job.settings.seed,
             multi_label=pieces.manifest.multi_label, ema=self.averages.ema,
             statistics=self._own_statistics(),
+            moving=self._moving() if job.optimizer.sam is not None else [],
         )  # fmt: skip
         return TrainStep(pieces.strategy, parts)
 
@@ -142,6 +143,15 @@ class PhaseTraining:
         peers = (peer.model for peer in self.lesson.state.peers)
         models = [self.lesson.student.model, *peers]
         return [variable for model in models for variable in moving_statistics(model)]
+
+    def _moving(self) -> list[Any]:
+        """Statistics of batches of all networks, those of connectors too."""
+        state = self.lesson.state
+        networks = [self.lesson.student.model, *(peer.model for peer in state.peers)]
+        if isinstance(state, keras.layers.Layer):
+            networks.append(state)
+        found = {id(v): v for network in networks for v in moving_statistics(network)}
+        return list(found.values())
 
     # ---- steps --------------------------------------------------------------------------------
 

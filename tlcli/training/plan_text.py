@@ -1,14 +1,16 @@
 """The plan in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from tlcli.contracts.backbone import HeadReport
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.samples import class_counts as counts_of
+from tlcli.data.samples import some_names
 from tlcli.data.views import Views
 from tlcli.distill import peers
 from tlcli.distill.lesson import Lesson
@@ -27,7 +29,7 @@ MOST_PHASES = 6
 def lines(plan: Plan, run_dir: Path) -> list[str]:
     """What will happen, a few lines and a table of blocks a phase."""
     pieces, lesson = plan.pieces, plan.lesson
-    job, manifest, settings = pieces.job, pieces.manifest, pieces.job.settings
+    manifest, settings = pieces.manifest, pieces.job.settings
     counts = [len(manifest.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
     shown = ", ".join(f"{n} {s}" for n, s in zip(counts, SPLIT_NAMES, strict=True))
     note = precision.note(settings.precision, has_gpu())
@@ -37,6 +39,7 @@ def lines(plan: Plan, run_dir: Path) -> list[str]:
         backbone_line(pieces),
         f"head       {head_name(pieces, lesson)}; batch norm {pieces.batch_norm}; "
         f"{keras.config.dtype_policy().name}; {choice(pieces)}",
+        *head_lines(lesson.head, manifest.class_names),
         *([] if note is None else [f"           {note}"]),
         *(line for phase in plan.phases[:MOST_PHASES] for line in phase_lines(plan, phase)),
     ]
@@ -47,7 +50,11 @@ def lines(plan: Plan, run_dir: Path) -> list[str]:
     found += lesson.teacher.plan_lines()
     found += term_sizes.plan_lines(plan.phases[-1].sizes) if plan.phases else []
     found += peers.plan_lines(lesson)
-    return [*found, f"run        {run_dir}, seed {job.settings.seed}"]
+    if settings.extend:
+        found.append(
+            f"extend     {settings.epochs:g} epochs more, from the weights of {settings.extend}"
+        )
+    return [*found, f"run        {run_dir}, seed {settings.seed}"]
 
 
 def step_line(plan: Plan) -> str:
@@ -76,6 +83,21 @@ def head_name(pieces: Pieces, lesson: Lesson) -> str:
     """The head in words."""
     own = pieces.job.config["head"]["name"]
     return str(own) if lesson.borrowed is None else "projector, then the teacher's, which stays"
+
+
+def head_lines(head: HeadReport, class_names: Sequence[str]) -> list[str]:
+    """What the head took over from an earlier run, and what is new."""
+    if not head.source:
+        return []
+    new = [name for name in class_names if name not in head.kept]
+    if not head.kept:
+        return [f"           all new: {head.why} ({head.source})"]
+    if not new:
+        return [f"           taken over from {head.source}: all these classes are among its own"]
+    return [
+        f"           rows of {len(head.kept)} classes are those of {head.source}: "
+        f"{some_names(head.kept)}; new are {some_names(new)}"
+    ]
 
 
 def backbone_line(pieces: Pieces) -> str:

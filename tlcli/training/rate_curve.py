@@ -8,6 +8,9 @@ from typing import Any
 from tlcli.config.settings import FindLr
 from tlcli.lazy import np
 
+# The suggested rate is the lowest loss's over this.
+BELOW = 2.0
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -40,14 +43,17 @@ class Suggestion:
 
     @property
     def rate(self) -> float:
-        """The smaller of the steepest point and a tenth of the lowest one's rate."""
-        return min(self.steepest, self.lowest / 10)
+        """Half the rate of the lowest loss.
+
+        The rate rises tenfold in a few steps, so the loss turns where a training would only begin
+        to suffer (docs/options-measured.md).
+        """
+        return self.lowest / BELOW
 
     @property
     def reason(self) -> str:
-        """Which of the two it is."""
-        tenth = self.lowest / 10 < self.steepest
-        return "a tenth of the rate of the lowest loss" if tenth else "where the loss falls fastest"
+        """Where it lies on the curve."""
+        return "half the rate of the lowest loss"
 
 
 def highest(lowest: float, own: FindLr) -> float:

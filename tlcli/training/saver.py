@@ -9,7 +9,7 @@ from tlcli.config.intervals import Every
 from tlcli.distill.pieces import Pieces
 from tlcli.runs import state as states
 from tlcli.runs.identity import config_hash
-from tlcli.runs.resume import FREE_KEYS
+from tlcli.runs.resume import FREE_KEYS, seen_pictures
 from tlcli.system import cluster, files
 from tlcli.system.surroundings import surroundings
 from tlcli.training.stopping import StopRequest
@@ -43,7 +43,7 @@ class Saver:
             "config_hash": config_hash(pieces.job.config, FREE_KEYS),
             "surroundings": surroundings(pieces.replicas),
         }
-        self.bytes = 0
+        self.bytes, self._manifest = 0, pieces.manifest
 
     def begin(self, step: int) -> None:
         """Count steps from here."""
@@ -69,7 +69,7 @@ class Saver:
         """
         number = phase * STATES_A_PHASE + step
         if self.member.is_chief:
-            facts = {**facts, **self._facts}
+            facts = {**facts, **self._facts, **seen_pictures(self._manifest)}
             self.bytes = self.patiently(lambda: states.save(self.folder, number, arrays, facts))
         self._time, self._step = time.monotonic(), step
 

@@ -85,8 +85,13 @@ class TrainStep:
         pairs = zip(order.parts(), order.shares(replica_number()), strict=True)
         return [Share(s.start - p.start, len(s), p.stop - s.stop) for p, s in pairs]
 
-    def loss_and_gradients(self, batch: dict[str, Any]) -> tuple[Any, Any]:
-        """Figures of this replica (see `_step`), and its gradients, piece by piece."""
+    def loss_and_gradients(self, batch: dict[str, Any], first: bool = True) -> tuple[Any, Any]:
+        """Figures of this replica (see `_step`), and its gradients, piece by piece.
+
+        Args:
+            batch: Of this replica.
+            first: Whether the step has not seen these images yet: memories take them in once.
+        """
         shares = self._shares()
         pieces, start = len(shares), 0
         figures, grads = tf.zeros((4,)), None
@@ -103,17 +108,18 @@ class TrainStep:
                 unconnected_gradients=tf.UnconnectedGradients.ZERO,
             )  # fmt: skip
             facts, student, teacher = seen
-            self.parts.method.update(facts, student, teacher, self.parts.state)
+            if first:
+                self.parts.method.update(facts, student, teacher, self.parts.state)
             figures += tf.stack([total, *shown])
             grads = found if grads is None else [a + b for a, b in zip(grads, found, strict=True)]
         return figures, grads
 
-    def _reduced(self, batch: dict[str, Any]) -> tuple[Any, list[Any]]:
+    def _reduced(self, batch: dict[str, Any], first: bool = True) -> tuple[Any, list[Any]]:
         """Figures of this replica, and gradients summed over replicas and unscaled."""
         scale = self.parts.loss_scale
         if scale is not None:
             batch = {**batch, "scale": tf.identity(scale)}
-        figures, grads = self._gradients(batch)
+        figures, grads = self._gradients(batch, first)
         if self.replicas > 1:
             context = tf.distribute.get_replica_context()
             grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
@@ -152,20 +158,26 @@ class TrainStep:
         if option.clip_value is not None:
             grads = gradients.clip_by_value(grads, option.clip_value)
         if option.agc is not None:
-            values = [v.value for v in self.parts.variables]
-            grads = gradients.adaptive_clip(grads, values, option.agc)
+            grads = gradients.adaptive_clip(grads, self.parts.variables, option.agc)
         if option.clip_norm is not None:
             grads = gradients.clip_by_global_norm(grads, option.clip_norm)
         return grads
 
     def _sharpness_aware(self, batch: dict[str, Any], grads: list[Any]) -> list[Any]:
-        """Gradients at the worst point nearby (Foret et al. 2021, arXiv:2010.01412)."""
+        """Gradients at the worst point nearby (Foret et al. 2021, arXiv:2010.01412).
+
+        The second pass sees the same images: neither statistics of batches nor memories move again.
+        """
         norm = gradients.global_norm(grads)
         factor = self.parts.option.sam / (norm + 1e-12)
         offsets = [g * tf.cast(factor, g.dtype) for g in grads]
         values = [v.value for v in self.parts.variables]
         assign_alike(values, offsets, lambda v, o: v.assign_add(o))
-        _, found = self._reduced(batch)
+        moving = [v.value for v in self.parts.moving]
+        before = [tf.identity(v) for v in moving]
+        _, found = self._reduced(batch, first=False)
+        for variable, value in zip(moving, before, strict=True):
+            variable.assign(value)
         assign_alike(values, offsets, lambda v, o: v.assign_sub(o))
         return found
 

@@ -34,6 +34,7 @@ class StepParts:
         multi_label: Whether classes are independent.
         ema: Moving averages of `averaged`, or empty.
         statistics: Variables that replicas move apart in a step, to be averaged after it.
+        moving: Statistics of batches that every pass over images moves.
     """
 
     suffix: Any
@@ -57,3 +58,4 @@ class StepParts:
     multi_label: bool
     ema: list[Any] = field(default_factory=list)
     statistics: list[Any] = field(default_factory=list)
+    moving: list[Any] = field(default_factory=list)

@@ -1,7 +1,10 @@
-"""How large each term of the loss is on the first batch, before anything is trained.
+"""How large each term of the loss is before anything is trained.
 
 Published weights of distillation terms span nine orders of magnitude, by their reductions alone;
 a term that is far off shows here instead of after the training.
+
+A new head starts at zero, and labels move nothing below it then. So the head is first fitted to
+embeddings of some batches, as a few steps of the training would, and put back after.
 """
 
 import math
@@ -9,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from tlcli.contracts.data import TRAIN
@@ -19,14 +24,18 @@ from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.models import trainable
 from tlcli.system.seeds import batch_seed
-from tlcli.training.gradients import global_norm
+from tlcli.training.gradients import global_norm, of_head
 from tlcli.training.label_loss import label_loss
 from tlcli.training.order import make_order
 
 FAR = 100.0
+# A term this many times above its share has cost accuracy where it was measured.
+ABOVE = 2.0
 LABELS = "labels"
 # Past the warm-up of every term.
 LATE = 1e6
+# Batches that the head is fitted to, steps of that, and the first one's length.
+FITTED, FIT_STEPS, FIRST_RATE = 4, 40, 0.003
 
 
 @dataclass(frozen=True)
@@ -37,11 +46,13 @@ class Size:
         name: "labels", or the method.
         loss: Mean over the images, weighted.
         gradient: Norm of its gradient by the student's trained weights.
+        share: What it may be of the labels' gradient, by its method; None for the labels.
     """
 
     name: str
     loss: float
     gradient: float
+    share: float | None = None
 
 
 def looked_at(pieces: Pieces, lesson: Lesson, phase: Phase) -> tuple[Size, ...]:
@@ -56,11 +67,11 @@ def plan_lines(sizes: Sequence[Size]) -> list[str]:
     if not sizes:
         return []
     shown = "; ".join(f"{s.name} {s.loss:.3g} (gradient {s.gradient:.3g})" for s in sizes)
-    return [f"terms      first batch, full weight: {shown}", *notes(sizes)]
+    return [f"terms      first batch, fitted head, full weight: {shown}", *notes(sizes)]
 
 
 def notes(sizes: Sequence[Size]) -> list[str]:
-    """A line for each term whose gradient is 100 times that of the labels, or a hundredth.
+    """A line for each term whose gradient is far above its share of the labels', or a hundredth.
 
     A gradient of exactly 0 has another cause, as a frozen backbone or a head that starts at 0.
     """
@@ -72,36 +83,46 @@ def notes(sizes: Sequence[Size]) -> list[str]:
         ratio = size.gradient / first.gradient
         if ratio == 0:
             found.append(f"           {size.name} moves nothing that the last phase trains yet")
-        elif size is not first and math.isfinite(ratio) and not 1 / FAR < ratio < FAR:
-            weak = "hardly counts" if ratio < 1 else "drowns the labels"
-            found.append(
-                f"           {size.name} {weak}: {ratio:.2g} x the labels' gradient; its weight "
-                "decides"
-            )
+        elif size.share is not None and math.isfinite(ratio):
+            if ratio < 1 / FAR:
+                found.append(
+                    f"           {size.name} hardly counts: {ratio:.2g} x the labels' gradient"
+                )
+            elif ratio > ABOVE * size.share:
+                found.append(
+                    f"           {size.name} drowns the labels: {ratio:.2g} x their gradient, "
+                    f"{size.share:g} is its share; give distillation.soft_weight=auto"
+                )
     return found
 
 
 def term_sizes(pieces: Pieces, lesson: Lesson, phase: Phase) -> list[Size]:
     """Loss and gradient of the label term and of each of the method's on the first batch.
 
+    Gradients are those of the trained part of the backbone, or of the head where that is all.
     Every variable of student and method is afterwards as it was, statistics of batches too.
 
     Args:
-        pieces: On one device.
+        pieces: Of the training.
         lesson: With its method.
         phase: What is trained.
     """
     kept = lesson.variables
     before = [v.numpy() for v in kept]
-    batch = first_batch(pieces)
+    batch, *others = first_batches(pieces, 1 + FITTED)
     model = lesson.student.model
     try:
         with trainable.applied(model, phase, pieces.batch_norm) as rates:
-            variables = [v.value for v in model.trainable_variables if v.path in rates]
+            trained = [v for v in model.trainable_variables if v.path in rates]
+            head = [v for v in trained if of_head(v)]
+            if head:
+                fit_head(pieces, lesson, others, [v.value for v in head])
+            body = [v.value for v in trained if not of_head(v)] or [v.value for v in head]
             with tf.GradientTape(persistent=True) as tape:
                 terms = means(pieces, lesson, batch)
+            shares = lesson.method.shares
             return [
-                Size(name, float(loss), gradient_norm(tape, loss, variables))
+                Size(name, float(loss), gradient_norm(tape, loss, body), shares.get(name))
                 for name, loss in terms.items()
             ]
     finally:
@@ -109,19 +130,37 @@ def term_sizes(pieces: Pieces, lesson: Lesson, phase: Phase) -> list[Size]:
             variable.assign(value)
 
 
-def first_batch(pieces: Pieces) -> dict[str, Any]:
-    """The elements of step 0 as a stream gives them."""
+def first_batches(pieces: Pieces, count: int) -> list[dict[str, Any]]:
+    """The elements of the first steps as a stream gives them to the first device."""
     rows = pieces.manifest.rows(TRAIN)
     order = make_order(pieces, rows, 0)
     labels = label_table(pieces.manifest, rows)
-    stream = pieces.train_views.stream(rows, labels, order, range(1), range(1))
-    return dict(next(iter(stream)))
+    stream = pieces.train_views.stream(rows, labels, order, range(count), range(1))
+    return [dict(batch) for batch, _ in zip(stream, range(count), strict=False)]
+
+
+def fit_head(pieces: Pieces, lesson: Lesson, batches: list[Any], variables: list[Any]) -> None:
+    """Move the head as a few steps would: each variable by its gradient over that one's size."""
+    student, hard = lesson.student, label_loss(pieces)
+    body = keras.Model(student.model.inputs, student.features)
+    head = keras.Model(student.features, student.model.outputs)
+    seen = [body(batch["images"], training=False) for batch in batches]
+    features = tf.concat([tf.convert_to_tensor(found) for found in seen], 0)
+    labels = tf.concat([tf.cast(batch["labels"], tf.float32) for batch in batches], 0)
+    for rate in np.linspace(FIRST_RATE, 0.0, FIT_STEPS, endpoint=False):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(hard.loss(labels, tf.cast(head(features), tf.float32)))
+        found = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        for variable, gradient in zip(variables, found, strict=True):
+            size = tf.sqrt(tf.reduce_mean(tf.square(gradient)))
+            variable.assign_sub(tf.cast(rate, gradient.dtype) * gradient / (size + 1e-12))
 
 
 def means(pieces: Pieces, lesson: Lesson, batch: dict[str, Any]) -> dict[str, Any]:
     """Mean weighted loss of each term by name."""
     method = lesson.method
-    found = lesson.student.extended(batch["images"], training=True)
+    # Outside a step, statistics cannot be taken over several devices.
+    found = lesson.student.extended(batch["images"], training=pieces.replicas == 1)
     logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
     student = Outputs(logits, embedding, tuple(taps))
     teacher = lesson.teacher.outputs(batch)

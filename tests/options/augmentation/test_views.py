@@ -185,7 +185,7 @@ def test_colour_jitter_equals_its_four_steps():
     expected = saturation * expected + (1 - saturation) * (expected @ luma)[..., None]
     to_yiq = np.array([luma, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
     yiq = expected @ to_yiq.T
-    chroma = (yiq[..., 1] + 1j * yiq[..., 2]) * np.exp(2j * np.pi * turns)
+    chroma = (yiq[..., 1] + 1j * yiq[..., 2]) * np.exp(-2j * np.pi * turns)
     yiq = np.stack([yiq[..., 0], chroma.real, chroma.imag], -1)
     expected = np.clip(yiq @ np.linalg.inv(to_yiq).T, 0, 255)
     result = adjusted(image, *map(tf.constant, (bright, contrast, saturation, turns)))
@@ -196,7 +196,8 @@ def test_a_hue_turn_of_a_third_takes_red_towards_green():
     red = tf.constant([[[200, 40, 40]]], tf.uint8)
     one = tf.constant(1.0)
     turned = [adjusted(red, one, one, one, tf.constant(t)).numpy()[0, 0] for t in (-1 / 3, 1 / 3)]
-    assert {int(t.argmax()) for t in turned} == {1, 2}
+    # As in HSV: back from red lies blue, ahead of it green.
+    assert [int(t.argmax()) for t in turned] == [2, 1]
 
 
 def test_no_jitter_is_the_image():

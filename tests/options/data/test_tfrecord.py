@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.pictures import encode, smooth
-from tlcli.data.records import masked_crc
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data import tfrecord
 from tlcli.options.data.tfrecord import Data
@@ -171,13 +170,6 @@ def test_unreadable_records_are_skipped_with_their_reason(tmp_path, pixels):
         np.testing.assert_array_equal(image, pixels)
     with pytest.raises(DataError, match=r"^train/2: is a text.*\(2 such files\)"):
         records(root, tmp_path)
-
-
-def test_the_checksum_is_tensorflows(tmp_path):
-    write(tmp_path / "x", [b"12345"])
-    data = (tmp_path / "x").read_bytes()
-    assert masked_crc(data[:8]) == int.from_bytes(data[8:12], "little")
-    assert masked_crc(b"12345") == int.from_bytes(data[17:21], "little")
 
 
 def damage(data):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.runs import read_weights, same_weights, train_digits
+from tests.helpers.words import checked
 from tlcli.commands import evaluate, predict, train
 from tlcli.config import registry
 from tlcli.training import result, term_sizes, trainer
@@ -31,7 +33,7 @@ STUDENT = (
 
 
 @pytest.fixture(scope="module")
-def teacher(train_digits, tmp_path_factory):
+def teacher(tmp_path_factory):
     folder = tmp_path_factory.mktemp("taught") / "teacher"
     return train_digits(folder, *FEW, "finetune=linear_probe")
 
@@ -108,7 +110,7 @@ def check_movement(phase, first, second):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_trains_resumes_and_needs_its_teacher_no_more(
-    name, teacher, picture, watched, checked, read_weights, same_weights, tmp_path, capsys
+    name, teacher, picture, watched, tmp_path, capsys
 ):
     whole, watched["broken"] = tmp_path / "whole", tmp_path / "broken"
     lent = Path(shutil.copytree(teacher, tmp_path / "lent"))

@@ -329,6 +329,47 @@ def test_tf_kd_needs_no_teacher(rng):
     assert method.needs_teacher is False
 
 
+def test_tf_kd_as_the_authors_program_has_it(rng):
+    method = methods.make("tf_kd", temperature=20.0, correct_probability=0.99, form="code")
+    logits = rng.normal(size=(3, 4)).astype("float32")
+    y = methods.one_hot([1, 0, 3], 4)
+    # KLDivLoss()(log_softmax(student), softmax(probabilities / T)): a mean over batch and classes.
+    given = np.where(y > 0, 0.99, 0.01 / 3) / 20.0
+    soft = np.exp(given) / np.exp(given).sum(-1, keepdims=True)
+    student = logits.astype("float64")
+    log_q = student - np.log(np.exp(student).sum(-1, keepdims=True))
+    expected = (soft * (np.log(soft) - log_q)).mean(-1)
+    loss = method.loss(Batch(y), Outputs(tf.constant(logits)), None)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dist", "kd_standardised"])
+def test_a_head_of_zeros_has_a_first_gradient_of_ordinary_size(rng, name):
+    method = methods.make(name)
+    teacher = Outputs(tf.constant(rng.normal(size=(8, 5)), tf.float32))
+    sizes = []
+    for scale in (0.0, 1.0):
+        logits = tf.constant(scale * rng.normal(size=(8, 5)), tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = tf.reduce_mean(method.loss(Batch(None), Outputs(logits), teacher))
+        sizes.append(np.linalg.norm(tape.gradient(loss, logits)))
+    # A row of equal logits was divided by 1e-7: its gradient was 1e6 times as large.
+    assert 0.1 * sizes[1] < sizes[0] < 30 * sizes[1]
+
+
+STANDARDISED = ["kd", "logits_mse", "hard", "wsld", "mlkd", "ctkd", "dist"]
+
+
+@pytest.mark.parametrize("name", STANDARDISED)
+def test_two_standardised_classes_are_refused_for_they_have_no_gradient(name):
+    methods.make(name, standardise=False).checked(Shapes(2, 4))
+    method = methods.make(name, standardise=True)
+    method.checked(Shapes(3, 4))
+    with pytest.raises(ConfigError, match="needs 3 classes, and there are 2"):
+        method.checked(Shapes(2, 4))
+
+
 def test_none_adds_nothing():
     method = methods.make("none")
     np.testing.assert_array_equal(method.loss(Batch(None), Outputs(tf.ones((3, 2))), None), [0] * 3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.trainings import planned
+from tests.helpers.words import config
 from tlcli.config import registry
 from tlcli.config.job import train_job
 from tlcli.contracts.finetune import Block
@@ -18,13 +19,13 @@ TRAINED = {
 }  # fmt: skip
 
 
-def option(config, name):
+def option(name):
     return registry.build("finetune", config("train", f"finetune={name}")["finetune"])
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_phases_share_the_epochs(config, name):
-    phases = option(config, name).phases(BLOCKS, 12.0)
+def test_phases_share_the_epochs(name):
+    phases = option(name).phases(BLOCKS, 12.0)
     assert sum(p.epochs for p in phases) == pytest.approx(12)
     layers = {layer for block in BLOCKS for layer in block.layers}
     for phase in phases:
@@ -33,7 +34,7 @@ def test_phases_share_the_epochs(config, name):
         assert "head_dense" in phase.rates
 
 
-def trained(config, run_dir, name):
+def trained(run_dir, name):
     """Variables of the student before and after, by path, and the paths of its statistics."""
     # Without validation the last weights are kept, not those of the best epoch.
     words = ("data.images_per_class=8", "batch_size=10", "epochs=2", "data.validation_fraction=0")
@@ -47,8 +48,8 @@ def trained(config, run_dir, name):
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_frozen_weights_and_statistics_stay(config, tmp_path, name):
-    before, after = trained(config, tmp_path / "run", name)
+def test_frozen_weights_and_statistics_stay(tmp_path, name):
+    before, after = trained(tmp_path / "run", name)
     moved = {n for n in before if not np.array_equal(before[n], after[n])}
     backbone = {n for n in before if not n.startswith("head")}
     assert moved - backbone, "the head is trained by every strategy"

@@ -20,7 +20,7 @@ from tlcli.config import registry
 from tlcli.contracts.distillation import NO_STATE, Batch, Outputs, Shapes, Share
 from tlcli.models.fused_batch_norm import FusedBatchNormalization
 from tlcli.models.image_dropout import ImageDropout, of_images
-from tlcli.training.step import replica_number
+from tlcli.training.replicas import replica_number
 
 SHARES = (Share(0, 5, 3), Share(5, 3, 0))
 found = {}

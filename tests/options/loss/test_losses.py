@@ -172,7 +172,7 @@ EVERY = [
     *[(name, {}) for name in NAMES],
     ("focal", {"kind": "sigmoid", "gamma": 0.5}),
     ("focal", {"gamma": 0.5}),
-    ("asymmetric", {"clip": 0.0}),
+    ("asymmetric", {"clip": 0.0, "detach_focus": False}),
     ("asymmetric", {"gamma_neg": 0.5, "gamma_pos": 0.5}),
     ("cross_entropy", {"class_weight": "balanced"}),
 ]
@@ -199,7 +199,25 @@ def test_a_confident_wrong_image_is_not_clipped():
     np.testing.assert_allclose(value, [200.0], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "changes"), EVERY)
+DETACHED = [(n, c) for n, c in EVERY if n == "asymmetric" and c.get("detach_focus", True)]
+
+
+@pytest.mark.parametrize(("name", "changes"), DETACHED)
+def test_asymmetric_gradient_with_constant_focal_factors(name, changes):
+    changes = {"gamma_neg": 4.0, "gamma_pos": 1.0, "clip": 0.05, **changes}
+    tensor = tf.constant(LOGITS / 3, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        total = tf.reduce_sum(option(name, **changes).prepared(COUNTS, CLASSES).loss(HOT, tensor))
+    p = sigmoid(LOGITS / 3)
+    shifted = np.maximum(p - changes["clip"], 0)
+    # d -log p = -(1 - p); d -log(1 - s) = p (1 - p) / (1 - s) where the clip does not hold s at 0.
+    yes = -HOT * (1 - p) ** changes["gamma_pos"] * (1 - p)
+    no = (1 - HOT) * shifted ** changes["gamma_neg"] * p * (1 - p) / (1 - shifted) * (shifted > 0)
+    np.testing.assert_allclose(tape.gradient(total, tensor), yes + no, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "changes"), [case for case in EVERY if case not in DETACHED])
 def test_gradients_equal_finite_differences(name, changes):
     prepared = option(name, **changes).prepared(COUNTS, CLASSES)
     labels = SOFT if prepared.activation == "softmax" else HOT

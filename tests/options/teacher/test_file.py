@@ -12,8 +12,6 @@ from tlcli.config import registry
 from tlcli.contracts.data import TRAIN
 from tlcli.contracts.teacher import Target
 from tlcli.distill import reading
-from tlcli.distill.class_places import class_places, mapping_text
-from tlcli.distill.table_checks import shuffled_accuracy
 from tlcli.errors import ConfigError, DataError
 
 
@@ -133,14 +131,6 @@ def test_rows_without_ids_are_taken_in_order_when_told_so(
         built(shifted, rows="train")
 
 
-def test_a_shuffled_file_is_told_from_a_good_one_where_classes_are_rare():
-    # Nine of ten labels and guesses are 0: in any order 0.9 x 0.9 + 0.1 x 0.1 would be right.
-    labels = np.array([0] * 9 + [1])
-    assert shuffled_accuracy(labels, labels[::-1]) == pytest.approx(0.82)
-    # Guesses of one class are right as often as that class comes.
-    assert shuffled_accuracy(labels, np.zeros(10, int)) == pytest.approx(0.9)
-
-
 def test_rows_without_ids_need_labels(built, manifest, logits, tmp_path):
     from dataclasses import replace
 
@@ -237,18 +227,6 @@ def test_a_missing_reader_names_its_extra(monkeypatch, built, tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(ConfigError, match=r"pip install 'tlcli\[parquet\]'"):
         built(tmp_path / "a.parquet")
-
-
-def test_the_mapping_of_classes_is_told():
-    known = ["cat", "dog", "car"]
-    assert mapping_text(known, known, [0, 1, 2]) == "3 classes by name"
-    places = class_places(["car", "cat"], known, "teacher")
-    told = mapping_text(["auto", "cat"], known, places)
-    assert told == "2 of its 3 classes by name, auto = car; not used: dog"
-    many = [str(i) for i in range(1000)]
-    assert mapping_text(["7"], many, [7]) == "1 of its 1,000 classes by name; 999 not used"
-    with pytest.raises(ConfigError, match=r"does not know cats; it knows 1 of 2 .*mean cat\?"):
-        class_places(["cats", "dog"], known, "teacher")
 
 
 def test_paths_of_photos_name_their_outputs_to_the_end(pictures, tmp_path):

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tlcli.data import content
 from tlcli.system import files
 
 FACTS = "table.json"
@@ -34,12 +35,11 @@ class Writer:
     Used as a context: what is not kept by `keep` is removed at its end.
     """
 
-    def __init__(self, folder: Path, key: str, length: int) -> None:
+    def __init__(self, folder: Path, length: int) -> None:
         """Make the new folder, and remove what writers that were killed left a day ago.
 
         Args:
             folder: That holds all tables.
-            key: Name of the table.
             length: Entries of each array.
 
         Raises:
@@ -49,7 +49,7 @@ class Writer:
         for old in folder.glob(f"{NEW}*"):
             if time.time() - _last_change(old) > ABANDONED_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
-        self.place, self.length = folder / key, length
+        self.folder, self.length = folder, length
         self._made = Path(tempfile.mkdtemp(dir=folder, prefix=NEW))
         self._files: list[_Growing] = []
 
@@ -70,7 +70,7 @@ class Writer:
         for file, array in zip(self._files, arrays, strict=True):
             file.add(array)
 
-    def keep(self) -> Path:
+    def keep(self, name: str) -> Path:
         """Give the folder its name; gives where it lies now.
 
         Where another process was faster, its folder stays and is used.
@@ -81,13 +81,14 @@ class Writer:
             "stamps": [_stamp(file.path) for file in self._files],
         }
         (self._made / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        shutil.rmtree(self.place, ignore_errors=True)
+        place = self.folder / name
+        shutil.rmtree(place, ignore_errors=True)
         try:
-            os.replace(self._made, self.place)
+            os.replace(self._made, place)
         except OSError:
-            if not (self.place / FACTS).is_file():
+            if not (place / FACTS).is_file():
                 raise
-        return self.place
+        return place
 
 
 class _Growing:
@@ -159,9 +160,8 @@ def _as(array: Any, dtype: str) -> Any:
 
 
 def _stamp(path: Path) -> list[int]:
-    """Bytes and time (ns) of a file."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+    """Bytes, time (ns) and mark of a file; whatever else has them was not changed."""
+    return list(content.stamp(path))
 
 
 def _last_change(folder: Path) -> float:

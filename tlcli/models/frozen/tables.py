@@ -1,19 +1,21 @@
 """Outputs of frozen computation, computed once over finite views and kept.
 
-A table's key is a hash of all that its numbers depend on: weights and graph of the model that made
-it, the views, the samples. It lies in the cache folder as .npy files with their hashes, so another
-run, another head or another learning rate finds it.
+A table's name is a hash of all that its numbers depend on but the pictures (weights and graph of
+the model that made it, the views, the samples), then a hash of the pictures' whole content. It lies
+in the cache folder as .npy files with their hashes, so another run, another head or another
+learning rate finds it.
 """
 
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tlcli.data.content import combined
 from tlcli.data.resize import PIXELS
 from tlcli.data.views import Views
 from tlcli.models.frozen import table_file
@@ -68,13 +70,20 @@ class Tables:
         made = Frozen(network, views, batch, half)
         if self.folder is None:
             return in_memory(made.parts(rows, count), len(rows) * count)
-        place = self.folder / table_key(network, views, rows, count, half)
-        if (found := self._read(place, mapped)) is not None:
-            log.info("cache: outputs of frozen layers found in %s", place)
-            return found
+        found: list[Any] | None = None
+        key, images = table_key(network, views, rows, count, half), views.manifest.images
+        # Where nothing else was computed, the pictures need not be told apart: they are read once.
+        if next(self.folder.glob(f"{key}-*"), None) is not None:
+            place = self.folder / f"{key}-{combined(images.hashes(rows))}"
+            if (found := self._read(place, mapped)) is not None:
+                log.info("cache: outputs of frozen layers found in %s", place)
+                return found
         try:
             files.check_room(self.folder, made.size(len(rows) * count), "outputs")
-            kept = write_table(place, made.parts(rows, count), len(rows) * count)
+            kept = write_table(
+                self.folder, made.parts(rows, count), len(rows) * count,
+                lambda: f"{key}-{combined(images.hashes(rows))}",
+            )  # fmt: skip
             found = self._read(kept, mapped)
         except (files.NoRoom, OSError) as error:
             if mapped:
@@ -93,22 +102,24 @@ class Tables:
             return None
 
 
-def write_table(place: Path, parts: Iterator[list[Any]], length: int) -> Path:
-    """Write parts as they come into a folder; gives it."""
-    with table_file.Writer(place.parent, place.name, length) as writer:
+def write_table(
+    folder: Path, parts: Iterator[list[Any]], length: int, name: Callable[[], str]
+) -> Path:
+    """Write parts as they come into a folder that is named at the end; gives it."""
+    with table_file.Writer(folder, length) as writer:
         for part in parts:
             writer.add(part)
-        return writer.keep()
+        return writer.keep(name())
 
 
 def table_key(
     network: Network | None, views: Views, rows: Any, count: int, half: bool = False
 ) -> str:
-    """Hash of everything a table depends on."""
+    """Hash of everything a table depends on but the content of the pictures."""
     digest = hashlib.sha256()
     augmentation = views.augmentation
     facts = [views.manifest.fingerprint, views.resize.as_dict(), count, repr(augmentation)]
-    facts += [views.seed if augmentation is not None else 0, "tl-table-3", PIXELS, half]
+    facts += [views.seed if augmentation is not None else 0, "tl-table-4", PIXELS, half]
     digest.update(json.dumps(facts, default=str).encode())
     digest.update(np.ascontiguousarray(rows, np.int64).tobytes())
     if network is not None:

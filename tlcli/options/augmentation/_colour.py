@@ -22,7 +22,7 @@ def colour_jitter(
         image: uint8 (height, width, 3).
         seed: int32 (2,).
         strengths: Of brightness, contrast and saturation, whose factors lie in 1 ± strength and
-            are never below 0; of hue, turns of the colour circle, at most 0.5.
+            are never below 0; of hue, turns of YIQ's colour circle, at most 0.5.
 
     Returns:
         uint8 (height, width, 3).
@@ -50,8 +50,8 @@ def adjusted(
 
 
 def _hue_matrix(turns: Tensor) -> Tensor:
-    """Turns the two colour axes of YIQ; the luma stays."""
-    angle = 2 * math.pi * turns
+    """Turns the two colour axes of YIQ from red towards yellow; the luma stays."""
+    angle = -2 * math.pi * turns
     cos, sin = tf.cos(angle), tf.sin(angle)
     turn = tf.stack([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
     from_yiq = np.linalg.inv(np.array(_TO_YIQ)).astype("float32")

@@ -1,20 +1,22 @@
-"""The backbone of an earlier run, with the weights it was trained to."""
+"""The backbone of an earlier run, and its head as far as the classes are the same."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.config import registry
 from tlcli.contracts import backbone
-from tlcli.contracts.backbone import LoadReport
+from tlcli.contracts.backbone import HeadReport, LoadReport
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor
 from tlcli.runs import sealed
 from tlcli.runs.facts import Facts
 
 LARGEST_CONFIG = 1_000_000
+# Of a head, what changes nothing of what its weights mean.
+STARTING = ("dropout", "zero_init")
 
 
 @dataclass(frozen=True)
@@ -95,30 +97,71 @@ class Backbone(backbone.Backbone):
             )
         return report
 
+    def load_head(
+        self, model: Any, head: Mapping[str, Any], class_names: Sequence[str]
+    ) -> HeadReport:
+        """Take over the rows of the classes that the run has too, if the head is the same."""
+        if self.weights != "run":
+            return HeadReport()
+        values, facts = self._described()
+        if facts is None:
+            return HeadReport(self.run, why="the run does not name its classes")
+        shared = tuple(name for name in class_names if name in facts.class_names)
+        if not shared:
+            return HeadReport(self.run, why="none of these classes is one of the run's")
+        if self.output_layer is not None:
+            return HeadReport(self.run, why="the backbone is cut elsewhere than the run's")
+        other = HeadReport(self.run, why="the run has another head")
+        if _meaning(facts.head or values.get("head") or {}) != _meaning(head):
+            return other
+        if facts.head and tuple(class_names) != facts.class_names:
+            return other
+        from tlcli.models.head_rows import take_over
+
+        path = Path(self.run) / "model.weights.h5"
+        fits = take_over(model, path, facts.class_names, class_names)
+        return HeadReport(self.run, shared) if fits else other
+
     def _read_config(self) -> dict[str, Any]:
+        values, facts = self._described()
+        if facts is not None:
+            registry.require_plugins(facts.plugins, ("backbone",), self.run)
+        backbone = values.get("backbone")
+        if not isinstance(backbone, Mapping):
+            path = Path(self.run) / "config.json"
+            raise DataError(str(path), "has no backbone", "Give a run of tl train.")
+        return dict(backbone)
+
+    def _described(self) -> tuple[Mapping[str, Any], Facts | None]:
+        """The run's configuration and what it says of itself, if it does."""
         path = Path(self.run) / "config.json"
         if not path.is_file():
             raise ConfigError(
                 "backbone.run", f"{self.run} has no {path.name}", "Give the folder of a run."
             )
-        values, metadata = _read(path), path.with_name("metadata.json")
-        if metadata.is_file():
-            facts = _read(metadata)
-            if not isinstance(facts, Mapping):
-                raise DataError(str(metadata), "is no JSON object", "Give a run of tl train.")
-            known = Facts.from_json(facts, metadata)
-            sealed.check(Path(self.run), known)
-            registry.require_plugins(known.plugins, ("backbone",), self.run)
-        backbone = values.get("backbone") if isinstance(values, Mapping) else None
-        if not isinstance(backbone, Mapping):
-            raise DataError(str(path), "has no backbone", "Give a run of tl train.")
-        return dict(backbone)
+        metadata = path.with_name("metadata.json")
+        if not metadata.is_file():
+            return _read(path), None
+        facts = Facts.from_json(_read(metadata), metadata)
+        sealed.check(Path(self.run), facts)
+        return _read(path), facts
 
 
-def _read(path: Path) -> Any:
+def _meaning(head: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of a head's description decides what its weights mean, as JSON has it."""
+    kept = {k: v for k, v in head.items() if k not in STARTING}
+    if isinstance(kept.get("head"), Mapping):  # A borrowed one.
+        kept["head"] = _meaning(kept["head"])
+    return dict(json.loads(json.dumps(kept)))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
     try:
         if path.stat().st_size > LARGEST_CONFIG:
             raise ValueError("too large")
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(str(path), f"not readable ({error})", "Give another run.") from error
+    if not isinstance(found, Mapping):
+        raise DataError(str(path), "is no JSON object", "Give a run of tl train.")
+    return found

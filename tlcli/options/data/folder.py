@@ -77,14 +77,15 @@ def _list_folder(root: Path) -> Listed:
     depth = 1 if split_of else 0
     found: list[Found] = []
     folders: list[str] = []
-    for name, size, mtime in walk(str(root), ignored, folders):
+    for entry in walk(str(root), ignored, folders):
+        name = entry[0]
         parts = name.split("/")
         if split_of and parts[0] not in split_of:
             ignored[f"in {parts[0]}, which is no split" if len(parts) > 1 else "outside"] += 1
         elif len(parts) < depth + 2:
             ignored["outside class folders"] += 1
         else:
-            found.append((name, size, mtime))
+            found.append(entry)
     if not found:
         raise DataError(str(root), _nothing(ignored), LAYOUT)
     notes = tuple(f"{count} files left out: {why}" for why, count in sorted(ignored.items()))
@@ -112,7 +113,7 @@ def _samples(
 ) -> tuple[Samples, Listing]:
     """Classes and splits of the files found, from their paths."""
     depth = 1 if split_of else 0
-    names, sizes, mtimes = map(list, zip(*found, strict=True))
+    names = [name for name, *_ in found]
     of_file = [name.split("/", depth + 1)[depth] for name in names]
     class_names = tuple(sorted(set(of_file)))
     index = {name: row for row, name in enumerate(class_names)}
@@ -125,7 +126,7 @@ def _samples(
         class_names=class_names,
         notes=notes,
     )
-    return samples, Listing(str(root), names, np.array(sizes, np.int64), np.array(mtimes, np.int64))
+    return samples, Listing.of(str(root), names, np.array([f[1:] for f in found], np.int64))
 
 
 def _folders(root: Path) -> list[str]:

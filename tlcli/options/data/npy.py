@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, DataSource, Manifest
-from tlcli.data.arrays import array_source
+from tlcli.data.arrays import Files, array_source
+from tlcli.data.content import memory_file, stamp
 from tlcli.data.labels import checked_labels, same_form
 from tlcli.data.manifest import settle
 from tlcli.data.samples import Samples, fingerprint
@@ -64,18 +65,20 @@ class Data(DataSource):
 
         Args:
             seed: Decides what is carved from train.
-            cache_dir: Not used: arrays need no scan.
+            cache_dir: Where the hashes of the pictures are kept.
 
         Raises:
             ConfigError: There is no such folder or file.
             DataError: Arrays that do not fit, or too few samples.
         """
         path = Path(self.path).expanduser()
+        listed = _stamps(path)
         arrays = _open(path)
         blocks = _blocks(path, arrays)
         parts = [_channels_last(f"{path}: {name}", data) for _, name, data, _ in blocks]
         _check_same_size(path, blocks, parts)
-        images, notes = array_source(str(path), parts, self.value_range)
+        files = _files(path, listed, blocks, memory_file(f"arrays\0{path.resolve()}", cache_dir))
+        images, notes = array_source(str(path), parts, self.value_range, files)
         raw = [
             checked_labels(f"{path}: {name}", labels, len(data)) for _, name, data, labels in blocks
         ]
@@ -98,6 +101,24 @@ class Data(DataSource):
                 "notes": [*notes, *samples.notes],
             },
         )
+
+
+def _stamps(path: Path) -> dict[str, tuple[int, int, int]]:
+    """Stamp of each file by the name of its array, taken before it is opened; "" for an .npz."""
+    if not path.is_dir():
+        return {"": stamp(path)}
+    return {file.stem: stamp(file) for file in path.glob("*.npy")}
+
+
+def _files(
+    path: Path, listed: Mapping[str, tuple[int, int, int]], blocks: Sequence[Any], memory: Path
+) -> Files:
+    """Where the pictures of the blocks lie."""
+    names = [name if path.is_dir() else "" for _, name, *_ in blocks]
+    paths = [str(path / f"{name}.npy") if name else str(path) for name in names]
+    counts = [len(data) for *_, data, _ in blocks]
+    numbers = np.repeat(np.arange(len(blocks)), counts)
+    return Files(paths, np.array([listed[name] for name in names], np.int64), numbers, memory)
 
 
 def _samples(

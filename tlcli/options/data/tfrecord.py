@@ -1,6 +1,7 @@
 """Pictures in TFRecord shards of tf.train.Example, as TensorFlow's image tools write them."""
 
 import glob
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
 from tlcli.data import prepared
+from tlcli.data.content import Contents, Origin, memory_file, stamp_of, stamps
 from tlcli.data.encoded import EncodedImages
 from tlcli.data.labels import same_form
 from tlcli.data.manifest import leave_out, settle
@@ -67,9 +69,10 @@ class Data(DataSource):
         """
         folder = Path(self.path).expanduser()
         if (facts := prepared.read_facts(folder)) is not None:
-            return self._prepared(folder, facts)
+            return self._prepared(folder, facts, cache_dir)
         shards = _shards(self.path)
         splits, notes = _splits(shards)
+        listed = stamps(shards)
         indexes = index_shards(shards, self.max_pixels, cache_dir)
         samples = self._samples(shards, indexes, splits)
         starts = np.cumsum([0] + [len(index.labels) for index in indexes])
@@ -87,7 +90,12 @@ class Data(DataSource):
             labels=samples.labels,
             splits=samples.splits,
             class_names=samples.class_names,
-            images=_images(shards, table.shards(), columns, samples.ids),
+            images=_images(
+                _Shards(shards, listed, memory_file(os.path.abspath(self.path), cache_dir)),
+                table.shards(),
+                columns,
+                samples.ids,
+            ),
             root=self.path,
             fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
             report={
@@ -98,9 +106,10 @@ class Data(DataSource):
             },
         )
 
-    def _prepared(self, folder: Path, facts: dict[str, Any]) -> Manifest:
+    def _prepared(self, folder: Path, facts: dict[str, Any], cache_dir: Path) -> Manifest:
         """Manifest of what `tl prepare` made; its splits stay as they are."""
-        parts = prepared.read_parts(folder, facts)
+        listed = stamps([folder / f"{name}.tfrecord" for name in facts["shards"]])
+        parts = prepared.read_parts(folder, facts, cache_dir)
         names = self.class_names or tuple(facts["class_names"])
         if len(names) != len(facts["class_names"]):
             raise ConfigError(
@@ -129,7 +138,12 @@ class Data(DataSource):
             labels=samples.labels,
             splits=samples.splits,
             class_names=samples.class_names,
-            images=_images(shards, numbers, columns, samples.ids),
+            images=_images(
+                _Shards(shards, listed, memory_file(str(folder.resolve()), cache_dir)),
+                numbers,
+                columns,
+                samples.ids,
+            ),
             root=self.path,
             fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
             report={
@@ -184,9 +198,16 @@ class _Table:
         return np.repeat(np.arange(len(counts), dtype=np.int32), counts)[self.rows]
 
 
-def _images(
-    shards: Sequence[Path], numbers: Any, columns: Mapping[str, Any], ids: Any
-) -> EncodedImages:
+@dataclass(frozen=True)
+class _Shards:
+    """Files of records, as they were when they were indexed, and what remembers their hashes."""
+
+    paths: Sequence[Path]
+    stamps: Any
+    memory: Path
+
+
+def _images(shards: _Shards, numbers: Any, columns: Mapping[str, Any], ids: Any) -> EncodedImages:
     """Image source that reads a picture's bytes from its shard.
 
     Args:
@@ -195,22 +216,31 @@ def _images(
         columns: offsets, lengths, decoders, orientations, heights, widths, integers (samples,).
         ids: Sample ids.
     """
-    paths = [str(shard) for shard in shards]
+    paths = [str(shard) for shard in shards.paths]
     offsets, lengths = columns["offsets"], columns["lengths"]
 
-    def read_bytes(row: int) -> bytes:
-        with open(paths[numbers[row]], "rb", buffering=0) as file:
+    def whole(row: int) -> bytes:
+        number = numbers[row]
+        with open(paths[number], "rb", buffering=0) as file:
+            if stamp_of(os.fstat(file.fileno())) != tuple(shards.stamps[number].tolist()):
+                raise DataError(paths[number], "was changed", "Run the command again.")
             file.seek(int(offsets[row]))
             data = file.read(int(lengths[row]))
         if len(data) < lengths[row]:
             raise DataError(ids[row], "is not there any more", "Run the command again.")
         return data
 
+    def read_bytes(row: int) -> bytes:
+        data = whole(int(row))
+        contents.note(int(row), data)
+        return data
+
     def read(index: Tensor) -> Tensor:
         data = tf.numpy_function(read_bytes, [index], tf.string, stateful=False)
         return tf.ensure_shape(data, ())
 
-    return EncodedImages(read, ids, SimpleNamespace(**columns), read_bytes)
+    contents = Contents(Origin(paths, numbers, shards.stamps, ids, whole, shards.memory))
+    return EncodedImages(read, ids, SimpleNamespace(**columns), read_bytes, contents)
 
 
 def _shards(pattern: str) -> list[Path]:

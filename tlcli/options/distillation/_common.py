@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -67,6 +68,11 @@ def unit(vectors: Tensor, axis: int = -1) -> Tensor:
     return vectors * ops.rsqrt(ops.maximum(squares, 1e-24))
 
 
+def two_digits(value: float) -> float:
+    """A number as it is written with two digits, alike on machines that round apart."""
+    return float(f"{value:.2g}")
+
+
 def per_image(values: Tensor) -> Tensor:
     """Mean over all axes but the first."""
     return ops.mean(values, axis=tuple(range(1, len(values.shape))))
@@ -83,13 +89,19 @@ class Base(contract.Method):
 
     Attributes:
         hard_weight: Factor of the label loss, which the loop adds.
-        soft_weight: Factor of the teacher's term.
+        soft_weight: Factor of the teacher's term: a number; "paper", the published one; or "auto",
+            what makes the gradient of the term `share` times that of the label term when the
+            training begins (see `training.balance`).
+        paper_weight: The published factor, in the reduction of this module.
+        share: Gradient of the term over that of the label term, with "auto"; above 0.
         warmup_epochs: Epochs over which the teacher's term rises linearly from 0.
         decay: How the teacher's term falls to 0 over the phase.
     """
 
     hard_weight: float
-    soft_weight: float
+    soft_weight: float | Literal["auto", "paper"]
+    paper_weight: float
+    share: float
     warmup_epochs: float
     decay: Decay
 
@@ -99,10 +111,38 @@ class Base(contract.Method):
     needs_labels: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for field in ("hard_weight", "soft_weight", "warmup_epochs"):
+        for field in ("hard_weight", "soft_weight", "paper_weight", "warmup_epochs"):
             value = getattr(self, field)
             remedy = "Give a number of at least 0."
-            require(0 <= value < math.inf, f"distillation.{field}", value, remedy)
+            right = isinstance(value, str) or 0 <= value < math.inf
+            require(right, f"distillation.{field}", value, remedy)
+        right = 0 < self.share < math.inf
+        require(right, "distillation.share", self.share, "Give a number above 0.")
+
+    @property
+    def full_weight(self) -> float:
+        """Factor of the teacher's term after its rise; the published one before a measurement."""
+        given = self.soft_weight
+        return self.paper_weight if isinstance(given, str) else given
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """The share of the one term."""
+        return {type(self).__module__.rpartition(".")[2]: self.share}
+
+    def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
+        """Options with a number in the place of "auto"; none where there is nothing to choose.
+
+        Args:
+            gradients: Norm of the gradient of each of `terms`, at full weight.
+            labels: That of the label term, hard_weight in it.
+        """
+        measured = math.fsum(gradients.values())
+        if self.soft_weight != "auto":
+            return {}
+        if not (0 < measured < math.inf and 0 < labels < math.inf):
+            return {"soft_weight": self.paper_weight}
+        return {"soft_weight": two_digits(self.full_weight * self.share * labels / measured)}
 
     @property
     def needs(self) -> frozenset[str]:
@@ -164,7 +204,7 @@ class Method(Base):
         student = as_float32(student)
         teacher = teacher and constant(as_float32(teacher))
         term = self.term(batch, student, teacher, state)
-        factor = self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
+        factor = self.full_weight * scheduled(self.warmup_epochs, self.decay, batch)
         return factor * term + ops.zeros_like(student.logits[:, 0])
 
 

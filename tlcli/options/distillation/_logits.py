@@ -4,21 +4,39 @@ from typing import Any
 
 from tlcli.lazy import Tensor, ops
 
+# A student whose head starts at zero says the same of all classes; divided by that deviation, its
+# first gradient is 1e7 times those that follow, and Adam's moments need 1,000 steps to forget it.
+LEAST_SPREAD = 0.1
 
-def standardised(logits: Tensor) -> Tensor:
+
+def standardised(logits: Tensor, least: Tensor = 1e-12) -> Tensor:
     """Each row to mean 0 and standard deviation 1 (Sun et al., CVPR 2024, arXiv:2403.01427).
 
     The deviation is the unbiased one, and 1e-7 is added to it.
+
+    Args:
+        logits: float32 (batch, classes).
+        least: What a row's deviation is taken to be at least, float32 (batch, 1) or a number.
     """
     centred = logits - ops.mean(logits, axis=-1, keepdims=True)
+    return centred / (1e-7 + ops.maximum(deviation(logits), least))
+
+
+def deviation(logits: Tensor) -> Tensor:
+    """Unbiased standard deviation of each row, float32 (batch, 1), with a finite gradient at 0."""
+    centred = logits - ops.mean(logits, axis=-1, keepdims=True)
     variance = ops.sum(ops.square(centred), axis=-1, keepdims=True) / (logits.shape[-1] - 1)
-    return centred / (1e-7 + ops.sqrt(ops.maximum(variance, 1e-24)))
+    return ops.sqrt(ops.maximum(variance, 1e-24))
 
 
 def logit_pair(student: Any, teacher: Any, standardise: bool) -> tuple[Tensor, Tensor]:
-    """Logits of both models' outputs, standardised or not."""
+    """Logits of both models' outputs, standardised or not.
+
+    A student's row is taken to spread a tenth as far as the teacher's at least.
+    """
     if standardise:
-        return standardised(student.logits), standardised(teacher.logits)
+        least = LEAST_SPREAD * deviation(teacher.logits)
+        return standardised(student.logits, least), standardised(teacher.logits)
     return student.logits, teacher.logits
 
 

@@ -7,7 +7,7 @@ from tlcli.contracts.distillation import Batch, Outputs
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
 from tlcli.options.distillation._common import Method
-from tlcli.options.distillation._logits import logit_pair
+from tlcli.options.distillation._logits import LEAST_SPREAD, logit_pair
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,11 @@ class Distillation(Method):
     standardise: bool
 
     multi_label_ok: ClassVar[bool] = False
-    min_classes: ClassVar[int] = 2
+
+    @property
+    def min_classes(self) -> int:  # type: ignore[override]
+        """Classes that the term needs; two standardised logits are constants without gradient."""
+        return 3 if self.standardise else 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,10 +56,14 @@ class Distillation(Method):
 
 
 def _correlation(first: Tensor, second: Tensor, axis: int) -> Tensor:
-    """Pearson's correlation along an axis; 0 where a vector is constant."""
+    """Pearson's correlation along an axis; 0 where a vector is constant.
+
+    The first is taken to spread a tenth as far as the second at least (see `_logits`).
+    """
     first = first - ops.mean(first, axis=axis, keepdims=True)
     second = second - ops.mean(second, axis=axis, keepdims=True)
-    lengths = _length(first, axis) * _length(second, axis)
+    length = _length(second, axis)
+    lengths = ops.maximum(_length(first, axis), LEAST_SPREAD * length) * length
     return ops.sum(first * second, axis=axis) / (lengths + 1e-8)
 
 

@@ -15,15 +15,15 @@ class Distillation(Method):
 
     Attributes:
         standardise: Bring each row of logits to mean 0 and deviation 1 first; without it the term
-            depends on the scale and the offset of the logits. Needs 2 classes.
+            depends on the scale and the offset of the logits. Needs 3 classes.
     """
 
     standardise: bool
 
     @property
     def min_classes(self) -> int:  # type: ignore[override]
-        """Classes that a row's deviation needs."""
-        return 2 if self.standardise else 1
+        """Classes that the term needs; two standardised logits are constants without gradient."""
+        return 3 if self.standardise else 1
 
     def term(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any) -> Tensor:
         """Mean squared difference, float32 (batch,)."""

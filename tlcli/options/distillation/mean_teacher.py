@@ -58,10 +58,10 @@ class Distillation(Base):
     def factor(self, batch: Batch) -> Tensor:
         """Weight of the term at this step, float32 scalar."""
         if self.ramp == "linear" or self.warmup_epochs == 0:
-            return self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
+            return self.full_weight * scheduled(self.warmup_epochs, self.decay, batch)
         done = ops.minimum(ops.cast(batch.epoch, "float32") / self.warmup_epochs, 1.0)
         rise = ops.exp(-5.0 * ops.square(1.0 - done))
-        return self.soft_weight * rise * scheduled(0.0, self.decay, batch)
+        return self.full_weight * rise * scheduled(0.0, self.decay, batch)
 
     def distance(self, student: Tensor, teacher: Tensor, multi_label: bool) -> Tensor:
         """Cost of each image, float32 (batch,)."""

@@ -37,7 +37,11 @@ class Distillation(Method):
     standardise: bool
 
     multi_label_ok: ClassVar[bool] = False
-    min_classes: ClassVar[int] = 2
+
+    @property
+    def min_classes(self) -> int:  # type: ignore[override]
+        """Classes that the term needs; two standardised logits are constants without gradient."""
+        return 3 if self.standardise else 2
 
     def __post_init__(self) -> None:
         super().__post_init__()

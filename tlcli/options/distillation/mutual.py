@@ -56,7 +56,7 @@ class Distillation(Base):
         """The student's divergence and the whole loss of every peer, float32 (batch,)."""
         found = [model(batch.images, training=True) for model in state.models]
         logits = [ops.cast(z, "float32") for z in (student.logits, *found)]
-        factor = self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
+        factor = self.full_weight * scheduled(self.warmup_epochs, self.decay, batch)
         total = factor * self.divergence(logits, 0, batch.multi_label)
         for index in range(1, len(logits)):
             total = total + self.hard_weight * batch.label_loss(logits[index])

@@ -15,7 +15,9 @@ class Distillation(Method):
     """Mean squared difference of the teacher's last map and the student's projected one, unpooled.
 
     The student that is evaluated and exported is its backbone, a projector and the teacher's
-    pooling and head: larger than the student alone. The bigger map is averaged to the smaller.
+    pooling and head: larger than the student alone. The bigger map is averaged to the smaller, the
+    student's after its projector: the exported student keeps its resolution, and its inputs need no
+    knowledge of the teacher's. The authors average a larger student's map before the projector.
 
     Attributes:
         factor: Teacher's channels over those inside the projector, at least 1.

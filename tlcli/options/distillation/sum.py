@@ -114,7 +114,7 @@ class Distillation(Method):
 
     def terms(self, batch: Batch, student: Outputs, teacher: Any, state: Any) -> dict[str, Tensor]:
         """Weighted term of each method by name, numbered where one comes again."""
-        outer = self.soft_weight * scheduled(self.warmup_epochs, self.decay, batch)
+        outer = self.full_weight * scheduled(self.warmup_epochs, self.decay, batch)
         found: dict[str, Tensor] = {}
         for index, (weight, method) in enumerate(self.parts):
             part = _of(state, index)
@@ -122,6 +122,31 @@ class Distillation(Method):
                 key = name if name not in found else f"{name}#{index + 1}"
                 found[key] = outer * weight * values
         return found
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """The share of each method, its weight here in it."""
+        found: dict[str, float] = {}
+        for index, (weight, method) in enumerate(self.parts):
+            for name, share in method.shares.items():
+                key = name if name not in found else f"{name}#{index + 1}"
+                found[key] = self.full_weight * weight * share
+        return found
+
+    def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
+        """The methods with the weights that each chooses for itself.
+
+        A method's `weight` here and the sum's own factor go on top of what it chooses.
+        """
+        names, waits = list(gradients), False
+        entries = [dict(_named(entry)) for entry in _entries(self.methods)]
+        for index, (weight, method) in enumerate(self.parts):
+            outer = self.full_weight * weight
+            own = {n: g / outer for n, g in gradients.items() if n == names[index] and outer}
+            found = method.weighed(own, labels)
+            waits = waits or bool(found)
+            entries[index] |= found
+        return {"methods": entries} if waits else {}
 
     def update(self, batch: Batch, student: Outputs, teacher: Outputs, state: Any = None) -> None:
         """Move the memories of every method."""
@@ -152,6 +177,11 @@ def _entries(methods: Any) -> list[Any]:
     return entries
 
 
+def _named(entry: Any) -> Any:
+    """An entry as a mapping with a name."""
+    return {"name": entry} if isinstance(entry, str) else entry
+
+
 def _part(where: str, entry: Any, layers: dict[str, Any]) -> tuple[float, Any]:
     """Factor and checked method of one entry, options over its YAML's.
 
@@ -163,7 +193,7 @@ def _part(where: str, entry: Any, layers: dict[str, Any]) -> tuple[float, Any]:
     Raises:
         ConfigError: Unknown method or option, wrong type or range.
     """
-    given = {"name": entry} if isinstance(entry, str) else entry
+    given = _named(entry)
     named = isinstance(given, Mapping) and isinstance(given.get("name"), str)
     require(named, where, entry, "Give a method's name, or {name: METHOD, …}.")
     given = dict(given)

@@ -5,7 +5,7 @@ before, as teacher.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from tlcli.contracts.distillation import Batch, Outputs
 from tlcli.errors import require
@@ -16,17 +16,22 @@ from tlcli.options.distillation._logits import soft_divergence
 
 @dataclass(frozen=True)
 class Distillation(Method):
-    """T² KL(virtual teacher ‖ student), sum over classes (the authors' code averages over them).
+    """Divergence of the student from a virtual teacher.
 
-    The virtual teacher gives the label `correct_probability` and shares the rest equally; its
-    probabilities to the power 1/T, normalised, are the soft targets. Soft labels mix it linearly.
+    The virtual teacher gives the label `correct_probability` and shares the rest equally. Soft
+    labels mix it linearly.
 
     Attributes:
         temperature: Divisor of the student's logits and of the teacher's log-probabilities.
+        form: "paper", T² KL(teacher ‖ student) summed over classes, the teacher's probabilities to
+            the power 1/T, normalised, against the student at T; or "code", the authors' program:
+            softmax(probabilities / T), nearly uniform, against the student at temperature 1,
+            averaged over classes and without T².
         correct_probability: What the virtual teacher gives the label, in (0, 1).
     """
 
     temperature: float
+    form: Literal["paper", "code"]
     correct_probability: float
 
     needs_teacher: ClassVar[bool] = False
@@ -47,5 +52,9 @@ class Distillation(Method):
         labels = ops.cast(batch.labels, "float32")
         share = self.correct_probability
         rest = (1.0 - share) / (student.logits.shape[-1] - 1)
-        virtual = ops.log(share * labels + rest * (1.0 - labels))
+        given = share * labels + rest * (1.0 - labels)
+        if self.form == "code":
+            found = soft_divergence(student.logits, given / self.temperature, 1.0)
+            return found / student.logits.shape[-1]
+        virtual = ops.log(given)
         return soft_divergence(student.logits, virtual, self.temperature)

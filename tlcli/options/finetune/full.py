@@ -15,13 +15,16 @@ class Finetune(finetune.Finetune):
     Attributes:
         rate: Multiplier of the optimizer's learning rate, above 0; pretrained weights want less
             than a new head.
+        head_rate: Multiplier of the head's rate on top, above 0.
     """
 
     rate: float
+    head_rate: float
 
     def __post_init__(self) -> None:
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
+        require(self.head_rate > 0, "finetune.head_rate", self.head_rate, "Give a number above 0.")
 
     def phases(self, blocks: Sequence[Block], epochs: float) -> tuple[Phase, ...]:
         """One phase."""
-        return (Phase("fine-tune all", epochs, every_block(blocks), self.rate),)
+        return (Phase("fine-tune all", epochs, every_block(blocks, self.head_rate), self.rate),)

@@ -18,12 +18,14 @@ class Finetune(finetune.Finetune):
         from_layer: This layer and all that follow.
         patterns: Regular expressions; a layer whose whole name matches one is trained.
         rate: Multiplier of the optimizer's learning rate, above 0.
+        head_rate: Multiplier of the head's rate on top, above 0.
     """
 
     last_blocks: int | None
     from_layer: str | None
     patterns: tuple[str, ...] | None
     rate: float
+    head_rate: float
 
     def __post_init__(self) -> None:
         given = [v for v in (self.last_blocks, self.from_layer, self.patterns) if v is not None]
@@ -33,6 +35,7 @@ class Finetune(finetune.Finetune):
                 "Give one of last_blocks, from_layer, patterns and null for the others.",
             )  # fmt: skip
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
+        require(self.head_rate > 0, "finetune.head_rate", self.head_rate, "Give a number above 0.")
         for pattern in self.patterns or ():
             try:
                 re.compile(pattern)
@@ -48,7 +51,12 @@ class Finetune(finetune.Finetune):
         Raises:
             ConfigError: Nothing of the backbone is chosen.
         """
-        head = {layer: 1.0 for block in blocks if block.name == "head" for layer in block.layers}
+        head = {
+            layer: self.head_rate
+            for block in blocks
+            if block.name == "head"
+            for layer in block.layers
+        }
         return (Phase("fine-tune part", epochs, head | self._chosen(blocks), self.rate),)
 
     def _chosen(self, blocks: Sequence[Block]) -> dict[str, float]:

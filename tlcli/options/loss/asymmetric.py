@@ -26,6 +26,8 @@ class Loss(Weighted):
         gamma_pos: Exponent of the positive terms, 0 or more.
         clip: Taken off the probability of a negative; below it a negative costs nothing. From 0,
             below 1.
+        detach_focus: Whether the focal factors are constants of a step, as in the authors' code by
+            default; else they have gradients too.
         class_weight: balanced, a mapping from class name to weight, or null. A class's term is
             multiplied by its weight; the mean over the classes is 1.
     """
@@ -33,6 +35,7 @@ class Loss(Weighted):
     gamma_neg: float
     gamma_pos: float
     clip: float
+    detach_focus: bool
 
     activation = "sigmoid"
     multi_label = True
@@ -51,14 +54,17 @@ class Loss(Weighted):
     def per_image(self, labels: Tensor, logits: Tensor, per_class: Any) -> Tensor:
         """Loss of each image, in nats, float32 (batch,)."""
         log_yes, log_no = ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
-        positive = -labels * ops.exp(self.gamma_pos * log_no) * log_yes
+        positive = -labels * self._focus(ops.exp(self.gamma_pos * log_no)) * log_yes
         negative = -(1 - labels) * self._negatives(log_yes, log_no)
         return over_classes(positive + negative, per_class, "sum")
 
     def _negatives(self, log_yes: Tensor, log_no: Tensor) -> Tensor:
         if self.clip == 0:
-            return ops.exp(self.gamma_neg * log_yes) * log_no
+            return self._focus(ops.exp(self.gamma_neg * log_yes)) * log_no
         shifted = ops.maximum(ops.exp(log_yes) - self.clip, _TINY)
         # The clip keeps this logarithm's argument at or above `clip`.
         log_shifted_no = ops.log(ops.minimum(ops.exp(log_no) + self.clip, 1.0))
-        return shifted**self.gamma_neg * log_shifted_no
+        return self._focus(shifted**self.gamma_neg) * log_shifted_no
+
+    def _focus(self, factor: Tensor) -> Tensor:
+        return ops.stop_gradient(factor) if self.detach_focus else factor

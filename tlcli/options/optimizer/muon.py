@@ -6,14 +6,14 @@ from typing import Any
 from tlcli.contracts import optimizer
 from tlcli.contracts.optimizer import require_above_zero, require_decay_rate
 from tlcli.errors import require
-from tlcli.lazy import keras
 
 
 @dataclass(frozen=True)
 class Optimizer(optimizer.Optimizer):
     """Orthogonal updates of matrices, AdamW for all that is not a matrix.
 
-    Kernels of convolutions and of attention with a head axis are not matrices.
+    The kernel of a convolution is a matrix of (height * width * inputs, outputs), as its authors
+    take it. Depthwise kernels and those of attention with a head axis are not matrices.
 
     Attributes:
         momentum: Decay of the sum of gradients, from 0, below 1.
@@ -46,7 +46,9 @@ class Optimizer(optimizer.Optimizer):
 
     def build(self, learning_rate: Any = None) -> Any:
         """The Keras optimizer, without weight decay."""
-        return keras.optimizers.Muon(
+        from tlcli.options.optimizer._muon import Muon
+
+        return Muon(
             self.rate(learning_rate),
             momentum=self.momentum,
             nesterov=self.nesterov,

@@ -10,7 +10,10 @@ from tlcli.lazy import keras
 
 @dataclass(frozen=True)
 class Optimizer(optimizer.Optimizer):
-    """Adam that looks ahead, with the paper's rise of the momentum.
+    """Adam that looks ahead.
+
+    The momentum rises by Keras' schedule, beta_1 (1 - 0.96^t / 2): it is near beta_1 after 100
+    steps. The paper's and PyTorch's has t/250 in the place of t and takes 25,000.
 
     Attributes:
         beta_1: Decay of the mean of gradients, from 0, below 1.

@@ -1,0 +1,63 @@
+"""The one engine that scores validation, test, eval and predict."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from tests.helpers.words import config
+from tlcli.config.job import train_job
+from tlcli.errors import ConfigError, DataError
+from tlcli.evaluation import classifier
+from tlcli.evaluation.metrics import Scores
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    return train_job(config("train", "data.images_per_class=8")).data.manifest(0, None)
+
+
+def test_labels_are_read_by_the_names_of_the_classes(manifest):
+    names = tuple(reversed(manifest.class_names))
+    found = classifier.by_name(manifest, names)
+    assert found.class_names == names
+    for row in (0, 5, -1):
+        assert names[found.labels[row]] == manifest.class_names[manifest.labels[row]]
+    assert classifier.by_name(manifest, manifest.class_names) is manifest
+    with pytest.raises(DataError, match="has classes the checkpoint does not know: 9"):
+        classifier.by_name(manifest, ("5", "6", "7", "8"))
+
+
+def test_rows_are_labelled_ones_of_a_split(manifest):
+    every = classifier.rows_of(manifest, "all")
+    assert len(every) == len(manifest.ids)
+    some = replace(manifest, labels=np.where(manifest.splits == 2, -1, manifest.labels))
+    assert len(classifier.rows_of(some, "all")) < len(every)
+    with pytest.raises(ConfigError, match=r"^split: test has no labelled image .*split=all"):
+        classifier.rows_of(some, "test")
+    bare = replace(manifest, labels=np.full(len(every), -1, np.int32))
+    with pytest.raises(ConfigError, match="no image has a label"):
+        classifier.rows_of(bare, "all")
+
+
+def test_each_image_is_counted_once_whatever_the_batches(manifest):
+    rows = classifier.rows_of(manifest, "train")[:7]
+    logits = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    expected = Scores(5)
+    expected.update(logits / 2.0, manifest.labels[rows])
+    for size in (1, 3, 7):
+        parts = [logits[start : start + size] for start in range(0, 7, size)]
+        found = classifier.scored(parts, manifest, rows, 2.0)
+        assert found.result() == pytest.approx(expected.result())
+
+
+def test_one_trace_serves_batches_of_every_size():
+    images = keras.Input((4, 4, 3), dtype="uint8")
+    flat = keras.layers.Flatten()(keras.layers.Rescaling(1.0)(images))
+    model = keras.Model(images, keras.layers.Dense(2)(flat))
+    call = classifier.classifier(model)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), np.uint8)
+    for count in (1, 5):
+        np.testing.assert_allclose(call(pixels[:count]), model(pixels[:count]), rtol=1e-5)
+    assert call.experimental_get_tracing_count() == 1
