@@ -5,6 +5,7 @@ import json
 from tlcli.commands import train
 from tlcli.config import compose
 from tlcli.config.job import train_job
+from tlcli.runs.folder import claimed
 
 
 def configure(*words):
@@ -15,7 +16,9 @@ def configure(*words):
 def fit(folder, *words, **keys):
     """Train; gives the folder of the run."""
     config = {**configure("hardware=cpu", "batch_size=64", *words), **keys}
-    train.train(train_job({**config, "run_dir": str(folder)}), folder)
+    job = train_job({**config, "run_dir": str(folder)})
+    with claimed(job, folder) as own:
+        train.train(job, own)
     return folder
 
 
