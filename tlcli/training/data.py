@@ -7,6 +7,7 @@ import numpy as np
 from tlcli.config.job import TrainJob
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data.decoded import DecodedImages
+from tlcli.data.header import MAX_PIXELS
 from tlcli.data.resize import Resize
 from tlcli.data.unlabelled import joined, photos, with_classes
 from tlcli.data.views import Views, worker_count
@@ -24,6 +25,13 @@ def without_validation(pieces: Pieces) -> Pieces:
     manifest = pieces.manifest
     splits = np.where(manifest.splits == TRAIN, TRAIN, NO_SPLIT).astype(np.int8)
     return pieces.with_data(dataclasses.replace(manifest, splits=splits))
+
+
+def without(pieces: Pieces, ids: list[str]) -> Pieces:
+    """The pieces without some images, in no split any more."""
+    manifest = pieces.manifest
+    splits = np.where(np.isin(manifest.ids.astype(str), ids), NO_SPLIT, manifest.splits)
+    return pieces.with_data(dataclasses.replace(manifest, splits=splits.astype(np.int8)))
 
 
 def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
@@ -52,7 +60,8 @@ def data_of(job: TrainJob) -> Manifest:
         manifest = with_classes(manifest, teacher_classes(job))
     if settings.unlabelled is not None:
         folder = expanded(settings.unlabelled, "unlabelled")
-        manifest = joined(manifest, photos(folder, settings.cache_folder))
+        most = job.config["data"].get("max_pixels", MAX_PIXELS)
+        manifest = joined(manifest, photos(folder, settings.cache_folder, max_pixels=most))
     check_data(job, manifest)
     return manifest
 

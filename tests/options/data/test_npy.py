@@ -190,7 +190,7 @@ LABELS = np.array([0, 1] * 4)
         (
             {"train_data": pictures(8), "train_labels": LABELS * 2},
             {},
-            "train has '0', '2', but not '1'",
+            "has labels up to 2, and no image of 1",
         ),
         (
             {

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, DataSource, Manifest
 from tlcli.data.arrays import Files, array_source
 from tlcli.data.content import memory_file, stamp
-from tlcli.data.labels import checked_labels, same_form
+from tlcli.data.labels import checked_labels, from_zero, same_form
 from tlcli.data.manifest import settle
 from tlcli.data.samples import Samples, fingerprint
 from tlcli.data.split import check_fractions
@@ -84,7 +84,8 @@ class Data(DataSource):
         raw = [
             checked_labels(f"{path}: {name}", labels, len(data)) for _, name, data, labels in blocks
         ]
-        labels, class_names = same_form(str(path), raw, self.class_names)
+        raw, names, shifted = from_zero(str(path), raw, self.class_names)
+        labels, class_names = same_form(str(path), raw, names)
         samples = _samples(str(path), [split for split, *_ in blocks], labels, class_names)
         samples = settle(samples, (self.validation_fraction, self.test_fraction), seed)
         height, width = parts[0].shape[1:3]
@@ -100,7 +101,7 @@ class Data(DataSource):
                 "skipped": [],
                 "duplicates": [],
                 "sizes": f"all {width}x{height}",
-                "notes": [*notes, *samples.notes],
+                "notes": [*notes, *shifted, *samples.notes],
             },
         )
 

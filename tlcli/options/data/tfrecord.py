@@ -166,6 +166,16 @@ class Data(DataSource):
                 f"got {self.label_offset}, but there are labels below it",
                 "Give 0.",
             )
+        if labels.max(initial=0) > 2**31 - 1:
+            raise DataError(
+                self.path, f"has the label {labels.max()}", "Number the classes from 0."
+            )
+        if not self.label_offset and labels.max(initial=0) > 0 and 0 not in labels:
+            least = labels[labels >= 0].min()
+            raise DataError(
+                self.path, f"has labels from {least} to {labels.max()}, and none of class 0",
+                "Set data.label_offset=1, if labels begin at 1."
+            )  # fmt: skip
         labels = np.where(labels < 0, -1, labels - self.label_offset)
         names = self.class_names or _labels_file(shards[0].parent) or _names(labels, indexes)
         (labels,), class_names = same_form(self.path, [labels.astype(np.int32)], names)
