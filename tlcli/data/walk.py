@@ -16,7 +16,7 @@ _NO_IMAGES = frozenset(
 )
 
 
-Found = tuple[str, int, int, int]
+Found = tuple[str, int, int]
 
 
 def hidden(name: str) -> bool:
@@ -25,7 +25,7 @@ def hidden(name: str) -> bool:
 
 
 def walk(root: str, ignored: Counter[str], folders: list[str]) -> Iterator[Found]:
-    """Path below the root, bytes, time (ns) and mark of each candidate; links are followed.
+    """Path below the root, bytes and mark of each candidate; links are followed.
 
     Args:
         root: The folder.
@@ -57,13 +57,13 @@ def walk(root: str, ignored: Counter[str], folders: list[str]) -> Iterator[Found
                     yield name, *_status(entry)
 
 
-def _status(entry: "os.DirEntry[str]") -> tuple[int, int, int]:
-    """Bytes, time (ns) and mark of a file; GONE of a broken link."""
+def _status(entry: "os.DirEntry[str]") -> tuple[int, int]:
+    """Bytes and mark of a file; GONE of a broken link."""
     try:
         status = entry.stat()
     except OSError:
         return GONE
-    return status.st_size, status.st_mtime_ns, mark(status)
+    return status.st_size, mark(status)
 
 
 def _is_utf8(name: str) -> bool:
