@@ -1,0 +1,40 @@
+"""A student's maps in one list, sorted for the method."""
+
+import numpy as np
+import pytest
+
+from tests.helpers import methods
+from tlcli.contracts.distillation import Batch, Outputs
+from tlcli.distill.sorted_maps import SortedMaps
+
+
+class Seen:
+    hard_weight, needs = 0.5, frozenset({"preactivations"})
+
+    def __init__(self, replaces_head):
+        self.replaces_head = replaces_head
+
+    def loss(self, batch, student, teacher, state):
+        return student
+
+
+@pytest.mark.parametrize("replaces_head", [False, True])
+def test_maps_after_before_and_projected_are_told_apart(replaces_head):
+    method = SortedMaps(Seen(replaces_head), 2)
+    maps = tuple(np.full(1, i) for i in range(4 + replaces_head))
+    found = method.loss(None, Outputs(np.zeros(1), features=maps), None, None)
+    assert found.features == maps[:2]
+    assert found.preactivations == maps[2:4]
+    assert (found.head_map is maps[-1]) if replaces_head else (found.head_map is None)
+    assert (method.needs, method.hard_weight) == (Seen.needs, 0.5)
+
+
+def test_the_loss_is_the_methods():
+    rng = np.random.default_rng(0)
+    signals = {"features": [rng.normal(size=(2, 4, 4, 3)) for _ in range(2)]}
+    method = methods.make("at")
+    student, teacher = methods.outputs(signals), methods.outputs(signals)
+    np.testing.assert_array_equal(
+        SortedMaps(method, 2).loss(Batch(None), student, teacher, None),
+        method.loss(Batch(None), student, teacher, None),
+    )

@@ -1,0 +1,62 @@
+"""Tests mirror the package: every module of the frame has its test file."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "tlcli"
+MODULES = sorted(
+    path.relative_to(PACKAGE)
+    for path in PACKAGE.glob("*/**/*.py")
+    if path.stem != "__init__" and "options" not in path.parts
+)
+# What only means something within whole trainings or whole commands is tested there.
+ELSEWHERE = {
+    "cli/__main__": "cli/test_main.py",
+    "commands/bench_arms": "commands/test_bench.py",
+    "distill/network_teacher": "behaviour/test_distill.py",
+    "distill/peers": "behaviour/test_peers.py",
+    "training/feed": "behaviour/test_distill.py",
+    "training/phase": "training/test_step.py",
+    "training/result": "commands/test_train.py",
+    "training/step_parts": "training/test_step.py",
+    "training/trainer": "behaviour/test_resume.py",
+}
+
+
+def own_file(module):
+    """tests/<package>/test_<module>.py, or one named after the package."""
+    inner = module.parent
+    return [
+        TESTS / inner / f"test_{module.stem}.py",
+        TESTS / inner.parent / f"test_{inner.name}.py",
+        TESTS / inner / f"test_{inner.name}.py",
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_every_module_has_its_test_file(module):
+    name = module.with_suffix("").as_posix()
+    own = [path for path in own_file(module) if path.is_file()]
+    if name not in ELSEWHERE:
+        assert own, f"write tests/{module.parent}/test_{module.stem}.py"
+        return
+    assert not own, f"{name} has a file of its own: take it out of ELSEWHERE"
+    assert (TESTS / ELSEWHERE[name]).is_file()
+
+
+def test_no_exception_outlives_its_module():
+    assert set(ELSEWHERE) <= {module.with_suffix("").as_posix() for module in MODULES}
+
+
+def test_no_test_file_outlives_its_module():
+    """A test file in a package's folder names a module, or a package, of it."""
+    packages = {path.parts[0] for path in MODULES}
+    known = {(m.parent.as_posix(), m.stem) for m in MODULES}
+    known |= {(m.parent.parent.as_posix(), m.parent.name) for m in MODULES}
+    known |= {(package, package) for package in packages}
+    for package in packages:
+        for path in (TESTS / package).glob("**/test_*.py"):
+            place = path.parent.relative_to(TESTS).as_posix()
+            assert (place, path.stem.removeprefix("test_")) in known, path
