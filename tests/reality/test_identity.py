@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.helpers.runs import same_weights
+from tests.helpers.words import checked, config
 from tlcli.commands import evaluate, prepare, train
 from tlcli.config import registry
 from tlcli.data import content, index, prepared
@@ -113,7 +115,7 @@ def features(manifest, cache):
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_a_changed_byte_is_as_an_empty_cache(config, tmp_path, write):
+def test_a_changed_byte_is_as_an_empty_cache(tmp_path, write):
     files, *words = write(tmp_path)
     first = manifest_of(config, words, tmp_path / "cache")
     before, told = features(first, tmp_path / "cache"), first.identity()
@@ -130,7 +132,7 @@ def test_a_changed_byte_is_as_an_empty_cache(config, tmp_path, write):
 
 
 @pytest.mark.parametrize("write", [*WRITERS, write_records])
-def test_a_copy_elsewhere_is_the_same_data(config, tmp_path, monkeypatch, write):
+def test_a_copy_elsewhere_is_the_same_data(tmp_path, monkeypatch, write):
     _, *words = write(tmp_path / "one")
     first = manifest_of(config, words, tmp_path / "cache")
     kept = features(first, tmp_path / "cache")
@@ -143,7 +145,7 @@ def test_a_copy_elsewhere_is_the_same_data(config, tmp_path, monkeypatch, write)
 
 
 @pytest.mark.parametrize("write", [*WRITERS, write_records])
-def test_hashes_come_from_the_first_pass_and_are_remembered(config, tmp_path, monkeypatch, write):
+def test_hashes_come_from_the_first_pass_and_are_remembered(tmp_path, monkeypatch, write):
     _, *words = write(tmp_path)
     first = manifest_of(config, words, tmp_path / "cache")
     assert not first.images.known().any()
@@ -156,7 +158,7 @@ def test_hashes_come_from_the_first_pass_and_are_remembered(config, tmp_path, mo
     assert second.identity() == told
 
 
-def test_a_range_of_values_is_part_of_the_content(config, tmp_path):
+def test_a_range_of_values_is_part_of_the_content(tmp_path):
     (tmp_path / "data").mkdir()
     np.save(tmp_path / "data" / "x_train.npy", np.ones((300, 8, 8, 3), np.int16) * (
         np.arange(300) % 2)[:, None, None, None].astype(np.int16))  # fmt: skip
@@ -171,7 +173,7 @@ def test_a_range_of_values_is_part_of_the_content(config, tmp_path):
     assert told[0] != told[1]
 
 
-def test_photos_that_were_added_do_not_change_the_own_data(config, tmp_path):
+def test_photos_that_were_added_do_not_change_the_own_data(tmp_path):
     _, *words = write_folder(tmp_path)
     plain = manifest_of(config, words, tmp_path / "cache")
     more = joined(plain, photos(tmp_path / "data", tmp_path / "cache"))
@@ -181,7 +183,7 @@ def test_photos_that_were_added_do_not_change_the_own_data(config, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["picture", "label", "checksum"])
-def test_a_record_whose_checksum_does_not_fit_is_refused(config, tmp_path, part):
+def test_a_record_whose_checksum_does_not_fit_is_refused(tmp_path, part):
     (path,), *words = write_records(tmp_path)
     manifest_of(config, words, tmp_path / "cache")
     data = path.read_bytes()
@@ -194,7 +196,7 @@ def test_a_record_whose_checksum_does_not_fit_is_refused(config, tmp_path, part)
             manifest_of(config, words, tmp_path / cache)
 
 
-def test_a_shard_that_changes_after_the_start_is_told(config, tmp_path):
+def test_a_shard_that_changes_after_the_start_is_told(tmp_path):
     (path,), *words = write_records(tmp_path)
     manifest = manifest_of(config, words, tmp_path / "cache")
     flip(path)
@@ -202,9 +204,7 @@ def test_a_shard_that_changes_after_the_start_is_told(config, tmp_path):
         manifest.images.encoded(0)
 
 
-def test_prepared_shards_are_read_once_to_compare_their_sha256(
-    config, checked, tmp_path, monkeypatch
-):
+def test_prepared_shards_are_read_once_to_compare_their_sha256(tmp_path, monkeypatch):
     _, *words = write_folder(tmp_path)
     shards = tmp_path / "shards"
     given = [*words[1:], f"output={shards}", f"cache_dir={tmp_path / 'cache'}"]
@@ -224,7 +224,7 @@ def test_prepared_shards_are_read_once_to_compare_their_sha256(
         manifest_of(config, of_shards, tmp_path / "cache")
 
 
-def test_above_the_limit_content_is_looked_at_before_it_counts(config, tmp_path, monkeypatch):
+def test_above_the_limit_content_is_looked_at_before_it_counts(tmp_path, monkeypatch):
     (path,), *words = write_folder(tmp_path)
     for at, folders, files in os.walk(tmp_path / "data"):
         for name in [*folders, *files, "."]:
@@ -241,7 +241,7 @@ def test_above_the_limit_content_is_looked_at_before_it_counts(config, tmp_path,
         manifest_of(config, words, tmp_path / "cache").identity()
 
 
-def test_a_large_table_with_a_changed_byte_is_computed_again(config, tmp_path, monkeypatch):
+def test_a_large_table_with_a_changed_byte_is_computed_again(tmp_path, monkeypatch):
     _, *words = write_folder(tmp_path)
     manifest = manifest_of(config, words, tmp_path / "cache")
     kept = features(manifest, tmp_path / "cache")
@@ -252,7 +252,7 @@ def test_a_large_table_with_a_changed_byte_is_computed_again(config, tmp_path, m
 
 
 @pytest.fixture
-def learn(checked, tmp_path):
+def learn(tmp_path):
     """Train on arrays; gives the weights."""
 
     def run(name, cache, *words):
@@ -275,7 +275,7 @@ def far_pictures(path):
     flip(path, 128 + int(row) * images[0].nbytes)
 
 
-def test_training_eval_and_resume_notice_changed_arrays(checked, tmp_path, learn, same_weights):
+def test_training_eval_and_resume_notice_changed_arrays(tmp_path, learn):
     (path,), *_ = write_arrays(tmp_path)
     run = learn("one", "cache")
     assert evaluate.run(checked("eval", f"checkpoint={run}")) == 0
@@ -290,7 +290,7 @@ def test_training_eval_and_resume_notice_changed_arrays(checked, tmp_path, learn
     same_weights(two, fresh)
 
 
-def test_teacher_outputs_are_of_the_pictures_as_they_are(tmp_path, learn, same_weights):
+def test_teacher_outputs_are_of_the_pictures_as_they_are(tmp_path, learn):
     (path,), *_ = write_arrays(tmp_path)
     teacher = learn("teacher", "cache")
     words = ("distillation=kd", "teacher=run", f"teacher.path={teacher}",
