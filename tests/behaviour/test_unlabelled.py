@@ -21,7 +21,7 @@ from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import softmax
 from tlcli.runs import checkpoint
 from tlcli.training.plan_text import bare_note
-from tlcli.training.term_sizes import first_batch
+from tlcli.training.term_sizes import first_batches
 from tlcli.training.trainer import Trainer
 
 
@@ -62,7 +62,7 @@ def test_a_step_takes_labels_where_there_are_some_and_the_teacher_everywhere(
     prepare, source, tmp_path
 ):
     plan = prepare(*(["cache=off"] if source == "streamed" else []))
-    batch = first_batch(plan.pieces)
+    batch = first_batches(plan.pieces, 1)[0]
     labels = np.asarray(batch["labels"])
     known = labels.any(-1)
     assert 0 < known.sum() < 16
@@ -90,7 +90,7 @@ def test_a_step_takes_labels_where_there_are_some_and_the_teacher_everywhere(
 @pytest.mark.slow
 def test_mixed_photos_keep_the_mass_of_their_labels(prepare):
     plan = prepare("augmentation=light", "augmentation.views=null", "augmentation.mixup=1")
-    batch = first_batch(plan.pieces)
+    batch = first_batches(plan.pieces, 1)[0]
     mass = np.asarray(batch["labels"]).sum(-1)
     assert ((mass > 0.01) & (mass < 0.99)).any()
     figures = phase_of(plan).feed(0, 1)[0]
