@@ -104,7 +104,9 @@ def test_folders_globs_and_standard_input(name, pictures, tmp_path, monkeypatch)
     folder = sorted(str(p) for p in (pictures / "round").iterdir())
     assert paths(pictures / "round") == folder
     assert paths(pictures / "round" / "*.png") == folder
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(folder[:2]) + "\n"))
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO("\r\n".join(folder[:2]).encode() + b"\r\n"))
+    )
     assert paths("-") == folder[:2]
     with pytest.raises(ConfigError, match="holds no picture"):
         paths(tmp_path)

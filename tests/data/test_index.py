@@ -40,7 +40,7 @@ def folder_data(root, cache, seed=0):
 def csv_data(root, cache, **changes):
     fields = {"path": str(root / "list.csv"), "image_root": None, "label_separator": "|",
               "multi_label": None, "validation_fraction": 0.25, "test_fraction": 0.0,
-              "on_error": "skip", "max_pixels": 10**6}  # fmt: skip
+              "on_error": "skip", "damaged": "skip", "max_pixels": 10**6}  # fmt: skip
     return csv.Data(**(fields | changes)).manifest(0, cache)
 
 

@@ -1,3 +1,4 @@
+import io
 import os
 import threading
 
@@ -8,6 +9,7 @@ from PIL import Image
 from tlcli.data import named
 from tlcli.data.resize import Resize
 from tlcli.data.views import Views
+from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data.folder import Data
 
@@ -32,7 +34,7 @@ def test_pixels_are_those_of_eval(tmp_path, mode):
     save(root / "b" / "3.bmp", 3)
     save(root / "b" / "large.jpg", 4, (90, 120))
     resize = Resize(12, mode, 0.9, True)
-    manifest = Data(str(root), 0.0, 0.0, "fail", 100_000).manifest(0, tmp_path / "cache")
+    manifest = Data(str(root), 0.0, 0.0, "fail", "fail", 100_000).manifest(0, tmp_path / "cache")
     views = Views(manifest, resize, None, 0, 2)
     (expected,) = views.batches(np.arange(5), np.zeros(5), 5)
     read = named.reader(resize)
@@ -91,15 +93,22 @@ def test_folders_are_walked_in_the_order_of_their_names(tmp_path):
         (tmp_path / name).touch()
     os.symlink(tmp_path / "b", tmp_path / "link")
     os.symlink(tmp_path / "b.png", tmp_path / "c.png")
-    expected = sorted(p for p in tmp_path.rglob("*") if p.suffix.lower() in named.ENDINGS)
-    assert list(named.expand((str(tmp_path),))) == list(map(str, expected))
+    left_out = LeftOut()
+    found = [os.path.relpath(path, tmp_path) for path in named.expand((str(tmp_path),), left_out)]
+    # The files of a folder, then its folders; a link to a folder leads to it once.
+    assert found == ["b.png", "c.png", "B/1.gif", "b/x.png", "b/x/10.jpg", "b/x/2.JPG"]
+    assert left_out.notes() == (
+        "1 file left out: hidden, or put there by the system (a/.h.png)",
+        "1 file left out: in folders that were seen before, by a link (link/)",
+        "1 file left out: not pictures by their extension (notes.txt)",
+    )
 
 
 def test_nothing_to_name_is_told_before_anything_is_loaded(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.stdin", iter(["\n", " \n"]))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n \r\n")))
     with pytest.raises(ConfigError, match=r"^images: none was found"):
-        named.expand(("-",))
+        named.expand(("-",), LeftOut())
     (tmp_path / "a.png").touch()
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"empty holds no picture"):
-        named.expand((str(tmp_path / "a.png"), str(tmp_path / "empty")))
+        named.expand((str(tmp_path / "a.png"), str(tmp_path / "empty")), LeftOut())

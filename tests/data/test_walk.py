@@ -14,7 +14,7 @@ def test_candidates_below_a_folder_and_why_others_are_not(tmp_path):
     (tmp_path / "cat" / "again").symlink_to(tmp_path)
     (tmp_path / "gone.png").symlink_to(tmp_path / "nothing")
     ignored, folders = Counter(), []
-    found = {name: size for name, size, _ in walk(str(tmp_path), ignored, folders)}
+    found = {name: size for name, size, *_ in walk(str(tmp_path), ignored, folders)}
     assert found == {"cat/a.png": 5, "cat/b": 5, "ä.jpg": 5, "gone.png": -1}
     assert ignored == {
         "not pictures by their extension": 1,

@@ -1,5 +1,6 @@
 """Stored outputs are used by the training they were made for, and by no other."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -81,3 +82,14 @@ def test_outputs_of_another_training_are_refused_by_name(kept, changes, named):
     message = rf"teacher.cache: .* holds outputs that differ in: .*{named}.* Give another folder"
     with pytest.raises(ConfigError, match=message):
         kept(*words, **keys)
+
+
+def test_maps_that_are_large_are_computed_in_each_step(kept, monkeypatch):
+    monkeypatch.setattr("tlcli.distill.kept.MOST_MAP_BYTES", 1000)
+    given = kept()
+    for shapes, fits in (({"teacher_logits": (5,), "teacher_feature_0": (4, 4, 8)}, False),
+                         ({"teacher_logits": (500,)}, True)):  # fmt: skip
+        option = dataclasses.replace(given.option, cache="auto")
+        found = Kept(option, given.target, shapes, given.run, "weights")
+        assert found.size > 1000
+        assert (found.fits, found.store) == (fits, None)

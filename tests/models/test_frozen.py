@@ -8,12 +8,11 @@ import pytest
 from tests.helpers.words import config
 from tlcli.data.resize import Resize
 from tlcli.data.views import Views
-from tlcli.models.frozen import place as places
 from tlcli.models.frozen import table_file
 from tlcli.models.frozen.network import Frozen, Network, compute, kept_type
 from tlcli.models.frozen.place import place_of, table_bytes
 from tlcli.models.frozen.tables import Tables, table_key, write_table
-from tlcli.system import files
+from tlcli.system import files, memory
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +170,7 @@ def test_what_a_killed_writer_left_is_removed_after_a_day(tmp_path):
 def test_where_a_table_goes(views, model, monkeypatch, words, samples, expected):
     from tlcli.config.job import train_job
 
-    monkeypatch.setattr(places, "free_memory", lambda: 2 << 30)
+    monkeypatch.setattr(memory, "free", lambda: 2 << 30)
     settings = train_job(config("train", *words.split())).settings
     place = place_of(settings, model, views, samples)
     assert (place and (place.mapped, place.half)) == expected

@@ -10,7 +10,7 @@ from tests.helpers.words import config
 from tlcli.config.job import train_job
 from tlcli.distill.attach import attach
 from tlcli.models import trainable
-from tlcli.models.frozen import place
+from tlcli.system import memory
 from tlcli.training import plan as plans
 from tlcli.training import plan_text
 from tlcli.training.build import pieces_of
@@ -85,7 +85,7 @@ def test_printing_tells_what_was_decided_whatever_memory_is_free_by_then(
     def asked():
         raise AssertionError("the plan was made already")
 
-    monkeypatch.setattr(place, "free_memory", asked)
+    monkeypatch.setattr(memory, "free", asked)
     text = "\n".join(plan_text.lines(plan, tmp_path))
     assert plan.phases[0].cut.prefix is not None
     assert f"frozen part cached, {plan.phases[0].place}" in text

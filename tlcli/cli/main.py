@@ -15,10 +15,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tlcli import __version__
+from tlcli.cli import border
 from tlcli.cli.help import command_help, usage
 from tlcli.cli.tensorflow import import_tensorflow
 from tlcli.config.commands import COMMANDS, Command
-from tlcli.errors import ConfigError, TlError, nearest
+from tlcli.errors import ConfigError, nearest
 from tlcli.system import memory
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ SMALLER = "Give a smaller batch_size or image_size; a training also takes cache=
 
 def main() -> None:
     """Entry point of the console script."""
+    border.settle_streams()
     code = run(sys.argv[1:])
     # Else Python searches TensorFlow's objects for garbage once more at its end: half a second.
     gc.freeze()
@@ -37,18 +39,8 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Answer a command line; returns the exit code."""
-    try:
-        return dispatch(argv)
-    except TlError as error:
-        word = argv[0] if argv and argv[0] in COMMANDS else ""
-        sys.stderr.write(f"tl{' ' + word if word else ''}: {error}\n")
-        return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt:
-        sys.stderr.write("tl: interrupted\n")
-        return 130
+    word = argv[0] if argv and argv[0] in COMMANDS else ""
+    return border.guarded(lambda: dispatch(argv), word)
 
 
 def dispatch(argv: list[str]) -> int:

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,6 +25,7 @@ from tlcli.config.job import TrainJob, train_job
 from tlcli.config.settings import Bench
 from tlcli.contracts.data import TRAIN
 from tlcli.distill.attach import attach
+from tlcli.runs import output
 from tlcli.system import console, files
 from tlcli.training import batch_size
 from tlcli.training.build import pieces_of
@@ -53,6 +53,7 @@ def run(checked: Checked[Bench, TrainJob]) -> int:
     """Measure as configured and print the table; returns the exit code."""
     console.start_log(None)
     settings = checked.settings
+    place = output.place(settings.output, settings.overwrite) if settings.output else None
     subject = prepare(checked.job, settings.images)
     results = []
     for part in settings.parts:
@@ -64,9 +65,9 @@ def run(checked: Checked[Bench, TrainJob]) -> int:
         count = len(rows_of_files(subject) if of_files else subject.pieces.manifest.rows(TRAIN))
         results.append(compared(part, arms, settings.rounds, count))
     sys.stdout.write(table(results))
-    if settings.output:
+    if place is not None:
         found = {"machine": machine(subject), "parts": results}
-        files.write_json(Path(settings.output).expanduser(), found)
+        output.write(place, files.as_json(found).encode())
     return 0
 
 

@@ -24,9 +24,9 @@ from tlcli.distill.teaching import NoTeacher
 from tlcli.evaluation.classifier import classifier
 from tlcli.models import fold
 from tlcli.models.frozen.network import compute
-from tlcli.models.frozen.place import free_memory
 from tlcli.models.student import build_student
 from tlcli.runs import checkpoint
+from tlcli.system import memory
 from tlcli.training.phase import PhaseTraining
 from tlcli.training.plan import phase_plan
 from tlcli.training.strategy import phases
@@ -73,7 +73,7 @@ def in_memory(subject: Subject) -> Subject:
 def decode_arms(subject: Subject) -> dict[str, Work]:
     """Reading, decoding and resizing; later epochs of a stream find the pictures decoded."""
     rows, plain = rows_of_files(subject), subject.pieces.plain_views
-    room = int(subject.pieces.job.settings.cache_memory * free_memory())
+    room = int(subject.pieces.job.settings.cache_memory * memory.free())
     kept = replace(
         subject.pieces.manifest, images=DecodedImages(subject.pieces.manifest.images, room)
     )

@@ -13,10 +13,11 @@ from typing import Any
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Compare
 from tlcli.errors import ConfigError, DataError
-from tlcli.runs import checkpoint
+from tlcli.runs import checkpoint, output
 from tlcli.runs.facts import Facts
 from tlcli.runs.resume import FREE_KEYS
 from tlcli.system import files
+from tlcli.system.files import expanded
 
 SPLITS = ("validation", "test")
 # Figures of which less is better.
@@ -55,12 +56,13 @@ def run(checked: Checked[Compare, None]) -> int:
         DataError: A folder holds no run.
     """
     given = checked.settings
+    place = None if given.output is None else output.place(given.output, given.overwrite)
     figure, rows = gather(find_runs(given.runs), given.figure)
     text = WRITERS[given.format](figure, rows)
-    if given.output is None:
+    if place is None:
         sys.stdout.write(text)
     else:
-        files.write_text(Path(given.output).expanduser(), text)
+        output.write(place, text.encode())
     return 0
 
 
@@ -86,7 +88,7 @@ def find_runs(given: Sequence[str]) -> list[Path]:
         raise ConfigError("runs", "no value", "Give folders: tl compare runs/sweep/TIME.")
     found: list[Path] = []
     for word in given:
-        path = Path(word).expanduser()
+        path = expanded(word, "runs")
         inside = list(_runs_in(path)) if path.is_dir() else []
         if not inside:
             raise DataError(word, "holds no run", "Give run folders, or a folder of runs.")

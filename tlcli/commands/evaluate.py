@@ -3,44 +3,100 @@
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tlcli.config import registry
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Eval, cache_folder
-from tlcli.contracts.data import Manifest
+from tlcli.contracts.data import TRAIN, Manifest
+from tlcli.data.damage import FaultyPictures
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
-from tlcli.runs import checkpoint
-from tlcli.system import console, files
+from tlcli.lazy import np
+from tlcli.runs import checkpoint, output
+from tlcli.runs.seen import UNSEEN, seen_by, unseen
+from tlcli.system import console
+from tlcli.system.shown import shown
 
 
 def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
+    try:
+        return measure(checked)
+    except FaultyPictures as fault:
+        if not fault.remember():
+            raise
+        for line in fault.lines():
+            sys.stderr.write(f"{line}\n")
+        return run(checked)
+
+
+def measure(checked: Checked[Eval, None]) -> int:
+    """Measure once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
     settings = checked.settings
+    place = output.place(settings.output, settings.overwrite) if settings.output else None
     found = checkpoint.read_run(settings.checkpoint)
     manifest = data_of(found, checked.config.get("data"))
+    manifest, trained = told_apart(found, manifest)
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
     call = classifier(found.model, settings.tta)
     logits = logits_of(call, views, rows, settings.batch_size)
     scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
-    figures = scores.result()
+    figures = {**scores.result(), **marked(int(trained[rows].sum()), len(rows))}
     content = json.dumps(figures, indent=2) + "\n"
-    if settings.output:
-        files.write_text(Path(settings.output).expanduser(), content)
+    if place is not None:
+        output.write(place, content.encode())
     if settings.format == "json":
         sys.stdout.write(content)
         return 0
-    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {manifest.root}\n")
+    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {shown(manifest.root)}\n")
     sys.stdout.write(f"{'figures':<10} {console.figures_line(figures, len(found.class_names))}\n")
     sys.stdout.write(
         f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n"
     )
     return 0
+
+
+def told_apart(found: Any, manifest: Manifest) -> tuple[Manifest, Any]:
+    """Data with the pictures that the run has seen in the splits that it had them in.
+
+    Args:
+        found: The run.
+        manifest: Its own data, or other data, which may hold the same pictures.
+
+    Returns:
+        The manifest; and which samples the run was trained on, as far as it says, bool (samples,).
+    """
+    if manifest.same_data(str(found.facts.data_fingerprint)):
+        return manifest, manifest.splits == TRAIN
+    seen = seen_by(found.path)
+    if seen is None:
+        note = "has no split.csv: nobody can tell which of these images it was trained on"
+        console.say(f"{'seen':<10} {found.path} {note}")
+        return manifest, np.zeros(len(manifest.ids), bool)
+    known = seen.of(manifest)
+    manifest, taken = unseen(manifest, known)
+    if (known != UNSEEN).any():
+        how = " by id, for this run names no contents" if seen.column == "id" else ""
+        console.say(
+            f"{'seen':<10} {(known != UNSEEN).sum()} of {len(known)} images are in the run's "
+            f"split.csv{how}; {taken} that it was trained on or chosen by are left out"
+        )
+    return manifest, known == TRAIN
+
+
+def marked(trained: int, count: int) -> dict[str, int]:
+    """What is said beside figures that are too good: how many of their images were trained on."""
+    if not trained:
+        return {}
+    console.say(
+        f"{'note':<10} the run was trained on {trained} of these {count} images: the figures are "
+        "too good. split=test leaves them out"
+    )
+    return {"trained_on": trained}
 
 
 def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
@@ -50,6 +106,8 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
         DataError: The run's data changed, or the classes do not match.
     """
     values = dict(found.config["data"])
+    if values["name"] in ("folder", "csv"):
+        values = {"damaged": "use", **values}  # a run of version 0.1.0, which had no such key
     same_option = not given or given.get("name", values["name"]) == values["name"]
     values = {**values, **(given or {})} if same_option else dict(given or {})
     if same_option:
@@ -58,6 +116,9 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     manifest: Manifest = registry.build("data", values).manifest(seed, cache_folder(
         found.config.get("cache_dir")))  # fmt: skip
     if not given and not manifest.same_data(str(found.facts.data_fingerprint)):
+        fault = manifest.images.first_broken(range(len(manifest.ids)))
+        if isinstance(fault, FaultyPictures):  # which the training left out, perhaps elsewhere
+            raise fault
         raise DataError(
             manifest.root, "is not the data this run was trained on: files changed since",
             "Restore it, or point at data on purpose: data.path=PATH.",

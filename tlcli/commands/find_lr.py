@@ -19,6 +19,7 @@ from tlcli.config.settings import FindLr
 from tlcli.contracts.finetune import Phase
 from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
+from tlcli.runs import output
 from tlcli.system import console, files
 from tlcli.training import balance, batch_size
 from tlcli.training import plan as plans
@@ -40,6 +41,7 @@ def run(checked: Checked[FindLr, TrainJob]) -> int:
     """
     console.start_log(None)
     own = checked.settings
+    place = output.place(own.output, own.overwrite) if own.output else None
     check(checked.job)
     job = batch_size.resolved(checked.job)
     if job.settings.auto:
@@ -53,8 +55,8 @@ def run(checked: Checked[FindLr, TrainJob]) -> int:
     console.say(heading(plan, own))
     curve = range_test(plan, own)
     found = suggestion(curve)
-    if own.output:
-        write(Path(own.output).expanduser(), curve, found)
+    if place is not None:
+        write(place, curve, found)
     phase = plan.phases[own.phase - 1].phase
     sys.stdout.write("\n".join([*plot(curve, found), *conclusion(curve, found, phase, own)]) + "\n")
     return 0
@@ -136,7 +138,7 @@ def write(path: Path, curve: Curve, found: Suggestion | None) -> None:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["learning_rate", "loss", "smoothed_loss"])
         writer.writerows(rows)
-        files.write_text(path, text.getvalue())
+        output.write(path, text.getvalue().encode())
         return
     names = ("learning_rate", "loss", "smoothed_loss")
     told = None if found is None else {
@@ -144,7 +146,7 @@ def write(path: Path, curve: Curve, found: Suggestion | None) -> None:
     }  # fmt: skip
     steps = [{k: _json_number(v) for k, v in zip(names, row, strict=True)} for row in rows]
     content = {"suggestion": told, "diverged_at_step": curve.diverged, "steps": steps}
-    files.write_json(path, content)
+    output.write(path, files.as_json(content).encode())
 
 
 def _json_number(value: float | None) -> float | None:

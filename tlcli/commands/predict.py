@@ -1,7 +1,6 @@
 """`tl predict`: name what pictures show, by a run or by a backbone's own ImageNet head."""
 
 import contextlib
-import csv
 import itertools
 import json
 import sys
@@ -16,8 +15,10 @@ from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
 from tlcli.contracts.backbone import Classifier
 from tlcli.data import named
+from tlcli.data.header import MAX_PIXELS
 from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
+from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError
 from tlcli.evaluation.classifier import classifier, probabilities
 from tlcli.lazy import keras, tf
@@ -25,6 +26,7 @@ from tlcli.models import imagenet
 from tlcli.models.graph.trace import rerun
 from tlcli.runs import checkpoint
 from tlcli.system import console
+from tlcli.system.shown import CsvWriter, escaped, json_line, shown
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Namer:
         multi_label: Whether a picture may have several classes.
         thresholds: Of a multi-label model.
         abstain_below: Least probability of an answer, or None.
+        max_pixels: Width times height above which a picture is refused.
     """
 
     model: Any
@@ -48,13 +51,15 @@ class Namer:
     multi_label: bool = False
     thresholds: Any = 0.5
     abstain_below: float | None = None
+    max_pixels: int = MAX_PIXELS
 
 
 def run(checked: Checked[Predict, None]) -> int:
     """Name pictures as configured; 1 when any picture could not be read."""
     console.start_log(None)
     settings = checked.settings
-    paths = named.expand(settings.images)
+    left_out = LeftOut()
+    paths = named.expand(settings.images, left_out)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
         namer = namer_of(checked)
     failed = count = 0
@@ -64,6 +69,8 @@ def run(checked: Checked[Predict, None]) -> int:
         count += 1
         writer.add(row)
     writer.close()
+    for note in left_out.notes():
+        sys.stderr.write(f"tl predict: {note}\n")
     if failed:
         sys.stderr.write(f"tl predict: {failed} of {count} pictures could not be read\n")
     return 1 if failed else 0
@@ -78,12 +85,18 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
         return own_head(checked)
     if not given:
         given = newest_run(Path(checked.settings.runs))
-        sys.stderr.write(f"tl predict: using the newest run, {given}\n")
+        sys.stderr.write(f"tl predict: using the newest run, {shown(given)}\n")
     found = checkpoint.read_run(given)
     return Namer(
         found.model, found.class_names, found.resize, found.temperature, found.multi_label,
-        found.thresholds, found.facts.abstain_below,
+        found.thresholds, found.facts.abstain_below, limit_of(found.config.get("data")),
     )  # fmt: skip
+
+
+def limit_of(data: Any) -> int:
+    """Pixels that a picture may have, as in the run's own data."""
+    given = data.get("max_pixels") if isinstance(data, Mapping) else None
+    return given if isinstance(given, int) and given > 0 else MAX_PIXELS
 
 
 def newest_run(folder: Path) -> str:
@@ -123,7 +136,9 @@ def own_head(checked: Checked[Predict, None]) -> Namer:
 def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:
     """One row a picture, in the order given; memory holds a few batches, whatever their number."""
     size, workers = settings.batch_size, worker_count(settings.workers)
-    decoded = named.ahead(named.reader(namer.resize), paths, workers, 2 * size + workers)
+    decoded = named.ahead(
+        named.reader(namer.resize, namer.max_pixels), paths, workers, 2 * size + workers
+    )
     call = None
     while part := list(itertools.islice(decoded, size)):
         if call is None:
@@ -151,6 +166,11 @@ def answer(namer: Namer, logits: Any, top: int) -> dict[str, Any]:
     return found
 
 
+def text_of(row: Mapping[str, Any]) -> str:
+    """A row as JSON in one line, which gives back each name to the byte."""
+    return json_line(json.dumps(row, ensure_ascii=False))
+
+
 class _Json:
     """One JSON list."""
 
@@ -160,7 +180,7 @@ class _Json:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row."""
-        self.out.write(("\n" if self.first else ",\n") + json.dumps(row, ensure_ascii=False))
+        self.out.write(("\n" if self.first else ",\n") + text_of(row))
         self.first = False
 
     def close(self) -> None:
@@ -176,7 +196,7 @@ class _Jsonl:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row."""
-        self.out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self.out.write(text_of(row) + "\n")
         self.out.flush()
 
     def close(self) -> None:
@@ -187,13 +207,13 @@ class _Csv:
     """path,label,probability,error."""
 
     def __init__(self, out: TextIO) -> None:
-        self.writer = csv.writer(out, lineterminator="\n")
-        self.writer.writerow(["path", "label", "probability", "error"])
+        self.writer = CsvWriter(out)
+        self.writer.row(["path", "label", "probability", "error"])
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row."""
         label = "|".join(row["labels"]) if "labels" in row else row.get("label", "")
-        self.writer.writerow([row["path"], label, row.get("probability", ""), row.get("error", "")])
+        self.writer.row([row["path"], label, row.get("probability", ""), row.get("error", "")])
 
     def close(self) -> None:
         """Nothing is open."""
@@ -208,11 +228,11 @@ class _Table:
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row."""
         if "error" in row:
-            self.out.write(f"{row['path']}  error: {row['error']}\n")
+            self.out.write(f"{escaped(row['path'])}  error: {shown(row['error'])}\n")
             return
-        shown = ", ".join(f"{t['label']} {t['probability']:.2f}" for t in row["top"])
-        named = "" if row["label"] != "uncertain" else "uncertain: "
-        self.out.write(f"{row['path']}  {named}{shown}\n")
+        best = ", ".join(f"{shown(t['label'])} {t['probability']:.2f}" for t in row["top"])
+        doubt = "" if row["label"] != "uncertain" else "uncertain: "
+        self.out.write(f"{escaped(row['path'])}  {doubt}{best}\n")
 
     def close(self) -> None:
         """Nothing is open."""

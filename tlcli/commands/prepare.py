@@ -22,6 +22,7 @@ from tlcli.data.prepared import Shard
 from tlcli.data.shards import OVERHEAD, content, write_all
 from tlcli.errors import ConfigError
 from tlcli.system import console, files
+from tlcli.system.files import expanded
 
 log = logging.getLogger(__name__)
 SAMPLE = 256
@@ -36,7 +37,7 @@ def run(checked: Checked[Prepare, None]) -> int:
     """
     console.start_log(None)
     settings = checked.settings
-    folder = Path(settings.output).expanduser()
+    folder = expanded(settings.output, "output")
     cache = cache_folder(settings.cache_dir)
     manifest: Manifest = checked.options["data"].manifest(settings.seed, cache)
     if manifest.images.encoded is None:
@@ -88,7 +89,7 @@ def check_folder(folder: Path, manifest: Manifest, facts: Mapping[str, Any]) -> 
     Raises:
         ConfigError: It does.
     """
-    root = Path(manifest.root).expanduser().resolve()
+    root = expanded(manifest.root, "output").resolve()
     if root.is_dir() and folder.resolve().is_relative_to(root):
         raise ConfigError("output", f"{folder} lies in the data", "Give a folder beside it.")
     if not folder.exists():

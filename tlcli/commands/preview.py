@@ -9,7 +9,6 @@ import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,8 @@ from tlcli.contracts.data import TRAIN
 from tlcli.data.labels import label_table
 from tlcli.data.order import Order
 from tlcli.data.views import Views, worker_count
-from tlcli.system import console, files
+from tlcli.runs import output
+from tlcli.system import console
 from tlcli.training import batch_size
 from tlcli.training.data import data_of, resize_of
 from tlcli.training.order import order_of
@@ -55,12 +55,12 @@ def run(checked: Checked[Preview, TrainJob]) -> int:
     """
     console.start_log(None)
     own = checked.settings
-    path = Path(own.output).expanduser()
+    path = output.place(own.output, own.overwrite)
     picture = sheet(tiles(batch_size.resolved(checked.job), own))
     content = io.BytesIO()
     kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
     picture.save(content, kind, **({} if kind == "PNG" else {"quality": 92}))
-    files.write(path, lambda file: files.void(file.write(content.getvalue())))
+    output.write(path, content.getvalue())
     sys.stdout.write(f"{path}\n")
     return 0
 

@@ -11,6 +11,7 @@ from tlcli.config import chain
 from tlcli.config.checking import Checked
 from tlcli.config.job import TrainJob, train_job
 from tlcli.config.train_settings import Train
+from tlcli.data.damage import FaultyPictures
 from tlcli.distill.attach import attach
 from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
@@ -27,6 +28,7 @@ from tlcli.system import cluster, console, files
 from tlcli.training import auto, balance, batch_size, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
+from tlcli.training.data import without
 from tlcli.training.plan import Plan
 from tlcli.training.progress import Outcome
 from tlcli.training.trainer import Trainer
@@ -145,7 +147,27 @@ def ship_best(job: TrainJob, run_dir: Path, folders: list[Path]) -> dict[str, An
 
 
 def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
-    """Train and write the run; gives its metrics."""
+    """Train and write the run; gives its metrics.
+
+    Pictures that turn out not to decode, or to be damaged, are left out and named, and the
+    training begins again as if they had been known.
+    """
+    fresh = state.load(run_dir / "state") is None
+    try:
+        return trained(job, run_dir)
+    except FaultyPictures as fault:
+        member = cluster.join(job.hardware)
+        if not fault.remember() or not fresh or member.size > 1:
+            raise
+        for line in fault.lines():
+            console.say(line)
+        console.say("           the training begins again without them")
+        RunFolder(run_dir, member.is_chief, job.settings.retry_seconds).forget_state()
+    return train(job, run_dir)
+
+
+def trained(job: TrainJob, run_dir: Path) -> dict[str, Any]:
+    """One training, stopped by a picture that is faulty."""
     job = balance.stored(job, run_dir)
     check_same_config(job, run_dir)
     pieces = pieces_of(job)
@@ -175,7 +197,15 @@ def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
 
 def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> dict[str, Any]:
     """Write the result and show it; then the state has done its work."""
-    found = result.written(plan, outcome, folder, seconds)
+    folder.note_contents(plan.pieces.manifest)
+    try:
+        found = result.written(plan, outcome, folder, seconds)
+    except FaultyPictures as fault:  # of the test images, which are looked at only now
+        fault.remember()
+        for line in fault.lines():
+            console.say(line)
+        plan = replace(plan, pieces=without(plan.pieces, list(fault.found)))
+        found = result.written(plan, outcome, folder, seconds)
     # A process that ends while another still works would be taken for lost.
     cluster.join(plan.pieces.job.hardware).any(False)
     if folder.is_chief:

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from tlcli.config.bounds import check_number
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
 
@@ -80,9 +81,12 @@ def _checked_scalar(value: Any, hint: Any, where: str) -> Any:
     if hint is Any:
         return value
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isnan(value):
+        if isinstance(value, float) and math.isnan(value):
             raise ConfigError(where, "got nan", "Give a number.")
+        check_number(value, where)
         return float(value)
+    if hint is int and isinstance(value, (int, float)) and not isinstance(value, bool):
+        check_number(value, where)
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):

@@ -20,6 +20,7 @@ from tlcli.config.registry import (
 )
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
+from tlcli.system.files import expanded
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
@@ -103,12 +104,10 @@ def plain(request: Request) -> dict[str, Any]:
 
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_root())):
-            config = compose(request.word, list(request.overrides))
-        return request.whole(container(config), request.overrides)
-    except Exception as error:
-        if not type(error).__module__.startswith(("hydra", "omegaconf")):
-            raise
+            composed = container(compose(request.word, list(request.overrides)))
+    except Exception as error:  # words may raise anything in Hydra's grammar
         raise told(error, request) from None
+    return request.whole(composed, request.overrides)
 
 
 def container(config: Any) -> dict[str, Any]:
@@ -150,7 +149,7 @@ def _config_dir(flags: list[str]) -> Path | None:
         name, equals, value = item.partition("=")
         if name in ("--config-dir", "-cd"):
             given = value if equals else "".join(flags[index + 1 : index + 2])
-            folder = Path(given).expanduser().resolve()
+            folder = expanded(given, "--config-dir").resolve()
             if not given or not folder.is_dir():
                 raise ConfigError("--config-dir", f"{given!r} is no folder", "Give a folder.")
             del flags[index : index + (1 if equals else 2)]
@@ -266,7 +265,7 @@ def told(error: Exception, request: Request) -> ConfigError:
     match = re.search(r"full_key: ([\w.]+)", text)
     where = match[1] if match else "configuration"
     cause = f" ({lines[-1].strip()})" if len(lines) > 1 and not match else ""
-    first = lines[0].rstrip(".") if lines else type(error).__name__
+    first = lines[0][:200].rstrip(".") if lines else type(error).__name__
     return ConfigError(where, first + cause, f"See tl {request.word} --help.")
 
 

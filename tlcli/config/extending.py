@@ -9,6 +9,7 @@ from tlcli.config import chain, registry
 from tlcli.config.recipe import KEYS, PASSING, Recipe, beneath
 from tlcli.errors import ConfigError, DataError
 from tlcli.system import opened
+from tlcli.system.files import expanded
 
 # What an ended training did beside itself; a new one is asked for it anew.
 BESIDE = ("control", "keep_state", "generations", "assistants")
@@ -28,7 +29,7 @@ def extended(config: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
         DataError: Its configuration cannot be read.
     """
     given = str(config["extend"])
-    path = Path(given).expanduser()
+    path = expanded(given, "extend")
     if not (path / "config.json").is_file():
         raise ConfigError("extend", f"{given} is no run folder", "Give a folder of tl train.")
     if not (path / "model.weights.h5").is_file():

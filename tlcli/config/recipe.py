@@ -22,6 +22,7 @@ from tlcli.config.registry import config_root, defaults, names
 from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
+from tlcli.system.files import expanded
 
 # Keys of one training's doing and place, not of what it makes.
 KEYS = frozenset({*GROUPS, *(field.name for field in dataclasses.fields(Train))})
@@ -96,7 +97,7 @@ def read_recipe(given: str) -> Recipe:
     shipped = {p.stem: p for p in (config_root() / "experiment").glob("*.yaml")}
     if given in shipped:
         return parse(shipped[given])
-    path = Path(given).expanduser()
+    path = expanded(given, "config")
     if path.is_file():
         return parse(path)
     if path.suffix in (".yaml", ".yml") or "/" in given:

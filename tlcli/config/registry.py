@@ -10,6 +10,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,11 +20,14 @@ from tlcli.config import strict_yaml
 from tlcli.config.checked import build_dataclass
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, DataError, nearest
+from tlcli.system.opened import reason
 
 # The package itself: options are its modules, and in a wheel configs lie within.
 PACKAGE = Path(__file__).parents[1]
 
 OURS = "tlcli"
+
+log = logging.getLogger(__name__)
 
 
 def config_root() -> Path:
@@ -35,8 +39,34 @@ def config_root() -> Path:
 @functools.cache
 def _entry_points() -> dict[str, list[importlib.metadata.EntryPoint]]:
     """What installed packages add to each group; read once, for a scan takes milliseconds."""
-    every = importlib.metadata.entry_points()
-    return {group: list(every.select(group=f"tlcli.{group}")) for group in GROUPS}
+    try:
+        every = _all_entry_points()
+    except Exception:  # one package's file, which may hold anything, must not hide the others
+        every = _readable_entry_points()
+    return {
+        group: [entry for entry in every if entry.group == f"tlcli.{group}"] for group in GROUPS
+    }
+
+
+def _all_entry_points() -> list[importlib.metadata.EntryPoint]:
+    groups = importlib.metadata.entry_points()
+    return [entry for group in GROUPS for entry in groups.select(group=f"tlcli.{group}")]
+
+
+def _readable_entry_points() -> list[importlib.metadata.EntryPoint]:
+    """Entry points of the packages whose file of them can be read, each package once."""
+    found: list[importlib.metadata.EntryPoint] = []
+    seen: set[str] = set()
+    for package in importlib.metadata.distributions():
+        name = package.name
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found += package.entry_points
+        except Exception as error:
+            log.warning("plug-ins: entry_points.txt of %s is left out (%s)", name, reason(error))
+    return found
 
 
 def package_of(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
@@ -112,7 +142,7 @@ def option_class(group: str, name: str) -> type:
             "type", getattr(importlib.import_module(f"tlcli.options.{group}.{name}"), class_name)
         )
     extra = plugins(group)
-    if name in extra:
+    if isinstance(name, str) and name in extra:
         return _loaded(extra[name], where, class_name)
     raise ConfigError(where, f"no {group} is called {name!r}", nearest(str(name), [*known, *extra]))
 
@@ -172,9 +202,10 @@ def _loaded(entry: importlib.metadata.EntryPoint, where: str, class_name: str) -
     package = " ".join(package_of(entry))
     try:
         found = entry.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a stranger's module may raise anything when it is imported
         raise ConfigError(
-            where, f"{entry.name} of {package} cannot be loaded ({error})",
+            where,
+            f"{entry.name} of {package} cannot be loaded ({type(error).__name__}: {reason(error)})",
             "Install what the package needs, or another version of it.",
         ) from error  # fmt: skip
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
+from tlcli.system.files import expanded
+from tlcli.system.opened import read_text, reading
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
 LISTED = (*GROUPS, "experiment")
@@ -21,9 +23,18 @@ LISTED = (*GROUPS, "experiment")
 def cache_folder(given: str | None) -> Path:
     """The folder for caches: as given, else the user's own."""
     if given:
-        return Path(given).expanduser()
+        return expanded(given, "cache_dir")
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "tl"
+    return expanded(base, "cache_dir") / "tl"
+
+
+def check_workers(workers: int | Literal["auto"]) -> None:
+    """Refuse a number of threads below one.
+
+    Raises:
+        ConfigError: It is.
+    """
+    require(workers == "auto" or workers >= 1, "workers", workers, "Give 1 or more, or auto.")
 
 
 @dataclass(frozen=True)
@@ -36,10 +47,12 @@ class Eval:
     tta: Tta
     format: Literal["table", "json"]
     output: str | None
+    overwrite: bool
     workers: int | Literal["auto"]
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+        check_workers(self.workers)
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,10 @@ class Predict:
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+        check_workers(self.workers)
         require(self.top >= 1, "top", self.top, "Give 1 or more.")
+        side = self.image_size
+        require(side is None or side >= 8, "image_size", side, "Give pixels from 8 to 4096.")
         if not self.images:
             raise ConfigError("images", "no value", "Give one picture at least: tl predict a.jpg.")
 
@@ -73,6 +89,7 @@ class Compare:
     ]
     format: Literal["table", "json", "csv"]
     output: str | None
+    overwrite: bool
 
 
 @dataclass(frozen=True)
@@ -91,8 +108,7 @@ class Prepare:
         side = self.shrink
         require(side is None or side >= 8, "shrink", side, "Give 8 pixels or more, or null.")
         require(0 <= self.seed < 2**31, "seed", self.seed, "Give a number from 0 to 2147483647.")
-        if self.workers != "auto":
-            require(self.workers >= 1, "workers", self.workers, "Give 1 or more, or auto.")
+        check_workers(self.workers)
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,17 @@ class Listing:
                 raise ConfigError("group", problem, nearest(word, LISTED))
 
 
+def stored(path: Path) -> Any:
+    """What a JSON file of a run holds.
+
+    Raises:
+        DataError: It is no such file.
+    """
+    text = read_text(path, "json")
+    with reading(path):
+        return json.loads(text)
+
+
 class Beside:
     """Keys of a command beside those of the training that it works on."""
 
@@ -156,6 +183,7 @@ class Preview(Beside):
     """Keys of `tl preview` beside those of a training."""
 
     output: str
+    overwrite: bool
     images: int
     views: int
 
@@ -174,6 +202,7 @@ class Bench(Beside):
     rounds: int
     images: int
     output: str | None
+    overwrite: bool
 
     def __post_init__(self) -> None:
         require(self.rounds >= 1, "rounds", self.rounds, "Give 1 or more.")
@@ -191,6 +220,7 @@ class FindLr(Beside):
     smoothing: float
     diverged: float
     output: str | None
+    overwrite: bool
 
     def __post_init__(self) -> None:
         require(self.start > 0, "start", self.start, "Give a number above 0.")
@@ -226,9 +256,9 @@ class Verify(Beside):
             ConfigError: The checkpoint is no run.
         """
         if self.checkpoint is not None:
-            path = Path(self.checkpoint).expanduser() / "config.json"
+            path = expanded(self.checkpoint, "checkpoint") / "config.json"
             if not path.is_file():
                 problem = f"{self.checkpoint} is no run folder"
                 raise ConfigError("checkpoint", problem, "Give a folder of tl train.")
-            given = json.loads(path.read_text(encoding="utf-8"))
+            given = stored(path)
         return {**given, "plan_only": False}

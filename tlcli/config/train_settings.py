@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.config.intervals import Every
-from tlcli.config.settings import cache_folder
+from tlcli.config.settings import cache_folder, check_workers
 from tlcli.errors import require
 
 
@@ -78,8 +78,7 @@ class Train:
         require(0 < memory < 1, "cache_memory", memory, "Give a number in (0, 1).")
         least = self.abstain_below
         require(least is None or 0 < least < 1, "abstain_below", least, "Give a number in (0, 1).")
-        if self.workers != "auto":
-            require(self.workers >= 1, "workers", self.workers, "Give 1 or more, or auto.")
+        check_workers(self.workers)
         remedy = "A new run is begun by extend, an old one gone on with by resume; leave one out."
         require(not (self.resume and self.extend), "extend", self.extend, remedy)
         Every.parse(self.save_every, "save_every")

@@ -1,6 +1,6 @@
 """Image sources over arrays: in memory, memory-mapped, or converted picture by picture."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,13 @@ from tlcli.data.content import Contents, Origin, stamps
 from tlcli.data.resize import part_of
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system.array_file import check_whole
 
 # Up to here several memory-mapped uint8 parts are read into one array.
 JOIN_BYTES = 2**30
 _SAMPLE = 256
+# Said of masks and of pictures that were divided by 255 and rounded.
+_BINARY = "pictures hold 0 and 1 alone: read as 0-1; data.value_range=0-255 keeps them as they are"
 _RANGES = {"0-1": (0.0, 1.0), "0-255": (0.0, 255.0), "-1-1": (-1.0, 1.0)}
 
 
@@ -51,6 +54,7 @@ class ArrayImages(ImageSource):
 
     def pick(self, row: int) -> Any:
         """Picture of one row, uint8 (height, width, 1 or 3)."""
+        check_whole(self.array)
         return np.asarray(self.array[row])
 
     def hashes(self, rows: Any) -> Any:
@@ -88,6 +92,7 @@ class PartImages(ImageSource):
         """Picture of one row, uint8 (height, width, 1 or 3)."""
         part = int(np.searchsorted(self._ends, row, side="right"))
         start = self._ends[part] - len(self._parts[part])
+        check_whole(self._parts[part])
         return self._convert(np.asarray(self._parts[part][row - start]))
 
     def hashes(self, rows: Any) -> Any:
@@ -126,6 +131,8 @@ def array_source(
     place: str, parts: Sequence[Any], value_range: str, files: Files | None = None
 ) -> tuple[ImageSource, list[str]]:
     """Image source over the parts, and notes on how values are read."""
+    if parts[0].dtype.kind in "bui" and value_range in ("auto", "0-1") and _only_0_and_1(parts):
+        return PartImages(parts, _black_and_white, _shown_as(files, "binary")), [_BINARY]
     if parts[0].dtype == np.uint8:
         if value_range in ("0-1", "-1-1"):
             raise ConfigError(
@@ -143,10 +150,35 @@ def array_source(
     def to_uint8(picture: Any) -> Any:
         return convert(picture, low, high, place)
 
-    if files is not None and files.memory is not None:
-        other = files.memory.with_name(f"{files.memory.stem}_{low:g}_{high:g}.npz")
-        files = replace(files, memory=other)
-    return PartImages(parts, to_uint8, files), note
+    return PartImages(parts, to_uint8, _shown_as(files, f"{low:g}_{high:g}")), note
+
+
+def _shown_as(files: Files | None, values: str) -> Files | None:
+    """Files whose hashes are those of pictures shown by other values of black and white."""
+    if files is None or files.memory is None:
+        return files
+    return replace(files, memory=files.memory.with_name(f"{files.memory.stem}_{values}.npz"))
+
+
+def _only_0_and_1(parts: Sequence[Any]) -> bool:
+    """Whether no picture has another number: asked of all only where a few have none."""
+    if parts[0].dtype.kind == "b":
+        return True
+    return all(_few(part).max() <= 1 for part in parts) and all(
+        block.min() >= 0 and block.max() <= 1 for part in parts for block in _blocks(part)
+    )
+
+
+def _few(part: Any) -> Any:
+    return part[np.unique(np.linspace(0, len(part) - 1, 8).astype(int))]
+
+
+def _blocks(part: Any) -> Iterator[Any]:
+    return (part[start : start + 1024] for start in range(0, len(part), 1024))
+
+
+def _black_and_white(picture: Any) -> Any:
+    return picture.astype(np.uint8) * np.uint8(255)
 
 
 def convert(picture: Any, low: float, high: float, place: str) -> Any:

@@ -7,9 +7,10 @@ import io
 from pathlib import Path
 from typing import Any
 
-from tlcli.data.header import BY_JPEG, BY_PILLOW, BY_PNG, BY_WEBP, REMEDY, inspect
+from tlcli.data.header import BY_JPEG, BY_PILLOW, BY_PNG, BY_WEBP, REMEDY, inspect, opened
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system.opened import read_bytes
 
 # The default, INTEGER_FAST, is up to 5 levels off what every other decoder gives.
 DCT = "INTEGER_ACCURATE"
@@ -51,9 +52,10 @@ DECODERS = {BY_PNG: _by_png, BY_WEBP: _by_webp, BY_PILLOW: _by_pillow}
 
 def pillow_rgb(data: bytes) -> Any:
     """First frame of an encoded image by Pillow, uint8 (height, width, 3), as stored."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as picture:
+    with opened(io.BytesIO(data), data[:64]) as picture:
+        if picture.mode.startswith("I;16"):
+            high = (np.asarray(picture) >> 8).astype(np.uint8)
+            return np.repeat(high[..., None], 3, axis=-1)
         return np.asarray(picture.convert("RGB"))
 
 
@@ -91,7 +93,7 @@ def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:
     """Picture of one file exactly as training sees it, NumPy uint8 (height, width, 3), upright.
 
     Args:
-        path: JPEG, PNG, BMP, GIF or WebP, whatever its extension.
+        path: A picture that is read, whatever its extension.
         max_pixels: Width times height above which it is refused.
         short_side: Pixels that the shorter side must keep, see ImageSource; 0 for all.
 
@@ -99,7 +101,7 @@ def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:
         DataError: The file cannot be read as an image.
     """
     header = inspect(path, max_pixels)
-    data = Path(path).read_bytes()
+    data = read_bytes(path, "picture")
     try:
         image = decode(tf.constant(data), header.decoder, short_side)
     except tf.errors.OpError as error:

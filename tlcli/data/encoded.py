@@ -8,13 +8,18 @@ from typing import Any
 
 from tlcli.contracts.data import ImageSource, Region
 from tlcli.data.content import Contents, Origin
+from tlcli.data.damage import ERROR, WARNING, Damage
 from tlcli.data.decode import DCT, DECODERS, decode, jpeg, plain_error, upright
 from tlcli.data.header import BY_JPEG, REMEDY
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system import complaints
+from tlcli.system.opened import reason
+from tlcli.system.shown import shown
 
 # Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER;
 # pictures that must be turned or mirrored _TURNED more.
+_AGAIN = "It was changed since the data was listed; run the command again."
 _WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
 _ROWS = 1 << 16  # that are planned at a time, to keep memory small
 _NAMES = 256  # of files that are kept as one text
@@ -69,6 +74,7 @@ class EncodedImages(ImageSource):
         headers: Any,
         encoded: Callable[[int], bytes] | None = None,
         contents: Contents | None = None,
+        damage: Damage | None = None,
     ) -> None:
         """Keep what is needed to decode a sample.
 
@@ -79,8 +85,9 @@ class EncodedImages(ImageSource):
                 and `widths`, upright, integers (samples,).
             encoded: Encoded image of a row, outside of tf.data.
             contents: Hashes of the encoded images.
+            damage: Where faults are remembered, so that they can be left out; None raises them.
         """
-        self.encoded, self.contents = encoded, contents
+        self.encoded, self.contents, self._damage = encoded, contents, damage
         self._read, self._ids, self._headers = read, ids, headers
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
@@ -127,25 +134,66 @@ class EncodedImages(ImageSource):
         return tf.cast(tf.gather(_held(table), index), tf.int32)
 
     def first_broken(self, rows: Any) -> DataError | None:
-        """Decode rows again to find the one that stopped a tf.data pipeline; None if all are well.
+        """Decode again to find what stopped a tf.data pipeline; None if all are well.
 
-        TensorFlow's decoding errors do not say which file they mean.
+        TensorFlow's decoding errors do not say which file they mean. Where faults are remembered
+        every picture is looked at, so that one pass finds them all.
         """
-
-        def problem(row: int) -> DataError | None:
-            found = self._headers
-            try:
-                image = decode(self._read(tf.constant(row, tf.int64)), int(found.decoders[row]))
-            except tf.errors.OpError as error:
-                return DataError(self._ids[row], plain_error(error), REMEDY)
-            sides = upright(image, int(found.orientations[row])).shape[:2]
-            if tuple(sides) != (found.heights[row], found.widths[row]):
-                problem = "is another picture than when it was listed"
-                return DataError(self._ids[row], problem, "Run the command again.")
-            return None
-
+        if self._damage is not None:
+            rows = range(len(self._ids))
         with ThreadPoolExecutor(4) as pool:
-            return next(filter(None, pool.map(problem, map(int, rows))), None)
+            problems = list(pool.map(self._problem, map(int, rows)))
+            first = next((p for p in problems if p is not None), None)
+            changed = next((p for p in problems if p is not None and p.remedy == _AGAIN), None)
+            if changed is not None or self._damage is None:
+                return changed or first
+            found = {
+                str(self._ids[row]): (ERROR, p.problem)
+                for row, p in zip(rows, problems, strict=True) if p is not None
+            }  # fmt: skip
+            if self._damage.damaged != "use":
+                whole = [row for row in rows if self._headers.decoders[row] == BY_JPEG
+                         and str(self._ids[row]) not in found]  # fmt: skip
+                why = "is damaged: libjpeg decodes it with warnings, and part of it is made up"
+                found |= {str(self._ids[row]): (WARNING, why) for row in self._warned(whole, pool)}
+        return self._damage.fault(found, len(self._ids)) if found else None
+
+    def _problem(self, row: int) -> DataError | None:
+        """Why a picture does not decode."""
+        found, name = self._headers, shown(self._ids[row])
+        try:
+            image = decode(self._read(tf.constant(row, tf.int64)), int(found.decoders[row]))
+        except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):
+            return DataError(name, "is not there any more", _AGAIN)
+        except tf.errors.OpError as error:
+            return DataError(name, plain_error(error), REMEDY)
+        except Exception as error:
+            return DataError(name, f"cannot be decoded: {reason(error)}", REMEDY)
+        sides = upright(image, int(found.orientations[row])).shape[:2]
+        if tuple(sides) != (found.heights[row], found.widths[row]):
+            return DataError(name, "is another picture than when it was listed", _AGAIN)
+        return None
+
+    def _warned(self, rows: Sequence[int], pool: ThreadPoolExecutor) -> list[int]:
+        """Rows whose pictures libjpeg warns of: parts that are warned of are halved."""
+        waiting = [rows[start : start + 32] for start in range(0, len(rows), 32)]
+        found = []
+        while waiting:
+            part = waiting.pop()
+            # Another pipeline may still decode ahead; it does not warn each of three times.
+            times = 3 if len(part) == 1 else 1
+            if not all(self._complained(part, pool) for _ in range(times)):
+                continue
+            if len(part) == 1:
+                found.append(part[0])
+            else:
+                waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
+        return sorted(found)
+
+    def _complained(self, rows: Sequence[int], pool: ThreadPoolExecutor) -> bool:
+        with complaints.listening() as heard:
+            list(pool.map(self._problem, rows))
+            return heard()
 
     def hashes(self, rows: Any) -> Any:
         """Hash of each row; see ImageSource."""
@@ -156,9 +204,9 @@ class EncodedImages(ImageSource):
         return None if self.contents is None else self.contents.known()
 
 
-def file_images(
+def file_images(  # noqa: PLR0913
     below: str, names: Sequence[str], ids: Sequence[str], scan: Any, memory: Path | None = None,
-    fresh: bool = True,
+    fresh: bool = True, damage: Damage | None = None,
 ) -> EncodedImages:  # fmt: skip
     """Image source over whole files.
 
@@ -169,6 +217,7 @@ def file_images(
         scan: What their headers say, see EncodedImages; and their sizes, mtimes and marks.
         memory: File that remembers what they hold.
         fresh: Whether each file was looked at when they were listed.
+        damage: See EncodedImages.
     """
     # Made once. A tensor of strings takes several times the memory of pieces of text with the
     # places of names in them, and a single text would be copied into each graph as a constant.
@@ -212,4 +261,4 @@ def file_images(
     contents = Contents(
         Origin(lambda row: below + names[row], None, stamps, ids, whole, memory, fresh)
     )
-    return EncodedImages(read, ids, scan, encoded, contents)
+    return EncodedImages(read, ids, scan, encoded, contents, damage)

@@ -1,27 +1,41 @@
 """Read an image's header: format by content, size, orientation, and whether the file is whole."""
 
+import contextlib
+import importlib
 import io
+import os
 import re
-import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tlcli.errors import DataError
+from tlcli.system.opened import open_regular, reason
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 BY_JPEG, BY_PNG, BY_WEBP, BY_PILLOW = 0, 1, 2, 3
 HEAD_BYTES, TAIL_BYTES = 4096, 2048
-REMEDY = "Replace or remove the file; JPEG, PNG, BMP, GIF and WebP are read."
+# Read by Pillow alone, the first frame, and looked for only where none of FORMATS fits.
+FURTHER = {"TIFF": "TIFF", "AVIF": "AVIF", "JPEG2000": "JPEG 2000", "HEIF": "HEIC"}
+REMEDY = "Replace or remove the file; JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF and JPEG 2000 are read."
+# Width times height above which a picture counts as unreadable, unless the data says otherwise.
+MAX_PIXELS = 50_000_000
 
 _ORIENTATION = 0x0112
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_FURTHER_STARTS = (
+    (rb"II[*+]\0|MM\0[*+]", "TIFF"),
+    (rb"....ftyp(avif|avis)", "AVIF"),
+    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "JPEG2000"),
+    (rb"....ftyp(heic|heix|hevc|mif1|msf1)", "HEIF"),
+)
 _STRANGERS = (
-    (rb"II\*\0|MM\0\*", "a TIFF image"),
+    (rb"II[*+]\0|MM\0[*+]", "a TIFF image"),
     (rb"....ftyp(avif|avis)", "an AVIF image"),
     (rb"....ftyp(heic|heix|mif1|msf1)", "a HEIC image"),
     (rb"....ftyp", "a video"),
@@ -42,9 +56,9 @@ class Header:
     """What is known of a picture before it is decoded.
 
     Attributes:
-        format: JPEG, PNG, BMP, GIF or WEBP, by content.
+        format: One of FORMATS or FURTHER, by content.
         decoder: BY_JPEG, BY_PNG, BY_WEBP for TensorFlow's; BY_PILLOW for what those get wrong or
-            refuse: CMYK, BMP, GIF, and WebP with alpha or animation.
+            refuse: CMYK, BMP, GIF, WebP with alpha or animation, and FURTHER.
         width: Pixels, upright.
         height: Pixels, upright.
         orientation: EXIF orientation, 1 to 8.
@@ -87,13 +101,13 @@ def read_header(source: str | Path | bytes, max_pixels: int) -> Header:
     if isinstance(source, bytes):
         return _read(io.BytesIO(source), len(source), max_pixels)
     try:
-        with open(source, "rb") as file:
-            size = file.seek(0, io.SEEK_END)
-            return _read(file, size, max_pixels)
-    except FileNotFoundError:
-        raise UnreadableError("there is no such file") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise UnreadableError(f"cannot be opened: {error.strerror}") from error
+        with open_regular(source, "picture") as file:
+            return _read(file, os.fstat(file.fileno()).st_size, max_pixels)
+    except DataError as error:
+        problem = "there is no such file" if error.problem == "is missing" else error.problem
+        raise UnreadableError(problem) from None
+    except OSError as error:
+        raise UnreadableError(f"cannot be read ({error.strerror})") from None
 
 
 @contextmanager
@@ -119,13 +133,13 @@ def _read(file: BinaryIO, size: int, max_pixels: int) -> Header:
     tail = file.read(TAIL_BYTES)
     file.seek(0)
     try:
-        picture = Image.open(file, formats=FORMATS)
+        picture = opened(file, head)
     except UnidentifiedImageError:
         raise UnreadableError(_stranger(head)) from None
     except Image.DecompressionBombError:
         raise UnreadableError(f"has more pixels than the limit of {max_pixels:,}") from None
-    except (OSError, ValueError, EOFError, struct.error) as error:
-        raise UnreadableError(f"its header is broken: {error}") from error
+    except Exception as error:
+        raise UnreadableError(f"its header is broken: {reason(error)}") from error
     width, height = picture.size
     if width * height > max_pixels:
         raise UnreadableError(f"has {width}x{height} pixels, more than the limit of {max_pixels:,}")
@@ -136,6 +150,35 @@ def _read(file: BinaryIO, size: int, max_pixels: int) -> Header:
     if orientation >= 5:
         width, height = height, width
     return Header(kind, decoder, width, height, orientation, zlib.crc32(tail, zlib.crc32(head)))
+
+
+def opened(file: BinaryIO, head: bytes) -> Any:
+    """The picture, opened by what its content says it is."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        kind = next((k for start, k in _FURTHER_STARTS if re.match(start, head, re.DOTALL)), "")
+        if kind not in further():
+            raise
+    file.seek(0)
+    return Image.open(file, formats=(kind,))
+
+
+@cache
+def further() -> frozenset[str]:
+    """Which of FURTHER this Pillow reads; HEIC where the package pillow-heif is there."""
+    from PIL import Image, features
+
+    with contextlib.suppress(Exception):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    Image.init()
+    lacking = {"AVIF": "avif", "JPEG2000": "jpg_2000"}
+    return frozenset(
+        kind for kind in FURTHER
+        if kind in Image.OPEN and (kind not in lacking or features.check(lacking[kind]))
+    )  # fmt: skip
 
 
 def _stranger(head: bytes) -> str:
@@ -165,10 +208,12 @@ def _check_whole(kind: str, decoder: int, picture: Any, file: BinaryIO, tail: by
     if kind == "JPEG" and decoder == BY_JPEG and b"\xff\xd9" in tail:
         return False
     # Rare: no end marker near the end (cameras may append data), or decoded by Pillow anyway.
+    if picture.mode in ("I", "F"):
+        raise UnreadableError("has pixels of 32 bits: save it with 8 or 16")
     try:
         picture.load()
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
-        raise UnreadableError(f"cannot be decoded: {error}") from error
+    except Exception as error:
+        raise UnreadableError(f"cannot be decoded: {reason(error)}") from error
     return False
 
 
@@ -194,12 +239,14 @@ def _walk_png(file: BinaryIO) -> bool:
 
 def _orientation(picture: Any, has_exif: bool) -> int:
     """EXIF orientation, 1 unless the file says otherwise."""
+    if picture.format == "TIFF":  # Pillow turns it.
+        return 1
     # Pillow decodes a whole PNG to look for EXIF, so ask only when something is there.
     keys = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
     if not has_exif and not any(key in picture.info for key in keys):
         return 1
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, struct.error):
-        return 1
+    except Exception:
+        return 1  # EXIF is a stranger's text; a picture without it stands as it is stored.
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

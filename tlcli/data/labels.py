@@ -6,6 +6,7 @@ from typing import Any
 from tlcli.contracts.data import Manifest
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import np, tf
+from tlcli.system.shown import shown
 
 _MOST_CLASSES = 100_000
 
@@ -45,17 +46,55 @@ def same_form(
             labels = [block.argmax(1).astype(np.int32) for block in labels]
     else:
         count = max(int(block.max(initial=-1)) for block in labels) + 1
+    if names is not None and len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(
+            "data.class_names",
+            f"{shown(twice)!r} stands twice",
+            "Give each class a name of its own.",
+        )
     if names is None:
         if count > _MOST_CLASSES:
             raise DataError(where, f"has labels up to {count - 1}", "Number classes from 0.")
         return labels, tuple(map(str, range(count)))
     if len(names) != count:
+        first = min(int(block.min(initial=count)) for block in labels) if count else 0
+        from_1 = len(names) == count - 1 and first > 0
         raise ConfigError(
             "data.class_names",
-            f"has {len(names)} names for {count} classes",
-            "Give one name a class.",
+            f"has {len(names)} names for {count} classes" + ", for labels begin at 1" * from_1,
+            "Number the classes from 0 (data=tfrecord has data.label_offset=1)." * from_1
+            or "Give one name a class.",
         )
     return labels, tuple(names)
+
+
+def from_zero(
+    where: str, labels: list[Any], names: tuple[str, ...] | None
+) -> tuple[list[Any], tuple[str, ...] | None, list[str]]:
+    """Class numbers of all splits from 0, where they begin at 1; names and notes with them.
+
+    Raises:
+        DataError: Some numbers below the largest are used by no image.
+    """
+    if any(block.ndim == 2 for block in labels):
+        return labels, names, []
+    used = np.unique(np.concatenate(labels))
+    used = used[used >= 0]
+    if not len(used) or used[-1] > _MOST_CLASSES:
+        return labels, names, []
+    missing = np.setdiff1d(np.arange(used[-1] + 1), used)
+    if missing.tolist() == [0] and len(used) > 1 and (names is None or len(names) == len(used)):
+        moved = [np.where(block > 0, block - 1, block).astype(np.int32) for block in labels]
+        note = f"labels begin at 1 and go to {used[-1]}: class numbers are one less"
+        return moved, names or tuple(map(str, used.tolist())), [note]
+    if len(missing) and names is None:
+        gaps = ", ".join(map(str, missing[:8].tolist())) + (", …" if len(missing) > 8 else "")
+        raise DataError(
+            where, f"has labels up to {used[-1]}, and no image of {gaps}",
+            "Number the classes from 0 without a gap.",
+        )  # fmt: skip
+    return labels, names, []
 
 
 def label_lookup(labels: Any, classes: int) -> Callable[[Any], Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.content import memory_file
+from tlcli.data.damage import Damage
 from tlcli.data.encoded import file_images
 from tlcli.data.index import Index, Known, now_ns
 from tlcli.data.samples import Samples, check_classes, class_counts, describe_sizes, fingerprint
@@ -14,6 +15,7 @@ from tlcli.data.scan import Listing, Scan, scan_files
 from tlcli.data.split import split_labels
 from tlcli.errors import DataError
 from tlcli.lazy import np
+from tlcli.system.shown import shown
 
 # Samples, files, and the folders and files whose times tell of a change.
 Listed = tuple[Samples, Listing, Sequence[str]]
@@ -27,11 +29,13 @@ class Reading:
         fractions: Validation and test share, for splits that are not given.
         max_pixels: Width times height above which a picture is unreadable.
         on_error: "skip" or "fail", for unreadable files.
+        damaged: "skip", "use" or "fail", for pictures that libjpeg warns of.
     """
 
     fractions: tuple[float, float]
     max_pixels: int
     on_error: str
+    damaged: str
 
 
 def indexed_manifest(
@@ -51,43 +55,57 @@ def indexed_manifest(
     Raises:
         DataError: Unreadable files under "fail", classes that do not fit, too few images.
     """
-    known, memory = index.load(), memory_file(index.root, cache_dir)
+    known = index.load()
     if known is not None:
         samples = Samples(
             where, np.array(known.listing.names, object), known.labels, known.splits,
             known.class_names, (*known.notes, index.trusted),
         )  # fmt: skip
-        return _manifest(samples, known.listing, known.scan, reading, seed, memory)
+        return _manifest(samples, known.listing, known.scan, reading, seed, cache_dir)
     started = now_ns()
     samples, listing, folders = listed()
     check_classes(samples)
     scan = scan_files(listing, reading.max_pixels, cache_dir)
-    made = _manifest(samples, listing, scan, reading, seed, memory)
+    made = _manifest(samples, listing, scan, reading, seed, cache_dir)
     columns = (samples.labels, samples.splits, samples.class_names, samples.notes)
     index.save(Known(listing, scan, *columns), folders, started)
     return made
 
 
 def _manifest(
-    samples: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int, memory: Path
-) -> Manifest:
+    every: Samples, listing: Listing, scan: Scan, reading: Reading, seed: int, cache_dir: Path
+) -> Manifest:  # fmt: skip
     """Leave out or refuse unreadable files, complete the splits.
 
     Raises:
         DataError: Unreadable files under "fail", classes that do not fit, too few images.
     """
-    samples, rows, skipped = leave_out(samples, scan.problems, reading.on_error)
+    samples, rows, skipped = leave_out(every, scan.problems, reading.on_error)
+    check_readable(every, rows, skipped)
     below, names = listing.parted()
     if len(rows) < len(names):
         scan, names = scan.keep(rows), [names[row] for row in rows.tolist()]
     samples = settle(samples, reading.fractions, seed)
+    left = (len(skipped), len(every.ids))
+    memory = memory_file(listing.root, cache_dir)
+    damage = Damage(listing.root, cache_dir, reading.on_error, reading.damaged, left)
+    own = fingerprint(samples, [scan.sizes, scan.checksums])
+    # Splits are decided first: they are the same whether or not a fault was found yet.
+    if faults := damage.known(samples.ids.tolist()):
+        check_faults(faults, samples, reading)
+        whole = np.setdiff1d(np.arange(len(names)), list(faults))
+        skipped = [*skipped, *((str(samples.ids[row]), why) for row, why in faults.items())]
+        check_readable(samples, whole, skipped)
+        samples, scan, names = samples.keep(whole), scan.keep(whole), [names[r] for r in whole]
+        scan = replace(scan, twins=scan.twins[(scan.twins >= 0).all(1)])
+        check_classes(samples)
     duplicates, conflicts = _duplicates(samples, scan.twins)
     return Manifest(
         ids=samples.ids,
         labels=samples.labels,
         splits=samples.splits,
         class_names=samples.class_names,
-        images=file_images(below, names, samples.ids, scan, memory, listing.fresh),
+        images=file_images(below, names, samples.ids, scan, memory, listing.fresh, damage),
         root=listing.root,
         fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={
@@ -96,6 +114,7 @@ def _manifest(
             "sizes": describe_sizes(scan.widths, scan.heights),
             "notes": [*samples.notes, *conflicts],
         },
+        own=own if faults else None,
     )
 
 
@@ -127,9 +146,52 @@ def leave_out(
         raise DataError(
             samples.where,
             f"none of the {len(skipped)} files can be read; {skipped[0][0]}: {skipped[0][1]}",
-            "Give JPEG, PNG, BMP, GIF or WebP images.",
+            "Give images that are read: JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF or JPEG 2000.",
         )
     return samples.keep(rows) if skipped else samples, rows, skipped
+
+
+def check_readable(samples: Samples, rows: Any, skipped: Sequence[tuple[str, str]]) -> None:
+    """Refuse a class all of whose pictures are unreadable: it would be gone.
+
+    Args:
+        samples: All of them.
+        rows: Those that can be read.
+        skipped: See leave_out.
+
+    Raises:
+        DataError: Naming the class, files of it and why they cannot be read.
+    """
+    count = len(samples.class_names)
+    before, after = (
+        class_counts(labels, count) for labels in (samples.labels, samples.labels[rows])
+    )
+    gone = np.flatnonzero((before > 0) & (after == 0))
+    if not len(gone):
+        return
+    of_class = samples.labels == gone[0] if samples.labels.ndim == 1 else samples.labels[:, gone[0]]
+    ids = set(samples.ids[np.flatnonzero(of_class)])
+    first = [f"{shown(name)} ({shown(why)})" for name, why in skipped if name in ids]
+    raise DataError(
+        samples.where,
+        f"none of the {len(first)} pictures of the class {samples.class_names[gone[0]]!r} can be "
+        f"read: {', '.join(first[:3])}{', …' if len(first) > 3 else ''}",
+        "Replace these files, or remove the class.",
+    )
+
+
+def check_faults(faults: Mapping[int, str], samples: Samples, reading: Reading) -> None:
+    """Refuse pictures that are known to be damaged, where that is to stop.
+
+    Raises:
+        DataError: Naming the first.
+    """
+    if "fail" in (reading.on_error, reading.damaged):
+        row, why = next(iter(faults.items()))
+        raise DataError(
+            shown(samples.ids[row]), f"{why} ({len(faults)} such files)",
+            "Replace or remove it, or set data.on_error=skip data.damaged=skip.",
+        )  # fmt: skip
 
 
 def settle(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:

@@ -7,67 +7,75 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from tlcli.data.decode import decode, decode_file, upright
-from tlcli.data.header import BY_JPEG, inspect
+from tlcli.data.header import BY_JPEG, MAX_PIXELS, inspect
 from tlcli.data.resize import Resize
+from tlcli.data.walk import LeftOut, walk
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.lazy import tf
+from tlcli.system.files import expanded
+from tlcli.system.opened import read_bytes
+from tlcli.system.shown import shown
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".jpe", ".jfif")
-MAX_PIXELS = 50_000_000
 
-
-def expand(given: Iterable[str]) -> Iterator[str]:
+def expand(given: Iterable[str], left_out: LeftOut) -> Iterator[str]:
     """Files that words stand for: files, folders, globs, and lines of standard input for `-`.
 
     Memory holds the names of one folder (and of those it lies in) or of one glob.
+
+    Args:
+        given: The words.
+        left_out: Gets what folders hold beside pictures.
 
     Raises:
         ConfigError: A folder holds no picture, or there is nothing at all.
     """
     words = tuple(given)
     for word in words:
-        path = Path(word).expanduser()
-        if word != "-" and path.is_dir() and next(_below(str(path)), None) is None:
-            raise ConfigError("images", f"{word} holds no picture", "Give another folder.")
-    found = chain.from_iterable(map(_meant, words))
+        path = expanded(word, "images")
+        passed = LeftOut()
+        if word != "-" and path.is_dir() and next(_below(str(path), passed), None) is None:
+            why = f" ({'; '.join(passed.notes())})" if passed else ""
+            raise ConfigError(
+                "images", f"{shown(word)} holds no picture{why}", "Give another folder."
+            )
+    found = chain.from_iterable(_meant(word, left_out) for word in words)
     first = next(found, None)
     if first is None:
         raise ConfigError("images", "none was found", "Give files, folders or globs.")
     return chain([first], found)
 
 
-def _meant(word: str) -> Iterator[str]:
-    path = Path(word).expanduser()
+def _meant(word: str, left_out: LeftOut) -> Iterator[str]:
+    path = expanded(word, "images")
     if word == "-":
-        yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
+        # A list from Windows ends its lines with a carriage return, and may begin with a mark.
+        lines = (os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer)
+        yield from (line.removeprefix("\ufeff") for line in lines if line.strip())
     elif path.is_dir():
-        yield from _below(str(path))
+        yield from _below(str(path), left_out)
     elif not path.exists() and (names := sorted(glob.glob(str(path), recursive=True))):
         yield from names
     else:
         yield str(path)
 
 
-def _below(folder: str) -> Iterator[str]:
-    """Pictures below a folder by their extension, in order of their names."""
-    with os.scandir(folder) as entries:
-        found = sorted((e.name, e.is_dir(follow_symlinks=False), e.is_dir()) for e in entries)
-    for name, is_folder, leads_to_one in found:
-        path = os.path.join(folder, name)
-        if is_folder:
-            yield from _below(path)
-        elif not leads_to_one and os.path.splitext(name)[1].lower() in ENDINGS:
-            yield path
+def _below(folder: str, left_out: LeftOut) -> Iterator[str]:
+    """What may be a picture below a folder, as a training finds it."""
+    for name, *_ in walk(folder, left_out, lambda _: None):
+        yield os.path.join(folder, name)
 
 
-def reader(resize: Resize) -> Callable[[str], Any]:
+def reader(resize: Resize, max_pixels: int = MAX_PIXELS) -> Callable[[str], Any]:
     """A function from a file to its evaluation view, uint8 (size, size, 3), or a TlError.
 
     The pixels are those of `tl eval`: the same operations decode, turn and resize.
+
+    Args:
+        resize: How pictures become squares.
+        max_pixels: Width times height above which a picture is refused.
     """
     side = resize.short_side
     text, number = tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32)
@@ -83,23 +91,23 @@ def reader(resize: Resize) -> Callable[[str], Any]:
 
     def read(path: str) -> Any:
         try:
-            header = inspect(path, MAX_PIXELS)
-            data = Path(path).read_bytes()
+            header = inspect(path, max_pixels)
+            data = read_bytes(path, "picture")
             if header.decoder == BY_JPEG and header.orientation == 1:
                 return of_jpeg(tf.constant(data))
             return of_other(tf.constant(data), header.decoder, header.orientation)
         except TlError as problem:
             return problem
         except (OSError, tf.errors.OpError):
-            return _why(path)
+            return _why(path, max_pixels)
 
     return read
 
 
-def _why(path: str) -> TlError:
+def _why(path: str, max_pixels: int) -> TlError:
     """Decode a file that failed by itself, where the error tells the reason alone."""
     try:
-        decode_file(path, MAX_PIXELS)
+        decode_file(path, max_pixels)
     except TlError as problem:
         return problem
     except OSError as error:

@@ -89,26 +89,57 @@ def _build(path: Path, max_pixels: int) -> Index:
     rows: list[tuple[int, ...]] = []
     texts: list[str] = []
     problems: dict[int, str] = {}
-    with open(path, "rb") as file:
-        checked = _checked(path)
-        for number, (start, record) in enumerate(_frames(path, file)):
-            if next(checked, None) != record:
-                raise DataError(
-                    f"{path} record {number}", "is damaged: its checksum does not fit", _DAMAGED
-                )
-            encoded, label, text = _example(f"{path} record {number}", record)
-            place = (start + record.find(encoded), len(encoded), label)
-            header = header_or_problem(encoded, max_pixels)
-            if isinstance(header, str):
-                problems[number] = header
-                rows.append((*place, BY_PILLOW, 1, 0, 0, 0))
-            else:
-                size = (header.width, header.height)
-                rows.append((*place, header.decoder, header.orientation, *size, header.checksum))
-            texts.append(text)
+    for number, (start, record) in enumerate(_records(path)):
+        encoded, label, text = _example(f"{path} record {number}", record)
+        place = (start + record.find(encoded), len(encoded), label)
+        header = header_or_problem(encoded, max_pixels)
+        if isinstance(header, str):
+            problems[number] = header
+            rows.append((*place, BY_PILLOW, 1, 0, 0, 0))
+        else:
+            size = (header.width, header.height)
+            rows.append((*place, header.decoder, header.orientation, *size, header.checksum))
+        texts.append(text)
     table = np.array(rows, np.int64).reshape(-1, len(_COLUMNS)).T
     columns = dict(zip(_COLUMNS, table, strict=True))
     return Index(**columns, texts=texts, problems=problems)
+
+
+def _records(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of each record, its checksums compared."""
+    at = 0
+    for record in _whole_records(path, 16):
+        yield at + _FRAME.size, record
+        at += _FRAME.size + len(record) + 4
+    if at != path.stat().st_size:
+        raise _fault(path)
+
+
+def _whole_records(path: Path, batch: int) -> Iterator[bytes]:
+    """Records as TensorFlow reads them, which compares checksums; ends before a damaged batch."""
+    dataset = tf.data.TFRecordDataset(str(path), buffer_size=1 << 20).batch(batch).prefetch(2)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    try:
+        for some in dataset.with_options(options).as_numpy_iterator():
+            yield from some
+    except tf.errors.OpError:
+        return
+
+
+def _fault(path: Path) -> DataError:
+    """What is wrong with a shard that cannot be read to its end.
+
+    Raises:
+        DataError: It is not even a row of records.
+    """
+    good = sum(1 for _ in _whole_records(path, 1))
+    with open(path, "rb") as file:
+        for number, _ in enumerate(_frames(path, file)):
+            if number == good:
+                break
+    problem = "is damaged: its checksum does not fit"
+    return DataError(f"{path} record {good}", problem, _DAMAGED)
 
 
 def _frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -129,17 +160,6 @@ def _frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             raise DataError(str(path), "ends within a record", _REMEDY)
         yield start, file.read(length)
         file.seek(4, os.SEEK_CUR)
-
-
-def _checked(path: Path) -> Iterator[bytes]:
-    """Records as TensorFlow reads them, which compares checksums; ends before a damaged one."""
-    dataset = tf.data.TFRecordDataset(str(path), buffer_size=1 << 20)
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    try:
-        yield from dataset.with_options(options).as_numpy_iterator()
-    except tf.errors.OpError:
-        return
 
 
 @cache

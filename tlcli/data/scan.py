@@ -47,9 +47,10 @@ class Listing:
     fresh: bool = True
 
     @classmethod
-    def of(cls, root: str, names: Sequence[str], stamps: Any) -> "Listing":
-        """Files with their stamps, int64 (files, 3)."""
-        return cls(root, names, *np.ascontiguousarray(stamps.T))
+    def of(cls, root: str, found: Iterable[tuple[str, int, int, int]]) -> "Listing":
+        """Files with their stamps, one or more."""
+        names, *columns = zip(*found, strict=True)
+        return cls(root, list(names), *(np.array(column, np.int64) for column in columns))
 
     def parted(self) -> tuple[str, Sequence[str]]:
         """What the paths of all files begin with, and the rest of each."""
@@ -99,7 +100,8 @@ class Scan:
 
 def stat_files(root: str, names: Sequence[str]) -> Listing:
     """Listing of named files."""
-    return Listing.of(root, names, content.stamps([os.path.join(root, name) for name in names]))
+    found = content.stamps([os.path.join(root, name) for name in names])
+    return Listing(root, names, *np.ascontiguousarray(found.T))
 
 
 def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:

@@ -1,7 +1,6 @@
 """Photos without labels: a folder of them, and how they join labelled images."""
 
 import hashlib
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,13 @@ from typing import Any
 from tlcli.contracts.data import TRAIN, VALIDATION, ImageSource, Manifest, Region
 from tlcli.data import content
 from tlcli.data.encoded import file_images
+from tlcli.data.header import MAX_PIXELS
 from tlcli.data.manifest import leave_out
 from tlcli.data.samples import Samples, describe_sizes, fingerprint
 from tlcli.data.scan import Listing, scan_files
-from tlcli.data.walk import walk
+from tlcli.data.walk import LeftOut, walk, writable
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
-
-# Width times height above which a picture counts as unreadable, as in the YAML of the sources.
-MAX_PIXELS = 50_000_000
 
 
 def photos(
@@ -42,17 +39,17 @@ def photos(
     """
     if not root.is_dir():
         raise ConfigError(where, f"{root}: there is no such folder", "Give a folder of photos.")
-    ignored: Counter[str] = Counter()
-    found = sorted(walk(str(root), ignored, []))
+    left_out = LeftOut()
+    found = sorted(writable(walk(str(root), left_out, lambda _: None), left_out))
     if not found:
-        raise DataError(str(root), "has no pictures", "Give a folder of photos.")
-    names = [name for name, *_ in found]
-    listing = Listing.of(str(root), names, np.array([f[1:] for f in found], np.int64))
-    count = len(names)
+        why = f" ({'; '.join(left_out.notes())})" if left_out else ""
+        raise DataError(str(root), f"has no pictures{why}", "Give a folder of photos.")
+    listing = Listing.of(str(root), found)
+    names, count = listing.names, len(listing.names)
     samples = Samples(
         str(root), np.array(names, object), np.full(count, -1, np.int32),
         np.full(count, TRAIN, np.int8), (),
-        tuple(f"{n} files left out: {why}" for why, n in sorted(ignored.items())),
+        left_out.notes(),
     )  # fmt: skip
     scan = scan_files(listing, max_pixels, cache_dir)
     samples, rows, skipped = leave_out(samples, scan.problems, on_error)

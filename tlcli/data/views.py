@@ -1,5 +1,6 @@
 """From a manifest to tensors: views of samples, streamed by tf.data or gathered from tables."""
 
+import contextlib
 import copy
 import hashlib
 import os
@@ -14,6 +15,7 @@ from tlcli.data.order import Order
 from tlcli.data.resize import Resize
 from tlcli.data.streams import _cut, _places, _plain, _slices, as_written
 from tlcli.lazy import np, tf
+from tlcli.system import complaints
 from tlcli.system.seeds import batch_seed, sample_seed
 
 
@@ -94,10 +96,30 @@ class Views:
 
     def batches(self, rows: Any, views: Any, batch_size: int) -> Iterator[Any]:
         """Images of rows and views in order, uint8 (batch, side, side, 3); the last is short."""
-        try:
+        with self.watched(rows) as check:
             yield from self.dataset(rows, views, batch_size)
-        except tf.errors.InvalidArgumentError as error:
-            raise self.explained(error, rows) from error
+            check()
+
+    @contextlib.contextmanager
+    def watched(self, rows: Any) -> Iterator[Callable[[], None]]:
+        """Inside, a picture that does not decode is told by name.
+
+        Gives a function to call when pictures were decoded: it raises where libjpeg warned of one.
+        """
+        with complaints.listening() as heard:
+            told = False
+
+            def check() -> None:
+                nonlocal told
+                if heard() and not told:
+                    told = True
+                    if (fault := self.manifest.images.first_broken(rows)) is not None:
+                        raise fault
+
+            try:
+                yield check
+            except tf.errors.OpError as error:
+                raise self.explained(error, rows) from error
 
     def dataset(self, rows: Any, views: Any, batch_size: int) -> Any:
         """The dataset behind `batches`."""

@@ -19,10 +19,10 @@ from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import new_scores
 from tlcli.models import borrowed_head
 from tlcli.models.by_name import copy_by_name
-from tlcli.models.frozen.place import free_memory
 from tlcli.models.graph.trace import layer_output, layer_paths
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import Student, build_student, with_outputs
+from tlcli.system import memory
 
 # A teacher this many times better than chance has learnt something.
 ABOVE_CHANCE = 1.2
@@ -89,7 +89,7 @@ def target_of(pieces: Pieces) -> Target:
     return Target(
         manifest=pieces.manifest, side=pieces.student.resize.size,
         rows=pieces.manifest.rows(TRAIN), views=pieces.train_views, needs=job.distillation.needs,
-        tables=pieces.tables, memory=job.settings.cache_memory * free_memory(),
+        tables=pieces.tables, memory=job.settings.cache_memory * memory.free(),
         plain=pieces.plain_views, layers=job.distillation.teacher_taps,
     )  # fmt: skip
 

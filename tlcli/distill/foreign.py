@@ -18,6 +18,7 @@ from tlcli.distill.table_reading import as_logits
 from tlcli.errors import ConfigError, DataError
 from tlcli.models.imagenet import class_names
 from tlcli.models.layers import ResizeImages
+from tlcli.system.files import expanded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +168,7 @@ class ForeignTeacher(BuiltTeacher):
 
     def reference(self) -> dict[str, Any]:
         """Where it came from."""
-        path = str(Path(self.option.path).expanduser().resolve())
+        path = str(expanded(self.option.path, "teacher.path").resolve())
         return {"file": path, "sha256": self.model.sha256}
 
 

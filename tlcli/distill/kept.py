@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,15 @@ from tlcli.distill.coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
 from tlcli.distill.store import BATCH, Store
 from tlcli.errors import ConfigError, TlError
 from tlcli.system import files
+from tlcli.system.files import expanded
 
 log = logging.getLogger(__name__)
+
+# A table stands in memory as read, as gathered and as the step's constant.
+COPIES = 3
+# Maps above this are computed in each step: reading them costs as much, and memory beside. A fixed
+# number, so that the same command does the same anywhere.
+MOST_MAP_BYTES = 1 << 30
 
 
 class Kept:
@@ -32,6 +38,7 @@ class Kept:
 
     Attributes:
         store: On disk, or None.
+        size: Bytes of all its outputs as float32.
         fits: Whether a table of all its outputs fits in memory.
 
     Raises:
@@ -46,9 +53,15 @@ class Kept:
         self.count: int | None = target.views.finite
         numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
         self.items = len(target.rows) * (self.count or 1)
-        self.fits = 4 * numbers * self.items <= target.memory
+        self.size = 4 * numbers * self.items
+        self.fits = COPIES * self.size <= target.memory and not self._too_large()
         self.store = None if option is None else self._store(identity)
         self._full = False
+
+    def _too_large(self) -> bool:
+        """Whether its maps are too many bytes to be kept."""
+        maps = any(len(shape) > 1 for shape in self.shapes.values())
+        return maps and self.size > MOST_MAP_BYTES
 
     def _store(self, identity: str) -> Store | None:
         given = self.option.cache not in ("auto", "off")
@@ -60,10 +73,10 @@ class Kept:
                 )  # fmt: skip
             return None
         if given:
-            place = Path(self.option.cache).expanduser()
+            place = expanded(self.option.cache, "teacher.cache")
             return Store(place, self._facts(identity), self.items, self._pictures)
         folder = self.target.tables.folder
-        if self.option.cache == "off" or folder is None:
+        if self.option.cache == "off" or folder is None or self._too_large():
             return None
         facts = self._facts(identity)
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

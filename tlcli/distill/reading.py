@@ -6,8 +6,8 @@
 .parquet  columns id or path, and a list column logits or probabilities
 """
 
+import contextlib
 import importlib
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from tlcli.errors import ConfigError, DataError
+from tlcli.system.array_file import load_npy, load_npz, require_memory
+from tlcli.system.opened import open_regular, reading
 
 KINDS = ("logits", "probabilities")
 KEYS = ("ids", "id", "path")
+HELD = (*KEYS, *KINDS, "class_names", "data_fingerprint")
 
 
 def arrays(path: Path, kind: str) -> dict[str, Any]:
@@ -38,18 +41,15 @@ def arrays(path: Path, kind: str) -> dict[str, Any]:
     """
     if not path.exists():
         raise ConfigError("teacher.path", f"{path}: there is no such file", "Give the file.")
+    remedy = f"Give a whole {path.suffix} of numbers and texts without objects."
     readers: dict[str, Callable[[Path], dict[str, Any]]] = {
-        ".npz": _npz, ".tfrecord": _tfrecord, ".parquet": _parquet,
-        ".npy": lambda file: {kind: np.load(file, allow_pickle=False)},
+        ".tfrecord": _tfrecord, ".parquet": _parquet,
+        ".npz": lambda file: load_npz(file, HELD, remedy),
+        ".npy": lambda file: {kind: load_npy(file, remedy=remedy)},
     }  # fmt: skip
-    try:
+    open_regular(path, "arrays").close()
+    with reading(path, remedy):
         found = readers[path.suffix](path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            str(path), f"cannot be read ({first})",
-            f"Give a whole {path.suffix} of numbers and texts without objects.",
-        ) from None  # fmt: skip
     for key in KEYS:
         if key in found:
             found["ids"] = found.pop(key)
@@ -62,20 +62,14 @@ def class_names(path: Path) -> tuple[str, ...] | None:
     if path.suffix not in (".npz", ".parquet") or not path.is_file():
         return None
     if path.suffix == ".parquet":
-        try:
-            return _names_of(_parquet_module().read_schema(path))
-        except (OSError, ValueError):
-            return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return tuple(map(str, file["class_names"])) if "class_names" in file.files else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        module = _parquet_module()
+        with contextlib.suppress(DataError), reading(path):
+            return _names_of(module.read_schema(path))
         return None
-
-
-def _npz(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    with contextlib.suppress(DataError):
+        names = load_npz(path, ("class_names",)).get("class_names")
+        return None if names is None else tuple(map(str, names.ravel()))
+    return None
 
 
 def _tfrecord(path: Path) -> dict[str, Any]:
@@ -128,7 +122,11 @@ def _parquet(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: Rows of different lengths, or gaps.
     """
-    table = _parquet_module().read_table(path)
+    module = _parquet_module()
+    groups = module.ParquetFile(path).metadata
+    sizes = [groups.row_group(index).total_byte_size for index in range(groups.num_row_groups)]
+    require_memory(path, sum(sizes))
+    table = module.read_table(path)
     found: dict[str, Any] = {}
     for name in {*KEYS, *KINDS} & set(table.column_names):
         column = table.column(name).combine_chunks()

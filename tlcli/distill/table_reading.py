@@ -15,6 +15,8 @@ from tlcli.distill.table import Stored, shown
 from tlcli.distill.table_checks import check_numbers, check_order, check_shape
 from tlcli.errors import ConfigError, DataError
 from tlcli.system import files
+from tlcli.system.files import expanded
+from tlcli.system.opened import read_text
 
 SMALLEST = 1e-12
 
@@ -31,7 +33,7 @@ def read(option: Any, target: Target) -> Stored:
         DataError: It is unreadable, its parts do not fit, numbers are not what they are called, or
             it does not belong to the data.
     """
-    path, manifest = Path(option.path).expanduser(), target.manifest
+    path, manifest = expanded(option.path, "teacher.path"), target.manifest
     held = reading.arrays(path, "logits" if option.kind == "auto" else option.kind)
     _check_origin(path, option.sha256, held.get("data_fingerprint"), manifest)
     kind = _kind(path, option.kind, held)
@@ -99,7 +101,7 @@ def _ids(path: Path, option: Any, held: dict[str, Any], manifest: Manifest) -> A
                 raise ConfigError(f"teacher.{name}", problem, "Leave it out.")
         return held["ids"].astype(str)
     if option.ids is not None:
-        return _lines(Path(option.ids).expanduser())
+        return _lines(expanded(option.ids, "teacher.ids"))
     if option.rows is None:
         raise ConfigError(
             "teacher.ids", f"{path} does not say which image a row belongs to",
@@ -117,10 +119,7 @@ def _ids(path: Path, option: Any, held: dict[str, Any], manifest: Manifest) -> A
 
 
 def _lines(path: Path) -> Any:
-    try:
-        return np.array(path.read_text(encoding="utf-8").splitlines(), str)
-    except (OSError, ValueError) as error:
-        raise DataError(str(path), f"cannot be read ({error})", "Give a text file.") from None
+    return np.array(read_text(path, "csv").splitlines(), str)
 
 
 def matched(keys: Any, manifest: Manifest) -> Any:

@@ -4,7 +4,16 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.contracts.data import Manifest
 from tlcli.evaluation.metrics import cross_entropy, sigmoid
+
+# Labelled validation images below which a temperature would be that of chance.
+LEAST = 50
+
+
+def can_calibrate(manifest: Manifest, images: int) -> bool:
+    """Whether some labelled validation images are enough; thresholds are fitted to any number."""
+    return manifest.multi_label or images >= LEAST
 
 
 def fit_temperature(logits: Any, labels: Any) -> float:

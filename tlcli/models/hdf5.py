@@ -6,6 +6,7 @@ reads an array's data but `read`.
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import h5py
 
 from tlcli.errors import ConfigError, DataError
+from tlcli.system import memory
+from tlcli.system.opened import open_regular, reading
 
 MAX_DEPTH = 32
 BFLOAT16 = "bfloat16"
@@ -21,17 +24,15 @@ BFLOAT16 = "bfloat16"
 @contextlib.contextmanager
 def opened(path: Path, where: str) -> Iterator[Any]:
     """The open HDF5 file; what HDF5 raises on a broken file becomes a DataError."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         kind = DataError if where == str(path) else ConfigError
         raise kind(where, f"no file {path}", "Give the path of a weights file.")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(
-            str(path), f"not a whole HDF5 file ({reason})", "Fetch or write it again."
-        ) from error
+    open_regular(path, "weights").close()
+    with (
+        reading(path, "Fetch or write it again.", "not a whole HDF5 file"),
+        h5py.File(path, "r") as file,
+    ):
+        yield file
 
 
 def all_datasets(file: Any, path: Path) -> dict[str, Any]:
@@ -94,13 +95,15 @@ def text(value: Any) -> str:
 
 def require_stored(datasets: dict[str, Any], path: Path) -> None:
     """What the file declares must be there: in each data set, and in the file as a whole."""
-    total = 0
+    total = expanded = 0
     for key, dataset in datasets.items():
         stored = dataset.id.get_storage_size()
         declared = math.prod(dataset.shape) * dataset.dtype.itemsize
         if stored < declared and (dataset.chunks is None or stored == 0):
             raise _unsafe(path, key, f"declares {declared} bytes and stores {stored}")
-        total += stored
+        total, expanded = total + stored, expanded + declared
+    if expanded > memory.free():
+        raise _unsafe(path, "the file", f"declares {expanded} bytes, more than the free memory")
     if total > path.stat().st_size:
         raise _unsafe(path, "the file", f"declares {total} bytes, more than its size")
 

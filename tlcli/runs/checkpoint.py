@@ -19,8 +19,10 @@ from tlcli.config import registry
 from tlcli.data.resize import Resize
 from tlcli.errors import DataError
 from tlcli.models import weights
+from tlcli.models.bounded import built_within
 from tlcli.runs.facts import FORMAT, Facts
 from tlcli.system import files
+from tlcli.system.files import expanded
 
 WEIGHTS = "model.weights.h5"
 
@@ -114,7 +116,7 @@ def read_run(given: str | Path) -> Checkpoint:
     Raises:
         DataError: No run, an unfinished one, damaged files, or options that are not installed.
     """
-    path = Path(given).expanduser()
+    path = expanded(given, "checkpoint")
     config, facts = read_facts(path)
     if files.sha256(path / WEIGHTS) != facts.sha256.get(WEIGHTS):
         raise DataError(
@@ -124,7 +126,8 @@ def read_run(given: str | Path) -> Checkpoint:
         if group not in config:
             raise DataError(str(path), f"lacks {group!r}", "Restore or train again.")
     registry.require_plugins(facts.plugins, ("backbone", "head"), str(path))
-    model = rebuild(config, {"head": facts.head}, len(facts.class_names), facts.resize)
+    with built_within(path / WEIGHTS):
+        model = rebuild(config, {"head": facts.head}, len(facts.class_names), facts.resize)
     weights.load_exact(model, path / WEIGHTS)
     return Checkpoint(path, config, facts, model)
 

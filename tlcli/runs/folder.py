@@ -4,7 +4,7 @@ import csv
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
 from tlcli.runs import checkpoint
 from tlcli.system import files
+from tlcli.system.files import expanded
 
 RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 
@@ -30,10 +31,10 @@ def find_run_dir(job: TrainJob) -> Path:
     """
     settings = job.settings
     if settings.resume:
-        path = Path(settings.resume).expanduser()
+        path = expanded(settings.resume, "resume")
         if not (path / "config.json").is_file():
             raise ConfigError("resume", f"{path} is no run folder", "Give a folder of tl train.")
-        own = settings.run_dir and Path(settings.run_dir).expanduser().resolve() == path.resolve()
+        own = settings.run_dir and expanded(settings.run_dir, "run_dir").resolve() == path.resolve()
         if settings.run_dir and not own:
             raise ConfigError("run_dir", "resume goes on in its own folder", "Leave run_dir out.")
         return path
@@ -45,7 +46,7 @@ def find_run_dir(job: TrainJob) -> Path:
             number += 1
             path = base / f"{stamp}-{number}"
         return path
-    path = Path(settings.run_dir).expanduser()
+    path = expanded(settings.run_dir, "run_dir")
     ours = (path / "config.json").is_file()
     if path.is_dir() and any(path.iterdir()) and not ours:
         raise ConfigError("run_dir", f"{path} holds other files", "Give an empty or a new folder.")
@@ -96,6 +97,12 @@ class RunFolder:
             files.write_text(self.path / "auto.yaml", text)
         write_split(manifest, self.path)
 
+    def note_contents(self, manifest: Manifest) -> None:
+        """Say in split.csv what each picture was, now that all have been read."""
+        if self.is_chief:
+            hashes = manifest.images.hashes(np.arange(len(manifest.ids)))
+            write_split(manifest, self.path, [bytes(row).hex() for row in hashes])
+
     def inside(self, name: str) -> "RunFolder":
         """A folder of the same kind within this one."""
         return replace(self, path=self.path / name)
@@ -121,13 +128,20 @@ class RunFolder:
             shutil.rmtree(self.path / "state", ignore_errors=True)
 
 
-def write_split(manifest: Any, run_dir: Path) -> None:
-    """Write split.csv: id, class and split of each sample."""
+def write_split(manifest: Manifest, run_dir: Path, found: Sequence[str] = ()) -> None:
+    """Write split.csv: id, class and split of each sample.
+
+    Args:
+        manifest: The data.
+        run_dir: Where to write.
+        found: Hash of each sample's picture for a column of its own, or none.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "class", "split"])
+    writer.writerow(["id", "class", "split", *(["content"] if found else [])])
     splits = np.array(SPLIT_NAMES, object)[manifest.splits]
-    writer.writerows(zip(manifest.ids, class_texts(manifest), splits, strict=True))
+    columns = [manifest.ids, class_texts(manifest), splits, *([found] if found else [])]
+    writer.writerows(zip(*columns, strict=True))
     files.write_text(run_dir / "split.csv", text.getvalue())
 
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tlcli.system.shown import shown as harmless
+from tlcli.system.shown import shown_lines
+
 log = logging.getLogger("tlcli")
 
 HEADER = "phase epoch    loss  valid.   accur.  mac.F1  learn.rate   img/s  left"
@@ -40,8 +43,16 @@ class _LogFile(logging.FileHandler):
 
 
 def _handler(handler: logging.Handler) -> logging.Handler:
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Harmless("%(message)s"))
     return handler
+
+
+class _Harmless(logging.Formatter):
+    """Lines in which names from outside cannot move the cursor or hide what they say."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, its control characters as escapes."""
+        return shown_lines(super().format(record))
 
 
 def stop_log() -> None:
@@ -141,4 +152,4 @@ def worst_classes(per_class: Any, names: Sequence[str], count: int = 3) -> str:
 
     order = [int(i) for i in np.argsort(np.nan_to_num(per_class, nan=2.0), kind="stable")]
     order = [i for i in order if np.isfinite(per_class[i])]
-    return ", ".join(f"{names[i]} {per_class[i]:.2f}" for i in order[:count])
+    return ", ".join(f"{harmless(names[i])} {per_class[i]:.2f}" for i in order[:count])

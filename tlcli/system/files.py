@@ -6,13 +6,14 @@ import json
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from tlcli.errors import TlError
+from tlcli.errors import ConfigError, TlError
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ class WriteError(TlError):
 def write(path: Path, fill: Callable[[BinaryIO], None], size: int | None = None) -> None:
     """Write through a temporary file that is flushed to the disk, then renamed.
 
+    What is no regular file, as a device or a pipe, is written through and stays what it is; so
+    does a link, whose target is replaced.
+
     Args:
         path: The file.
         fill: Writes the content.
@@ -43,6 +47,11 @@ def write(path: Path, fill: Callable[[BinaryIO], None], size: int | None = None)
         WriteError: The disk is full or the folder cannot be written; what was there before stays.
     """
     try:
+        if _is_special(path):
+            _write_through(path, fill)
+            return
+        if path.is_symlink():
+            path = Path(os.path.realpath(path))
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=MARK)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -56,6 +65,44 @@ def write(path: Path, fill: Callable[[BinaryIO], None], size: int | None = None)
         sync_folder(path.parent)
     except OSError as error:
         raise write_error(path, error, size) from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something is there that a rename would destroy."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    system = path.parts[1:2] in (("dev",), ("proc",))
+    return not stat.S_ISREG(mode) or (system and path.is_symlink())
+
+
+def _write_through(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+    # Without O_NONBLOCK a pipe that nobody reads would wait for ever.
+    number = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(number, True)
+    with os.fdopen(number, "wb") as file:
+        if stat.S_ISREG(os.fstat(number).st_mode):
+            file.truncate(0)
+        fill(file)
+
+
+def expanded(given: str | Path, where: str) -> Path:
+    """A path as a person writes it, `~` and `~name` being home folders.
+
+    Args:
+        given: As typed.
+        where: Dotted place in the configuration, for messages.
+
+    Raises:
+        ConfigError: There is no such home folder, or it is no path.
+    """
+    try:
+        if "\0" in str(given):
+            raise ValueError
+        return Path(given).expanduser()
+    except (RuntimeError, ValueError):
+        raise ConfigError(where, f"got {str(given)!r}", "Give a path that can exist.") from None
 
 
 def write_error(path: Path, error: OSError, size: int | None = None) -> WriteError:
@@ -169,7 +216,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that a person can read."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=plain) + "\n")
+    write_text(path, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """The text of a JSON file."""
+    return json.dumps(content, indent=2, ensure_ascii=False, default=plain) + "\n"
 
 
 def plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Memory: how much this machine has, and what to say when it is not enough."""
 
 import contextlib
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,14 +43,49 @@ def total(root: Path = Path("/")) -> int:
     Args:
         root: Where the system's files lie.
     """
-    found = [2 << 30]
-    table = root / "proc/meminfo"
-    if table.is_file():
-        lines = table.read_text(encoding="ascii").splitlines()
-        found = [int(x.split()[1]) * 1024 for x in lines if x.startswith("MemTotal:")] or found
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        limit = root / "sys/fs/cgroup" / name
-        text = limit.read_text(encoding="ascii").strip() if limit.is_file() else ""
-        if text.isdecimal():
-            found.append(int(text))
-    return min(found)
+    limits = [limit for limit, _ in _groups(root)]
+    return min([_machine(root, "MemTotal:"), *limits])
+
+
+def free(root: Path = Path("/")) -> int:
+    """Bytes of memory that this process may still take: of the machine, its container, a limit.
+
+    Args:
+        root: Where the system's files lie.
+    """
+    found = [_machine(root, "MemAvailable:")]
+    found += [limit - used for limit, used in _groups(root)]
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        pages = _text(root / "proc/self/statm").split()
+        found.append(limit - int(pages[0]) * resource.getpagesize() if pages else limit)
+    return max(min(found), 0)
+
+
+def _machine(root: Path, word: str) -> int:
+    lines = _text(root / "proc/meminfo").splitlines()
+    return next((int(x.split()[1]) * 1024 for x in lines if x.startswith(word)), 2 << 30)
+
+
+def _groups(root: Path) -> list[tuple[int, int]]:
+    """Limit and use of each control group that has a limit, in bytes; its file cache is no use."""
+    found = []
+    for limit, usage, cache in (
+        ("memory.max", "memory.current", "file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_cache"),
+    ):
+        place = root / "sys/fs/cgroup"
+        allowed = _text(place / limit).strip()
+        if allowed.isdecimal():
+            used = _text(place / usage).strip()
+            facts = dict(
+                line.split(maxsplit=1)
+                for line in _text((place / limit).with_name("memory.stat")).splitlines()
+            )
+            taken = (int(used) if used.isdecimal() else 0) - int(facts.get(cache, 0))
+            found.append((int(allowed), max(taken, 0)))
+    return found
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="ascii") if path.is_file() else ""

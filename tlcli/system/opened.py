@@ -82,8 +82,15 @@ def read_text(path: Path | str, kind: str) -> str:
 
 
 @contextlib.contextmanager
-def reading(path: Path | str, remedy: str = REMEDY) -> Iterator[None]:
+def reading(
+    path: Path | str, remedy: str = REMEDY, problem: str = "cannot be read"
+) -> Iterator[None]:
     """A border: what the bytes of a file raise inside is told with the file.
+
+    Args:
+        path: The file that is read.
+        remedy: What to do, a sentence.
+        problem: What is wrong with a file that raises anything.
 
     Raises:
         DataError: Anything was raised but an error of ours or a wish to stop.
@@ -97,7 +104,7 @@ def reading(path: Path | str, remedy: str = REMEDY) -> Iterator[None]:
     except RecursionError:
         raise DataError(str(path), "is nested too deep", remedy) from None
     except Exception as error:
-        raise DataError(str(path), f"cannot be read ({reason(error)})", remedy) from error
+        raise DataError(str(path), f"{problem} ({reason(error)})", remedy) from error
 
 
 def reason(error: BaseException) -> str:

@@ -1,19 +1,20 @@
 """The data of a training."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
 from tlcli.config.job import TrainJob
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data.decoded import DecodedImages
+from tlcli.data.header import MAX_PIXELS
 from tlcli.data.resize import Resize
 from tlcli.data.unlabelled import joined, photos, with_classes
 from tlcli.data.views import Views, worker_count
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
-from tlcli.models.frozen.place import free_memory
+from tlcli.system import memory
+from tlcli.system.files import expanded
 from tlcli.training.checks import check_data
 
 NO_SPLIT = 9
@@ -26,6 +27,13 @@ def without_validation(pieces: Pieces) -> Pieces:
     return pieces.with_data(dataclasses.replace(manifest, splits=splits))
 
 
+def without(pieces: Pieces, ids: list[str]) -> Pieces:
+    """The pieces without some images, in no split any more."""
+    manifest = pieces.manifest
+    splits = np.where(np.isin(manifest.ids.astype(str), ids), NO_SPLIT, manifest.splits)
+    return pieces.with_data(dataclasses.replace(manifest, splits=splits.astype(np.int8)))
+
+
 def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
     """Training views; where they never repeat, pictures stay decoded as far as memory allows."""
     settings = job.settings
@@ -34,7 +42,7 @@ def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
     in_memory = settings.cache in ("auto", "ram", True)
     if not in_memory or views.finite is not None or manifest.images.array is not None:
         return views
-    room = int(settings.cache_memory * free_memory())
+    room = int(settings.cache_memory * memory.free())
     kept = dataclasses.replace(manifest, images=DecodedImages(manifest.images, room))
     return Views(kept, resize, job.augmentation, settings.seed, workers)
 
@@ -51,8 +59,9 @@ def data_of(job: TrainJob) -> Manifest:
     if not manifest.class_names:
         manifest = with_classes(manifest, teacher_classes(job))
     if settings.unlabelled is not None:
-        folder = Path(settings.unlabelled).expanduser()
-        manifest = joined(manifest, photos(folder, settings.cache_folder))
+        folder = expanded(settings.unlabelled, "unlabelled")
+        most = job.config["data"].get("max_pixels", MAX_PIXELS)
+        manifest = joined(manifest, photos(folder, settings.cache_folder, max_pixels=most))
     check_data(job, manifest)
     return manifest
 

@@ -105,9 +105,9 @@ def _distributed(pieces: Pieces, plan: PhasePlan, step: TrainStep, batches: Batc
             made = strategy.distribute_datasets_from_function(lambda c: dataset(c, first))
             at["iterator"] = iter(made)
         at["next"] = last
-        try:
-            return steps(at["iterator"], tf.constant(last - first)).numpy()
-        except tf.errors.InvalidArgumentError as error:
-            raise pieces.train_views.explained(error, rows) from error
+        with pieces.train_views.watched(rows) as check:
+            figures = steps(at["iterator"], tf.constant(last - first)).numpy()
+            check()
+        return figures
 
     return feed

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tlcli.contracts.data import TEST, VALIDATION
 from tlcli.distill.pieces import Pieces
-from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
+from tlcli.evaluation.calibration import can_calibrate, fit_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, scored
 from tlcli.evaluation.metrics import Scores
 from tlcli.models.graph.cost import parameters
@@ -46,7 +46,7 @@ def measured(pieces: Pieces, model: Any) -> Measured:
         batches = list(logits_of(call, views, validation))
         figures["validation"] = scored(batches, manifest, validation).result()
         logits = np.concatenate(batches)
-        if pieces.job.settings.calibrate:
+        if pieces.job.settings.calibrate and can_calibrate(manifest, len(validation)):
             facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
     if len(test):
         batches = list(logits_of(call, views, test))

@@ -15,15 +15,21 @@ from tlcli.data.views import Views
 from tlcli.distill import peers
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
+from tlcli.evaluation.calibration import LEAST, can_calibrate
 from tlcli.evaluation.monitor import monitored
 from tlcli.models.student import count
 from tlcli.system import precision
+from tlcli.system.shown import shown as harmless
 from tlcli.training import block_table, replica_notes, term_sizes
 from tlcli.training.devices import has_gpu
 from tlcli.training.plan import PhasePlan, Plan
 
+# Validation images below which a figure says little.
+HANDFUL = 30
 # More phases than these are counted.
 MOST_PHASES = 6
+# Unreadable files that the plan names.
+NAMED = 8
 
 
 def lines(plan: Plan, run_dir: Path) -> list[str]:
@@ -40,6 +46,7 @@ def lines(plan: Plan, run_dir: Path) -> list[str]:
         f"head       {head_name(pieces, lesson)}; batch norm {pieces.batch_norm}; "
         f"{keras.config.dtype_policy().name}; {choice(pieces)}",
         *head_lines(lesson.head, manifest.class_names),
+        *few_lines(pieces),
         *([] if note is None else [f"           {note}"]),
         *(line for phase in plan.phases[:MOST_PHASES] for line in phase_lines(plan, phase)),
     ]
@@ -77,6 +84,22 @@ def choice(pieces: Pieces) -> str:
     if len(pieces.manifest.labelled(VALIDATION)):
         return f"best epoch by {monitored(pieces.job, pieces.manifest)}"
     return "the last epoch is kept, for no validation image has a label"
+
+
+def few_lines(pieces: Pieces) -> list[str]:
+    """What a handful of validation images cannot tell."""
+    manifest, settings = pieces.manifest, pieces.job.settings
+    images = len(manifest.labelled(VALIDATION))
+    if not images or images >= max(HANDFUL, LEAST):
+        return []
+    said = []
+    if images < HANDFUL:
+        uses = "the best epoch" + (" and early stopping" if settings.early_stopping else "")
+        said.append(f"one of them moves a figure by {100 / images:.1f} points, {uses} with it")
+    if settings.calibrate:
+        fitted = can_calibrate(manifest, images)
+        said.append("thresholds are fitted to them" if fitted else "no temperature is fitted")
+    return [f"           only {images} labelled validation images: {'; '.join(said)}"] * bool(said)
 
 
 def head_name(pieces: Pieces, lesson: Lesson) -> str:
@@ -176,12 +199,13 @@ def scan_notes(manifest: Manifest) -> str:
     skipped, same = report.get("skipped") or [], report.get("duplicates") or []
     notes = [str(report["sizes"])] if report.get("sizes") else []
     if skipped:
-        first = ", ".join(f"{i} ({r})" for i, r in skipped[:2])
-        notes.append(f"{len(skipped)} unreadable, skipped: {first}")
+        first = ", ".join(f"{harmless(i)} ({harmless(r)})" for i, r in skipped[:NAMED])
+        more = ", …" if len(skipped) > NAMED else ""
+        notes.append(f"{len(skipped)} unreadable, skipped: {first}{more}")
     if same:
-        first = ", ".join(f"{a} = {b}" for a, b in same[:2])
+        first = ", ".join(f"{harmless(a)} = {harmless(b)}" for a, b in same[:2])
         notes.append(f"{len(same)} the same across splits: {first}")
-    notes += [str(note) for note in (report.get("notes") or [])[:2]]
+    notes += [str(note) for note in (report.get("notes") or [])]
     return "; ".join(notes) or "nothing unusual"
 
 

@@ -17,6 +17,7 @@ def folder(path, tmp_path, seed=0, **changes):
         "validation_fraction": 0.25,
         "test_fraction": 0.25,
         "on_error": "skip",
+        "damaged": "skip",
         "max_pixels": 1_000_000,
     }
     return Data(**(fields | changes)).manifest(seed, tmp_path / "cache")
@@ -145,8 +146,10 @@ def test_hidden_files_and_files_that_are_no_pictures_are_left_out(root, tmp_path
     (root / "readme").write_text("x")
     manifest = folder(root, tmp_path, on_error="fail")
     assert len(manifest.ids) == 8
-    assert "1 files left out: not pictures by their extension" in manifest.report["notes"]
-    assert "1 files left out: outside class folders" in manifest.report["notes"]
+    notes = manifest.report["notes"]
+    assert "1 file left out: not pictures by their extension (a/labels.csv)" in notes
+    assert "1 file left out: outside class folders (readme)" in notes
+    assert "2 files left out: hidden, or put there by the system (.hidden, a/._0.png)" in notes
 
 
 def test_equal_files_in_different_splits_and_classes_are_reported(root, tmp_path):
@@ -251,7 +254,7 @@ def test_mistakes_are_told_with_a_remedy(root, tmp_path, pixels):
 def test_a_class_whose_files_are_all_unreadable_is_named(root, tmp_path):
     make_classes(root, {"a": 4, "b": 4, "c": 0})
     (root / "c" / "x.png").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"train has 'a', 'b', but not 'c'"):
+    with pytest.raises(DataError, match=r"none of the 1 pictures of the class .c. can"):
         folder(root, tmp_path)
 
 

@@ -9,19 +9,11 @@ import tensorflow as tf
 
 from tlcli.config.train_settings import Train
 from tlcli.data.views import Views
+from tlcli.system import memory
 
 # Outputs above this are kept as float16 by cache_format=auto. A fixed number, not a share of the
 # free memory, so that the same command gives the same weights anywhere.
 EXACT_BYTES = 1 << 30
-
-
-def free_memory() -> int:
-    """Bytes of memory that are free for use."""
-    with open("/proc/meminfo", encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("MemAvailable"):
-                return int(line.split()[1]) * 1024
-    return 2 << 30
 
 
 def table_bytes(model: Any, samples: int) -> int:
@@ -85,7 +77,7 @@ def place_of(settings: Train, model: Any, views: Views, samples: int) -> Place |
         settings.cache_format == "auto" and size > EXACT_BYTES)  # fmt: skip
     half = half and model is not None and keras.config.dtype_policy().name == "float32"
     size //= 2 if half else 1
-    if mode != "disk" and size <= settings.cache_memory * free_memory():
+    if mode != "disk" and size <= settings.cache_memory * memory.free():
         return Place(False, half, size)
     # Decoded images are many times the size of their files: kept on disk only when asked for.
     return Place(True, half, size) if mode == "disk" or (mode != "ram" and model) else None

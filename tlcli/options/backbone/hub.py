@@ -1,13 +1,13 @@
 """Backbones of KerasHub, from a preset's name or a local preset folder."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, keras
+from tlcli.system.files import expanded
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Backbone(backbone.Backbone):
 
     def _refused(self, error: Exception) -> ConfigError:
         reason = " ".join(str(error).split()).partition(". ")[0][:200]
-        local = Path(self.preset).expanduser()
+        local = expanded(self.preset, "backbone.preset")
         remedy = (
             "Give a folder written by save_to_preset"
             if local.exists() or self.preset.startswith((".", "/", "~"))

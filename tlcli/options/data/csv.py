@@ -1,13 +1,15 @@
 """Pictures listed in a table: CSV or JSON lines with path, label and, optionally, split."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
 from tlcli.data.index import Index
@@ -17,6 +19,11 @@ from tlcli.data.scan import stat_files
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
+from tlcli.system.files import expanded
+from tlcli.system.opened import open_regular, reading
+from tlcli.system.shown import shown
+
+_SEPARATORS = (",", ";", "\t")
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class Data(DataSource):
         validation_fraction: Share of train for validation when no row is given to it.
         test_fraction: Share of train for test when no row is given to validation or test.
         on_error: What to do about files that are no readable image: leave out, or stop.
+        damaged: What to do about pictures that libjpeg warns of, parts of which are made up.
         max_pixels: Width times height above which a picture counts as unreadable.
     """
 
@@ -53,6 +61,7 @@ class Data(DataSource):
     validation_fraction: float
     test_fraction: float
     on_error: Literal["skip", "fail"]
+    damaged: Literal["skip", "use", "fail"]
     max_pixels: int
 
     def __post_init__(self) -> None:
@@ -71,16 +80,16 @@ class Data(DataSource):
             ConfigError: There is no such table or folder.
             DataError: A row that cannot be used, or what holds for folders as well.
         """
-        table = Path(self.path).expanduser()
+        table = expanded(self.path, "data.path")
         if not table.is_file():
             raise ConfigError(
                 "data.path", f"{table}: there is no such file", "Give a .csv or .jsonl."
             )
-        root = Path(self.image_root).expanduser() if self.image_root else table.parent
+        root = expanded(self.image_root, "data.image_root") if self.image_root else table.parent
         if not root.is_dir():
             raise ConfigError("data.image_root", f"{root}: there is no such folder", "Give one.")
         fractions = (self.validation_fraction, self.test_fraction)
-        reading = Reading(fractions, self.max_pixels, self.on_error)
+        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged)
         facts = ["csv", str(table.resolve()), self.label_separator, self.multi_label]
         index = Index(str(root), facts, self.max_pixels, cache_dir)
         return indexed_manifest(
@@ -184,36 +193,59 @@ def _split(place: str, value: Any) -> int:
 
 
 def _read_csv(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place and values of each row of a CSV with a header."""
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-            if not {"path", "label"} <= set(columns):
-                raise DataError(
-                    str(table),
-                    f"has the columns {', '.join(columns) or 'none'}",
-                    "Give a first line with path, label and, if wanted, split.",
-                )
+    """Place and values of each row of a CSV with a header; `,`, `;` or a tab between cells."""
+    with _text(table) as file:
+        try:
+            start = file.readline()
+            file.seek(0)
+            columns, separator = _header(table, start)
+            reader = csv.DictReader(file, strict=True, delimiter=separator)
+            _ = reader.fieldnames
             reader.fieldnames = columns
             for values in reader:
                 yield f"{table} line {reader.line_num}", values
-    except UnicodeDecodeError:
-        raise DataError(str(table), "is not UTF-8 text", "Save it as UTF-8.") from None
-    except csv.Error as error:
-        raise DataError(str(table), f"is no CSV: {error}", "Correct the line.") from error
+        except csv.Error as error:
+            raise DataError(str(table), f"is no CSV: {error}", "Correct the line.") from error
+
+
+def _header(table: Path, line: str) -> tuple[list[str], str]:
+    """Columns of the first line, and what stands between them."""
+    found: list[list[str]] = []
+    for separator in _SEPARATORS:
+        cells = next(csv.reader([line], delimiter=separator), [])
+        columns = [name.strip().lower() for name in cells]
+        if {"path", "label"} <= set(columns):
+            return columns, separator
+        found.append(columns)
+    columns = max(found, key=len)
+    raise DataError(
+        str(table),
+        f"has the columns {', '.join(map(shown, columns)) or 'none'}",
+        "Give a first line with path, label and, if wanted, split.",
+    )
+
+
+@contextlib.contextmanager
+def _text(table: Path) -> Iterator[TextIO]:
+    """A table as text; never a pipe or a device, and faults told with the file."""
+    with (
+        open_regular(table, "csv") as file,
+        io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+        reading(table),
+    ):
+        try:
+            yield text
+        except UnicodeDecodeError:
+            raise DataError(str(table), "is not UTF-8 text", "Save it as UTF-8.") from None
 
 
 def _read_jsonl(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Place and values of each line of a file of JSON objects."""
-    try:
-        with open(table, encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    place = f"{table} line {number}"
-                    yield place, _json_object(place, line)
-    except UnicodeDecodeError:
-        raise DataError(str(table), "is not UTF-8 text", "Save it as UTF-8.") from None
+    with _text(table) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                place = f"{table} line {number}"
+                yield place, _json_object(place, line)
 
 
 def _json_object(place: str, line: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Pictures in NumPy arrays: a folder of .npy files, memory-mapped, or one .npz."""
 
-import zipfile
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,14 @@ from typing import Any, Literal
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, DataSource, Manifest
 from tlcli.data.arrays import Files, array_source
 from tlcli.data.content import memory_file, stamp
-from tlcli.data.labels import checked_labels, same_form
+from tlcli.data.labels import checked_labels, from_zero, same_form
 from tlcli.data.manifest import settle
 from tlcli.data.samples import Samples, fingerprint
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import np
+from tlcli.system.array_file import load_npy, load_npz
+from tlcli.system.files import expanded
 
 _SAMPLE = 256
 _KEYS = {
@@ -71,7 +73,7 @@ class Data(DataSource):
             ConfigError: There is no such folder or file.
             DataError: Arrays that do not fit, or too few samples.
         """
-        path = Path(self.path).expanduser()
+        path = expanded(self.path, "data.path")
         listed = _stamps(path)
         arrays = _open(path)
         blocks = _blocks(path, arrays)
@@ -82,7 +84,8 @@ class Data(DataSource):
         raw = [
             checked_labels(f"{path}: {name}", labels, len(data)) for _, name, data, labels in blocks
         ]
-        labels, class_names = same_form(str(path), raw, self.class_names)
+        raw, names, shifted = from_zero(str(path), raw, self.class_names)
+        labels, class_names = same_form(str(path), raw, names)
         samples = _samples(str(path), [split for split, *_ in blocks], labels, class_names)
         samples = settle(samples, (self.validation_fraction, self.test_fraction), seed)
         height, width = parts[0].shape[1:3]
@@ -98,7 +101,7 @@ class Data(DataSource):
                 "skipped": [],
                 "duplicates": [],
                 "sizes": f"all {width}x{height}",
-                "notes": [*notes, *samples.notes],
+                "notes": [*notes, *shifted, *samples.notes],
             },
         )
 
@@ -141,32 +144,15 @@ def _open(path: Path) -> Mapping[str, Any]:
     wanted = {key for pairs in _KEYS.values() for pair in pairs for key in pair}
     if path.is_dir():
         files = {key: path / f"{key}.npy" for key in sorted(wanted)}
-        return {key: _load(file) for key, file in files.items() if file.is_file()}
-    if not path.is_file():
+        return {
+            key: load_npy(file, mapped=True) for key, file in files.items() if os.path.lexists(file)
+        }
+    if not os.path.lexists(path):
         remedy = "Give a folder of .npy files or an .npz file."
         raise ConfigError("data.path", f"{path}: there is no such file or folder", remedy)
-    archive = _load(path)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
+    if path.suffix == ".npy":
         raise DataError(str(path), "is a single array", _EXPECTED)
-    with archive:
-        try:
-            return {key: archive[key] for key in archive.files if key in wanted}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise _unreadable(path, error) from error
-
-
-def _load(path: Path) -> Any:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = str(error).split("\n", 1)[0].rstrip(".")
-    return DataError(
-        str(path), f"cannot be read: {reason}", "Save plain number arrays with numpy.save."
-    )
+    return load_npz(path, wanted)
 
 
 def _blocks(path: Path, arrays: Mapping[str, Any]) -> list[tuple[int, str, Any, Any]]:

@@ -7,6 +7,7 @@ from typing import Literal
 from tlcli.contracts.data import DataSource, Manifest
 from tlcli.data.split import check_fractions
 from tlcli.errors import require
+from tlcli.system.files import expanded
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Data(DataSource):
         """
         from tlcli.data.unlabelled import held_out, photos, with_classes
 
-        root = Path(self.path).expanduser()
+        root = expanded(self.path, "data.path")
         found = photos(root, cache_dir, "data.path", self.max_pixels, self.on_error)
         found = held_out(found, self.validation_fraction, seed)
         return found if self.class_names is None else with_classes(found, self.class_names)

@@ -21,6 +21,7 @@ from tlcli.data.samples import SPLIT_WORDS, Samples, describe_sizes, fingerprint
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system.files import expanded
 
 _SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
 _ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
@@ -67,7 +68,7 @@ class Data(DataSource):
             ConfigError: There are no such shards.
             DataError: A shard or label that cannot be used, or what holds for folders as well.
         """
-        folder = Path(self.path).expanduser()
+        folder = expanded(self.path, "data.path")
         if (facts := prepared.read_facts(folder)) is not None:
             return self._prepared(folder, facts, cache_dir)
         shards = _shards(self.path)
@@ -165,6 +166,16 @@ class Data(DataSource):
                 f"got {self.label_offset}, but there are labels below it",
                 "Give 0.",
             )
+        if labels.max(initial=0) > 2**31 - 1:
+            raise DataError(
+                self.path, f"has the label {labels.max()}", "Number the classes from 0."
+            )
+        if not self.label_offset and labels.max(initial=0) > 0 and 0 not in labels:
+            least = labels[labels >= 0].min()
+            raise DataError(
+                self.path, f"has labels from {least} to {labels.max()}, and none of class 0",
+                "Set data.label_offset=1, if labels begin at 1."
+            )  # fmt: skip
         labels = np.where(labels < 0, -1, labels - self.label_offset)
         names = self.class_names or _labels_file(shards[0].parent) or _names(labels, indexes)
         (labels,), class_names = same_form(self.path, [labels.astype(np.int32)], names)
@@ -249,7 +260,7 @@ def _shards(pattern: str) -> list[Path]:
     Raises:
         ConfigError: There are none.
     """
-    path = Path(pattern).expanduser()
+    path = expanded(pattern, "data.path")
     if path.is_dir():
         found = [shard for shard in path.iterdir() if _SPLIT.search(shard.name.lower())]
     else:

@@ -1,10 +1,10 @@
 """Fields that every teacher has, and their checks."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from tlcli.errors import require
+from tlcli.system.files import expanded
 
 
 def run_classes(path: str) -> tuple[str, ...]:
@@ -15,7 +15,7 @@ def run_classes(path: str) -> tuple[str, ...]:
     """
     from tlcli.runs import checkpoint
 
-    return checkpoint.read_facts(Path(path).expanduser())[1].class_names
+    return checkpoint.read_facts(expanded(path, "teacher.path"))[1].class_names
 
 
 @dataclass(frozen=True)

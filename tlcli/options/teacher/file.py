@@ -9,6 +9,7 @@ from tlcli.contracts.teacher import Target
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import np
 from tlcli.options.teacher._common import Base
+from tlcli.system.files import expanded
 
 SUFFIXES = (".npz", ".npy", ".tfrecord", ".parquet")
 
@@ -50,7 +51,7 @@ class Teacher(Base):
         """Those that were listed, or that the file tells."""
         from tlcli.distill import reading
 
-        return self.class_names or reading.class_names(Path(self.path).expanduser())
+        return self.class_names or reading.class_names(expanded(self.path, "teacher.path"))
 
     def build(self, target: Target) -> Any:
         """The teacher: one row of logits for each training image.

@@ -2,12 +2,12 @@
 
 import importlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.teacher import Target
 from tlcli.errors import ConfigError, DataError, nearest
 from tlcli.options.teacher._common import Foreign
+from tlcli.system.files import expanded
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Teacher(Foreign):
                 "teacher", "onnxruntime is not installed",
                 "Install it with: pip install 'tlcli[onnx]'.",
             ) from None  # fmt: skip
-        path = Path(self.path).expanduser()
+        path = expanded(self.path, "teacher.path")
         if not path.is_file():
             raise ConfigError("teacher.path", f"{path}: there is no such file", "Give an .onnx.")
         try:

@@ -8,6 +8,7 @@ from tlcli.contracts.teacher import Target
 from tlcli.errors import ConfigError, DataError, nearest
 from tlcli.lazy import tf
 from tlcli.options.teacher._common import Foreign
+from tlcli.system.files import expanded
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Teacher(Foreign):
                 "teacher.trust", "a SavedModel is a program that can read and write files",
                 "Give teacher.trust=true if you know who made it, or teacher=onnx.",
             )  # fmt: skip
-        path = Path(self.path).expanduser()
+        path = expanded(self.path, "teacher.path")
         if not (path / "saved_model.pb").is_file():
             raise ConfigError("teacher.path", f"{path} has no saved_model.pb", "Give its folder.")
         try:

@@ -1,0 +1,119 @@
+"""Sizes are known before memory is taken; nothing is waited for that never comes; no file dies."""
+
+import os
+import threading
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from tlcli.config.bounds import MOST, USUAL, check_number
+from tlcli.errors import ConfigError, DataError
+from tlcli.models import hdf5
+from tlcli.models.bounded import built_within
+from tlcli.runs import output
+from tlcli.system import files, memory
+
+
+@pytest.mark.parametrize("key", [*MOST, "anything"])
+def test_every_number_has_an_upper_bound(key):
+    most = MOST.get(key, USUAL)
+    check_number(most, f"group.{key}")
+    for value in (most * 2, 1e308, float("inf"), 10**400, -(10**12)):
+        with pytest.raises(ConfigError, match=rf"^group\.{key}\[0\]: got .*Give "):
+            check_number(value, f"group.{key}[0]")
+
+
+def test_a_network_that_its_weights_do_not_fill_is_not_built(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    path.write_bytes(bytes(1000))
+    inputs = keras.Input((8,))
+    with built_within(path):
+        keras.Model(inputs, keras.layers.Dense(10)(inputs))
+    refused = pytest.raises(
+        DataError, match=r"config\.json: describes a network of 3[12]\.\d GB or more, and "
+    )
+    with refused, built_within(path):
+        keras.layers.Dense(1_000_000_000)(inputs)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "device"])
+def test_weights_that_are_no_file_are_refused_at_once(tmp_path, kind):
+    path = tmp_path / "w.h5"
+    {"pipe": lambda: os.mkfifo(path), "folder": path.mkdir,
+     "loop": lambda: path.symlink_to(path), "device": lambda: path.symlink_to("/dev/zero"),
+     }[kind]()  # fmt: skip
+    with pytest.raises(DataError), hdf5.opened(path, "backbone.weights"):
+        pass
+
+
+def test_hdf5_that_expands_beyond_memory_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("vars/0", data=np.zeros(4 << 20, np.uint8), compression="gzip")
+    monkeypatch.setattr(memory, "free", lambda: 1 << 20)
+    with hdf5.opened(path, str(path)) as file, pytest.raises(DataError, match="free memory"):
+        hdf5.all_datasets(file, path)
+
+
+def test_free_memory_heeds_the_containers_limit(tmp_path):
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text(f"MemTotal: {8 << 20} kB\nMemAvailable: {4 << 20} kB\n")
+    (tmp_path / "proc/self/statm").write_text("0 0 0\n")
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text(f"{3 << 30}\n")
+    (group / "memory.current").write_text(f"{2 << 30}\n")
+    (group / "memory.stat").write_text(f"anon 5\nfile {1 << 30}\n")
+    assert memory.free(tmp_path) == 2 << 30
+    (group / "memory.max").write_text("max\n")
+    assert memory.free(tmp_path) == 4 << 30
+
+
+def test_a_pipe_is_written_through_and_stays(tmp_path):
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    with pytest.raises(files.WriteError, match="No such device or address"):
+        files.write_text(pipe, "nobody reads")
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    for _ in range(1000):
+        try:
+            files.write_text(pipe, "hello")
+            break
+        except files.WriteError:
+            reader.join(0.01)
+    reader.join(10)
+    assert got == ["hello"]
+    assert pipe.is_fifo()
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for text in ("new", "newer"):
+        files.write_text(tmp_path / "link", text)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "target").read_text() == text
+
+
+def test_a_device_stays_a_device():
+    files.write_text(Path("/dev/null"), "x")
+    with pytest.raises(files.WriteError, match="No space left"):
+        files.write_text(Path("/dev/full"), "x")
+    assert os.path.exists("/dev/full")
+    assert not os.path.isfile("/dev/full")
+
+
+def test_a_strangers_file_is_overwritten_only_when_typed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    given = str(tmp_path / "thesis.csv")
+    output.write(output.place(given, False), b"ours")
+    output.write(output.place(given, False), b"ours again")
+    (tmp_path / "thesis.csv").write_bytes(b"three years of work")
+    with pytest.raises(ConfigError, match=r"^output: .*did not write it.*overwrite=true\.$"):
+        output.place(given, False)
+    assert (tmp_path / "thesis.csv").read_bytes() == b"three years of work"
+    output.write(output.place(given, True), b"ours")
+    assert output.place("/dev/null", False) == Path("/dev/null")

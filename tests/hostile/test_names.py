@@ -1,0 +1,78 @@
+"""Names that command a terminal, a spreadsheet or a reader."""
+
+import csv
+import io
+import json
+import shlex
+
+import numpy as np
+import pytest
+
+from tlcli.commands.predict import WRITERS
+from tlcli.system.shown import CsvWriter, escaped, shown, shown_lines, typed
+
+EVIL = [
+    "\x1b[31mred\x1b]0;title\x07.jpg", "\udcff.jpg", "a\nb.jpg", "=cmd|' /C calc'!A0", "+1",
+    "@SUM(1)", "\u202egpj.exe", "\x9b2J", "a,b\"c.jpg", "-2+3", "\ttab", "plain é 猫.jpg",
+    "\u2028line", "'quoted",
+]  # fmt: skip
+
+
+def names():
+    """The list above, and random ones of letters that do something."""
+    letters = [*"=+-@'\",;|\t\r\n\\ aé猫", "\x1b", "\x07", "\x00", "\u202e", "\udc80", "\u200b"]
+    rng = np.random.default_rng(0)
+    return EVIL + ["".join(rng.choice(letters, rng.integers(1, 30))) for _ in range(200)]
+
+
+def written(kind, found):
+    out = io.StringIO()
+    writer = WRITERS[kind](out)
+    for name in found:
+        best = [{"label": name, "probability": 0.5}]
+        writer.add({"path": name, "label": name, "probability": 0.5, "top": best})
+    writer.add({"path": "x", "error": found[0]})
+    writer.close()
+    return out.getvalue()
+
+
+def harmless(text):
+    return all(letter.isprintable() or letter in "\n\u200c\u200d" for letter in text)
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_no_format_lets_a_name_reach_the_terminal_as_it_is(kind):
+    text = written(kind, names())
+    assert harmless(text)
+    text.encode("utf-8")
+
+
+def test_json_gives_back_each_name_exactly():
+    for row, name in zip(json.loads(written("json", names())), names(), strict=False):
+        assert row["path"] == row["label"] == name
+    lines = written("jsonl", names()).splitlines()
+    assert [json.loads(line)["path"] for line in lines[:-1]] == names()
+
+
+def test_csv_is_read_by_python_and_computes_nothing():
+    rows = list(csv.reader(io.StringIO(written("csv", names()))))
+    assert len(rows) == len(names()) + 2
+    assert {len(row) for row in rows} == {4}
+    for path, label, probability, _ in rows[1:-1]:
+        assert not path.startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert path == label
+        assert probability == "0.5"
+    out = io.StringIO()
+    CsvWriter(out).row([-0.5, "-0.5"])
+    assert out.getvalue() == "-0.5,'-0.5\n"
+
+
+def test_what_is_shown():
+    assert shown("\x1b[31m") == "\\x1b[31m"
+    assert shown("\udcff") == "\\xff"
+    assert shown("plain é 猫") == "plain é 猫"
+    assert len(shown("x" * 10_000)) <= 240
+    assert shown_lines("a\n\x1bb") == "a\n\\x1bb"
+    assert escaped("a\nb") == "a\\nb"
+    assert shlex.split(typed("a b'c; rm x")) == ["a b'c; rm x"]
+    assert all(harmless(shown(name)) and "\n" not in shown(name) for name in names())

@@ -1,0 +1,71 @@
+"""NumPy files of strangers: what is declared is compared with what is there before it is read."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from tlcli.errors import DataError
+from tlcli.system import memory
+from tlcli.system.array_file import check_whole, load_npy, load_npz
+
+
+def header(shape, descr="|u1"):
+    buffer = io.BytesIO()
+    content = {"shape": shape, "fortran_order": False, "descr": descr}
+    np.lib.format.write_array_header_1_0(buffer, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("mapped", [True, False])
+def test_arrays_are_read_as_numpy_does(tmp_path, order, mapped):
+    array = np.asarray(np.arange(24.0).reshape(2, 3, 4), order=order)
+    np.save(tmp_path / "a.npy", array)
+    np.testing.assert_array_equal(load_npy(tmp_path / "a.npy", mapped), array)
+    np.savez_compressed(tmp_path / "a.npz", a=array, b=np.array(["x", "yy"]), c=np.float32(1))
+    found = load_npz(tmp_path / "a.npz", ("a", "b", "c", "none"))
+    assert sorted(found) == ["a", "b", "c"]
+    np.testing.assert_array_equal(found["a"], array)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_header_that_declares_more_than_the_file_has(tmp_path, mapped):
+    path = tmp_path / "a.npy"
+    path.write_bytes(header((1 << 40, 1 << 20)) + b"few")
+    with pytest.raises(DataError, match=r"it is cut off: 1,152,921,504,606,846,976 bytes are"):
+        load_npy(path, mapped)
+
+
+def test_a_zip_that_expands_beyond_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", header((8 << 20,)) + bytes(8 << 20))
+    monkeypatch.setattr(memory, "free", lambda: 4 << 20)
+    with pytest.raises(DataError, match=r"expands to 8\.4 MB, and 4\.2 MB of memory are free"):
+        load_npz(path)
+    assert load_npz(path, ("y",)) == {}
+
+
+def test_objects_and_lies_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(DataError, match="objects"):
+        load_npy(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("x.npy", header((1 << 50,)))
+    with pytest.raises(DataError, match="are declared"):
+        load_npz(tmp_path / "b.npz")
+    with pytest.raises(DataError, match="cannot be read"):
+        load_npz(tmp_path / "a.npy")
+
+
+def test_a_mapped_file_that_is_cut_later_is_told_instead_of_a_signal(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((4, 100_000), np.uint8))
+    array = load_npy(path, mapped=True)[..., None]
+    check_whole(array)
+    with path.open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(DataError, match=r"a\.npy: was cut off while it was in use"):
+        check_whole(array)
