@@ -14,8 +14,6 @@ from tests.helpers.pictures import smooth
 from tests.helpers.runs import environment, process, train_digits
 from tests.helpers.stopped import SHORT, Interrupted, states, stop_after
 from tests.helpers.teachers import fit
-from tests.helpers.words import checked
-from tlcli.commands import train
 from tlcli.options.data.digits import FILE
 
 
@@ -120,9 +118,7 @@ def stopped(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         stop_after(patch, 2)
         with pytest.raises(Interrupted):
-            train.run(
-                checked("train", f"run_dir={run_dir}", "finetune=linear_probe", "epochs=2", *SHORT)
-            )
+            train_digits(run_dir, "finetune=linear_probe", *SHORT)
     assert len(states(run_dir)) == 2
     return run_dir
 

@@ -15,8 +15,11 @@ MODULES = sorted(
 ELSEWHERE = {
     "cli/__main__": "cli/test_main.py",
     "commands/bench_arms": "commands/test_bench.py",
+    "config/extending": "reality/test_own_run.py",
+    "data/content": "reality/test_identity.py",
     "distill/network_teacher": "behaviour/test_distill.py",
     "distill/peers": "behaviour/test_peers.py",
+    "models/head_rows": "reality/test_own_run.py",
     "training/feed": "behaviour/test_distill.py",
     "training/phase": "training/test_step.py",
     "training/result": "commands/test_train.py",

@@ -1,4 +1,4 @@
-"""`tl teacher verify` as a process: sound, tampered, damaged and foreign stores."""
+"""`tl teacher verify`: sound, tampered, damaged and foreign stores."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.teachers import fit
+from tlcli.cli import main
 
 
 @pytest.fixture
@@ -30,26 +31,29 @@ def tamper(folder):
     (folder / "index.jsonl").write_text(json.dumps(line) + "\n")
 
 
-@pytest.mark.slow
-def test_stored_outputs_are_verified_and_changed_ones_found(words, tl, tmp_path):
-    nothing = tl("teacher", "verify", *words)
-    assert nothing.returncode == 1
-    assert "nothing is stored" in nothing.stderr
-    assert "Traceback" not in nothing.stderr
+def test_stored_outputs_are_verified_and_changed_ones_found(words, tmp_path, capsys):
+    def verify(*given):
+        code = main.run(["teacher", "verify", *given])
+        return code, *capsys.readouterr()
+
+    code, _, told = verify(*words)
+    assert code == 1
+    assert "nothing is stored" in told
+    assert "Traceback" not in told
     run = fit(tmp_path / "run", *words)
-    sound = tl("teacher", "verify", f"checkpoint={run}", "samples=10")
-    assert sound.returncode == 0, sound.stderr
-    assert "10 of 40 outputs" in sound.stdout
-    assert "ok" in sound.stdout
+    code, text, _ = verify(f"checkpoint={run}", "samples=10")
+    assert code == 0
+    assert "10 of 40 outputs" in text
+    assert "ok" in text
     tamper(tmp_path / "store")
-    changed = tl("teacher", "verify", *words)
-    assert changed.returncode == 1
-    assert "largest difference 0.25  DIFFERS" in changed.stdout
+    code, text, _ = verify(*words)
+    assert code == 1
+    assert "largest difference 0.25  DIFFERS" in text
     with (tmp_path / "store" / "shard-0000.bin").open("r+b") as file:
         file.write(b"\7")
-    damaged = tl("teacher", "verify", *words)
-    assert damaged.returncode == 1
-    assert "block 0" in damaged.stderr
+    code, _, told = verify(*words)
+    assert code == 1
+    assert "block 0" in told
 
 
 def test_the_command_tells_what_it_wants(tl):

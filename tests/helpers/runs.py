@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 
 from tests.helpers.words import checked
-from tlcli.commands import train
 
 ROOT = Path(__file__).parents[2]
 FEW = ("data.images_per_class=8", "batch_size=10")
@@ -17,6 +16,9 @@ FEW = ("data.images_per_class=8", "batch_size=10")
 
 def train_digits(run_dir, *words):
     """A short training on digits in this process; gives its folder."""
+    # Here and not above: tests without TensorFlow shall not wait for it.
+    from tlcli.commands import train
+
     given = {word.partition("=")[0] for word in words}
     few = [word for word in FEW if word.partition("=")[0] not in given and "data" not in given]
     code = train.run(checked("train", f"run_dir={run_dir}", "epochs=2", *few, *words))

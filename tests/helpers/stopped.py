@@ -1,7 +1,5 @@
 """Trainings that are broken off in this process."""
 
-from tlcli.training import trainer
-
 SHORT = ("data.images_per_class=8", "batch_size=10", "save_every=2steps", "calibrate=false")
 
 
@@ -15,6 +13,8 @@ class Interrupted(Exception):  # noqa: N818
 
 def stop_after(monkeypatch, saves):
     """Break a training in this process right after some saves, wherever they fall."""
+    from tlcli.training import trainer
+
     done = {"count": 0}
     save = trainer.Trainer.save
 

@@ -2,7 +2,6 @@
 
 import json
 
-from tlcli.commands import train
 from tlcli.config import compose
 from tlcli.config.job import train_job
 from tlcli.runs.folder import claimed
@@ -15,6 +14,9 @@ def configure(*words):
 
 def fit(folder, *words, **keys):
     """Train; gives the folder of the run."""
+    # Here and not above: tests without TensorFlow shall not wait for it.
+    from tlcli.commands import train
+
     config = {**configure("hardware=cpu", "batch_size=64", *words), **keys}
     job = train_job({**config, "run_dir": str(folder)})
     with claimed(job, folder) as own:

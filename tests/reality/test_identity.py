@@ -102,7 +102,7 @@ def flip(path, at=None):
             file.write(bytes([byte]))
 
 
-def manifest_of(config, words, cache):
+def manifest_of(words, cache):
     values = config("train", *words)["data"]
     return registry.build("data", values).manifest(0, cache)
 
@@ -117,12 +117,12 @@ def features(manifest, cache):
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_changed_byte_is_as_an_empty_cache(tmp_path, write):
     files, *words = write(tmp_path)
-    first = manifest_of(config, words, tmp_path / "cache")
+    first = manifest_of(words, tmp_path / "cache")
     before, told = features(first, tmp_path / "cache"), first.identity()
     for path in files:
         flip(path)
-    second = manifest_of(config, words, tmp_path / "cache")
-    fresh = manifest_of(config, words, tmp_path / "empty")
+    second = manifest_of(words, tmp_path / "cache")
+    fresh = manifest_of(words, tmp_path / "empty")
     after = features(second, tmp_path / "cache")
     np.testing.assert_array_equal(after, features(fresh, tmp_path / "empty"))
     assert second.identity() == fresh.identity()
@@ -134,11 +134,11 @@ def test_a_changed_byte_is_as_an_empty_cache(tmp_path, write):
 @pytest.mark.parametrize("write", [*WRITERS, write_records])
 def test_a_copy_elsewhere_is_the_same_data(tmp_path, monkeypatch, write):
     _, *words = write(tmp_path / "one")
-    first = manifest_of(config, words, tmp_path / "cache")
+    first = manifest_of(words, tmp_path / "cache")
     kept = features(first, tmp_path / "cache")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     words = [word.replace(str(tmp_path / "one"), str(tmp_path / "two")) for word in words]
-    second = manifest_of(config, words, tmp_path / "cache")
+    second = manifest_of(words, tmp_path / "cache")
     assert second.same_data(first.identity())
     monkeypatch.setattr(Frozen, "parts", None)
     np.testing.assert_array_equal(features(second, tmp_path / "cache"), kept)
@@ -147,13 +147,13 @@ def test_a_copy_elsewhere_is_the_same_data(tmp_path, monkeypatch, write):
 @pytest.mark.parametrize("write", [*WRITERS, write_records])
 def test_hashes_come_from_the_first_pass_and_are_remembered(tmp_path, monkeypatch, write):
     _, *words = write(tmp_path)
-    first = manifest_of(config, words, tmp_path / "cache")
+    first = manifest_of(words, tmp_path / "cache")
     assert not first.images.known().any()
     features(first, tmp_path / "cache")
     assert first.images.known().all()
     told = first.identity()
     monkeypatch.setattr(content, "content_hash", None)  # Nothing may be hashed again.
-    second = manifest_of(config, words, tmp_path / "cache")
+    second = manifest_of(words, tmp_path / "cache")
     assert second.images.known().all()
     assert second.identity() == told
 
@@ -165,7 +165,7 @@ def test_a_range_of_values_is_part_of_the_content(tmp_path):
     np.save(tmp_path / "data" / "y_train.npy", np.arange(300) % 2)
     told = [
         manifest_of(
-            config, ("data=npy", f"data.path={tmp_path / 'data'}", f"data.value_range={name}"),
+            ("data=npy", f"data.path={tmp_path / 'data'}", f"data.value_range={name}"),
             tmp_path / "cache",
         ).identity()
         for name in ("0-1", "0-255")
@@ -175,7 +175,7 @@ def test_a_range_of_values_is_part_of_the_content(tmp_path):
 
 def test_photos_that_were_added_do_not_change_the_own_data(tmp_path):
     _, *words = write_folder(tmp_path)
-    plain = manifest_of(config, words, tmp_path / "cache")
+    plain = manifest_of(words, tmp_path / "cache")
     more = joined(plain, photos(tmp_path / "data", tmp_path / "cache"))
     assert more.identity() == plain.identity()
     assert len(more.images.hashes(np.arange(24))) == 24
@@ -185,7 +185,7 @@ def test_photos_that_were_added_do_not_change_the_own_data(tmp_path):
 @pytest.mark.parametrize("part", ["picture", "label", "checksum"])
 def test_a_record_whose_checksum_does_not_fit_is_refused(tmp_path, part):
     (path,), *words = write_records(tmp_path)
-    manifest_of(config, words, tmp_path / "cache")
+    manifest_of(words, tmp_path / "cache")
     data = path.read_bytes()
     size = len(data) // 12
     at = {"picture": size // 2, "label": data.index(b"\x1a\x03\n\x01") + 4, "checksum": size - 2}
@@ -193,12 +193,12 @@ def test_a_record_whose_checksum_does_not_fit_is_refused(tmp_path, part):
     number = 0 if part == "label" else 3
     for cache in ("cache", "empty"):
         with pytest.raises(DataError, match=rf"tfrecord record {number}: is damaged: its check"):
-            manifest_of(config, words, tmp_path / cache)
+            manifest_of(words, tmp_path / cache)
 
 
 def test_a_shard_that_changes_after_the_start_is_told(tmp_path):
     (path,), *words = write_records(tmp_path)
-    manifest = manifest_of(config, words, tmp_path / "cache")
+    manifest = manifest_of(words, tmp_path / "cache")
     flip(path)
     with pytest.raises(DataError, match=r"train\.tfrecord: was changed"):
         manifest.images.encoded(0)
@@ -213,15 +213,15 @@ def test_prepared_shards_are_read_once_to_compare_their_sha256(tmp_path, monkeyp
     hashed = []
     sha256 = prepared.files.sha256
     monkeypatch.setattr(prepared.files, "sha256", lambda p: hashed.append(p) or sha256(p))
-    told = manifest_of(config, of_shards, tmp_path / "cache").identity()
+    told = manifest_of(of_shards, tmp_path / "cache").identity()
     assert not hashed  # The command that wrote them knows what it wrote.
-    manifest_of(config, of_shards, tmp_path / "other")
+    manifest_of(of_shards, tmp_path / "other")
     assert len(hashed) == len(set(hashed)) == len(list(shards.glob("*.tfrecord")))
-    assert manifest_of(config, of_shards, tmp_path / "other").identity() == told
+    assert manifest_of(of_shards, tmp_path / "other").identity() == told
     assert len(hashed) == len(list(shards.glob("*.tfrecord")))
     flip(min(shards.glob("*.tfrecord")))
     with pytest.raises(DataError, match=r"tfrecord: is damaged: its SHA-256"):
-        manifest_of(config, of_shards, tmp_path / "cache")
+        manifest_of(of_shards, tmp_path / "cache")
 
 
 def test_above_the_limit_content_is_looked_at_before_it_counts(tmp_path, monkeypatch):
@@ -231,19 +231,19 @@ def test_above_the_limit_content_is_looked_at_before_it_counts(tmp_path, monkeyp
             os.utime(Path(at) / name, ns=(10**18, 10**18))
     monkeypatch.setattr(index, "STAT_ALL", 3)
     monkeypatch.setattr(index, "_SAMPLE", 2)
-    first = manifest_of(config, words, tmp_path / "cache")
+    first = manifest_of(words, tmp_path / "cache")
     told = first.identity()
-    second = manifest_of(config, words, tmp_path / "cache")
+    second = manifest_of(words, tmp_path / "cache")
     assert any("12 files is that of last time" in note for note in second.report["notes"])
     assert second.identity() == told
     flip(path)
     with pytest.raises(DataError, match=r"5\.bmp: is another file than when they were listed"):
-        manifest_of(config, words, tmp_path / "cache").identity()
+        manifest_of(words, tmp_path / "cache").identity()
 
 
 def test_a_large_table_with_a_changed_byte_is_computed_again(tmp_path, monkeypatch):
     _, *words = write_folder(tmp_path)
-    manifest = manifest_of(config, words, tmp_path / "cache")
+    manifest = manifest_of(words, tmp_path / "cache")
     kept = features(manifest, tmp_path / "cache")
     monkeypatch.setattr(table_file, "ALWAYS_HASHED", 100)
     (path,) = (tmp_path / "cache" / "tables").glob("*/0.npy")
