@@ -524,7 +524,7 @@ def fuzzed(
         known = readers(folder / "good")
         chosen = {key: known[key] for key in only or known}
         end = time.monotonic() + seconds
-        share, table, step = -(-inputs // len(chosen)), {key: Counter() for key in chosen}, 250
+        share, table, step = -(-inputs // len(chosen)), {key: Counter() for key in chosen}, 100
         for start in range(0, share, step):
             for key, reader in chosen.items():
                 work = SimpleNamespace(folder=folder, end=end, seed=seed, keep=keep)
