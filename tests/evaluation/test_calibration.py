@@ -10,11 +10,7 @@ from tests.helpers.words import checked
 from tlcli.commands import evaluate
 from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, rows_of
-from tlcli.evaluation.metrics import (
-    cross_entropy,
-    sigmoid,
-    softmax,
-)
+from tlcli.evaluation.metrics import cross_entropy, sigmoid, softmax
 from tlcli.runs import checkpoint
 
 

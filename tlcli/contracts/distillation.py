@@ -158,13 +158,7 @@ def shape_text(shape: Shape) -> str:
 
 
 class Average(Protocol):
-    """A copy of the student that follows it.
-
-    Attributes:
-        model: The copy.
-        keep: Whether the copy is what is evaluated and kept.
-        pairs: Each of its variables with the student's.
-    """
+    """A copy of the student that follows it; with `keep` it is what is evaluated and kept."""
 
     model: Any
     keep: bool

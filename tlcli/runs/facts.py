@@ -20,7 +20,7 @@ from tlcli.runs.schema import (
     values_of,
     whole,
     wrong,
-)  # fmt: skip
+)
 
 FORMAT: Final = 1
 # Left out of the file where they are None: not every run has them.

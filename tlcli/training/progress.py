@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from tlcli.errors import TlError
 from tlcli.training.kept import KeptWeights
 
@@ -63,6 +65,18 @@ class Progress:
     averaged: int = 0
     halvings: int = 0
     peers: list[float | None] = field(default_factory=list)
+
+    def count(self, figures: Any, step: int) -> None:
+        """Add the figures of the steps up to one, float32 (steps, 4)."""
+        sums = np.asarray(self.sums)
+        for row in figures:  # one by one, so that a resume adds in the same order
+            sums += [*row, 1]
+        self.sums, self.step = sums.tolist(), step
+
+    def taken_sums(self) -> list[float]:
+        """The sums so far, which begin anew."""
+        sums, self.sums = self.sums, [0.0] * 5
+        return sums
 
     def end_phase(self) -> None:
         """Forget what counts within a phase."""

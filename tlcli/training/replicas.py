@@ -45,3 +45,11 @@ def assign_alike(variables: list[Any], values: list[Any], function: Any) -> None
         apply(context.strategy, values)
     else:
         context.merge_call(apply, args=(values,))
+
+
+def as_taken(tensors: Any, suffix: Any) -> list[Any]:
+    """Cut tensors as a suffix takes them: tables may hold float16 of float32."""
+    return [
+        tf.cast(t, w.dtype) if t.dtype == tf.float16 else t
+        for t, w in zip(tensors, suffix.inputs, strict=True)
+    ]

@@ -16,7 +16,14 @@ from tlcli.models import image_dropout
 from tlcli.models.graph.trace import single
 from tlcli.system.seeds import batch_seed
 from tlcli.training import gradients
-from tlcli.training.replicas import assign_alike, label_mass, part_of_batch, replica_number, sized
+from tlcli.training.replicas import (
+    as_taken,
+    assign_alike,
+    label_mass,
+    part_of_batch,
+    replica_number,
+    sized,
+)
 from tlcli.training.step_parts import StepParts
 
 
@@ -69,16 +76,6 @@ class TrainStep:
             label_loss=lambda logits: parts.loss.loss(tf.cast(batch["labels"], tf.float32), logits),
         )
 
-    def _penalty(self) -> Any:
-        """Penalties on weights, counted once over all replicas."""
-        total = tf.zeros(())
-        for variable, start, factor in self.parts.penalties:
-            value = tf.cast(variable.value, tf.float32)
-            distance = value if start is None else value - start
-            total += 0.5 * factor * tf.reduce_sum(tf.square(distance))
-        own = [tf.cast(extra, tf.float32) for extra in self.parts.suffix.losses]
-        return (total + (tf.add_n(own) if own else 0.0)) / self.replicas
-
     def _shares(self) -> list[Share]:
         """This replica's part of each piece of a batch."""
         order = self.parts.order
@@ -101,7 +98,7 @@ class TrainStep:
             seed = batch_seed(self.parts.seed, batch["step"])
             with image_dropout.of_images(seed, part["rows"]), tf.GradientTape() as tape:
                 loss, *shown, seen = self._losses(part, share if self.replicas > 1 else None)
-                total = loss + self._penalty() / pieces
+                total = loss + (self.parts.penalty() / self.replicas) / pieces
                 scaled = total if self.parts.loss_scale is None else total * batch["scale"]
             found = tape.gradient(
                 scaled, [v.value for v in self.parts.variables],
@@ -256,7 +253,7 @@ class TrainStep:
             places = rows + views * samples
             found = [tf.gather(t, places) for t in held]
             batch = {
-                "inputs": self._inputs(found),
+                "inputs": as_taken(found, self.parts.suffix),
                 **({"images": found[0]} if self.parts.from_pictures else {}),
                 "labels": label_of(rows),
                 "rows": rows, "views": views, "step": step,
@@ -278,13 +275,6 @@ class TrainStep:
 
         return run
 
-    def _inputs(self, tensors: Any) -> list[Any]:
-        """Cut tensors as the suffix takes them: tables may hold float16 of float32."""
-        return [
-            tf.cast(t, w.dtype) if t.dtype == tf.float16 else t
-            for t, w in zip(tensors, self.parts.suffix.inputs, strict=True)
-        ]
-
     def from_stream(self) -> Any:
         """A function (iterator, steps) -> float32 (steps, 4) over a distributed dataset."""
 
@@ -294,7 +284,7 @@ class TrainStep:
                      for k, v in dict(batch).items()}  # fmt: skip
             if "inputs" not in batch:
                 batch["inputs"] = [batch["images"]]
-            batch["inputs"] = self._inputs(batch["inputs"])
+            batch["inputs"] = as_taken(batch["inputs"], self.parts.suffix)
             return self._step(batch)
 
         one = tf.autograph.experimental.do_not_convert(one)

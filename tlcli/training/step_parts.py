@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import tensorflow as tf
+
 from tlcli.contracts.distillation import Method, State
 from tlcli.data.order import Order
 from tlcli.distill.teaching import Teaching
@@ -59,3 +61,13 @@ class StepParts:
     ema: list[Any] = field(default_factory=list)
     statistics: list[Any] = field(default_factory=list)
     moving: list[Any] = field(default_factory=list)
+
+    def penalty(self) -> Any:
+        """Penalties on weights, over all replicas, float32 scalar."""
+        total = tf.zeros(())
+        for variable, start, factor in self.penalties:
+            value = tf.cast(variable.value, tf.float32)
+            distance = value if start is None else value - start
+            total += 0.5 * factor * tf.reduce_sum(tf.square(distance))
+        own = [tf.cast(extra, tf.float32) for extra in self.suffix.losses]
+        return total + (tf.add_n(own) if own else 0.0)

@@ -11,8 +11,6 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tlcli.errors import TlError
 from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
@@ -156,11 +154,7 @@ class Trainer:
             last = min(end, progress.step + phase.steps_per_call)
             figures = phase.run(progress.step, last)
             images += (last - progress.step) * phase.plan.order.batch_size
-            sums = np.asarray(progress.sums)
-            for row in figures:  # one by one, so that a resume adds in the same order
-                sums += [*row, 1]
-            progress.sums = sums.tolist()
-            progress.step = last
+            progress.count(figures, last)
             bar.move(last)
             self._between()
         return images
@@ -168,8 +162,7 @@ class Trainer:
     def _validated(self, images: int, seconds: float) -> Epoch:
         """Figures of the epochs since the last validation, and of this one."""
         phase, progress = self.phase, self.progress
-        loss, _, right, labelled, steps = progress.sums
-        progress.sums = [0.0] * 5
+        loss, _, right, labelled, steps = progress.taken_sums()
         figures = phase.validate()
         if figures and not math.isfinite(figures["loss"]) and not phase.tolerant:
             raise NotFinite(
