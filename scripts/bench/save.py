@@ -15,7 +15,6 @@ from pathlib import Path
 from tlcli.config import compose
 from tlcli.config.job import train_job
 from tlcli.distill.attach import attach
-from tlcli.runs.folder import make_run_dir
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.kept import values_of
@@ -33,7 +32,7 @@ def prepared(folder: Path, words: list[str]) -> Trainer:
     given = compose.read("train", [*WORDS, f"run_dir={folder}", *words])
     pieces = pieces_of(train_job(compose.plain(given)))
     plan = plans.made(pieces, attach(pieces))
-    make_run_dir(folder)
+    folder.mkdir()
     made = Trainer(plan, folder)
     made.phase = PhaseTraining(pieces, plan.lesson, plan.phases[0])
     made.kept.best = values_of(plan.lesson.student.model.variables)

@@ -34,6 +34,6 @@ def test_the_range_is_judged_by_the_values(high, name):
 
 def test_bytes_are_no_fractions():
     with pytest.raises(ConfigError, match=r"^data\.value_range: got '0-1' for pictures of type"):
-        array_source("x", [np.zeros((1, 4, 4, 3), np.uint8)], "0-1")
+        array_source("x", [np.full((1, 4, 4, 3), 2, np.uint8)], "0-1")
     with pytest.raises(DataError, match="has values from -5 to 3"):
         array_source("x", [np.array([-5.0, 3.0], np.float32).reshape(1, 1, 2, 1)], "auto")

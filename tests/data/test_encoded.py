@@ -91,7 +91,7 @@ def test_a_graph_does_not_grow_with_the_files():
         ones = np.ones(count, np.uint8)
         headers = SimpleNamespace(
             decoders=BY_JPEG * ones, orientations=ones, heights=9 * ones, widths=9 * ones,
-            sizes=ones, mtimes=ones, marks=ones,
+            sizes=ones, marks=ones,
         )  # fmt: skip
         names = [f"flowers/{row:08d}.jpg" for row in range(count)]
         source = file_images("/data/", names, names, headers)

@@ -34,7 +34,7 @@ def age(path):
 
 
 def folder_data(root, cache, seed=0):
-    return folder.Data(str(root), 0.25, 0.0, "skip", 10**6).manifest(seed, cache)
+    return folder.Data(str(root), 0.25, 0.0, "skip", "skip", 10**6).manifest(seed, cache)
 
 
 def csv_data(root, cache, **changes):

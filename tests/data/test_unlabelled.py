@@ -13,7 +13,7 @@ from tlcli.options.data.folder import Data
 @pytest.fixture
 def both(tmp_path):
     root = make_classes(tmp_path / "labelled", {"cat": 2, "dog": 2})
-    labelled = Data(str(root), 0.0, 0.0, "skip", 10**6).manifest(0, tmp_path / "cache")
+    labelled = Data(str(root), 0.0, 0.0, "skip", "skip", 10**6).manifest(0, tmp_path / "cache")
     extra = make_classes(tmp_path / "extra", {"x": 3})
     return labelled, photos(extra, tmp_path / "cache")
 

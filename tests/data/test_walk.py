@@ -1,8 +1,6 @@
 """Every file below a folder: what is looked into, and what is left out and why."""
 
-from collections import Counter
-
-from tlcli.data.walk import walk
+from tlcli.data.walk import LeftOut, walk
 
 
 def test_candidates_below_a_folder_and_why_others_are_not(tmp_path):
@@ -13,11 +11,12 @@ def test_candidates_below_a_folder_and_why_others_are_not(tmp_path):
     (tmp_path / "__MACOSX" / "c.png").touch()
     (tmp_path / "cat" / "again").symlink_to(tmp_path)
     (tmp_path / "gone.png").symlink_to(tmp_path / "nothing")
-    ignored, folders = Counter(), []
-    found = {name: size for name, size, *_ in walk(str(tmp_path), ignored, folders)}
+    left_out, folders = LeftOut(), []
+    found = {name: size for name, size, *_ in walk(str(tmp_path), left_out, folders.append)}
     assert found == {"cat/a.png": 5, "cat/b": 5, "ä.jpg": 5, "gone.png": -1}
-    assert ignored == {
-        "not pictures by their extension": 1,
-        "in folders that were seen before, by a link": 1,
-    }
+    assert left_out.notes() == (
+        "2 files left out: hidden, or put there by the system (.hidden.png, __MACOSX)",
+        "1 file left out: in folders that were seen before, by a link (cat/again/)",
+        "1 file left out: not pictures by their extension (notes.txt)",
+    )
     assert folders == [f"{tmp_path}/", f"{tmp_path}/cat/"]

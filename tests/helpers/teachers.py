@@ -4,6 +4,7 @@ import json
 
 from tlcli.config import compose
 from tlcli.config.job import train_job
+from tlcli.runs.folder import claimed
 
 
 def configure(*words):
@@ -17,7 +18,9 @@ def fit(folder, *words, **keys):
     from tlcli.commands import train
 
     config = {**configure("hardware=cpu", "batch_size=64", *words), **keys}
-    train.train(train_job({**config, "run_dir": str(folder)}), folder)
+    job = train_job({**config, "run_dir": str(folder)})
+    with claimed(job, folder) as own:
+        train.train(job, own)
     return folder
 
 

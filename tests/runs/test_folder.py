@@ -31,14 +31,15 @@ def test_a_folder_is_found_and_a_strangers_is_refused(tmp_path, monkeypatch):
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first = folder.find_run_dir(job())
-    first.mkdir(parents=True)
     assert folder.find_run_dir(job()) != first
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(TlError, match="cannot be made or written"):
-        folder.make_run_dir(tmp_path / "file" / "run")
+    given = job("run_dir=run")
+    refused = pytest.raises(TlError, match="cannot be made or written")
+    with refused, folder.claimed(given, tmp_path / "file" / "run"):
+        pass
 
 
 def test_the_split_names_each_image_with_its_classes(tmp_path):

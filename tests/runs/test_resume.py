@@ -8,6 +8,7 @@ from tests.helpers.stopped import SHORT, states
 from tests.helpers.words import checked
 from tlcli.commands import train
 from tlcli.errors import ConfigError, TlError
+from tlcli.runs import state
 from tlcli.runs.resume import check_same_config, resumed_job
 
 
@@ -76,6 +77,7 @@ def elsewhere(run_dir, **changed):
     for path in states(run_dir):
         content = json.loads(path.read_text())
         content["facts"]["surroundings"] |= changed
+        content = state.description(content["sha256"], content["names"], content["facts"])
         path.write_text(json.dumps(content))
 
 

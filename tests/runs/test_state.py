@@ -53,7 +53,7 @@ def strange_description(folder):
 DAMAGES = {
     cut: "its hash differs", flip: "its hash differs", lose_data: "it is missing",
     lose_description: "was not saved to the end", empty_description: "Expecting value",
-    strange_description: "indices must be integers",
+    strange_description: "lacks sha256",
 }  # fmt: skip
 
 

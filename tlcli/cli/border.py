@@ -131,9 +131,8 @@ def _writable() -> bool:
 
 def _tell(line: str, code: int) -> int:
     """Write one line to standard error, if anybody is there to read it; gives the code."""
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"{shown}\n")
+        sys.stderr.write(f"{escaped(line)}\n")
         sys.stderr.flush()
     if not _writable():
         _drop_output()

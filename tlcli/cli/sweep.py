@@ -3,7 +3,6 @@
 import os
 import sys
 from dataclasses import replace
-from datetime import datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from tlcli.cli.hydra import Execute, begin
 from tlcli.config import compose
 from tlcli.config.checking import check, check_request
 from tlcli.errors import ConfigError, TlError
+from tlcli.runs import claim
 
+SWEEPS = Path("runs/sweep")
 # Exit codes of a training that was asked to stop.
 STOPPED = (76, 130)
 
@@ -32,7 +33,16 @@ def run(request: compose.Request, execute: Execute) -> int:
         TlError: The first job that failed; the others ran.
     """
     validate(request)
-    folder = _sweep_dir(request)
+    if "plan_only=true" in request.overrides:
+        return _jobs(request, execute, _given_dir(request) or claim.free_name(SWEEPS))
+    given = _given_dir(request)
+    folder = given or claim.new_folder(SWEEPS, "hydra.sweep.dir")
+    with claim.owned(folder, "hydra.sweep.dir", new=given is None):
+        return _jobs(request, execute, folder)
+
+
+def _jobs(request: compose.Request, execute: Execute, folder: Path) -> int:
+    """Run the jobs in their folders, then show and write the table."""
 
     def task(config: Any) -> float | None:
         overrides = HydraConfig.get().overrides.task
@@ -74,15 +84,15 @@ def _result(
         raise SystemExit(error.exit_code) from None
 
 
-def _sweep_dir(request: compose.Request) -> Path:
-    """The folder of a sweep: known here, so that its table can be written when it is over.
+def _given_dir(request: compose.Request) -> Path | None:
+    """The folder of a sweep that was typed: known here, so that its table can be written.
 
     Raises:
         ConfigError: A folder that only Hydra could name.
     """
     given = [o.partition("=")[2] for o in request.overrides if o.startswith("hydra.sweep.dir=")]
     if not given:
-        return Path("runs/sweep") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        return None
     if "${" in given[-1]:
         raise ConfigError("hydra.sweep.dir", f"got {given[-1]}", "Give a plain folder.")
     return Path(given[-1].strip("'\""))

@@ -118,7 +118,7 @@ def gather(runs: Sequence[Path], figure: str) -> tuple[str, list[Row]]:
     Raises:
         DataError: A run's files are damaged.
     """
-    configs = [_flat(_decisive(checkpoint.read_json(run / "config.json"))) for run in runs]
+    configs = [_flat(_decisive(checkpoint.read_config(run))) for run in runs]
     facts = [_facts(run) for run in runs]
     if figure == "auto":
         figure = _common_figure(runs, facts)
@@ -156,7 +156,7 @@ def _flat(config: Mapping[str, Any], where: str = "") -> dict[str, Any]:
 
 def _common_figure(runs: Sequence[Path], facts: Sequence[Facts | None]) -> str:
     """The figure that all runs were chosen by, else accuracy or mean average precision."""
-    monitors = {str(checkpoint.read_json(run / "config.json")["monitor"]) for run in runs}
+    monitors = {str(checkpoint.read_config(run)["monitor"]) for run in runs}
     if len(monitors) == 1 and monitors != {"auto"}:
         return monitors.pop()
     several = any(fact.multi_label for fact in facts if fact)

@@ -4,11 +4,12 @@ import shlex
 import socket
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from pathlib import Path
 
 from tlcli.config import compose
 from tlcli.config.checking import Checked, check_request
 from tlcli.config.settings import Launch
+from tlcli.runs import claim
 from tlcli.system.supervisor import Supervisor, say
 
 
@@ -27,7 +28,10 @@ def run(checked: Checked[Launch, None]) -> int:
     if not typed & {"run_dir", "resume"}:
         # A training that goes on must find its folder again.
         name = next((w.partition("=")[2] for w in words if w.startswith("name=")), "train")
-        words = (*words, f"run_dir=runs/{name}/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+        base = Path("runs") / name
+        planned = "plan_only=true" in words
+        path = claim.free_name(base) if planned else claim.new_folder(base)
+        words = (*words, f"run_dir={path}")
     say(f"{given.count} workers: tl {shlex.join(words)}")
     return Supervisor(lambda: commands(words, given.count), given.restarts, given.grace).run()
 

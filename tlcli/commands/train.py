@@ -1,8 +1,9 @@
 """`tl train`: data, model, teacher, plan, phases, result. A straight line."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tlcli.distill.attach import attach
 from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
 from tlcli.runs import best_of, checkpoint, state
-from tlcli.runs.folder import RunFolder, find_run_dir, make_run_dir
+from tlcli.runs.folder import RunFolder, claimed, find_run_dir
 from tlcli.runs.resume import (
     check_agreement,
     check_finished,
@@ -43,23 +44,29 @@ def run(checked: Checked[Train, TrainJob]) -> int:
         TlError: A mistake of the caller, or a fault told in one line.
     """
     console.start_log(None)
-    job = checked.job
-    run_dir = shared_run_dir(job)
+    with shared_folder(checked.job) as folder:
+        return _run(checked, folder)
+
+
+def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
+    """Train in a folder that is this process's own."""
+    job, run_dir = checked.job, folder.path
     if checkpoint.is_finished(run_dir):
         if not (job.settings.resume or job.settings.run_dir):
             raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
+        checkpoint.read_facts(run_dir)
         check_finished(numbered(job, run_dir), run_dir, checked.typed)
         if not _control_is_due(run_dir):
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
     job = settled_job(numbered(job, run_dir), run_dir, checked.typed)
     distilled = (
-        checkpoint.read_json(run_dir / "metrics.json")
+        checkpoint.read_metrics(run_dir)
         if checkpoint.is_finished(run_dir)
-        else train_chain(job, run_dir)
+        else train_chain(job, folder)
     )
     if job.settings.control and not job.settings.plan_only:
-        _train_control(job, run_dir, distilled)
+        _train_control(job, folder, distilled)
     return 0
 
 
@@ -70,28 +77,45 @@ def numbered(job: TrainJob, run_dir: Path) -> TrainJob:
 
 def _control_is_due(run_dir: Path) -> bool:
     """Whether a finished run still lacks its control."""
-    stored = checkpoint.read_json(run_dir / "config.json")
+    stored = checkpoint.read_config(run_dir)
     return bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
 
 
-def _train_control(job: TrainJob, run_dir: Path, distilled: Mapping[str, Any]) -> None:
+def _train_control(job: TrainJob, folder: RunFolder, distilled: Mapping[str, Any]) -> None:
     """Train the same student without its teacher, and show both figures."""
-    folder = run_dir / "control"
+    inner = folder.inside("control")
     console.say("control    the same student without its teacher")
-    found = train(train_job(chain.without_teacher(job.config, folder)), folder)
+    found = train(train_job(chain.without_teacher(job.config, inner.path)), inner)
     for line in control_lines(distilled, found):
         console.say(line)
 
 
-def shared_run_dir(job: TrainJob) -> Path:
-    """The run's folder, which the chief chooses for all; joins the other workers."""
-    found = find_run_dir(job) if job.hardware.leads else None
-    member = cluster.join(job.hardware)
-    if member.size == 1:
-        return found or find_run_dir(job)
-    if member.is_chief and found is None:
-        found = find_run_dir(job)
-    return Path(member.from_chief(str(found.absolute()) if found else ""))
+@contextlib.contextmanager
+def shared_folder(job: TrainJob) -> Iterator[RunFolder]:
+    """The run's folder, which the chief chooses and claims for all; joins the other workers."""
+    with contextlib.ExitStack() as stack:
+        # The chief claims before it joins, so that nobody waits for one that is refused.
+        folder = stack.enter_context(_chosen(job)) if job.hardware.leads else None
+        member = cluster.join(job.hardware)
+        if folder is None and member.is_chief:
+            folder = stack.enter_context(_chosen(job))
+        if member.size > 1:
+            path = Path(member.from_chief(str(folder.path.absolute()) if folder else ""))
+            folder = folder or RunFolder(path, False, job.settings.retry_seconds)
+            folder = replace(folder, path=path)
+        assert folder is not None
+        yield folder
+
+
+@contextlib.contextmanager
+def _chosen(job: TrainJob) -> Iterator[RunFolder]:
+    """The run's folder, claimed unless its run is finished and nothing is left to write."""
+    path = find_run_dir(job)
+    if checkpoint.is_finished(path) and not _control_is_due(path):
+        yield RunFolder(path, True, job.settings.retry_seconds)
+        return
+    with claimed(job, path) as folder:
+        yield folder
 
 
 def settled_job(job: TrainJob, run_dir: Path, typed: tuple[str, ...]) -> TrainJob:
@@ -110,51 +134,53 @@ def settled_job(job: TrainJob, run_dir: Path, typed: tuple[str, ...]) -> TrainJo
     return job
 
 
-def train_chain(job: TrainJob, run_dir: Path) -> dict[str, Any]:
+def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     """Train what comes before the run, where it is not done, then the run; gives its metrics."""
+    run_dir = folder.path
     earlier, own = chain.stages(job.config, run_dir)
     if not earlier:
-        return train(job, run_dir)
+        return train(job, folder)
     check_same_config(job, run_dir)
     names = ", ".join(stage.title for stage in earlier)
     last = "the best of them is the run" if own is None else "then the run"
     console.say(f"chain      {names}; {last}")
-    if not job.settings.plan_only:
-        make_run_dir(run_dir)
+    if folder.is_chief and not job.settings.plan_only:
         # A run that stops before its own training is gone on with like any other.
-        if cluster.join(job.hardware).is_chief:
-            files.write_json(run_dir / "config.json", dict(job.config))
+        files.write_json(folder.made().path / "config.json", dict(job.config))
     for stage in earlier:
         part = balance.stored(train_job(stage.config), stage.folder)
         check_same_config(part, stage.folder)
         if not checkpoint.is_finished(stage.folder):
             console.say(f"chain      {stage.title}")
-            train(part, stage.folder)
+            train(part, folder.inside(stage.folder.name))
         if job.settings.plan_only:
             return {}
     if own is None:
-        return ship_best(job, run_dir, [stage.folder for stage in earlier])
+        return ship_best(job, folder, [stage.folder for stage in earlier])
     console.say("chain      the run")
-    return train(replace(train_job(own), config=job.config, reasons=job.reasons), run_dir)
+    return train(replace(train_job(own), config=job.config, reasons=job.reasons), folder)
 
 
-def ship_best(job: TrainJob, run_dir: Path, folders: list[Path]) -> dict[str, Any]:
+def ship_best(job: TrainJob, folder: RunFolder, folders: list[Path]) -> dict[str, Any]:
     """Let the best generation be the run; gives its metrics."""
-    chosen = [folder for folder in folders if folder.name.startswith("generation_")]
-    if not cluster.join(job.hardware).is_chief:
-        return checkpoint.read_json(chosen[-1] / "metrics.json")
-    return best_of.ship(run_dir, chosen, job.settings.monitor)
+    chosen = [one for one in folders if one.name.startswith("generation_")]
+    if not folder.is_chief:
+        return checkpoint.read_metrics(chosen[-1])
+    folder.check()
+    found = best_of.ship(folder.path, chosen, job.settings.monitor)
+    folder.check()
+    return found
 
 
-def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
+def train(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     """Train and write the run; gives its metrics.
 
     Pictures that turn out not to decode, or to be damaged, are left out and named, and the
     training begins again as if they had been known.
     """
-    fresh = state.load(run_dir / "state") is None
+    fresh = state.load(folder.path / "state") is None
     try:
-        return trained(job, run_dir)
+        return trained(job, folder)
     except FaultyPictures as fault:
         member = cluster.join(job.hardware)
         if not fault.remember() or not fresh or member.size > 1:
@@ -162,12 +188,13 @@ def train(job: TrainJob, run_dir: Path) -> dict[str, Any]:
         for line in fault.lines():
             console.say(line)
         console.say("           the training begins again without them")
-        RunFolder(run_dir, member.is_chief, job.settings.retry_seconds).forget_state()
-    return train(job, run_dir)
+        folder.forget_state()
+    return train(job, folder)
 
 
-def trained(job: TrainJob, run_dir: Path) -> dict[str, Any]:
+def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     """One training, stopped by a picture that is faulty."""
+    run_dir = folder.path
     job = balance.stored(job, run_dir)
     check_same_config(job, run_dir)
     pieces = pieces_of(job)
@@ -176,20 +203,18 @@ def trained(job: TrainJob, run_dir: Path) -> dict[str, Any]:
     plan = plans.made(pieces, lesson)
     found = state.load(run_dir / "state")
     check_state(job, pieces.manifest, pieces.replicas, found, run_dir)
-    for line in plan_text.lines(plan, run_dir):
-        console.say(line)
+    lines = plan_text.lines(plan, run_dir)
     if job.settings.plan_only:
-        console.say(plan_text.drawn_schedule(plan))
+        console.say("\n".join([*lines, plan_text.drawn_schedule(plan)]))
         return {}
     member = cluster.join(job.hardware)
-    make_run_dir(run_dir)
     check_agreement(member, job, pieces.manifest, found)
-    folder = RunFolder(run_dir, member.is_chief, job.settings.retry_seconds)
-    folder.begin(job, pieces.manifest)
+    folder.made().begin(job, pieces.manifest)
     console.start_log(run_dir / ("train.log" if member.is_chief else f"worker_{member.rank}.log"))
+    console.say("\n".join(lines))
     started = time.monotonic()
     try:
-        outcome = Trainer(plan, run_dir).run(found)
+        outcome = Trainer(plan, run_dir, folder.check).run(found)
         return finish(plan, outcome, folder, time.monotonic() - started)
     finally:
         console.stop_log()

@@ -39,6 +39,17 @@ def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
     return cls(**checked)
 
 
+def check_types(cls: type, values: Mapping[str, Any]) -> None:
+    """Check those keys of a stored configuration that a dataclass knows.
+
+    Raises:
+        ConfigError: A value of another type.
+    """
+    hints = typing.get_type_hints(cls)
+    for key in hints.keys() & values.keys():
+        _checked(values[key], hints[key], key)
+
+
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """The value as the annotation wants it, or a ConfigError."""
     origin = typing.get_origin(hint)

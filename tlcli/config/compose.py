@@ -78,7 +78,7 @@ def read(word: str, words: list[str]) -> Request:
     typed: dict[str, str] = {}
     for item in rest:
         key, equals, value = item.partition("=")
-        if not equals and not item.startswith("~"):
+        if not key or (not equals and not item.startswith("~")):
             raise ConfigError(item, "is not key=value", f"See tl {word} --help.")
         if key == "config":
             recipe = read_recipe(value)

@@ -24,7 +24,7 @@ from tlcli.lazy import np
 SIZE = 16
 # Clocks of file systems tick up to two seconds apart.
 TICK_NS = 2 * 10**9
-GONE = (-1, 0, 0)
+GONE = (-1, 0)
 _AT_A_TIME = 256
 
 log = logging.getLogger(__name__)
@@ -41,27 +41,27 @@ def combined(hashes: Any) -> str:
 
 
 def mark(status: os.stat_result) -> int:
-    """Time of change, inode and device of a file as one number, int64."""
+    """Times, inode and device of a file as one number, int64."""
     # Unlike that of texts, the hash of numbers is the same in each process.
-    return hash((status.st_ctime_ns, status.st_ino, status.st_dev))
+    return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev))
 
 
-def stamp(path: str | Path) -> tuple[int, int, int]:
-    """Bytes, time (ns) and mark of a file; GONE where there is none."""
+def stamp(path: str | Path) -> tuple[int, int]:
+    """Bytes and mark of a file; GONE where there is none."""
     try:
         return stamp_of(os.stat(path))
     except OSError:
         return GONE
 
 
-def stamp_of(status: os.stat_result) -> tuple[int, int, int]:
-    """Bytes, time (ns) and mark."""
-    return status.st_size, status.st_mtime_ns, mark(status)
+def stamp_of(status: os.stat_result) -> tuple[int, int]:
+    """Bytes and mark."""
+    return status.st_size, mark(status)
 
 
 def stamps(paths: Sequence[str | Path]) -> Any:
-    """Stamp of each, int64 (files, 3)."""
-    return np.array([stamp(path) for path in paths], np.int64).reshape(-1, 3)
+    """Stamp of each, int64 (files, 2)."""
+    return np.array([stamp(path) for path in paths], np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Origin:
     Attributes:
         files: Paths that hold them; or for one file a row, a function from row to path.
         numbers: File of each row, int32 (rows,), or None where each has its own.
-        stamps: Stamp of each file as it was listed, int64 (files, 3).
+        stamps: Stamp of each file as it was listed, int64 (files, 2).
         names: What the rows are called where hashes are remembered.
         read: Bytes of a row.
         memory: File that remembers, or None.
@@ -240,7 +240,7 @@ def _remembered(path: Path | None) -> tuple[bytes, Any, Any] | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     count = names.count(b"\0") + 1
-    fits = old.shape == (count, 3) and hashes.shape == (count, SIZE)
+    fits = old.shape == (count, 2) and hashes.shape == (count, SIZE)
     return (names, old, hashes) if fits and hashes.dtype == np.uint8 else None
 
 

@@ -214,7 +214,7 @@ def file_images(  # noqa: PLR0913
         below: What the paths of all files begin with.
         names: The rest of each path, in the order of the manifest.
         ids: Their ids.
-        scan: What their headers say, see EncodedImages; and their sizes, mtimes and marks.
+        scan: What their headers say, see EncodedImages; and their sizes and marks.
         memory: File that remembers what they hold.
         fresh: Whether each file was looked at when they were listed.
         damage: See EncodedImages.
@@ -257,7 +257,7 @@ def file_images(  # noqa: PLR0913
         contents.note(row, data)
         return data
 
-    stamps = np.stack([scan.sizes, scan.mtimes, scan.marks], -1)
+    stamps = np.stack([scan.sizes, scan.marks], -1)
     contents = Contents(
         Origin(lambda row: below + names[row], None, stamps, ids, whole, memory, fresh)
     )

@@ -83,7 +83,7 @@ class Index:
         if found is None or zlib.crc32(found[0]) != words["names"]:
             return None
         names, scan = found[0].decode().split("\0"), found[1]
-        listing = Listing(self.root, names, scan.sizes, scan.mtimes, scan.marks, fresh=False)
+        listing = Listing(self.root, names, scan.sizes, scan.marks, fresh=False)
         self.trusted = _trusted(len(names), len(words["folders"]))
         if not _sample_is_same(listing):
             return None
@@ -101,7 +101,7 @@ class Index:
             return
         folders = list(folders)
         times = _times(folders)
-        if (times[:, 0] < 0).any() or times[:, 1].max() > started_ns - TICK_NS:
+        if (times[:, 0] < 0).any() or _latest(folders) > started_ns - TICK_NS:
             return
         words = {
             "folders": folders, "classes": known.class_names, "notes": known.notes,
@@ -122,8 +122,13 @@ def now_ns() -> int:
 
 
 def _times(paths: Sequence[str]) -> Any:
-    """Size, time (ns) and mark of each, int64 (paths, 3); -1, 0, 0 where there is none."""
+    """Size and mark of each, int64 (paths, 2); -1 and 0 where there is none."""
     return stamps(paths)
+
+
+def _latest(paths: Sequence[str]) -> int:
+    """Time of the latest change of content, ns."""
+    return max(os.stat(path).st_mtime_ns for path in paths)
 
 
 def _sample_is_same(listing: Listing) -> bool:
@@ -131,7 +136,7 @@ def _sample_is_same(listing: Listing) -> bool:
     count = len(listing.names)
     for row in np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist():
         found = stamp(os.path.join(listing.root, listing.names[row]))
-        if found != (listing.sizes[row], listing.mtimes[row], listing.marks[row]):
+        if found != (listing.sizes[row], listing.marks[row]):
             return False
     return True
 

@@ -19,7 +19,7 @@ from tlcli.lazy import np
 _VERSION = 3
 _CHUNK = 256
 _COLUMNS = (
-    *("sizes", "mtimes", "marks", "decoders", "orientations", "widths", "heights"),
+    *("sizes", "marks", "decoders", "orientations", "widths", "heights"),
     "checksums",
 )
 
@@ -34,7 +34,6 @@ class Listing:
         root: Folder that relative paths start from.
         names: Paths below the root, or absolute.
         sizes: Bytes, int64 (files,); -1 where there is no such file.
-        mtimes: Nanoseconds, int64 (files,).
         marks: See content.mark, int64 (files,).
         fresh: Whether every file was looked at now.
     """
@@ -42,12 +41,11 @@ class Listing:
     root: str
     names: Sequence[str]
     sizes: Any
-    mtimes: Any
     marks: Any
     fresh: bool = True
 
     @classmethod
-    def of(cls, root: str, found: Iterable[tuple[str, int, int, int]]) -> "Listing":
+    def of(cls, root: str, found: Iterable[tuple[str, int, int]]) -> "Listing":
         """Files with their stamps, one or more."""
         names, *columns = zip(*found, strict=True)
         return cls(root, list(names), *(np.array(column, np.int64) for column in columns))
@@ -67,7 +65,6 @@ class Scan:
 
     Attributes:
         sizes: Bytes, int64 (files,).
-        mtimes: Nanoseconds, int64 (files,).
         marks: See content.mark, int64 (files,).
         decoders: BY_ numbers, uint8 (files,).
         orientations: EXIF orientation, uint8 (files,).
@@ -80,7 +77,6 @@ class Scan:
     """
 
     sizes: Any
-    mtimes: Any
     marks: Any
     decoders: Any
     orientations: Any
@@ -135,7 +131,7 @@ def scan_file(root: str, max_pixels: int, cache_dir: Path) -> Path:
 
 
 def _unchanged(scan: Scan, listing: Listing) -> bool:
-    pairs = [(getattr(scan, n), getattr(listing, n)) for n in ("sizes", "mtimes", "marks")]
+    pairs = [(getattr(scan, n), getattr(listing, n)) for n in ("sizes", "marks")]
     return all(np.array_equal(old, new) for old, new in pairs)
 
 
@@ -143,7 +139,6 @@ def _blank(listing: Listing) -> Scan:
     count = len(listing.names)
     return Scan(
         sizes=listing.sizes,
-        mtimes=listing.mtimes,
         marks=listing.marks,
         decoders=np.full(count, BY_PILLOW, np.uint8),
         orientations=np.ones(count, np.uint8),
@@ -161,7 +156,6 @@ def _reuse(scan: Scan, cached: tuple[bytes, Scan], listing: Listing) -> Any:
     known = {name: row for row, name in enumerate(old_names.decode().split("\0"))}
     source = np.array([known.get(name, -1) for name in listing.names], np.int64)
     same = (source >= 0) & (old.sizes[source] == listing.sizes)
-    same &= old.mtimes[source] == listing.mtimes
     same &= old.marks[source] == listing.marks
     for name in _COLUMNS:
         getattr(scan, name)[same] = getattr(old, name)[source[same]]

@@ -18,7 +18,7 @@ _NO_IMAGES = frozenset(
 )
 _EXAMPLES = 3
 
-Found = tuple[str, int, int, int]
+Found = tuple[str, int, int]
 
 
 class LeftOut:
@@ -61,7 +61,7 @@ def hidden(name: str) -> bool:
 
 
 def walk(root: str, left_out: LeftOut, entered: Callable[[str], object]) -> Iterator[Found]:
-    """Path below the root, bytes, time (ns) and mark of each candidate, by folder, by name.
+    """Path below the root, bytes and mark of each candidate, by folder, by name.
 
     Links are followed; a folder that was seen before is not looked into again, so that loops end.
 
@@ -115,15 +115,15 @@ def _name(entry: "os.DirEntry[str]") -> str:
     return entry.name
 
 
-def _status(entry: "os.DirEntry[str]") -> tuple[int, int, int]:
-    """Bytes, time (ns) and mark of a file; GONE of a broken link and of what is no file."""
+def _status(entry: "os.DirEntry[str]") -> tuple[int, int]:
+    """Bytes and mark of a file; GONE of a broken link and of what is no file."""
     try:
         status = entry.stat()
     except OSError:
         return GONE
     if not stat.S_ISREG(status.st_mode):
         return GONE
-    return status.st_size, status.st_mtime_ns, mark(status)
+    return status.st_size, mark(status)
 
 
 def writable(found: Iterable[Found], left_out: LeftOut) -> Iterator[Found]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from tlcli.errors import ConfigError, DataError
 from tlcli.system import memory
@@ -72,8 +73,14 @@ def names_of(group: Any, attribute: str) -> list[str]:
 
 
 def read(dataset: Any) -> Any:
-    """The numbers of a data set as a NumPy array."""
+    """The numbers of a data set as a NumPy array.
+
+    Raises:
+        DataError: One is not finite.
+    """
     values = dataset[()]
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise _unsafe(Path(dataset.file.filename), dataset.name.lstrip("/"), "is not finite")
     if dtype_name(dataset) == BFLOAT16:
         import ml_dtypes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.evaluation.monitor import better
-from tlcli.runs import checkpoint
+from tlcli.runs import checkpoint, sealed
 from tlcli.system import console, files
 
 TABLES = ("split.csv", "metrics.csv")
@@ -36,12 +36,15 @@ def ship(run_dir: Path, folders: Sequence[Path], monitor: str) -> dict[str, Any]
     best, metric = folders[place], named(monitor, folders[place])
     facts = checkpoint.facts_of(best)
     found = dict(zip((folder.name for folder in folders), figures, strict=True))
-    generations = {"figure": f"validation {metric}", **found, "shipped": best.name}
-    metrics = checkpoint.read_json(best / "metrics.json")
+    generations = {"figure": f"validation {metric}", **files.finite(found), "shipped": best.name}
+    metrics = checkpoint.read_metrics(best)
     for name in TABLES:
         files.write_text(run_dir / name, (best / name).read_text(encoding="utf-8"))
     files.write_json(run_dir / "metrics.json", metrics)
-    files.write_json(run_dir / "metadata.json", replace(facts, generations=generations).as_json())
+    hashes = sealed.hashes(run_dir, best / checkpoint.WEIGHTS)
+    facts = replace(facts, generations=generations, sha256=hashes)
+    files.write_json(run_dir / "metadata.json", facts.as_json())
+    sealed.seal(run_dir, hashes)
     copy_weights(best / checkpoint.WEIGHTS, run_dir / checkpoint.WEIGHTS)
     console.say(f"chain      {told(metric, found, best.name)}")
     return metrics
@@ -49,7 +52,7 @@ def ship(run_dir: Path, folders: Sequence[Path], monitor: str) -> dict[str, Any]
 
 def figure_of(folder: Path, monitor: str) -> float | None:
     """The deciding validation figure of a finished run; None without validation images."""
-    found = checkpoint.read_json(folder / "metrics.json").get("validation")
+    found = checkpoint.read_metrics(folder).get("validation")
     return None if found is None else float(found[named(monitor, folder)])
 
 

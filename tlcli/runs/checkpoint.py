@@ -16,15 +16,21 @@ import numpy as np
 
 from tlcli import __version__
 from tlcli.config import registry
+from tlcli.config.checked import check_types
+from tlcli.config.train_settings import Train
+from tlcli.contracts import GROUPS
 from tlcli.data.resize import Resize
-from tlcli.errors import DataError
+from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.models import weights
 from tlcli.models.bounded import built_within
+from tlcli.runs import sealed
 from tlcli.runs.facts import FORMAT, Facts
-from tlcli.system import files
+from tlcli.runs.schema import by_name, mapping, number, text, values_of
+from tlcli.system import files, opened
 from tlcli.system.files import expanded
 
-WEIGHTS = "model.weights.h5"
+WEIGHTS = sealed.WEIGHTS
+REMEDY = "Restore or train again."
 
 
 @dataclass
@@ -80,17 +86,34 @@ def write_run(
         config: Its configuration, plain values.
         metadata: Its `Facts` as JSON has them; those that this function knows are added.
     """
+    require_finite(model, path)
     files.write_json(path / "config.json", config)
     temporary = path / f".new.{WEIGHTS}"
     _save_weights(model, temporary)
+    found = sealed.hashes(path, temporary)
     metadata = {
         "format": FORMAT, "tlcli": __version__, **metadata,
-        "plugins": registry.plugins_used(config),
-        "sha256": {WEIGHTS: files.sha256(temporary)},
+        "plugins": registry.plugins_used(config), "sha256": found,
     }  # fmt: skip
     files.write_json(path / "metadata.json", metadata)
+    sealed.seal(path, found)
     temporary.replace(path / WEIGHTS)
     files.sync_folder(path)
+
+
+def require_finite(model: Any, path: Path) -> None:
+    """Refuse to make a run of weights that are not numbers.
+
+    Raises:
+        TlError: A weight is not finite.
+    """
+    for variable in model.variables:
+        value = np.asarray(variable)
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise TlError(
+                f"{path}: {variable.path} is not finite, so this is no run. Lower "
+                "optimizer.learning_rate, or set optimizer.clip_norm=1."
+            )
 
 
 def _save_weights(model: Any, path: Path) -> None:
@@ -118,17 +141,22 @@ def read_run(given: str | Path) -> Checkpoint:
     """
     path = expanded(given, "checkpoint")
     config, facts = read_facts(path)
-    if files.sha256(path / WEIGHTS) != facts.sha256.get(WEIGHTS):
-        raise DataError(
-            str(path / WEIGHTS), "is not the file that was written", "Restore or train again."
-        )
+    if WEIGHTS not in facts.sha256:
+        raise DataError(str(path / "metadata.json"), f"names no hash of {WEIGHTS}", REMEDY)
     for group in ("backbone", "head"):
         if group not in config:
-            raise DataError(str(path), f"lacks {group!r}", "Restore or train again.")
+            raise DataError(str(path / "config.json"), f"lacks {group}", REMEDY)
     registry.require_plugins(facts.plugins, ("backbone", "head"), str(path))
-    with built_within(path / WEIGHTS):
-        model = rebuild(config, {"head": facts.head}, len(facts.class_names), facts.resize)
-    weights.load_exact(model, path / WEIGHTS)
+    try:
+        with opened.reading(path / "config.json", REMEDY), built_within(path / WEIGHTS):
+            model = rebuild(config, {"head": facts.head}, len(facts.class_names), facts.resize)
+    except ConfigError as error:
+        if isinstance(error, DataError):
+            raise
+        problem = f"{error.where}: {error.problem}"
+        raise DataError(str(path / "config.json"), problem, REMEDY) from None
+    with opened.reading(path / WEIGHTS, REMEDY):
+        weights.load_exact(model, path / WEIGHTS)
     return Checkpoint(path, config, facts, model)
 
 
@@ -175,7 +203,9 @@ def read_facts(path: Path) -> tuple[dict[str, Any], Facts]:
         if not (path / "state").is_dir():
             remedy = "Train it again."
         raise DataError(str(path), f"has no {WEIGHTS}, so the run did not finish", remedy)
-    return read_json(path / "config.json"), facts_of(path)
+    config, facts = read_config(path), facts_of(path)
+    sealed.check(path, facts)
+    return config, facts
 
 
 def facts_of(path: Path) -> Facts:
@@ -187,23 +217,55 @@ def facts_of(path: Path) -> Facts:
     return Facts.from_json(read_json(path / "metadata.json"), path / "metadata.json")
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json of a run, its values of the right types.
+
+    Raises:
+        DataError: It is missing, damaged, or a value is of another type; names the key.
+    """
+    file = path / "config.json"
+    content = read_json(file)
+    known = {key: value for key, value in content.items() if key not in GROUPS}
+    try:
+        check_types(Train, known)
+        for group in content.keys() & set(GROUPS):
+            values_of({group: content[group]}, {group: mapping})
+            values_of(content[group], {"name": text})
+    except ConfigError as error:
+        raise DataError(str(file), f"{error.where}: {error.problem}", REMEDY) from None
+    except ValueError as problem:
+        raise DataError(str(file), str(problem), REMEDY) from None
+    return content
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """metrics.json of a run: figures by split.
+
+    Raises:
+        DataError: It is missing, damaged, or a figure is no number.
+    """
+    file = path / "metrics.json"
+    content = read_json(file)
+    try:
+        found: dict[str, Any] = by_name(by_name(number()))(content)
+    except ValueError as problem:
+        raise DataError(str(file), f"a figure {problem}", REMEDY) from None
+    return found
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of a run.
 
     Raises:
-        DataError: It is missing or damaged.
+        DataError: It is missing, damaged, nested too deep, too large, or holds NaN.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(str(path), "is missing", "Restore or train again.") from None
-    except (OSError, ValueError) as error:
-        raise DataError(str(path), f"cannot be read ({error})", "Restore or train again.") from None
-    if not isinstance(content, dict):
-        raise DataError(str(path), "is no JSON object", "Restore or train again.")
-    return content
+    content = opened.read_text(path, "json")
+    with opened.reading(path, REMEDY):
+        found = json.loads(content, parse_constant=_refuse)
+    if not isinstance(found, dict):
+        raise DataError(str(path), "is no JSON object", REMEDY)
+    return found
 
 
-def finite(value: float) -> bool:
-    """Whether a figure is a number."""
-    return math.isfinite(value)
+def _refuse(word: str) -> None:
+    raise ValueError(f"it holds {word}, which is no JSON")

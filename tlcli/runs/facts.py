@@ -1,13 +1,26 @@
 """What metadata.json says of a run, with a type: read without trusting the file."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from tlcli.data.resize import Resize
-from tlcli.errors import ConfigError, DataError
+from tlcli.errors import DataError
+from tlcli.runs.schema import (
+    Reader,
+    by_name,
+    each,
+    mapping,
+    number,
+    of,
+    or_none,
+    text,
+    values_of,
+    whole,
+    wrong,
+)  # fmt: skip
 
 FORMAT: Final = 1
 # Left out of the file where they are None: not every run has them.
@@ -94,17 +107,10 @@ class Facts:
                 str(path), f"has format {values.get('format')!r}",
                 f"This tl reads format {FORMAT}; update it.",
             )  # fmt: skip
-        found = {}
-        for name, reader in READERS.items():
-            if name in values:
-                try:
-                    found[name] = reader(values[name])
-                except ConfigError as error:
-                    raise DataError(str(path), f"{error.where}: {error.problem}", REMEDY) from None
-                except ValueError as problem:
-                    raise DataError(str(path), f"{name} {problem}", REMEDY) from None
-            elif name in REQUIRED:
-                raise DataError(str(path), f"lacks {name}", REMEDY)
+        try:
+            found = values_of(values, READERS, REQUIRED)
+        except ValueError as problem:
+            raise DataError(str(path), str(problem), REMEDY) from None
         facts = cls(**found)
         if facts.thresholds is not None and len(facts.thresholds) != len(facts.class_names):
             numbers = f"{len(facts.thresholds)} for {len(facts.class_names)} classes"
@@ -121,73 +127,17 @@ class Facts:
 
 REMEDY = "Restore or train again."
 REQUIRED = ("class_names", "multi_label", "resize")
-Reader = Callable[[Any], Any]
-
-
-def _wrong(value: Any, wanted: str) -> ValueError:
-    shown = repr(value)
-    return ValueError(f"is {shown if len(shown) < 60 else shown[:56] + '…'}, and not {wanted}")
-
-
-def _of(kinds: type | tuple[type, ...], wanted: str) -> Reader:
-    """Takes values of some types as they are; a bool is no number."""
-    known = kinds if isinstance(kinds, tuple) else (kinds,)
-
-    def read(value: Any) -> Any:
-        if not isinstance(value, known) or (isinstance(value, bool) and bool not in known):
-            raise _wrong(value, wanted)
-        return value
-
-    return read
-
-
-def _number(low: float, high: float = math.inf, above: bool = False) -> Reader:
-    """Takes finite numbers of a range; its lower end is left out where `above`."""
-    wanted = f"a number above {low:g}" if above else f"a number from {low:g}"
-    wanted += "" if high == math.inf else f" to {high:g}"
-
-    def read(value: Any) -> Any:
-        _of((int, float), wanted)(value)
-        if not (math.isfinite(value) and low <= value <= high) or (above and value == low):
-            raise _wrong(value, wanted)
-        return value
-
-    return read
-
-
-def _or_none(reader: Reader) -> Reader:
-    return lambda value: None if value is None else reader(value)
-
-
-def _each(reader: Reader) -> Reader:
-    """Takes lists; gives a tuple."""
-
-    def read(value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise _wrong(value, "a list")
-        return tuple(map(reader, value))
-
-    return read
-
-
-def _by_name(reader: Reader) -> Reader:
-    """Takes mappings."""
-
-    def read(value: Any) -> dict[str, Any]:
-        return {name: reader(one) for name, one in _MAPPING(value).items()}
-
-    return read
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    names: tuple[str, ...] = _each(_TEXT)(value)
-    if not names or len(set(names)) != len(names):
-        raise _wrong(value, "a list of different names")
+    names: tuple[str, ...] = each(text)(value)
+    if not all(names) or not names or len(set(names)) != len(names):
+        raise wrong(value, "a list of different names")
     return names
 
 
 def _plugin(value: Any) -> Mapping[str, str]:
-    found: Mapping[str, str] = _by_name(_TEXT)(value)
+    found: Mapping[str, str] = by_name(text)(value)
     if missing := {"group", "option", "package", "version"} - found.keys():
         raise ValueError(f"names no {_listed(missing)}")
     return found
@@ -197,36 +147,48 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-_TEXT = _of(str, "a text")
-_MAPPING = _of(dict, "a mapping")
-_NUMBER = _of((int, float), "a number")
-_WHOLE = _of(int, "a whole number")
+def _resize(value: Any) -> Resize:
+    values = mapping(value)
+    # Bounds before a network of that size is built.
+    whole(1, LARGEST_SIDE)(values.get("size", 1))
+    return Resize.from_dict(values)
+
+
+def _hash(value: Any) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", text(value)):
+        raise wrong(value, "64 digits of 0-9 and a-f")
+    return str(value)
+
+
+LARGEST_SIDE = 4096
+# Figures are told, not computed with.
+_SHARE = or_none(number(0.0, 1.0))
 READERS: dict[str, Reader] = {
-    "format": _WHOLE,
-    "tlcli": _TEXT,
+    "format": whole(1, FORMAT),
+    "tlcli": text,
     "class_names": _names,
-    "multi_label": _of(bool, "true or false"),
-    "resize": lambda value: Resize.from_dict(_MAPPING(value)),
-    "head": _or_none(_MAPPING),
-    "abstain_below": _or_none(_number(0.0, 1.0)),
-    "temperature": _or_none(_number(0.0, above=True)),
-    "validation_ece_before": _or_none(_NUMBER),
-    "validation_ece_after": _or_none(_NUMBER),
-    "thresholds": _or_none(_each(_number(0.0, 1.0))),
-    "seed": _or_none(_WHOLE),
-    "data_fingerprint": _or_none(_TEXT),
-    "data_root": _or_none(_TEXT),
-    "parameters": _or_none(_WHOLE),
-    "metrics": _by_name(_MAPPING),
-    "versions": _by_name(_TEXT),
-    "git_commit": _or_none(_TEXT),
-    "best_epoch": lambda value: () if value is None else _each(_WHOLE)(value),
-    "mixing": _or_none(_number(0.0, 1.0)),
-    "teacher": _or_none(_MAPPING),
-    "fidelity": _or_none(_MAPPING),
-    "peers": _or_none(_MAPPING),
-    "seconds": _or_none(_number(0.0)),
-    "plugins": lambda value: () if value is None else _each(_plugin)(value),
-    "sha256": lambda value: {} if value is None else _by_name(_TEXT)(value),
-    "generations": _or_none(_MAPPING),
+    "multi_label": of(bool, "true or false"),
+    "resize": _resize,
+    "head": or_none(mapping),
+    "abstain_below": _SHARE,
+    "temperature": or_none(number(0.0, 1e6, above=True)),
+    "validation_ece_before": _SHARE,
+    "validation_ece_after": _SHARE,
+    "thresholds": or_none(each(number(0.0, 1.0))),
+    "seed": or_none(whole(0, 2**31 - 1)),
+    "data_fingerprint": or_none(text),
+    "data_root": or_none(text),
+    "parameters": or_none(whole(0, 2**50)),
+    "metrics": by_name(by_name(number())),
+    "versions": by_name(text),
+    "git_commit": or_none(text),
+    "best_epoch": lambda value: () if value is None else each(whole(0, 2**50))(value),
+    "mixing": _SHARE,
+    "teacher": or_none(mapping),
+    "fidelity": or_none(mapping),
+    "peers": or_none(mapping),
+    "seconds": or_none(number(0.0)),
+    "plugins": lambda value: () if value is None else each(_plugin)(value),
+    "sha256": lambda value: {} if value is None else by_name(_hash)(value),
+    "generations": or_none(mapping),
 }

@@ -1,12 +1,12 @@
 """The folder of a run: found, made, described."""
 
+import contextlib
 import csv
 import io
+import math
 import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from tlcli.config.job import TrainJob
 from tlcli.config.recipe import written
 from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
-from tlcli.runs import checkpoint
+from tlcli.runs import checkpoint, claim
+from tlcli.runs.claim import Claim
 from tlcli.system import files
 from tlcli.system.files import expanded
 
@@ -24,7 +25,7 @@ RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config
 
 
 def find_run_dir(job: TrainJob) -> Path:
-    """The run's folder; it is not made yet.
+    """The run's folder; made where its name was free to choose, unless only a plan is asked for.
 
     Raises:
         ConfigError: The folder to go on with is none, or holds something else.
@@ -39,37 +40,35 @@ def find_run_dir(job: TrainJob) -> Path:
             raise ConfigError("run_dir", "resume goes on in its own folder", "Leave run_dir out.")
         return path
     if settings.run_dir is None:
-        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         base = Path("runs") / (settings.name or "train")
-        path, number = base / stamp, 1
-        while path.exists():
-            number += 1
-            path = base / f"{stamp}-{number}"
-        return path
+        return claim.free_name(base) if settings.plan_only else claim.new_folder(base)
     path = expanded(settings.run_dir, "run_dir")
     ours = (path / "config.json").is_file()
-    if path.is_dir() and any(path.iterdir()) and not ours:
+    if path.is_dir() and {p.name for p in path.iterdir()} - {claim.LOCK} and not ours:
         raise ConfigError("run_dir", f"{path} holds other files", "Give an empty or a new folder.")
     return path
 
 
-def make_run_dir(run_dir: Path) -> None:
-    """Make the run's folder.
+@contextlib.contextmanager
+def claimed(job: TrainJob, path: Path) -> Iterator["RunFolder"]:
+    """A run's folder, this process's own until the end; for a plan nothing is claimed.
+
+    Args:
+        job: What is trained in it.
+        path: Where it is; the folder need not exist.
 
     Raises:
+        ConfigError: Another process has it.
         TlError: It cannot be made, or nothing can be written in it.
     """
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        # The flags of a folder do not tell of a disk that is mounted read-only.
-        with tempfile.TemporaryFile(dir=run_dir):
-            pass
-    except OSError as error:
-        kept = " What is in it is whole." if (run_dir / "config.json").is_file() else ""
-        raise TlError(
-            f"run_dir: {run_dir} cannot be made or written ({error.strerror}).{kept} "
-            "Give another run_dir."
-        ) from None
+    settings = job.settings
+    folder = RunFolder(path, True, settings.retry_seconds)
+    if settings.plan_only:
+        yield folder
+        return
+    new = settings.run_dir is None and settings.resume is None
+    with claim.owned(path, "resume" if settings.resume else "run_dir", new) as owner:
+        yield replace(folder, owner=owner)
 
 
 @dataclass(frozen=True)
@@ -80,16 +79,41 @@ class RunFolder:
         path: Where it is.
         is_chief: Whether this process is the one that writes.
         retry: Seconds that a full disk is waited for.
+        owner: What makes it this process's own; None where nothing is written.
     """
 
     path: Path
     is_chief: bool
     retry: float
+    owner: Claim | None = None
+
+    def check(self) -> None:
+        """Make sure before each write that the folder is still ours.
+
+        Raises:
+            Lost: It is not.
+        """
+        if self.owner is not None:
+            self.owner.check()
+
+    def made(self) -> "RunFolder":
+        """The same, there on disk.
+
+        Raises:
+            TlError: It cannot be made.
+        """
+        self.check()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise claim.unwritable(self.path, "run_dir", error) from None
+        return self
 
     def begin(self, job: TrainJob, manifest: Manifest) -> None:
         """Say in the folder what is trained on what."""
         if not self.is_chief:
             return
+        self.check()
         files.remove_torn(self.path)
         files.write_json(self.path / "config.json", dict(job.config))
         if job.reasons:
@@ -114,18 +138,39 @@ class RunFolder:
         """Write a finished run: figures, facts, weights."""
         if not self.is_chief:
             return
-        path = self.path
-        path.mkdir(parents=True, exist_ok=True)
-        for action in (
-            lambda: files.write_json(path / "metrics.json", figures),
-            lambda: checkpoint.write_run(path, model, dict(config), dict(metadata)),
-        ):
-            files.patiently(action, self.retry)
+        path = self.made().path
+        require_finite(figures, path)
+
+        def write() -> None:
+            self.check()
+            try:
+                files.write_json(path / "metrics.json", figures)
+                checkpoint.write_run(path, model, dict(config), files.finite(dict(metadata)))
+            except OSError as error:
+                raise files.write_error(path, error) from error
+
+        files.patiently(write, self.retry)
+        self.check()
 
     def forget_state(self) -> None:
         """Take away what a finished run does not go on from."""
         if self.is_chief:
             shutil.rmtree(self.path / "state", ignore_errors=True)
+
+
+def require_finite(figures: Mapping[str, Any], path: Path) -> None:
+    """Refuse to make a run of figures that are not numbers.
+
+    Raises:
+        TlError: One is not finite.
+    """
+    for split, found in figures.items():
+        for name, value in found.items():
+            if not math.isfinite(value):
+                raise TlError(
+                    f"{path}: {name} on {split} is {value}, so this is no run. Lower "
+                    "optimizer.learning_rate, or set optimizer.clip_norm=1."
+                )
 
 
 def write_split(manifest: Manifest, run_dir: Path, found: Sequence[str] = ()) -> None:

@@ -47,7 +47,7 @@ def check_finished(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
     Raises:
         ConfigError: The run was trained with another configuration.
     """
-    stored = checkpoint.read_json(run_dir / "config.json")
+    stored = checkpoint.read_config(run_dir)
     now = json.loads(json.dumps(dict(job.config)))
     if job.settings.resume or job.settings.auto:
         found = []
@@ -89,7 +89,7 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> TrainJob:
     Raises:
         ConfigError: A typed key that is not free differs from the run's.
     """
-    stored = checkpoint.read_json(run_dir / "config.json")
+    stored = checkpoint.read_config(run_dir)
     now = json.loads(json.dumps(dict(job.config)))
     free = {k.split(".")[0] for k in typed} & set(FREE_KEYS) - set(OWN_KEYS)
     differ = []
@@ -131,10 +131,9 @@ def check_same_config(job: TrainJob, run_dir: Path) -> None:
     Raises:
         ConfigError: Keys that differ, each with its values.
     """
-    path = run_dir / "config.json"
-    if not path.is_file():
+    if not (run_dir / "config.json").is_file():
         return
-    stored = checkpoint.read_json(path)
+    stored = checkpoint.read_config(run_dir)
     now = json.loads(json.dumps(dict(job.config)))
     differ = [f"{k} was {a!r} and is {b!r}" for k, a, b in differences(stored, now)
               if not is_free(k)]  # fmt: skip

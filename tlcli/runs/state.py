@@ -7,6 +7,7 @@ The JSON comes last, so its presence says that the pair is whole.
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,21 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import DataError
-from tlcli.system import files
+from tlcli.runs.schema import each, mapping, number, of, or_none, text, values_of, whole
+from tlcli.system import files, opened
 
 KEPT_STATES = 2
+MOST_STEPS = 10**15
+_COUNT = whole(0, MOST_STEPS)
+# What NUMBER.json must hold, and what of its facts every training reads.
+DESCRIPTION = {"sha256": text, "names": each(text), "facts": mapping}
+FACTS = {
+    "phase": _COUNT, "step": _COUNT, "epoch": _COUNT, "waited": _COUNT, "averaged": _COUNT,
+    "halvings": _COUNT, "sums": each(of(float, "a number")), "best": or_none(number()),
+    "best_epoch": each(_COUNT), "plateau": or_none(mapping), "rows": each(mapping),
+    "peers": each(or_none(of((int, float), "a number"))), "fingerprint": text,
+    "config_hash": text, "surroundings": mapping, "good": mapping,
+}  # fmt: skip
 
 
 @dataclass
@@ -54,32 +67,67 @@ def save(folder: Path, number: int, arrays: Mapping[str, Any], facts: Mapping[st
     content = buffer.getbuffer()
     data = folder / f"{number:010d}.npz"
     files.write_bytes(data, content)
-    described = {
-        "sha256": hashlib.sha256(content).hexdigest(), "names": list(arrays), "facts": dict(facts),
-    }  # fmt: skip
+    described = description(hashlib.sha256(content).hexdigest(), list(arrays), facts)
     files.write_json(data.with_suffix(".json"), described)
     _prune(folder, number)
     return content.nbytes
 
 
+def description(digest: str, names: list[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What NUMBER.json holds, with a hash of itself.
+
+    Args:
+        digest: Hash of NUMBER.npz.
+        names: Of its arrays.
+        facts: Everything else.
+    """
+    found = {"sha256": digest, "names": names, "facts": _encoded(dict(facts))}
+    return {**found, "own": _own(found)}
+
+
+def _own(found: Mapping[str, Any]) -> str:
+    """Hash of a description without its hash."""
+    text = json.dumps(found, sort_keys=True, default=files.plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _encoded(value: Any) -> Any:
+    """Plain values in which a number that is not finite, which JSON lacks, is a mapping."""
+    if isinstance(value, Mapping):
+        return {str(key): _encoded(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encoded(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(float(value))}
+    return value
+
+
+def _decoded(value: dict[str, Any]) -> Any:
+    """The number that `_encoded` made a mapping of; other mappings as they are."""
+    return float(value["float"]) if value.keys() == {"float"} else value
+
+
 def _prune(folder: Path, number: int) -> None:
     """Keep the state just written and those before it; later ones were damaged."""
-    whole = [p for p in sorted(folder.glob("*.json")) if int(p.stem) <= number]
-    kept = {p.stem for p in whole[-KEPT_STATES:]}
-    for path in [*folder.glob("*.json"), *folder.glob("*.npz")]:
-        if path.stem not in kept:
+    ours = [p for kind in ("*.json", "*.npz") for p in folder.glob(kind) if p.stem.isdecimal()]
+    whole = sorted(p.stem for p in ours if p.suffix == ".json" and int(p.stem) <= number)
+    for path in ours:
+        if path.stem not in whole[-KEPT_STATES:]:
             path.unlink()
 
 
 def load(folder: Path) -> State | None:
     """The newest whole state; None when none was ever written."""
     skipped: list[str] = []
-    found = {p.stem for kind in ("*.json", "*.npz") for p in folder.glob(kind)}
+    found = {
+        p.stem for kind in ("*.json", "*.npz") for p in folder.glob(kind) if p.stem.isdecimal()
+    }
     for stem in sorted(found, reverse=True):
         try:
             arrays, facts = _read(folder / f"{stem}.npz")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            skipped.append(f"{folder / stem}.npz ({error})")
+        # A border: whatever a damaged file can raise means that the state is not whole.
+        except Exception as error:
+            skipped.append(f"{folder / stem}.npz ({opened.reason(error)})")
         else:
             return State(arrays, facts, skipped)
     return State({}, {}, skipped) if skipped else None
@@ -91,10 +139,20 @@ def _read(data: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ValueError("its description is missing, so it was not saved to the end")
     if not data.is_file():
         raise ValueError("it is missing")
-    content = json.loads(described.read_text(encoding="utf-8"))
+    words = opened.read_text(described, "json")
+    content = json.loads(words)
+    # States of old have no hash of their description.
+    if "own" in content and _own({k: content[k] for k in content if k != "own"}) != content["own"]:
+        raise ValueError("the hash of its description differs")
+    content = json.loads(words, object_hook=_decoded)
+    try:
+        values_of(content, DESCRIPTION, tuple(DESCRIPTION))
+        values_of(content["facts"], FACTS)
+    except ValueError as problem:
+        raise ValueError(f"in its description {problem}") from None
     if files.sha256(data) != content["sha256"]:
         raise ValueError("its hash differs")
-    with np.load(data, allow_pickle=False) as file:
+    with opened.open_regular(data, "state") as binary, np.load(binary, allow_pickle=False) as file:
         arrays = {name: file[f"a{i}"] for i, name in enumerate(content["names"])}
     return arrays, dict(content["facts"])
 

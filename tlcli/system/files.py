@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import stat
@@ -215,13 +216,32 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON that a person can read."""
+    """Write JSON that a person can read, and every program: it never holds NaN.
+
+    Raises:
+        ValueError: A number is not finite.
+        WriteError: It cannot be written.
+    """
     write_text(path, as_json(content))
 
 
 def as_json(content: Any) -> str:
-    """The text of a JSON file."""
-    return json.dumps(content, indent=2, ensure_ascii=False, default=plain) + "\n"
+    """The text of a JSON file.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=plain, allow_nan=False)
+    return text + "\n"
+
+
+def finite(content: Any) -> Any:
+    """The same with None for each number that is not finite."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def plain(value: Any) -> Any:
@@ -229,6 +249,10 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 def void(_: Any) -> None:

@@ -72,7 +72,7 @@ def stored(run_dir: Path | None) -> int | None:
     """The number that a run was begun with, or None."""
     if run_dir is None or not (run_dir / "config.json").is_file():
         return None
-    value = checkpoint.read_json(run_dir / "config.json").get("batch_size")
+    value = checkpoint.read_config(run_dir).get("batch_size")
     return value if isinstance(value, int) else None
 
 

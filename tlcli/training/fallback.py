@@ -81,6 +81,17 @@ def next_halving(progress: Progress, error: TlError) -> int:
     return halvings
 
 
+def check_losses(progress: Progress) -> None:
+    """Refuse to end as a run what never had a loss in its last phase.
+
+    Raises:
+        NotFinite: The loss of no epoch is finite.
+    """
+    losses = [row["loss"] for row in progress.rows if row["phase"] == progress.phase]
+    if losses and not np.isfinite(losses).any():
+        raise NotFinite(f"no epoch had a finite loss, so this is no run. {NOT_FINITE}")
+
+
 def check_weights(arrays: Mapping[str, Any], progress: Progress) -> None:
     """Keep weights that the last step spoilt out of the states.
 

@@ -28,8 +28,11 @@ class Saver:
         bytes: Size of the last state.
     """
 
-    def __init__(self, pieces: Pieces, run_dir: Path, stop: StopRequest) -> None:
+    def __init__(
+        self, pieces: Pieces, run_dir: Path, stop: StopRequest, check: Callable[[], None]
+    ) -> None:
         settings = pieces.job.settings
+        self._check = check
         self.folder, self.stop = run_dir / "state", stop
         self.every = Every.parse(settings.save_every, "save_every")
         self.member = cluster.join(pieces.job.hardware)
@@ -71,8 +74,18 @@ class Saver:
         self._time, self._step = time.monotonic(), step
 
     def patiently(self, action: Callable[[], Value]) -> Value:
-        """Do what writes; while the disk is full, wait and try again for `save_retry`."""
-        return files.patiently(action, self._retry, lambda: bool(self.stop))
+        """Do what writes; while the disk is full, wait and try again for `save_retry`.
+
+        Raises:
+            Lost: The folder is no longer the run's own.
+            WriteError: The disk stayed full.
+        """
+
+        def checked() -> Value:
+            self._check()
+            return action()
+
+        return files.patiently(checked, self._retry, lambda: bool(self.stop))
 
     def told(self, run_dir: Path) -> str:
         """What can be gone on with, in a sentence."""

@@ -6,7 +6,7 @@ Only the trainer writes progress; phases run steps and say what came of them.
 import math
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tlcli.runs import state as states
 from tlcli.system import cluster, console, files
 from tlcli.system.memory import OutOfMemory
 from tlcli.training.epoch_rows import table_of
-from tlcli.training.fallback import Snapshot, check_weights, next_halving
+from tlcli.training.fallback import Snapshot, check_losses, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
 from tlcli.training.phase import PhaseTraining
 from tlcli.training.plan import Plan
@@ -31,6 +31,11 @@ from tlcli.training.stopping import Stopped, StopRequest
 class Trainer:
     """Trains as planned.
 
+    Args:
+        plan: What to train.
+        run_dir: Where states and metrics.csv go.
+        check: Raises before a write where the folder is no longer the run's own.
+
     Attributes:
         progress: Where it stands.
         kept: The best weights so far.
@@ -39,14 +44,16 @@ class Trainer:
 
     phase: PhaseTraining
 
-    def __init__(self, plan: Plan, run_dir: Path) -> None:
+    def __init__(
+        self, plan: Plan, run_dir: Path, check: Callable[[], None] = files.nothing
+    ) -> None:
         self.plan, self.run_dir = plan, run_dir
         self.settings = plan.pieces.job.settings
         self.student = plan.lesson.student.model
         self.member = cluster.join(plan.pieces.job.hardware)
         self.progress, self.kept = Progress(), KeptWeights()
         self.stop = StopRequest()
-        self.saver = Saver(plan.pieces, run_dir, self.stop)
+        self.saver = Saver(plan.pieces, run_dir, self.stop, check)
         self.good: Snapshot | None = None
 
     def run(self, state: states.State | None) -> Outcome:
@@ -238,6 +245,7 @@ class Trainer:
     def _use_best(self) -> None:
         if not self.kept.best:
             raise TlError("no epoch had a finite validation loss. Lower optimizer.learning_rate.")
+        check_losses(self.progress)
         for variable, value in zip(self.student.variables, self.kept.best, strict=True):
             variable.assign(value)
 

@@ -160,7 +160,7 @@ def _as(array: Any, dtype: str) -> Any:
 
 
 def _stamp(path: Path) -> list[int]:
-    """Bytes, time (ns) and mark of a file; whatever else has them was not changed."""
+    """Bytes and mark of a file; what still has them was not changed."""
     return list(content.stamp(path))
 
 

@@ -11,6 +11,7 @@ from tlcli.contracts import backbone
 from tlcli.contracts.backbone import HeadReport, LoadReport
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import Tensor
+from tlcli.runs import sealed
 from tlcli.runs.facts import Facts
 
 LARGEST_CONFIG = 1_000_000
@@ -139,7 +140,10 @@ class Backbone(backbone.Backbone):
                 "backbone.run", f"{self.run} has no {path.name}", "Give the folder of a run."
             )
         metadata = path.with_name("metadata.json")
-        facts = Facts.from_json(_read(metadata), metadata) if metadata.is_file() else None
+        if not metadata.is_file():
+            return _read(path), None
+        facts = Facts.from_json(_read(metadata), metadata)
+        sealed.check(Path(self.run), facts)
         return _read(path), facts
 
 

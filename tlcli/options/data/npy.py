@@ -106,7 +106,7 @@ class Data(DataSource):
         )
 
 
-def _stamps(path: Path) -> dict[str, tuple[int, int, int]]:
+def _stamps(path: Path) -> dict[str, tuple[int, int]]:
     """Stamp of each file by the name of its array, taken before it is opened; "" for an .npz."""
     if not path.is_dir():
         return {"": stamp(path)}
@@ -114,7 +114,7 @@ def _stamps(path: Path) -> dict[str, tuple[int, int, int]]:
 
 
 def _files(
-    path: Path, listed: Mapping[str, tuple[int, int, int]], blocks: Sequence[Any], memory: Path
+    path: Path, listed: Mapping[str, tuple[int, int]], blocks: Sequence[Any], memory: Path
 ) -> Files:
     """Where the pictures of the blocks lie."""
     names = [name if path.is_dir() else "" for _, name, *_ in blocks]
