@@ -261,12 +261,18 @@ def read_in_run(path: Path) -> None:
     from tlcli.commands import compare
     from tlcli.config import registry
     from tlcli.errors import TlError
-    from tlcli.runs import checkpoint
+    from tlcli.runs import checkpoint, sealed
 
-    run = path.parent
-    for name in ("metadata.json", "config.json", "metrics.json", "model.weights.h5"):
-        if not (run / name).exists():
-            (run / name).write_bytes((path.parents[1] / "good" / name).read_bytes())
+    run, good = path.parent, path.parents[1] / "good/run"
+    for name in (*sealed.FILES, "metadata.json"):
+        if not (run / name).exists() and (good / name).exists():
+            (run / name).write_bytes((good / name).read_bytes())
+    # Sealed again, so that the damage reaches what lies behind the seal.
+    found = sealed.hashes(run, run / sealed.WEIGHTS)
+    if path.name != "metadata.json":
+        facts = json.loads((good / "metadata.json").read_bytes())
+        (run / "metadata.json").write_text(json.dumps({**facts, "sha256": found}))
+    sealed.seal(run, found)
     problems = []
     for read in (
         lambda: checkpoint.read_run(run),
@@ -524,7 +530,7 @@ def fuzzed(
         known = readers(folder / "good")
         chosen = {key: known[key] for key in only or known}
         end = time.monotonic() + seconds
-        share, table, step = -(-inputs // len(chosen)), {key: Counter() for key in chosen}, 250
+        share, table, step = -(-inputs // len(chosen)), {key: Counter() for key in chosen}, 100
         for start in range(0, share, step):
             for key, reader in chosen.items():
                 work = SimpleNamespace(folder=folder, end=end, seed=seed, keep=keep)

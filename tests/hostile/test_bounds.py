@@ -1,6 +1,8 @@
 """Sizes are known before memory is taken; nothing is waited for that never comes; no file dies."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.runs import environment
 from tlcli.config.bounds import MOST, USUAL, check_number
 from tlcli.errors import ConfigError, DataError
 from tlcli.models import hdf5
@@ -117,3 +120,11 @@ def test_a_strangers_file_is_overwritten_only_when_typed(tmp_path, monkeypatch):
     assert (tmp_path / "thesis.csv").read_bytes() == b"three years of work"
     output.write(output.place(given, True), b"ours")
     assert output.place("/dev/null", False) == Path("/dev/null")
+
+
+def test_runs_are_read_without_tensorflow_until_a_network_is_built():
+    code = (
+        "import sys; from tlcli.commands import compare; "
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment())

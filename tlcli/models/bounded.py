@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from tlcli.errors import DataError
+from tlcli.lazy import keras
 from tlcli.system import memory
 from tlcli.system.files import megabytes
 
