@@ -29,14 +29,14 @@ def test_lists_and_mappings_are_read_one_by_one():
     assert schema.each(schema.whole(0, 9))([1, 2]) == (1, 2)
     assert schema.by_name(schema.text)({"a": "b"}) == {"a": "b"}
     for reader, value in ((schema.each(schema.text), "ab"), (schema.by_name(schema.text), [])):
-        with pytest.raises(ValueError, match="and not a (list|mapping)"):
+        with pytest.raises(ValueError, match=r"and not a (list|mapping)"):
             reader(value)
 
 
 def test_known_keys_are_read_others_passed_over_and_the_wrong_one_named():
     readers = {"a": schema.text, "b": schema.whole(0, 9)}
     assert schema.values_of({"a": "x", "c": 1}, readers) == {"a": "x"}
-    with pytest.raises(ValueError, match="^b is 'x', and not a whole number from 0 to 9$"):
+    with pytest.raises(ValueError, match=r"^b is 'x', and not a whole number from 0 to 9$"):
         schema.values_of({"b": "x"}, readers)
-    with pytest.raises(ValueError, match="^lacks b$"):
+    with pytest.raises(ValueError, match=r"^lacks b$"):
         schema.values_of({"a": "x"}, readers, ("b",))
