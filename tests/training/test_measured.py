@@ -24,7 +24,7 @@ def test_both_splits_are_measured_and_described(small_plan):
     assert len(found.logits) == len(pieces.manifest.labelled(2))
     facts = described(pieces, model, found)
     assert facts["class_names"] == list(pieces.manifest.class_names)
-    assert facts["data_fingerprint"] == pieces.manifest.fingerprint
+    assert facts["data_fingerprint"] == pieces.manifest.identity()
     assert facts["metrics"] == found.figures
     assert facts["parameters"] == sum(int(np.prod(v.shape)) for v in model.variables
                                       if "seed" not in v.path)  # fmt: skip

@@ -45,8 +45,8 @@ def test_what_a_scan_found(small_plan):
     report = {"sizes": "all 8x8", "skipped": [("a", "cut off")] * 3, "duplicates": [("a", "b")],
               "notes": ["one", "two", "three"]}  # fmt: skip
     assert plan_text.scan_notes(replace(manifest, report=report)) == (
-        "all 8x8; 3 unreadable, skipped: a (cut off), a (cut off); "
-        "1 the same across splits: a = b; one; two"
+        "all 8x8; 3 unreadable, skipped: a (cut off), a (cut off), a (cut off); "
+        "1 the same across splits: a = b; one; two; three"
     )
 
 

@@ -30,13 +30,13 @@ def test_smoothing_does_not_shift_a_line():
     ],
 )
 def test_divergence_without_smoothing(losses, step):
-    own = FindLr(1e-6, 10.0, 100, 1, 0.0, 4.0, None)
+    own = FindLr(1e-6, 10.0, 100, 1, 0.0, 4.0, None, False)
     assert rate_curve.divergence(losses, own) == step
 
 
 def test_divergence_is_of_the_loss_smoothed_backwards():
     # beta 1/2: 1, then (1/2 + 9) / (3/2) = 6.3; one wild batch of 5 is (1/2 + 5) / (3/2) = 3.7.
-    own = FindLr(1e-6, 10.0, 100, 1, 0.5, 4.0, None)
+    own = FindLr(1e-6, 10.0, 100, 1, 0.5, 4.0, None, False)
     assert rate_curve.divergence([1.0, 5.0], own) is None
     assert rate_curve.divergence([1.0, 9.0], own) == 1
 

@@ -17,7 +17,7 @@ def saver(small_plan, tmp_path):
         pieces = dataclasses.replace(
             small_plan.pieces, job=dataclasses.replace(job, settings=settings)
         )
-        return Saver(pieces, tmp_path, StopRequest())
+        return Saver(pieces, tmp_path, StopRequest(), lambda: None)
 
     return made
 
