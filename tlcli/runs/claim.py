@@ -37,9 +37,11 @@ class Claim:
         path: Where it was claimed.
     """
 
-    def __init__(self, path: Path, folder: int, lock: int, made: bool) -> None:
+    def __init__(self, path: Path, folder: int, lock: int, made: bool, named: bool) -> None:
         self.path = path
         self._folder, self._lock, self._made = folder, lock, made
+        # The folders that a run without a name of its own lies in: runs/train/TIME.
+        self._around = path.parents[:2] if named else ()
         self._content = json.dumps(myself()).encode()
 
     def sign(self) -> None:
@@ -98,7 +100,8 @@ class Claim:
             if self._is_ours():
                 os.unlink(self.path / LOCK)
                 if self._made and not os.listdir(self._folder):
-                    os.rmdir(self.path)
+                    for folder in (self.path, *self._around):
+                        os.rmdir(folder)
         os.close(self._lock)
         os.close(self._folder)
 
@@ -130,11 +133,10 @@ def new_folder(base: Path, where: str = "run_dir") -> Path:
         TlError: It cannot be made.
     """
     try:
-        base.mkdir(parents=True, exist_ok=True)
         for path in names(base):
             with contextlib.suppress(FileExistsError):
                 # Whether the folder is new is decided by making it, never by looking first.
-                path.mkdir()
+                path.mkdir(parents=True)
                 return path
     except OSError as error:
         raise unwritable(base, where, error) from None
@@ -173,7 +175,7 @@ def _claimed(path: Path, where: str, new: bool) -> Claim:
             raise
     except OSError as error:
         raise unwritable(path, where, error) from None
-    claim = Claim(path, folder, lock, made or new)
+    claim = Claim(path, folder, lock, made or new, named=new)
     if left:
         console.say(f"{path} was left by {owner(left)}, which is gone; this process goes on")
     try:
