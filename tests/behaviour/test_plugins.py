@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.sealing import resealed
 from tests.helpers.words import config
 from tlcli.config import registry
 from tlcli.config.job import train_job
@@ -80,7 +81,8 @@ def test_it_trains_and_is_measured(site, run_dir, tmp_path):
     ]
     shown = tl("eval", f"checkpoint={run_dir}", "format=json", site=site, cwd=tmp_path)
     expected = json.loads((run_dir / "metrics.json").read_text())["test"]["accuracy"]
-    assert json.loads(shown)["accuracy"] == pytest.approx(expected)
+    found, _ = json.JSONDecoder().raw_decode(shown)  # what stands on standard error follows
+    assert found["accuracy"] == pytest.approx(expected)
 
 
 MISSING = (
@@ -121,6 +123,7 @@ def test_nothing_is_imported_because_a_checkpoint_names_it(digits_run, tmp_path,
     config = json.loads((run / "config.json").read_text())
     config["backbone"]["name"] = name.format(folder=tmp_path)
     (run / "config.json").write_text(json.dumps(config))
+    resealed(run)
     with pytest.raises(ConfigError, match="no backbone is called"):
         checkpoint.read_run(run)
     with pytest.raises(ConfigError, match="no backbone is called"):
@@ -160,7 +163,10 @@ def test_two_packages_with_one_name_are_refused(register):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("tl_missing_package:Head", r"bad of broken 3\.1 cannot be loaded \(No module named 'tl_m"),
+        (
+            "tl_missing_package:Head",
+            r"bad of broken 3\.1 cannot be loaded \(.*No module named",
+        ),
         ("tlcli.errors:Nothing", r"cannot be loaded \(.*Nothing.*\)\. Install what"),
         (
             "tlcli.errors:require",

@@ -223,7 +223,8 @@ def test_mistakes_leave_no_folder(tmp_path, words, error, message):
 def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path):
     words = [
         "optimizer=sgd",
-        "optimizer.learning_rate=3e38",
+        "optimizer.learning_rate=1e6",
+        "optimizer.clip_norm=null",
         "finetune=full",
         "finetune.rate=1000",
         "data.images_per_class=8",

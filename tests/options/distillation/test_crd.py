@@ -178,8 +178,9 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 parts = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, parts)
 from tlcli.contracts.distillation import Batch, Outputs, Shapes
-from tlcli.options.distillation.crd import Distillation
-method = Distillation(1.0, 1.0, 0.0, "none", 6, 0.3, 0.5, 5)
+from tlcli.config import registry
+method = registry.build("distillation", {**registry.defaults("distillation", "crd"),
+    "soft_weight": 1.0, "negatives": 6, "temperature": 0.3, "momentum": 0.5, "embedding_size": 5})
 shapes = Shapes(3, 10, 4, 3, labels=np.array([2, 0, 1, 0, 2, 1, 1, 0, 2, 2]))
 rng = np.random.default_rng(0)
 s, t = (tf.constant(rng.normal(size=(4, d)), tf.float32) for d in (4, 3))
