@@ -287,16 +287,14 @@ def myself() -> dict[str, Any]:
 
 def started(pid: int) -> int | None:
     """When a process began, in ticks since the machine did; None where there is none."""
-    try:
+    with contextlib.suppress(OSError, ValueError, IndexError):
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         return int(text.rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
+    return None
 
 
 def boot() -> str:
     """What the kernel calls the time since it began; "" where it calls it nothing."""
-    try:
+    with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    return ""
