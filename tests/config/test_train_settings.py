@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers.words import config
+from tests.helpers.words import checked, config
 from tlcli.config.train_settings import Train
 from tlcli.errors import ConfigError
 
@@ -23,3 +23,9 @@ def test_keys_of_a_training_have_ranges(change, message):
     assert Train(**given).retry_seconds > 0
     with pytest.raises(ConfigError, match=message):
         Train(**{**given, **change})
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "..", ".", "a\\b", " "])
+def test_a_name_leads_nowhere_else(name):
+    with pytest.raises(ConfigError, match=r"^name: got .*Give a plain name"):
+        checked("train", f"name='{name}'")

@@ -79,6 +79,9 @@ class Train:
         least = self.abstain_below
         require(least is None or 0 < least < 1, "abstain_below", least, "Give a number in (0, 1).")
         check_workers(self.workers)
+        name = self.name
+        plain = name is None or (name.strip(". ") and not set(name) & set("/\\\0"))
+        require(plain, "name", name, "Give a plain name, without / or \\; run_dir is a path.")
         remedy = "A new run is begun by extend, an old one gone on with by resume; leave one out."
         require(not (self.resume and self.extend), "extend", self.extend, remedy)
         Every.parse(self.save_every, "save_every")
