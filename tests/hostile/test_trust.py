@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tests.helpers.runs import process as tl
+from tlcli.config import registry
 
 MARK = "CODE_RAN"
 # Ways to ask Hydra for a callback, which it would import and call.
@@ -78,8 +79,7 @@ def test_a_stored_run_cannot_trust_itself(saved_model, digits_run, tmp_path):
         "cache_classes": 64, "image_size": 32, "layout": "nhwc", "scale": 1.0, "mean": [0, 0, 0],
         "std": [1, 1, 1], "output": None, "kind": "logits", "class_names": None, "classes": None,
     }  # fmt: skip
-    kd = {"name": "kd", "hard_weight": 0.5, "soft_weight": 0.5, "warmup_epochs": 0.0,
-          "decay": "none", "temperature": 4.0, "standardise": False}  # fmt: skip
+    kd = {**registry.defaults("distillation", "kd"), "soft_weight": 0.5}
     (run / "config.json").write_text(json.dumps({**config, "teacher": teacher, "distillation": kd}))
     for name in ("model.weights.h5", "metadata.json", "metrics.json"):
         (run / name).unlink()

@@ -58,7 +58,9 @@ def test_one_of_each_family_trains_as_a_whole(lab, request, name):
     values = lab.values("backbone", name, **given(name, request))
     pieces = lab.pieces(
         backbone=values, image_size=side_of(values), finetune="full", cache="off", batch_size=4,
-        optimizer=lab.values("optimizer", "sgd", momentum=0.0, learning_rate=1.0),
+        optimizer=lab.values(
+                "optimizer", "sgd", momentum=0.0, learning_rate=1.0, clip_norm=None
+            ),
     )  # fmt: skip
     with lab.eagerly():
         trainer, _ = lab.steps(pieces)

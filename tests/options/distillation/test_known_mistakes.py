@@ -110,7 +110,7 @@ def standardised_by_hand():
     same(found, [0.5])
 
 
-def biased(values):
+def biased(values, least=0.0):
     centred = values - tf.reduce_mean(values, -1, keepdims=True)
     return centred / (1e-7 + tf.math.reduce_std(values, -1, keepdims=True))
 
