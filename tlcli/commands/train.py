@@ -222,7 +222,6 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
 
 def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> dict[str, Any]:
     """Write the result and show it; then the state has done its work."""
-    folder.note_contents(plan.pieces.manifest)
     try:
         found = result.written(plan, outcome, folder, seconds)
     except FaultyPictures as fault:  # of the test images, which are looked at only now

@@ -240,13 +240,12 @@ def file_images(  # noqa: PLR0913
         piece = tf.gather(pieces, index // _NAMES)
         name = tf.strings.substr(piece, tf.gather(starts, index), tf.gather(lengths, index))
         data = tf.io.read_file(tf.strings.join([os.fsencode(below), name]))
-        noted = tf.numpy_function(note, [index, data], tf.bool, stateful=False)
-        with tf.control_dependencies([noted]):
-            return tf.identity(data)
+        # An operation without state whose result nobody takes would be left out of the graph.
+        return tf.strings.join([data, tf.numpy_function(note, [index, data], tf.string, False)])
 
-    def note(row: Any, data: Any) -> Any:
+    def note(row: Any, data: Any) -> bytes:
         contents.note(int(row), data)
-        return np.True_
+        return b""
 
     def whole(row: int) -> bytes:
         with open(below + names[row], "rb") as file:

@@ -67,6 +67,7 @@ def written(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> 
         "peers": peers,
         "seconds": round(seconds, 1),
     }
+    folder.note_contents(pieces.manifest)
     folder.write(model, pieces.job.config, found.figures, metadata)
     return Result(found.figures, found.test, metadata)
 
