@@ -133,6 +133,11 @@ class Distillation(Method):
                 found[key] = self.full_weight * weight * share
         return found
 
+    @property
+    def settled_after(self) -> float:
+        """Epochs of the longest rise."""
+        return max([self.warmup_epochs, *(method.settled_after for _, method in self.parts)])
+
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """The methods with the weights that each chooses for itself.
 
