@@ -38,7 +38,7 @@ def settled(pieces: Pieces, lesson: Lesson) -> tuple[Pieces, Lesson]:
     job = with_values(pieces.job, values)
     method = job.distillation
     if isinstance(lesson.method, SortedMaps):
-        method = SortedMaps(method, lesson.method.stages)
+        method = SortedMaps(method, lesson.method.given)
     return replace(pieces, job=job), replace(lesson, method=method)
 
 
