@@ -26,7 +26,7 @@ class Site:
     url: str = ""
 
 
-def _handler(site):
+def _handler(site):  # noqa: C901 - a class that knows its site
     class Handler(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_):
             pass
@@ -44,22 +44,25 @@ def _handler(site):
             if content is None:
                 self.send_error(404)
                 return
-            start = int(wanted[6:-1]) if wanted and site.ranges else 0
-            if start >= len(content) and wanted and site.ranges:
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.end_headers()
+            self.send(content, int(wanted[6:-1]) if wanted and site.ranges else 0, body)
+
+        def send(self, content, start, body):
+            size = len(content)
+            if start >= size:
+                self.begin(416, f"bytes */{size}", 0)
                 return
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header(
-                    "Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}"
-                )
-            part = content[start:]
-            self.send_header("Content-Length", str(len(part)))
-            self.end_headers()
+            span = f"bytes {start}-{size - 1}/{size}" if start else ""
+            self.begin(206 if start else 200, span, size - start)
             if body:
+                part = content[start:]
                 self.wfile.write(part[: site.breaks.pop(0)] if site.breaks else part)
+
+        def begin(self, status, span, length):
+            self.send_response(status)
+            if span:
+                self.send_header("Content-Range", span)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
 
     return Handler
 

@@ -103,8 +103,8 @@ def test_an_offline_training_asks_nobody(empty, monkeypatch):
     with offline(True), pytest.raises(ConfigError, match="offline=true"):
         chosen("backbone=auto")
     assert asked == []
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
     with pytest.raises(ConfigError, match="there is no network"):
-        monkeypatch.setattr("urllib.request.urlopen", refuse)
         chosen("backbone=auto")
 
 
@@ -172,3 +172,15 @@ def test_a_choice_is_told_as_it_would_be_typed():
     assert told(config("train", "backbone=vgg16")["backbone"]) == "vgg16"
     words = ("backbone=mobilenet_v2", "backbone.alpha=1.4")
     assert told(config("train", *words)["backbone"]) == "mobilenet_v2 backbone.alpha=1.4"
+
+
+def test_offline_typed_is_told_at_once(empty, monkeypatch, capsys):
+    monkeypatch.delenv("TL_OFFLINE")
+    asked = []
+    monkeypatch.setattr("urllib.request.urlopen", lambda *given, **_: asked.append(given))
+    for words in (["backbone=auto"], ["backbone=mobilenet_v3_small"]):
+        assert main.run(["train", *words, "offline=true", "plan_only=true"]) == 2
+        said = capsys.readouterr().err
+        assert "tl weights fetch" in said
+        assert len([line for line in said.splitlines() if "offline=true" in line]) == 1
+    assert asked == []

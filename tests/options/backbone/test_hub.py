@@ -7,6 +7,7 @@ import yaml
 
 from tlcli.config import registry
 from tlcli.errors import ConfigError
+from tlcli.system.download import offline
 
 
 def option(**changes):

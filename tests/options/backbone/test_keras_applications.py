@@ -137,7 +137,7 @@ def at_hand(monkeypatch, tmp_path, model, name):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = as_published(tmp_path / "models" / name, model)
-    digest = hashlib.md5(path.read_bytes()).hexdigest()
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     facts = dataclasses.replace(weight_files()[name], hash=digest)
     monkeypatch.setitem(weight_files(), name, facts)
 
