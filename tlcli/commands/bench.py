@@ -27,7 +27,7 @@ from tlcli.contracts.data import TRAIN
 from tlcli.distill.attach import attach
 from tlcli.runs import output
 from tlcli.system import console, files
-from tlcli.training import batch_size
+from tlcli.training import auto_backbone, batch_size
 from tlcli.training.build import pieces_of
 from tlcli.training.data import NO_SPLIT
 
@@ -80,7 +80,7 @@ def prepare(job: TrainJob, images: int) -> Subject:
     chosen = (("finetune", "full"), ("augmentation", "none"))
     groups = {group: registry.defaults(group, option) for group, option in chosen}
     job = train_job({**job.config, **groups, **fixed})
-    pieces = pieces_of(batch_size.resolved(job))
+    pieces = pieces_of(batch_size.resolved(auto_backbone.resolved(job)))
     lesson = attach(pieces)
     manifest = pieces.manifest
     splits = np.full(len(manifest.splits), NO_SPLIT, np.int8)
