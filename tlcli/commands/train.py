@@ -26,7 +26,7 @@ from tlcli.runs.resume import (
     resumed_job,
 )
 from tlcli.system import cluster, console, files
-from tlcli.training import auto, balance, batch_size, plan_text, result, result_text
+from tlcli.training import auto, auto_backbone, balance, batch_size, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.data import without
@@ -50,7 +50,8 @@ def run(checked: Checked[Train, TrainJob]) -> int:
 
 def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
     """Train in a folder that is this process's own."""
-    job, run_dir = checked.job, folder.path
+    run_dir = folder.path
+    job = auto_backbone.resolved(checked.job, checked.typed, run_dir)
     if checkpoint.is_finished(run_dir):
         if not (job.settings.resume or job.settings.run_dir):
             raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")

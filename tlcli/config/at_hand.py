@@ -97,12 +97,5 @@ def _fitted(config: Values, typed: Sequence[str], by_path: bool) -> tuple[Values
     if "backbone" not in typed and "backbone.name" not in typed:
         own = {key.split(".")[1] for key in typed if key.startswith("backbone.")}
         kept = {key: config["backbone"][key] for key in own if key in config["backbone"]}
-        found["backbone"] = {**_backbone(), **kept}
+        found["backbone"] = {**registry.defaults("backbone", "auto"), **kept}
     return found, lines
-
-
-def _backbone() -> dict[str, Any]:
-    """The backbone of photos."""
-    if "auto" in registry.names("backbone"):
-        return registry.defaults("backbone", "auto")
-    return {**registry.defaults("backbone", "mobilenet"), "alpha": 0.25}

@@ -12,7 +12,7 @@ class Command:
         help: First line of its help.
         example: A line to copy.
         settings: Class in config.settings of its own keys; empty where those of a training are all.
-        config: Its primary YAML; empty where it is given words alone.
+        config: Its primary YAML.
         trains: Whether it takes all of `tl train` too (its YAML names train.yaml in its defaults).
         needs: Groups of which it must have an option, where it does not train.
         changes: Groups of which keys may be given without an option: they change the checkpoint's.
@@ -81,7 +81,11 @@ COMMANDS = {
         words="words", needs_tensorflow=False,
     ),
     "list": Command(
-        "listing", "List options and where they come from.", "tl list backbone", "Listing", "",
-        words="groups", needs_tensorflow=False,
+        "listing", "List options and where they come from.", "tl list backbone sort=top1",
+        "Listing", "list", words="groups", needs_tensorflow=False,
+    ),
+    "weights": Command(
+        "weights", "Keep published weights at hand: list, fetch NAME, verify, add FILE.",
+        "tl weights fetch mobilenet", "Weights", "weights", words="words", needs_tensorflow=False,
     ),
 }  # fmt: skip

@@ -26,7 +26,7 @@ from tlcli.system.files import expanded
 
 # Keys of one training's doing and place, not of what it makes.
 KEYS = frozenset({*GROUPS, *(field.name for field in dataclasses.fields(Train))})
-PASSING = ("resume", "extend", "run_dir", "name", "plan_only", "auto")
+PASSING = ("resume", "extend", "run_dir", "name", "plan_only", "auto", "offline", "time_budget")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tlcli.system.surroundings import changes, surroundings
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
     "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
-    "abstain_below", "control", "hardware", "accumulation_steps",
+    "abstain_below", "control", "hardware", "accumulation_steps", "offline",
 )  # fmt: skip
 
 
