@@ -36,6 +36,8 @@ def settled(word: str, config: Values, typed: Sequence[str]) -> tuple[Values, tu
         ConfigError: A path that is not there, or can be read in more than one way.
         DataError: It cannot be read.
     """
+    if word == "init" and not {"data", "data.name", "data.path"} & {*typed}:
+        config, typed = _around(config), (*typed, "data.name", "data.path")
     data = config.get("data")
     if not isinstance(data, Mapping):
         return config, ()
@@ -47,9 +49,23 @@ def settled(word: str, config: Values, typed: Sequence[str]) -> tuple[Values, tu
     if not COMMANDS[word].trains or config.get("resume") or config.get("extend"):
         return config, tuple(lines)
     if word != "teacher" and "path" in data:
-        config, more = _fitted(config, typed, by_path)
+        config, more = _fitted(word, config, typed, by_path)
         lines += more
     return config, tuple(lines)
+
+
+def _around(config: Values) -> dict[str, Any]:
+    """A configuration whose data are what lies in the folder where the command was given.
+
+    Raises:
+        ConfigError: Nothing, or more than one data set.
+    """
+    try:
+        data_path.found(".")
+    except ConfigError as error:
+        remedy = f"{error.remedy} Name the data: tl init NAME PATH."
+        raise ConfigError("data", f"no value, and here {error.problem}", remedy) from None
+    return {**config, "data": {"name": UNKNOWN, "path": "."}}
 
 
 def _read(data: Values, typed: Sequence[str]) -> tuple[dict[str, Any], str]:
@@ -77,7 +93,9 @@ def _check_name(data: Values) -> None:
         )  # fmt: skip
 
 
-def _fitted(config: Values, typed: Sequence[str], by_path: bool) -> tuple[Values, list[str]]:
+def _fitted(
+    word: str, config: Values, typed: Sequence[str], by_path: bool
+) -> tuple[Values, list[str]]:
     """What fits photos where nothing was typed: another backbone, and perhaps all of a recipe."""
     option, found = config["data"]["name"], dict(config)
     lines = []
@@ -89,9 +107,8 @@ def _fitted(config: Values, typed: Sequence[str], by_path: bool) -> tuple[Values
         )  # fmt: skip
     said = {key.partition(".")[0] for key in typed} & KEYS - {"data"}
     alone = not said - {*ASIDE}
-    if "auto" not in said and option != "photos" and (
-        alone or (by_path and "config" not in typed)
-    ):  # fmt: skip
+    free = word == "init" or alone or (by_path and "config" not in typed)
+    if "auto" not in said and option != "photos" and free:
         found["auto"] = True
         lines.append("auto       chooses what you did not type; auto=false takes the defaults")
     if "backbone" not in typed and "backbone.name" not in typed:

@@ -92,7 +92,8 @@ def read(word: str, words: list[str]) -> Request:
             typed[key] = value
     options = _options("data", config_dir)
     for item in bare:
-        typed["data"] = data_words.entered(word, item, typed, options)
+        key, value = data_words.entered(word, item, typed, options)
+        typed[key] = value
     sweep = bool({"-m", "--multirun"} & set(flags))
     recipe = None if recipe is None else recipe.beside(typed)
     typed, recipe, paths = data_words.parted(word, typed, recipe, options, sweep)

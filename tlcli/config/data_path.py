@@ -10,7 +10,7 @@ import itertools
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tlcli.config import looking
@@ -178,6 +178,7 @@ def _folder(root: str) -> Found:
         words = f"tl train extend={typed(seen.path)} DATA, or tl train resume={typed(seen.path)}"
         raise ConfigError("data", f"{shown(seen.path)} is a run, no data", f"Type {words}.")
     ways = _ways(seen)
+    ways = [replace(way, path=os.path.normpath(way.path)) for way in ways]
     if len(ways) == 1:
         return ways[0]
     if ways:

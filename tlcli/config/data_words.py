@@ -64,8 +64,10 @@ def exists(given: str) -> bool:
         return False
 
 
-def entered(word: str, item: str, typed: Mapping[str, str], options: Collection[str]) -> str:
-    """The value of `data` that a bare word stands for.
+def entered(
+    word: str, item: str, typed: Mapping[str, str], options: Collection[str]
+) -> tuple[str, str]:
+    """The key that a bare word is for, and its value: data, or the run that a command reads.
 
     The name of an option is one, unless it lacks its path and such a file or folder is there.
 
@@ -78,11 +80,13 @@ def entered(word: str, item: str, typed: Mapping[str, str], options: Collection[
     Raises:
         ConfigError: Data was given already.
     """
+    if "checkpoint" in {*_own(word)} - {*typed} and exists(os.path.join(item, "config.json")):
+        return "checkpoint", item
     if "data" in typed:
         remedy = f"Give one of them; in turn: tl {word} -m data={typed['data']},{item}."
         raise ConfigError("data", f"got {typed['data']!r} and {item!r}", remedy)
     needs_path = item in options and "data.path" not in typed and _lacks_path(item)
-    return f"./{item}" if needs_path and exists(item) else item
+    return "data", f"./{item}" if needs_path and exists(item) else item
 
 
 def _lacks_path(option: str) -> bool:
