@@ -9,12 +9,15 @@ import glob
 import itertools
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tlcli.config import looking
 from tlcli.config.looking import Look
+from tlcli.config.split_names import split_of
+from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError, DataError
 from tlcli.system.files import expanded
 from tlcli.system.opened import named, reason
@@ -30,7 +33,7 @@ GIVE = (
 )
 # Ways to read a folder that a message names.
 MOST_WAYS = 5
-_SPLIT_NAMES = ("train", "validation", "valid", "val", "test")
+_SPLIT_WORDS = ("train", "validation", "valid", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def found(given: str, options: Iterable[str] = ()) -> Found:
     if stat.S_ISDIR(mode):
         return _folder(str(path))
     if stat.S_ISREG(mode):
-        return _file(path)
+        one = _file(path)
+        return replace(one, path=_plain(one.path))
     raise ConfigError("data", f"{shown(path)} is {named(mode)}, no data", GIVE)
 
 
@@ -178,7 +182,7 @@ def _folder(root: str) -> Found:
         words = f"tl train extend={typed(seen.path)} DATA, or tl train resume={typed(seen.path)}"
         raise ConfigError("data", f"{shown(seen.path)} is a run, no data", f"Type {words}.")
     ways = _ways(seen)
-    ways = [replace(way, path=os.path.normpath(way.path)) for way in ways]
+    ways = [replace(way, path=_plain(way.path)) for way in ways]
     if len(ways) == 1:
         return ways[0]
     if ways:
@@ -193,9 +197,9 @@ def _only(seen: Look) -> Look | None:
     if seen.own or seen.run or seen.pictures or len(seen.folders) != 1:
         return None
     ((name, inner),) = seen.folders.items()
-    # Pictures directly in it make it a class or a split; a split is none that one may leave.
+    # Pictures directly in it make it a class.
     loose = inner.pictures and not inner.own
-    return None if loose or name.lower() in _SPLIT_NAMES else inner
+    return None if loose or split_of(name) is not None else inner
 
 
 def _ways(seen: Look) -> list[Found]:
@@ -205,6 +209,8 @@ def _ways(seen: Look) -> list[Found]:
         return [Found("tfrecord", path, "shards of tl prepare")]
     ways = [*_shards(seen), *_arrays(seen)]
     ways += [Found("csv", os.path.join(path, n), f"the table {shown(n)}") for n in seen.tables]
+    if _are_data_sets(below):
+        ways += [way for one in below.values() for way in _ways(one)]
     if _are_classes(below):
         loose = f"; {_count(seen.pictures, 'picture')} beside them left out" * bool(seen.pictures)
         ways.append(Found("folder", path, _described(below) + loose))
@@ -216,12 +222,18 @@ def _ways(seen: Look) -> list[Found]:
     return ways
 
 
+def _plain(path: str) -> str:
+    """A path in its shortest form; what begins with ~ is no home folder here."""
+    short = os.path.normpath(path)
+    return f"./{short}" if short.startswith("~") else short
+
+
 def _shards(seen: Look) -> list[Found]:
     """TFRecords; those whose names tell no split by a pattern, which takes all of them."""
     if not seen.shards:
         return []
     what = _count(seen.shards, "TFRecord shard")
-    if any(word in name.lower() for name in seen.shards for word in _SPLIT_NAMES):
+    if any(word in name.lower() for name in seen.shards for word in _SPLIT_WORDS):
         return [Found("tfrecord", seen.path, what)]
     columns = itertools.takewhile(
         lambda column: len({*column}) == 1, zip(*seen.shards, strict=False)
@@ -242,17 +254,35 @@ def _arrays(seen: Look) -> list[Found]:
 
 def _are_classes(below: Mapping[str, Look]) -> bool:
     """Whether folders with pictures are classes, or splits of them."""
-    if all(name.lower() in _SPLIT_NAMES for name in below):
+    if all(split_of(name) is not None for name in below):
         return any(one.pictured for one in below.values())
     return len(below) > 1
 
 
+def _are_data_sets(below: Mapping[str, Look]) -> bool:
+    """Whether folders that are no splits may each be a whole: the same names are in several."""
+    if any(one.pictures for one in below.values()) or any(
+        split_of(name) == TRAIN for name in below
+    ):
+        return False
+    counts = Counter(name for one in below.values() for name in one.pictured)
+    return len(below) > 1 and max(counts.values()) > 1
+
+
 def _described(below: Mapping[str, Look]) -> str:
     """Class folders in words."""
-    splits = [name for name in below if name.lower() in _SPLIT_NAMES]
-    names = sorted({inner for name in splits for inner in below[name].pictured}) or list(below)
+    splits = [name for name in below if split_of(name) is not None]
+    names = sorted({inner for name in splits for inner in _inside(below[name])}) or list(below)
     above = f" in {_some(splits)}" if splits else ""
     return f"{_count(names, 'class folder')}, {_some(names, 4)}{above}"
+
+
+def _inside(split: Look) -> Mapping[str, Look]:
+    """Folders with pictures in a split, or in the one folder that all of it lies in."""
+    below = split.pictured
+    while len(below) == 1 and not (one := next(iter(below.values()))).pictures:
+        below = one.pictured
+    return below
 
 
 def _unlabelled(seen: Look) -> list[Found]:
