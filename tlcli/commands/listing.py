@@ -1,5 +1,6 @@
 """`tl list`: every option of every group, its first line, and where it comes from."""
 
+import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ ORDERS: dict[str, Callable[[Network], Any]] = {
     "top1": lambda one: -one.top1,
     "parameters": lambda one: one.parameters,
     "gflops": lambda one: one.gflops,
-    "time": lambda one: one.relative_time,
+    "time": lambda one: one.relative_time or math.inf,
     "pixels": lambda one: one.pixels,
 }
 WIDTH = 80
@@ -51,9 +52,10 @@ def published(order: str) -> Iterator[str]:
     for one in sorted(networks(), key=ORDERS[order]):
         mark = "*" if (one.name, one.alpha) in here else ""
         size = 4 * one.backbone_parameters / 1e6
+        time = "-" if one.relative_time is None else f"{one.relative_time:.2g}"
         yield (
             f"  {one.title:<25}{one.top1:6.1f}{one.parameters / 1e6:10.1f}{one.gflops:8.3g}"
-            f"{one.relative_time:7.2g}{one.pixels:8d}{size:6.0f}  {mark}"
+            f"{time:>7}{one.pixels:8d}{size:6.0f}  {mark}"
         ).rstrip()
     yield "  top-1: published accuracy on ImageNet; GFLOPs: of an image at these pixels;"
     yield "  time: of a forward pass on a CPU, MobileNetV2's being 1; MB: to be fetched;"

@@ -230,7 +230,7 @@ def _lost(epochs: float, situation: Situation) -> float:
 
 def _untrained(situation: Situation, table: list[Network]) -> Chosen:
     """Random weights: the fastest, for they must see every image many times."""
-    network = min(table, key=lambda one: one.relative_time)
+    network = min(table, key=lambda one: relative_time(one.gflops, one.relative_time, False))
     size = image_sizes(network, situation)[0]
     seconds = training_seconds(network, size, situation.epochs, situation)
     found = Candidate(network, size, situation.epochs, seconds, 0.0)

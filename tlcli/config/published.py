@@ -25,7 +25,7 @@ class Network:
         parameters, backbone_parameters: Numbers with and without the 1,000 classes.
         gflops: Operations of one image at these pixels, forward, in 1e9.
         activation_mb: Outputs of all layers for it, in 1e6 bytes.
-        relative_time: Of a forward pass on a CPU, beside MobileNetV2's.
+        relative_time: Of a forward pass on a CPU, beside MobileNetV2's; None where none was timed.
         top1: Published accuracy on ImageNet, percent.
         source: Of the accuracy.
     """
@@ -38,7 +38,7 @@ class Network:
     backbone_parameters: int
     gflops: float
     activation_mb: float
-    relative_time: float
+    relative_time: float | None
     top1: float
     source: str
 
@@ -95,7 +95,7 @@ def networks() -> tuple[Network, ...]:
         Network(
             row["name"], row["constructor"], _number(row["alpha"]), int(row["pixels"]),
             int(row["parameters"]), int(row["backbone_parameters"]), float(row["gflops"]),
-            float(row["activation_mb"]), float(row["relative_time"]), float(row["top1"]),
+            float(row["activation_mb"]), _number(row["relative_time"]), float(row["top1"]),
             row["source"],
         )
         for row in _rows(NETWORKS)

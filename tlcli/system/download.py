@@ -23,6 +23,7 @@ ATTEMPTS = 4
 OFFLINE = "TL_OFFLINE"
 # What other libraries read for the same.
 OTHERS = ("HF_HUB_OFFLINE",)
+LOCK = ".fetch.lock"
 OFF = ("", "0", "false", "no", "off")
 
 
@@ -87,18 +88,18 @@ def fetch(
     if is_offline():
         raise NotFetched(f"{url}: nothing is fetched, offline=true")
     files.make_folder(target.parent)
-    part = target.with_name(f".{target.name}.part")
-    with contextlib.ExitStack() as stack:
-        file = stack.enter_context(_own(part))
-        if file is None:
-            return  # another process just fetched it
-        begun = file.tell() > 0
-        _filled_or_told(url, file, told)
-        if begun and not _passes(part, check):
-            # What an earlier call left may be of a file that was replaced since.
-            file.truncate(0)
-            file.seek(0)
+    part, before = target.with_name(f".{target.name}.part"), _identity(target)
+    with _alone(target.parent):
+        if _identity(target) != before and _passes(target, check):
+            return  # another process fetched it meanwhile
+        with _appended(part) as file:
+            begun = file.tell() > 0
             _filled_or_told(url, file, told)
+            if begun and not _passes(part, check):
+                # What an earlier call left may be of a file that was replaced since.
+                file.truncate(0)
+                file.seek(0)
+                _filled_or_told(url, file, told)
         _require(part, check)
         os.chmod(part, 0o644)
         os.replace(part, target)
@@ -106,19 +107,33 @@ def fetch(
 
 
 @contextlib.contextmanager
-def _own(part: Path) -> Iterator[BinaryIO | None]:
-    """The file that is being filled, this process's own; None if another has just finished it."""
+def _alone(folder: Path) -> Iterator[None]:
+    """One download into a folder at a time, where the file system knows locks."""
+    # Not the file itself: HDF5 locks what it opens in the same way.
+    with _appended(folder / LOCK) as file:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _appended(path: Path) -> Iterator[BinaryIO]:
+    """A file to append to."""
     try:
-        file = part.open("ab")
+        file = path.open("ab")
     except OSError as error:
-        raise files.write_error(part, error) from error
+        raise files.write_error(path, error) from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            mine = os.fstat(file.fileno()).st_ino == part.stat().st_ino
-        except FileNotFoundError:
-            mine = False
-        yield file if mine else None
+        yield file
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from the one that takes its place."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _passes(part: Path, check: Callable[[Path], None]) -> bool:
