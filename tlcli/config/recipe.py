@@ -217,8 +217,11 @@ def written(config: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
     chosen = {group: option for entry in usual.pop("defaults") if isinstance(entry, Mapping)
               for group, option in entry.items()}  # fmt: skip
     lines = []
+    # Photos without a word of the backbone would get another one.
+    always = ("backbone",) if "path" in config["data"] else ()
     for group in GROUPS:
-        lines += _written_group(group, config[group], chosen[group], reasons)
+        usual_option = "" if group in always else chosen[group]
+        lines += _written_group(group, config[group], usual_option, reasons)
     for key, value in config.items():
         if key in usual and key not in PASSING and (value != usual[key] or key in reasons):
             lines.append(_line(key, value, reasons.get(key)))

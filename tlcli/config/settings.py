@@ -43,13 +43,14 @@ def check_workers(workers: int | Literal["auto"]) -> None:
 class Eval:
     """Keys of `tl eval`."""
 
-    checkpoint: str
+    checkpoint: str | None
     split: Literal["train", "validation", "test", "all"]
     batch_size: int
     tta: Tta
     format: Literal["table", "json"]
     output: str | None
     overwrite: bool
+    runs: str
     workers: int | Literal["auto"]
 
     def __post_init__(self) -> None:
@@ -211,6 +212,19 @@ class Beside:
             ConfigError: The training is another's, and is not there.
         """
         return given
+
+
+@dataclass(frozen=True)
+class Init(Beside):
+    """Keys of `tl init` beside those of a training."""
+
+    recipe: tuple[str, ...]
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        fits = len(self.recipe) == 1 and self.recipe[0].strip(". /")
+        remedy = "Give a name, then the data: tl init mine photos."
+        require(fits, "recipe", " ".join(self.recipe), remedy)
 
 
 @dataclass(frozen=True)
