@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.config.upgraded import upgraded
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.system.files import expanded
@@ -188,15 +189,18 @@ class Weights:
         return self.words[1] if len(self.words) > 1 else ""
 
 
-def stored(path: Path) -> Any:
-    """What a JSON file of a run holds.
+def stored(path: Path) -> dict[str, Any]:
+    """Configuration of a run, in today's form.
 
     Raises:
         DataError: It is no such file.
     """
     text = read_text(path, "json")
     with reading(path):
-        return json.loads(text)
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise TypeError("it is no JSON object")
+    return upgraded(found)
 
 
 class Beside:
