@@ -25,7 +25,7 @@ from tlcli.system.files import expanded
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
-    "output", "extend", "runs", "file", "preset", "unlabelled", "ids",
+    "output", "extend", "runs", "file", "preset", "unlabelled", "ids", "config",
 }  # fmt: skip
 
 
@@ -206,6 +206,8 @@ def _merged(
         else:
             values[key.lstrip("+")] = _value(key, value, sweep)
     values |= paths
+    if "teacher.config" in values:
+        groups.setdefault("teacher", "recipe")
     for group, option in groups.items():
         _known_option(group, option, config_dir)
     # "++" lets a misspelt key through to our own check, which names the nearest one.

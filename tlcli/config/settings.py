@@ -3,7 +3,6 @@
 Those of a training, which several commands take, are in `train_settings`.
 """
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -11,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.config.upgraded import upgraded
+from tlcli.config.upgraded import stored
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.system.files import expanded
-from tlcli.system.opened import read_text, reading
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
 LISTED = (*GROUPS, "experiment")
@@ -187,20 +185,6 @@ class Weights:
     def given(self) -> str:
         """What to do it with, or nothing."""
         return self.words[1] if len(self.words) > 1 else ""
-
-
-def stored(path: Path) -> dict[str, Any]:
-    """Configuration of a run, in today's form.
-
-    Raises:
-        DataError: It is no such file.
-    """
-    text = read_text(path, "json")
-    with reading(path):
-        found = json.loads(text)
-        if not isinstance(found, dict):
-            raise TypeError("it is no JSON object")
-    return upgraded(found)
 
 
 class Beside:
