@@ -64,7 +64,11 @@ def run(checked: Checked[Predict, None]) -> int:
         namer = namer_of(checked)
     failed = count = 0
     writer = WRITERS[settings.format](sys.stdout)
-    for row in rows(namer, paths, settings):
+    found = rows(namer, paths, settings)
+    # Where the rows themselves are seen, they tell how far it is.
+    if not sys.stdout.isatty():
+        found = console.staged(found, "naming pictures", None, "pictures")
+    for row in found:
         failed += "error" in row
         count += 1
         writer.add(row)

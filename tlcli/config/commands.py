@@ -80,6 +80,10 @@ COMMANDS = {
         "tl launch 2 -- train data=folder data.path=photos", "Launch", "launch",
         words="words", needs_tensorflow=False,
     ),
+    "doctor": Command(
+        "doctor", "Look at this machine, and say what to do.", "tl doctor", "Doctor", "doctor",
+        needs_tensorflow=False,
+    ),
     "list": Command(
         "listing", "List options and where they come from.", "tl list backbone", "Listing", "",
         words="groups", needs_tensorflow=False,

@@ -140,6 +140,14 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """Keys of `tl doctor`."""
+
+    format: Literal["table", "json"]
+    cache_dir: str | None
+
+
+@dataclass(frozen=True)
 class Listing:
     """What `tl list` is given."""
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from tlcli.distill.coding import Coding
 from tlcli.errors import ConfigError, DataError, TlError
-from tlcli.system import files
+from tlcli.system import console, files
+from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Store:
             TlError: It cannot be written.
         """
         if self.coding is not None and not self.missing():
-            log.info("teacher    outputs found in %s", self.folder)
+            console.say(f"teacher    outputs found in {self.folder}", EXPERT)
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -226,15 +227,19 @@ class Store:
         coding = self._coding()
         kind = f"top {coding.kept} of {coding.shapes['teacher_logits'][0]} classes" if (
             coding.format == "top_k") else coding.format  # fmt: skip
-        log.info(
-            "teacher    storing %d outputs (%d of %d blocks are there), %s, as %s in %s",
-            len(items), self.blocks() - len(todo), self.blocks(),
-            files.megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
-        )  # fmt: skip
+        console.say(
+            f"teacher    storing {len(items)} outputs ({self.blocks() - len(todo)} of "
+            f"{self.blocks()} blocks are there), "
+            f"{files.megabytes(len(items) * coding.dtype.itemsize)}, as {kind} in {self.folder}",
+            EXPERT,
+        )
         waiting: list[Any] = []
         blocks = iter(todo)
         block = next(blocks)
-        for signals in compute(items):
+        parts = compute(items)
+        for signals in console.staged(
+            parts, "storing teacher outputs", len(items), "outputs", _size
+        ):
             waiting.append(coding.encode(signals))
             # Batches never reach over a block: only the last block is no multiple of them.
             if sum(map(len, waiting)) == len(self.places(block)):
@@ -282,6 +287,10 @@ def _same(name: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
         old, new = (np.asarray(facts[name], np.float64) for facts in (stored, now))
         return old.shape == new.shape and np.allclose(old, new, rtol=1e-2, atol=1e-2)
     return bool(stored[name] == now[name])
+
+
+def _size(signals: Mapping[str, Any]) -> int:
+    return len(next(iter(signals.values())))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -16,7 +16,7 @@ from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
 from tlcli.system import cluster, console, files
 from tlcli.system.memory import OutOfMemory
-from tlcli.training.epoch_rows import table_of
+from tlcli.training import epoch_rows
 from tlcli.training.fallback import Snapshot, check_losses, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
 from tlcli.training.phase import PhaseTraining
@@ -77,7 +77,7 @@ class Trainer:
     # ---- phases and epochs --------------------------------------------------------------------
 
     def _phases(self, state: states.State | None) -> None:
-        console.say(console.HEADER)
+        console.show(epoch_rows.heading())
         last = len(self.plan.phases) - 1
         for index, planned in enumerate(self.plan.phases):
             if index < self.progress.phase:
@@ -113,13 +113,13 @@ class Trainer:
         done = time.monotonic()
         # Asked of the epochs, not of the steps: a state may lie between last step and validation.
         while phase.epoch_end(progress.epoch - 1) < phase.plan.total_steps:
-            with console.Bar(phase.plan.total_steps) as bar:
-                found = self._epoch(bar)
+            with self._stage() as stage:
+                found = self._epoch(stage)
             if found is None:
                 continue
             row = self._judge(found)
             rest = phase.plan.phase.epochs - progress.epoch
-            console.say(console.epoch_row(row, max(0.0, (time.monotonic() - done) * rest)))
+            console.show(epoch_rows.shown(row, max(0.0, (time.monotonic() - done) * rest)))
             done = time.monotonic()
             self._write_rows()
             self._remember_good()
@@ -128,12 +128,22 @@ class Trainer:
                 console.say(f"no better for {limit} validations; phase {row['phase'] + 1} ends")
                 return
 
-    def _epoch(self, bar: Any) -> Epoch | None:
+    def _stage(self) -> console.Stage:
+        """The phase as a stage of work; its first steps wait for their graph to be made."""
+        phase, step = self.phase, self.progress.step
+        what = self._doing() if phase.begun else "preparing the first step"
+        return console.Stage(what, phase.plan.total_steps, "steps", step)
+
+    def _doing(self) -> str:
+        epochs = f"{self.phase.plan.phase.epochs:.3g}"
+        return f"epoch {self.progress.epoch + 1} of {epochs}"
+
+    def _epoch(self, stage: console.Stage) -> Epoch | None:
         """Epochs up to the next validation; None where one had no steps."""
         phase, progress = self.phase, self.progress
         started, images = time.monotonic(), 0
         while True:
-            images += self._steps_of_epoch(bar)
+            images += self._steps_of_epoch(stage)
             progress.epoch += 1
             over = progress.step >= phase.plan.total_steps
             # A batch larger than the data spans several epochs.
@@ -146,7 +156,7 @@ class Trainer:
             if phase.epoch_end(progress.epoch - 1) >= phase.plan.total_steps:
                 return None
 
-    def _steps_of_epoch(self, bar: Any) -> int:
+    def _steps_of_epoch(self, stage: console.Stage) -> int:
         """The rest of the steps of an epoch; gives the number of images."""
         phase, progress, images = self.phase, self.progress, 0
         end = phase.epoch_end(progress.epoch)
@@ -155,7 +165,7 @@ class Trainer:
             figures = phase.run(progress.step, last)
             images += (last - progress.step) * phase.plan.order.batch_size
             progress.count(figures, last)
-            bar.move(last)
+            stage.move(last, self._doing())
             self._between()
         return images
 
@@ -296,5 +306,5 @@ class Trainer:
 
     def _write_rows(self) -> None:
         if self.member.is_chief:
-            path, text = self.run_dir / "metrics.csv", table_of(self.progress.rows)
+            path, text = self.run_dir / "metrics.csv", epoch_rows.table_of(self.progress.rows)
             self.saver.patiently(lambda: files.write_text(path, text))
