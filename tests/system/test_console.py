@@ -96,9 +96,8 @@ def screen(monkeypatch):
     console.start_log(None)
     (terminal,) = logging.getLogger("tlcli").handlers
     monkeypatch.setattr(console, "PATIENCE", 0.05)
-    monkeypatch.setattr(type(terminal), "watched", True)
-    terminal._screen = Screen()
-    return terminal._screen
+    terminal.screen = Screen()
+    return terminal.screen
 
 
 def wait_for(screen, count):

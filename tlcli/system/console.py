@@ -38,26 +38,8 @@ class _Terminal(logging.Handler):
     def __init__(self, stream: TextIO, verbose: bool) -> None:
         super().__init__()
         self.stream, self.verbose = stream, verbose
-        self._screen: Screen | None = None
-        self._making = threading.Lock()
-
-    @property
-    def watched(self) -> bool:
-        """Whether the stream is a terminal."""
-        try:
-            return self.stream.isatty()
-        except ValueError:  # it is closed
-            return False
-
-    @property
-    def screen(self) -> "Screen":
-        """What draws on it."""
-        with self._making:
-            if self._screen is None:
-                from tlcli.system.screen import Screen
-
-                self._screen = Screen(self.stream)
-            return self._screen
+        # Now and not when a stage appears: that is in another thread, which must not import.
+        self.screen = screen_of(stream)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record; one of another module is a line."""
@@ -70,7 +52,7 @@ class _Terminal(logging.Handler):
     def _show(self, said: Said | Sheet) -> None:
         if not isinstance(said, Sheet) and said.kind == EXPERT and not self.verbose:
             return
-        if self.watched:
+        if self.screen is not None:
             self.screen.show(said, self.verbose)
             return
         lines = [said.plain]
@@ -81,6 +63,26 @@ class _Terminal(logging.Handler):
         text = encodable(shown_lines("\n".join(lines)), getattr(self.stream, "encoding", None))
         self.stream.write(f"{text}\n")
         self.stream.flush()
+
+
+def screen_of(stream: TextIO) -> "Screen | None":
+    """What draws on a stream that a person looks at; None for a file, a pipe, a job of several."""
+    # Jobs of a sweep that run side by side would draw over each other.
+    workers = sys.modules.get("multiprocessing")
+    if workers is not None and workers.current_process().name != "MainProcess":
+        return None
+    if not _is_terminal(stream):
+        return None
+    from tlcli.system.screen import Screen
+
+    return Screen(stream)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # it is closed
+        return False
 
 
 def _said(record: logging.LogRecord) -> list[Said | Sheet]:
@@ -112,18 +114,19 @@ class _Harmless(logging.Formatter):
         return shown_lines(super().format(record))
 
 
-def start_log(path: Path | None, verbose: bool = False) -> None:
+def start_log(path: Path | None, verbose: bool = False, stream: TextIO | None = None) -> None:
     """Send what is said to standard error, and all of it to a file of the run.
 
     Args:
         path: The file, or None.
         verbose: Whether standard error gets what is for experts.
+        stream: What stands for standard error, or None.
     """
     log.setLevel(logging.INFO)
     log.propagate = False
     logging.getLogger("tlcli.models.fold").setLevel(logging.WARNING)
     _remove(log.handlers)
-    log.addHandler(_Terminal(sys.stderr, verbose))
+    log.addHandler(_Terminal(stream or sys.stderr, verbose))
     if path is not None:
         file = _LogFile(path, encoding="utf-8")
         file.setFormatter(_Harmless("%(message)s"))
@@ -154,10 +157,9 @@ def show(said: Said | Sheet) -> None:
 
 def report(said: Said) -> None:
     """Print a value that is a command's result; on standard output, in the width of a terminal."""
-    if sys.stdout.isatty():
-        from tlcli.system.screen import Screen
-
-        Screen(sys.stdout).show(said, verbose=True)
+    screen = screen_of(sys.stdout)
+    if screen is not None:
+        screen.show(said, verbose=True)
         return
     sys.stdout.write(f"{encodable(shown_lines(said.plain), sys.stdout.encoding)}\n")
 
@@ -182,14 +184,15 @@ class Stage:
     ) -> None:
         self.what, self.total, self.unit, self.done = what, total, unit, done
         self._lock = threading.Lock()
-        self._terminal = next((h for h in log.handlers if isinstance(h, _Terminal)), None)
+        terminal = next((h for h in log.handlers if isinstance(h, _Terminal)), None)
+        self._screen = None if terminal is None else terminal.screen
         self._number: int | None = None
         self._over, self._drawn = False, 0.0
         self._timer = threading.Timer(PATIENCE, self._appear)
         self._timer.daemon = True
 
     def __enter__(self) -> "Stage":
-        if self._terminal is not None and self._terminal.watched:
+        if self._screen is not None:
             self._timer.start()
         return self
 
@@ -197,16 +200,14 @@ class Stage:
         self._timer.cancel()
         with self._lock:
             self._over = True
-            if self._number is not None and self._terminal is not None:
-                self._terminal.screen.end(self._number)
+            if self._number is not None and self._screen is not None:
+                self._screen.end(self._number)
                 self._number = None
 
     def _appear(self) -> None:
         with self._lock:
-            if not self._over and self._terminal is not None:
-                self._number = self._terminal.screen.begin(
-                    self.what, self.unit, self.done, self.total
-                )
+            if not self._over and self._screen is not None:
+                self._number = self._screen.begin(self.what, self.unit, self.done, self.total)
 
     def move(self, done: float, what: str | None = None) -> None:
         """Say how many units are done, and what is done now where it changed."""
@@ -217,8 +218,8 @@ class Stage:
 
     def _draw(self) -> None:
         with self._lock:
-            if self._number is not None and self._terminal is not None:
-                self._terminal.screen.move(self._number, self.what, self.done)
+            if self._number is not None and self._screen is not None:
+                self._screen.move(self._number, self.what, self.done)
                 self._drawn = time.monotonic()
 
     def advance(self, count: float = 1) -> None:

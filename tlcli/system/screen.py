@@ -61,6 +61,13 @@ class Screen:
         for line in lines:
             self.console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
+    def complain(self, name: str, text: str) -> None:
+        """Print what ended a command."""
+        line = Text.assemble((f"{name}:", "bold red"), f" {self._clean(text)}")
+        for part in line.wrap(self.console, self.console.width, overflow="fold"):
+            part.rstrip()
+            self.console.print(part, no_wrap=True, overflow="ignore", crop=False)
+
     def _clean(self, text: str) -> str:
         return encodable(shown_lines(text).replace("\t", " "), self.console.encoding)
 
@@ -69,6 +76,8 @@ class Screen:
         style, width = STYLES.get(said.kind, ""), self.console.width
         if isinstance(said, Table):
             lines = [Text(self._clean(line), style) for line in said.lines(width)]
+            if said.titled and lines:
+                lines[0].stylize("bold")
             return [_bold_label(line) if said.labelled else line for line in lines]
         if isinstance(said, Line):
             return [*self._wrapped(said.text, style, width)]

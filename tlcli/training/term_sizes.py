@@ -23,6 +23,7 @@ from tlcli.data.labels import label_table
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.models import trainable
+from tlcli.system import console
 from tlcli.system.notes import EXPERT, WARNING, Note
 from tlcli.system.seeds import batch_seed
 from tlcli.training.gradients import global_norm, of_head
@@ -60,7 +61,8 @@ def looked_at(pieces: Pieces, lesson: Lesson, phase: Phase) -> tuple[Size, ...]:
     """The sizes by what a phase trains; none without a method or on several devices."""
     if not lesson.method.distils or pieces.replicas > 1:
         return ()
-    return tuple(term_sizes(pieces, lesson, phase))
+    with console.Stage("measuring the terms of the loss"):
+        return tuple(term_sizes(pieces, lesson, phase))
 
 
 def plan_notes(sizes: Sequence[Size]) -> list[Note]:
