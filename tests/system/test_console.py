@@ -79,7 +79,7 @@ class Screen:
     def __init__(self):
         self.asked = []
 
-    def begin(self, what, unit, done, total):
+    def begin(self, what, unit, done, total, _):
         self.asked.append((what, unit, done, total))
         return 1
 

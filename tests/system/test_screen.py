@@ -114,7 +114,7 @@ def test_a_stage_is_drawn_and_taken_away_and_the_cursor_stays(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     terminal = Terminal()
     screen = Screen(terminal)
-    number = screen.begin("evaluating", "images", 0, 10)
+    number = screen.begin("evaluating", "images", 0, 10, 0.0)
     screen.move(number, "evaluating", 5)
     screen.show(Line("a line meanwhile"), verbose=False)
     screen.end(number)
@@ -127,5 +127,5 @@ def test_a_stage_is_drawn_and_taken_away_and_the_cursor_stays(monkeypatch):
 def test_a_terminal_that_cannot_move_gets_no_stages(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     terminal = Terminal()
-    assert Screen(terminal).begin("evaluating", "images", 0, 10) is None
+    assert Screen(terminal).begin("evaluating", "images", 0, 10, 0.0) is None
     assert terminal.text == ""

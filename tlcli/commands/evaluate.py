@@ -37,7 +37,8 @@ def measure(checked: Checked[Eval, None]) -> int:
     console.start_log(None)
     settings = checked.settings
     place = output.place(settings.output, settings.overwrite) if settings.output else None
-    found = checkpoint.read_run(settings.checkpoint)
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(settings.checkpoint)
     manifest = data_of(found, checked.config.get("data"))
     manifest, trained = told_apart(found, manifest)
     rows = rows_of(manifest, settings.split)

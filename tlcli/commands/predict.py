@@ -90,7 +90,8 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
     if not given:
         given = newest_run(Path(checked.settings.runs))
         sys.stderr.write(f"tl predict: using the newest run, {shown(given)}\n")
-    found = checkpoint.read_run(given)
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(given)
     return Namer(
         found.model, found.class_names, found.resize, found.temperature, found.multi_label,
         found.thresholds, found.facts.abstain_below, limit_of(found.config.get("data")),

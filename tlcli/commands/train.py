@@ -199,7 +199,9 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     job = balance.stored(job, run_dir)
     check_same_config(job, run_dir)
     pieces = pieces_of(job)
-    pieces, lesson = balance.settled(pieces, attach(pieces))
+    with console.Stage("preparing what teaches"):
+        lesson = attach(pieces)
+    pieces, lesson = balance.settled(pieces, lesson)
     job = pieces.job
     plan = plans.made(pieces, lesson)
     found = state.load(run_dir / "state")

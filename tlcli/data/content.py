@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def stamp_of(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, mark(status)
 
 
-def stamps(paths: Sequence[str | Path]) -> Any:
+def stamps(paths: Iterable[str | Path]) -> Any:
     """Stamp of each, int64 (files, 2)."""
     return np.array([stamp(path) for path in paths], np.int64).reshape(-1, 2)
 

@@ -94,7 +94,8 @@ class Scan:
 
 def stat_files(root: str, names: Sequence[str]) -> Listing:
     """Listing of named files."""
-    found = content.stamps([os.path.join(root, name) for name in names])
+    paths = console.staged(names, "listing", len(names), "files")
+    found = content.stamps(os.path.join(root, name) for name in paths)
     return Listing(root, names, *np.ascontiguousarray(found.T))
 
 

@@ -187,7 +187,7 @@ class Stage:
         terminal = next((h for h in log.handlers if isinstance(h, _Terminal)), None)
         self._screen = None if terminal is None else terminal.screen
         self._number: int | None = None
-        self._over, self._drawn = False, 0.0
+        self._over, self._since, self._drawn = False, time.monotonic(), 0.0
         self._timer = threading.Timer(PATIENCE, self._appear)
         self._timer.daemon = True
 
@@ -207,7 +207,9 @@ class Stage:
     def _appear(self) -> None:
         with self._lock:
             if not self._over and self._screen is not None:
-                self._number = self._screen.begin(self.what, self.unit, self.done, self.total)
+                self._number = self._screen.begin(
+                    self.what, self.unit, self.done, self.total, self._since
+                )
 
     def move(self, done: float, what: str | None = None) -> None:
         """Say how many units are done, and what is done now where it changed."""

@@ -5,6 +5,7 @@ visible, so that a process that is killed leaves the terminal as it was.
 """
 
 import threading
+import time
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -127,8 +128,18 @@ class Screen:
 
     # ---- stages -------------------------------------------------------------------------------
 
-    def begin(self, what: str, unit: str, done: float, total: float | None) -> int | None:
-        """Show a stage below the lines; gives its number, None where nothing can move."""
+    def begin(
+        self, what: str, unit: str, done: float, total: float | None, since: float
+    ) -> int | None:
+        """Show a stage below the lines; gives its number, None where nothing can move.
+
+        Args:
+            what: Is done.
+            unit: What is counted.
+            done: Units that are done.
+            total: Units in all, or None.
+            since: When it began, by time.monotonic.
+        """
         if not self._live:
             return None
         with self._lock:
@@ -139,7 +150,7 @@ class Screen:
                 )  # fmt: skip
                 self._progress.start()
             return self._progress.add_task(
-                self._clean(what), total=total, completed=int(done), unit=unit
+                self._clean(what), total=total, completed=int(done), unit=unit, since=since
             )
 
     def move(self, number: int, what: str, done: float) -> None:
@@ -180,10 +191,11 @@ class _LineColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The line."""
         ascii_only = not (self._console.encoding or "").lower().startswith("utf")
+        seconds = time.monotonic() - task.fields["since"]
         return Text(
             progress_line(
                 task.description, int(task.completed), task.total, str(task.fields["unit"]),
-                task.elapsed or 0.0, task.speed, self._console.width - 1, ascii_only,
+                seconds, task.speed, self._console.width - 1, ascii_only,
             ),
             no_wrap=True, overflow="crop",
         )  # fmt: skip

@@ -4,27 +4,24 @@ from dataclasses import replace
 
 from tlcli.config.auto_rules import Facts, decide
 from tlcli.config.job import TrainJob, train_job
-from tlcli.config.recipe import shown, value_at
 from tlcli.contracts.data import TRAIN, VALIDATION, Manifest
 from tlcli.data.labels import label_table
 from tlcli.data.views import worker_count
 from tlcli.lazy import keras, np, tf
 from tlcli.models.frozen.place import activation_bytes
 from tlcli.models.graph.cost import flops
-from tlcli.system import console, memory
+from tlcli.system import memory
 from tlcli.training.devices import start_devices
 
 
 def resolved(job: TrainJob, typed: tuple[str, ...]) -> TrainJob:
-    """The job with the recipe in it, each choice said with its reason.
+    """The job with the recipe in it, each choice with its reason, which the plan tells.
 
     Args:
         job: With `auto`.
         typed: Dotted keys and groups that are a person's own.
     """
     config, reasons = decide(gather(job), job.config, typed)
-    for key, reason in reasons.items():
-        console.say(f"auto       {key}={shown(value_at(config, key))}: {reason}")
     return replace(train_job(config), reasons=reasons)
 
 

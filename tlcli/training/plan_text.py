@@ -7,6 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from tlcli.config.auto_rules import TYPED
+from tlcli.config.job import TrainJob
+from tlcli.config.recipe import shown as written
+from tlcli.config.recipe import value_at
 from tlcli.contracts.backbone import HeadReport
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.samples import class_counts as counts_of
@@ -20,7 +24,7 @@ from tlcli.evaluation.monitor import monitored
 from tlcli.models.student import count
 from tlcli.system import precision
 from tlcli.system.console import SPARKS
-from tlcli.system.notes import EXPERT, WARNING, Column, Note, Said, Sheet, Table
+from tlcli.system.notes import EXPERT, MUST, WARNING, Column, Note, Said, Sheet, Table
 from tlcli.system.shown import shown as harmless
 from tlcli.training import block_table, replica_notes, term_sizes
 from tlcli.training.devices import has_gpu
@@ -46,6 +50,7 @@ def sheet(plan: Plan, run_dir: Path) -> Sheet:
     pieces, lesson = plan.pieces, plan.lesson
     settings = pieces.job.settings
     said = [
+        *auto_notes(pieces.job),
         *data_notes(pieces),
         *network_notes(pieces, lesson),
         *phase_tables(plan),
@@ -59,6 +64,15 @@ def sheet(plan: Plan, run_dir: Path) -> Sheet:
         more = f"{settings.epochs:g} epochs more, from the weights of {settings.extend}"
         said.append(Note("extend", more))
     return Sheet((*said, Note("run", f"{run_dir}, seed {settings.seed}")))
+
+
+def auto_notes(job: TrainJob) -> list[Note]:
+    """What was chosen and why; details, and what was typed, are for experts."""
+    return [
+        Note("auto", f"{key}={written(value_at(job.config, key))}: {reason}",
+             EXPERT if "." in key or reason.startswith(TYPED) else MUST)
+        for key, reason in job.reasons.items()
+    ]  # fmt: skip
 
 
 def data_notes(pieces: Pieces) -> list[Said]:
@@ -221,6 +235,8 @@ def class_counts(manifest: Manifest) -> str:
         pairs = zip(manifest.class_names, counts, strict=True)
         return "train " + ", ".join(f"{n} {c}" for n, c in pairs)
     low, high = int(counts.argmin()), int(counts.argmax())
+    if counts[low] == counts[high]:
+        return f"{counts[low]} training images a class"
     return (
         f"train images a class {counts[low]} ({manifest.class_names[low]}) to {counts[high]} "
         f"({manifest.class_names[high]}), median {int(np.median(counts))}"
