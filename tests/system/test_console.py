@@ -10,6 +10,7 @@ import pytest
 
 from tlcli.errors import ConfigError
 from tlcli.system import console
+from tlcli.system.figures import sparkline
 from tlcli.system.notes import EXPERT, Note, Sheet
 
 SHEET = Sheet((Note("data", "5 classes"), Note("", "all 8x8", EXPERT), Note("run", "a")))
@@ -17,8 +18,9 @@ SHEET = Sheet((Note("data", "5 classes"), Note("", "all 8x8", EXPERT), Note("run
 
 @pytest.fixture(autouse=True)
 def _quiet():
+    console.forget()
     yield
-    console.start_log(None)
+    console.start_log(None, verbose=False)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
@@ -41,6 +43,30 @@ def test_the_log_has_everything_and_the_terminal_what_everybody_must_read(tmp_pa
     console.show(SHEET)
     console.say("cache      found", EXPERT)
     assert capsys.readouterr().err == f"{SHEET.plain}\ncache      found\n"
+
+
+def test_the_log_begins_with_what_was_said_before_it(tmp_path, capsys):
+    console.start_log(None)
+    console.forget()
+    console.say("auto       epochs=3: few images", EXPERT)
+    console.start_log(tmp_path / "one.log")
+    console.say("in it")
+    console.stop_log()
+    console.say("between")
+    console.start_log(tmp_path / "two.log")
+    console.stop_log()
+    assert (tmp_path / "one.log").read_text() == "auto       epochs=3: few images\nin it\n"
+    assert (tmp_path / "two.log").read_text() == "between\n"
+    assert capsys.readouterr().err == "in it\nbetween\n"
+
+
+def test_what_is_for_experts_stays_shown_until_another_command(capsys):
+    console.start_log(None, verbose=True)
+    console.start_log(None)
+    console.say("a", EXPERT)
+    console.start_log(None, verbose=False)
+    console.say("b", EXPERT)
+    assert capsys.readouterr().err == "a\n"
 
 
 def test_lines_of_other_modules_are_said_too(capsys):
@@ -83,7 +109,7 @@ class Screen:
         self.asked.append((what, unit, done, total))
         return 1
 
-    def move(self, _, what, done):
+    def move(self, _, what, done, __):
         self.asked.append((what, done))
 
     def end(self, _):
@@ -138,8 +164,8 @@ def test_parts_are_counted_as_they_are_taken_and_a_fault_ends_the_stage(screen):
 
 
 def test_a_sparkline_spans_least_to_most():
-    assert console.sparkline([0.0, 0.5, 1.0]) == "▁▅█"
-    assert console.sparkline([2.0, 2.0]) == "▁▁"
-    assert console.sparkline([]) == ""
-    assert len(console.sparkline(list(range(1000)))) == 40
-    assert console.sparkline(list(range(1000)))[-1] == "█"
+    assert sparkline([0.0, 0.5, 1.0]) == "▁▅█"
+    assert sparkline([2.0, 2.0]) == "▁▁"
+    assert sparkline([]) == ""
+    assert len(sparkline(list(range(1000)))) == 40
+    assert sparkline(list(range(1000)))[-1] == "█"

@@ -115,7 +115,7 @@ def test_a_stage_is_drawn_and_taken_away_and_the_cursor_stays(monkeypatch):
     terminal = Terminal()
     screen = Screen(terminal)
     number = screen.begin("evaluating", "images", 0, 10, 0.0)
-    screen.move(number, "evaluating", 5)
+    screen.move(number, "evaluating", 5, 10)
     screen.show(Line("a line meanwhile"), verbose=False)
     screen.end(number)
     assert "evaluating" in terminal.text

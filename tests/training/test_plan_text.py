@@ -25,11 +25,11 @@ def test_by_default_layers_and_caches_are_left_to_experts(small_plan, tmp_path):
 
 
 def test_where_the_frozen_part_is_kept():
-    phase = SimpleNamespace(cut=SimpleNamespace(prefix=None), place=None)
+    phase = SimpleNamespace(cut=SimpleNamespace(prefix=None), places=SimpleNamespace(tables=None))
     assert plan_text.cache_text(phase) == ""
     phase.cut.prefix = "network"
     assert plan_text.cache_text(phase) == "in each step"
-    phase.place = "1 MB in memory"
+    phase.places.tables = "1 MB in memory"
     assert plan_text.cache_text(phase) == "kept, 1 MB in memory"
 
 

@@ -9,25 +9,23 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from tlcli.system import progress_line
 from tlcli.system.notes import EXPERT, MUST, WARNING, Kind, Note, Said, Sheet, of_line
 from tlcli.system.shown import encodable, shown_lines
-from tlcli.system.shown import shown as harmless
 
 if TYPE_CHECKING:
     from tlcli.system.screen import Screen
 
 log = logging.getLogger("tlcli")
-duration = progress_line.duration
 
 # A stage that is over before is not shown.
 PATIENCE = 1.0
+EARLIER = 1000  # lines that are kept until a run has its file
 REDRAWN = 0.1  # seconds between two drawings of a stage, at least
-SPARKS = "▁▂▃▄▅▆▇█"
 
 Item = TypeVar("Item")
 
@@ -114,27 +112,54 @@ class _Harmless(logging.Formatter):
         return shown_lines(super().format(record))
 
 
-def start_log(path: Path | None, verbose: bool = False, stream: TextIO | None = None) -> None:
+class _Earlier(logging.Handler):
+    """Keeps what is said before a run has its file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: deque[logging.LogRecord] = deque(maxlen=EARLIER)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+
+_earlier = _Earlier()
+
+
+def start_log(path: Path | None, verbose: bool | None = None, stream: TextIO | None = None) -> None:
     """Send what is said to standard error, and all of it to a file of the run.
 
     Args:
-        path: The file, or None.
-        verbose: Whether standard error gets what is for experts.
+        path: The file, which begins with what was said before; or None.
+        verbose: Whether standard error gets what is for experts; None leaves it as it is.
         stream: What stands for standard error, or None.
     """
     log.setLevel(logging.INFO)
     log.propagate = False
     logging.getLogger("tlcli.models.fold").setLevel(logging.WARNING)
+    if verbose is None:
+        verbose = any(h.verbose for h in log.handlers if isinstance(h, _Terminal))
     _remove(log.handlers)
     log.addHandler(_Terminal(stream or sys.stderr, verbose))
+    log.addHandler(_earlier)
     if path is not None:
         file = _LogFile(path, encoding="utf-8")
         file.setFormatter(_Harmless("%(message)s"))
+        for record in _earlier.records:
+            file.handle(record)
+        forget()
         log.addHandler(file)
+
+
+def forget() -> None:
+    """Let a file that is opened later begin empty."""
+    _earlier.records.clear()
 
 
 def stop_log() -> None:
     """Close the run's log file."""
+    forget()
     _remove([h for h in log.handlers if isinstance(h, logging.FileHandler)])
 
 
@@ -221,7 +246,7 @@ class Stage:
     def _draw(self) -> None:
         with self._lock:
             if self._number is not None and self._screen is not None:
-                self._screen.move(self._number, self.what, self.done)
+                self._screen.move(self._number, self.what, self.done, self.total)
                 self._drawn = time.monotonic()
 
     def advance(self, count: float = 1) -> None:
@@ -248,43 +273,17 @@ def staged(
         yield from stage.over(parts, size)
 
 
-# ---- words for figures --------------------------------------------------------------------------
+@contextlib.contextmanager
+def fetching() -> Iterator[Callable[[int, int], None]]:
+    """A stage of the bytes that come; gives what is told of them.
 
+    Gives:
+        Called with bytes so far and in all; 0 in all where nobody knows.
+    """
+    with Stage("fetching", None, "MB") as stage:
 
-def sparkline(values: Sequence[float], most: int = 40) -> str:
-    """Numbers as a row of blocks, the least the lowest; of too many, evenly chosen ones."""
-    if len(values) > most:
-        values = [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    span = high - low
-    return "".join(SPARKS[round((v - low) / span * 7) if span > 0 else 0] for v in values)
+        def told(done: int, total: int) -> None:
+            stage.total = total / 1e6 or None
+            stage.move(done / 1e6)
 
-
-def bars(heights: Sequence[float], rows: int) -> list[str]:
-    """Numbers from 0 to 1 as columns of blocks, the top row first."""
-    blocks = f" {SPARKS}"
-    levels = [1 + round(h * (8 * rows - 1)) for h in heights]
-    return [
-        "".join(blocks[max(0, min(8, level - 8 * row))] for level in levels)
-        for row in reversed(range(rows))
-    ]
-
-
-def figures_line(figures: Mapping[str, float], classes: int) -> str:
-    """Metrics in one line; top-5 only of more than five classes."""
-    names = {
-        "accuracy": "top-1", "top5_accuracy": "top-5", "macro_f1": "macro-F1",
-        "balanced_accuracy": "balanced accuracy", "mean_average_precision": "mAP", "ece": "ECE",
-        "loss": "loss",
-    }  # fmt: skip
-    shown = {k for k in figures if k != "top5_accuracy" or classes > 5}
-    return "  ".join(f"{names[k]} {figures[k]:.4f}" for k in names if k in shown)
-
-
-def worst_classes(per_class: Any, names: Sequence[str], count: int = 3) -> str:
-    """The classes with the lowest figure."""
-    import numpy as np
-
-    order = [int(i) for i in np.argsort(np.nan_to_num(per_class, nan=2.0), kind="stable")]
-    order = [i for i in order if np.isfinite(per_class[i])]
-    return ", ".join(f"{harmless(names[i])} {per_class[i]:.2f}" for i in order[:count])
+        yield told

@@ -153,12 +153,12 @@ class Screen:
                 self._clean(what), total=total, completed=int(done), unit=unit, since=since
             )
 
-    def move(self, number: int, what: str, done: float) -> None:
+    def move(self, number: int, what: str, done: float, total: float | None) -> None:
         """Show how far a stage is."""
         with self._lock:
             if self._progress is not None:
                 self._progress.update(
-                    self._task(number), description=self._clean(what), completed=done
+                    self._task(number), description=self._clean(what), completed=done, total=total
                 )
 
     def end(self, number: int) -> None:

@@ -6,8 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tlcli.system.console import duration, sparkline
+from tlcli.system.console import Stage
+from tlcli.system.figures import sparkline
 from tlcli.system.notes import BEST, MUST, Column, Note, Table
+from tlcli.system.progress_line import duration
+from tlcli.training.phase import PhaseTraining
+from tlcli.training.progress import Progress
 
 COLUMNS = ("phase", "epoch", "step", "loss", "train_accuracy", "learning_rate")
 
@@ -16,6 +20,17 @@ SHOWN = (
     Column("accur.", 7), Column("mac.F1", 7, rank=5), Column("learn.rate", 10, rank=4),
     Column("img/s", 7, rank=3), Column("time", 6, rank=1), Column("left", 6), Column("", 1),
 )  # fmt: skip
+
+
+def stage(phase: PhaseTraining, progress: Progress) -> Stage:
+    """A phase as a stage of work; its first steps wait for their graph to be made."""
+    what = doing(phase, progress) if phase.begun else "preparing the first step"
+    return Stage(what, phase.plan.total_steps, "steps", progress.step)
+
+
+def doing(phase: PhaseTraining, progress: Progress) -> str:
+    """Which epoch is trained."""
+    return f"epoch {progress.epoch + 1} of {phase.plan.phase.epochs:.3g}"
 
 
 def heading() -> Table:

@@ -7,12 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlcli.config.auto_rules import TYPED
-from tlcli.config.job import TrainJob
-from tlcli.config.recipe import shown as written
-from tlcli.config.recipe import value_at
 from tlcli.contracts.backbone import HeadReport
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.decoded import DecodedImages
 from tlcli.data.samples import class_counts as counts_of
 from tlcli.data.samples import some_names
 from tlcli.data.views import Views
@@ -22,11 +19,11 @@ from tlcli.distill.pieces import Pieces
 from tlcli.evaluation.calibration import LEAST, can_calibrate
 from tlcli.evaluation.monitor import monitored
 from tlcli.models.student import count
-from tlcli.system import precision
-from tlcli.system.console import SPARKS
-from tlcli.system.notes import EXPERT, MUST, WARNING, Column, Note, Said, Sheet, Table
+from tlcli.system import files, precision
+from tlcli.system.figures import SPARKS
+from tlcli.system.notes import EXPERT, WARNING, Column, Note, Said, Sheet, Table
 from tlcli.system.shown import shown as harmless
-from tlcli.training import block_table, replica_notes, term_sizes
+from tlcli.training import block_table, doubts, replica_notes, term_sizes
 from tlcli.training.devices import has_gpu
 from tlcli.training.plan import PhasePlan, Plan
 
@@ -50,10 +47,11 @@ def sheet(plan: Plan, run_dir: Path) -> Sheet:
     pieces, lesson = plan.pieces, plan.lesson
     settings = pieces.job.settings
     said = [
-        *auto_notes(pieces.job),
         *data_notes(pieces),
         *network_notes(pieces, lesson),
+        *(Note("warning", text, WARNING) for text in doubts.texts(plan)),
         *phase_tables(plan),
+        *([memory_note(plan)] if plan.phases else ()),
         step_note(plan),
         *replica_notes.plan_notes(pieces, lesson),
         *lesson.teacher.plan_notes(),
@@ -64,15 +62,6 @@ def sheet(plan: Plan, run_dir: Path) -> Sheet:
         more = f"{settings.epochs:g} epochs more, from the weights of {settings.extend}"
         said.append(Note("extend", more))
     return Sheet((*said, Note("run", f"{run_dir}, seed {settings.seed}")))
-
-
-def auto_notes(job: TrainJob) -> list[Note]:
-    """What was chosen and why; details, and what was typed, are for experts."""
-    return [
-        Note("auto", f"{key}={written(value_at(job.config, key))}: {reason}",
-             EXPERT if "." in key or reason.startswith(TYPED) else MUST)
-        for key, reason in job.reasons.items()
-    ]  # fmt: skip
 
 
 def data_notes(pieces: Pieces) -> list[Said]:
@@ -216,7 +205,28 @@ def cache_text(phase: PhasePlan) -> str:
     """Where the outputs of the frozen part are kept, and their size."""
     if phase.cut.prefix is None:
         return ""
-    return "in each step" if phase.place is None else f"kept, {phase.place}"
+    tables = phase.places.tables
+    return "in each step" if tables is None else f"kept, {tables}"
+
+
+def memory_note(plan: Plan) -> Note:
+    """What shares the memory that may be kept, in the phase that keeps most."""
+    places = min((phase.places for phase in plan.phases), key=lambda p: p.budget.left)
+    owners = [f"{what} {files.megabytes(size)}" for what, size in places.budget.taken]
+    images = plan.pieces.train_views.manifest.images
+    owners += ["decoded pictures the rest"] if isinstance(images, DecodedImages) else []
+    teacher = plan.lesson.teacher
+    told = ""
+    if teacher.built is not None and teacher.built.kept is not None and (
+        places.signals is None or places.signals.mapped
+    ):  # fmt: skip
+        told = "read from disk" if teacher.on_disk else "computed in each step"
+    return Note(
+        "memory",
+        f"{files.megabytes(places.budget.size)} may be kept: {', '.join(owners)}"
+        f"{told and f'; teacher outputs {told}'}",
+        EXPERT,
+    )
 
 
 def augmentation_text(name: Any, seen: Views) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tlcli.distill import likeness
 from tlcli.distill.fidelity import fidelity_line
 from tlcli.runs import best_of
-from tlcli.system import console
+from tlcli.system.figures import figures_line, worst_classes
 from tlcli.system.notes import WORST, Note, Said, of_line
 from tlcli.training.result import Result
 
@@ -15,11 +15,11 @@ def closing_notes(result: Result, classes: tuple[str, ...], run_dir: Path) -> li
     found, metadata = result.figures, result.metadata
     notes: list[Said] = []
     if "test" in found:
-        notes.append(Note("test", console.figures_line(found["test"], len(classes))))
-        worst = console.worst_classes(result.test.per_class(), classes)
+        notes.append(Note("test", figures_line(found["test"], len(classes))))
+        worst = worst_classes(result.test.per_class(), classes)
         notes.append(Note("worst", worst, WORST))
     elif "validation" in found:
-        notes.append(Note("validation", console.figures_line(found["validation"], len(classes))))
+        notes.append(Note("validation", figures_line(found["validation"], len(classes))))
     if metadata["peers"]:
         each = {k: v for k, v in metadata["peers"].items() if k not in ("figure", "shipped")}
         figure = metadata["peers"]["figure"].removeprefix("validation ")

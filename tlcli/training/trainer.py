@@ -14,9 +14,8 @@ from typing import Any
 from tlcli.errors import TlError
 from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
-from tlcli.system import cluster, console, files
-from tlcli.system.memory import OutOfMemory
-from tlcli.training import epoch_rows
+from tlcli.system import cluster, console, files, memory
+from tlcli.training import epoch_rows, second_look
 from tlcli.training.fallback import Snapshot, check_losses, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
 from tlcli.training.phase import PhaseTraining
@@ -70,21 +69,21 @@ class Trainer:
         try:
             with self.stop:
                 self._phases(state if whole else None)
-        except OutOfMemory as error:
-            raise OutOfMemory(f"{error} {self.saver.told(self.run_dir)}") from error
+        except memory.OutOfMemory as error:
+            raise memory.OutOfMemory(f"{error} {self.saver.told(self.run_dir)}") from error
         return Outcome(self.kept, self.progress, self.phase.monitor)
 
     # ---- phases and epochs --------------------------------------------------------------------
 
     def _phases(self, state: states.State | None) -> None:
         console.show(epoch_rows.heading())
-        last = len(self.plan.phases) - 1
         for index, planned in enumerate(self.plan.phases):
             if index < self.progress.phase:
                 continue
             self.progress.phase = index
-            if index == last and not self.kept.start:
+            if planned is self.plan.phases[-1] and not self.kept.start:
                 self.kept.start = values_of(self.student.variables)
+            memory.let_go(self, "phase")  # its tables, before the next ones are made
             self.phase = PhaseTraining(self.plan.pieces, self.plan.lesson, planned)
             if state is not None:
                 self._restore_phase(state)
@@ -113,7 +112,7 @@ class Trainer:
         done = time.monotonic()
         # Asked of the epochs, not of the steps: a state may lie between last step and validation.
         while phase.epoch_end(progress.epoch - 1) < phase.plan.total_steps:
-            with self._stage() as stage:
+            with epoch_rows.stage(phase, progress) as stage:
                 found = self._epoch(stage)
             if found is None:
                 continue
@@ -122,21 +121,12 @@ class Trainer:
             console.show(epoch_rows.shown(row, max(0.0, (time.monotonic() - done) * rest)))
             done = time.monotonic()
             self._write_rows()
+            second_look.tell(self.plan, progress.rows)
             self._remember_good()
             limit = self.settings.early_stopping
             if limit is not None and progress.waited >= limit:
                 console.say(f"no better for {limit} validations; phase {row['phase'] + 1} ends")
                 return
-
-    def _stage(self) -> console.Stage:
-        """The phase as a stage of work; its first steps wait for their graph to be made."""
-        phase, step = self.phase, self.progress.step
-        what = self._doing() if phase.begun else "preparing the first step"
-        return console.Stage(what, phase.plan.total_steps, "steps", step)
-
-    def _doing(self) -> str:
-        epochs = f"{self.phase.plan.phase.epochs:.3g}"
-        return f"epoch {self.progress.epoch + 1} of {epochs}"
 
     def _epoch(self, stage: console.Stage) -> Epoch | None:
         """Epochs up to the next validation; None where one had no steps."""
@@ -165,7 +155,7 @@ class Trainer:
             figures = phase.run(progress.step, last)
             images += (last - progress.step) * phase.plan.order.batch_size
             progress.count(figures, last)
-            stage.move(last, self._doing())
+            stage.move(last, epoch_rows.doing(phase, progress))
             self._between()
         return images
 
@@ -205,8 +195,7 @@ class Trainer:
         improved = sound and better(metric, figures[metric], progress.best)
         if improved:
             progress.best = figures[metric]
-            progress.best_epoch = [epoch.phase, epoch.epoch]
-            progress.waited = 0
+            progress.best_epoch, progress.waited = [epoch.phase, epoch.epoch], 0
         else:
             progress.waited += 1
         if improved or not figures:
