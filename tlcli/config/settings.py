@@ -139,6 +139,14 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """Keys of `tl doctor`."""
+
+    format: Literal["table", "json"]
+    cache_dir: str | None
+
+
+@dataclass(frozen=True)
 class Listing:
     """Keys of `tl list`."""
 
