@@ -8,7 +8,7 @@ from tlcli.data.damage import FaultyPictures
 from tlcli.errors import ConfigError
 from tlcli.runs import checkpoint
 from tlcli.runs.resume import check_same_config, placed_as_begun, resumed_job
-from tlcli.training import auto, balance, batch_size
+from tlcli.training import auto, auto_backbone, balance, batch_size
 from tlcli.training.data import data_of
 from tlcli.training.devices import start_devices
 
@@ -42,6 +42,7 @@ def job_of(stage: chain.Stage) -> TrainJob:
     """
     job = train_job(stage.config)
     if stage.typed is not None:
+        job = auto_backbone.resolved(job, stage.typed, stage.folder)
         job = numbered(job, stage.folder)
         if not checkpoint.is_finished(stage.folder):
             job = settled_job(job, stage.folder, stage.typed)

@@ -28,7 +28,7 @@ from tlcli.runs.resume import (
     check_teacher,
 )
 from tlcli.system import cluster, console, files
-from tlcli.training import balance, plan_text, result, result_text
+from tlcli.training import auto_backbone, balance, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.data import without
@@ -52,7 +52,8 @@ def run(checked: Checked[Train, TrainJob]) -> int:
 
 def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
     """Train in a folder that is this process's own."""
-    job, run_dir = checked.job, folder.path
+    run_dir = folder.path
+    job = auto_backbone.resolved(checked.job, checked.typed, run_dir)
     if checkpoint.is_finished(run_dir):
         if not (job.settings.resume or job.settings.run_dir):
             raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")

@@ -26,7 +26,7 @@ from tlcli.system.files import expanded
 
 # Keys of one training's doing and place, not of what it makes.
 KEYS = frozenset({*GROUPS, *(field.name for field in dataclasses.fields(Train))})
-PASSING = ("resume", "extend", "run_dir", "name", "plan_only", "auto")
+PASSING = ("resume", "extend", "run_dir", "name", "plan_only", "auto", "offline", "time_budget")
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,11 @@ def written(config: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
     """
     values, chosen = usual()
     lines = []
+    # Photos without a word of the backbone would get another one.
+    always = ("backbone",) if "path" in config["data"] else ()
     for group in GROUPS:
-        lines += _written_group(group, config[group], chosen[group], reasons)
+        usual_option = "" if group in always else chosen[group]
+        lines += _written_group(group, config[group], usual_option, reasons)
     for key, value in config.items():
         if key in values and key not in PASSING and (value != values[key] or key in reasons):
             lines.append(_line(key, value, reasons.get(key)))

@@ -10,6 +10,7 @@ from typing import Any
 
 from tlcli.config.job import TrainJob, distrusted, train_job
 from tlcli.config.recipe import value_at
+from tlcli.config.upgraded import changed_numbers
 from tlcli.contracts.data import TEST, Manifest
 from tlcli.errors import ConfigError, TlError
 from tlcli.lazy import np
@@ -21,7 +22,7 @@ from tlcli.system.surroundings import changes, surroundings
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
     "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
-    "abstain_below", "control", "hardware", "accumulation_steps",
+    "abstain_below", "control", "hardware", "accumulation_steps", "offline",
 )  # fmt: skip
 
 
@@ -222,6 +223,12 @@ def check_agreement(
     member.agree("state", str(step))
 
 
+def _as_stored(run_dir: Path) -> Mapping[str, Any] | None:
+    """config.json as it was written, which a state of an earlier version knows by its hash."""
+    path = run_dir / "config.json"
+    return checkpoint.read_json(path) if path.is_file() else None
+
+
 def seen_pictures(manifest: Manifest) -> dict[str, str]:
     """What a state keeps of the pictures that were read until now: which, and their content."""
     known = manifest.images.known()
@@ -267,17 +274,20 @@ def check_state(
     if found is None or not found.arrays:
         return
     facts = found.facts
+    stored = _as_stored(run_dir) or job.config
     if facts["fingerprint"] != manifest.fingerprint or not same_pictures(manifest, facts):
         raise TlError(
             f"{run_dir}: the data changed since the state was saved. Train anew in another run_dir."
         )
-    if facts["config_hash"] != identity.config_hash(job.config, FREE_KEYS):
+    hashes = {identity.config_hash(config, FREE_KEYS) for config in (job.config, stored)}
+    if facts["config_hash"] not in hashes:
         raise TlError(
             f"{run_dir / 'config.json'}: was changed since the state was saved. Restore it, or "
             "train anew in another run_dir."
         )
     now = surroundings(replicas)
     decisive, loose = changes(facts["surroundings"], now)
+    decisive += changed_numbers(stored, manifest.multi_label)
     if decisive and job.settings.strict_resume:
         raise TlError(
             f"{run_dir}: the state was saved elsewhere: {'; '.join(decisive)}. The weights would "

@@ -38,7 +38,7 @@ def settled(pieces: Pieces, lesson: Lesson) -> tuple[Pieces, Lesson]:
     job = with_values(pieces.job, values)
     method = job.distillation
     if isinstance(lesson.method, SortedMaps):
-        method = SortedMaps(method, lesson.method.stages)
+        method = SortedMaps(method, lesson.method.given)
     return replace(pieces, job=job), replace(lesson, method=method)
 
 
@@ -61,7 +61,7 @@ def stored(job: TrainJob, run_dir: Path) -> TrainJob:
     path, waiting = run_dir / "config.json", job.distillation.weighed({}, 0.0)
     if not path.is_file() or not waiting:
         return job
-    before = checkpoint.read_json(path).get("distillation", {})
+    before = checkpoint.read_config(run_dir).get("distillation", {})
     same = {
         k: before[k] for k, v in waiting.items() if _but_weights(before.get(k)) == _but_weights(v)
     }

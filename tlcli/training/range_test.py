@@ -54,7 +54,9 @@ def range_test(plan: Plan, own: FindLr) -> Curve:
 
 def train_whole(pieces: Pieces, lesson: Lesson, plan: PhasePlan) -> None:
     """All steps of a phase, as training would do them."""
-    phase = PhaseTraining(pieces, lesson, replace(plan, validation_place=None, picture_place=None))
+    phase = PhaseTraining(
+        pieces, lesson, replace(plan, places=replace(plan.places, validation=None, pictures=None))
+    )
     with console.Bar(plan.total_steps) as bar:
         for start in range(0, plan.total_steps, STEPS_PER_CALL):
             phase.feed(start, min(start + STEPS_PER_CALL, plan.total_steps))

@@ -14,8 +14,7 @@ from typing import Any
 from tlcli.errors import TlError
 from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
-from tlcli.system import cluster, console, files
-from tlcli.system.memory import OutOfMemory
+from tlcli.system import cluster, console, files, memory
 from tlcli.training import second_look
 from tlcli.training.epoch_rows import table_of
 from tlcli.training.fallback import Snapshot, check_losses, check_weights, next_halving
@@ -71,8 +70,8 @@ class Trainer:
         try:
             with self.stop:
                 self._phases(state if whole else None)
-        except OutOfMemory as error:
-            raise OutOfMemory(f"{error} {self.saver.told(self.run_dir)}") from error
+        except memory.OutOfMemory as error:
+            raise memory.OutOfMemory(f"{error} {self.saver.told(self.run_dir)}") from error
         return Outcome(self.kept, self.progress, self.phase.monitor)
 
     # ---- phases and epochs --------------------------------------------------------------------
@@ -85,6 +84,7 @@ class Trainer:
             self.progress.phase = index
             if planned is self.plan.phases[-1] and not self.kept.start:
                 self.kept.start = values_of(self.student.variables)
+            memory.let_go(self, "phase")  # its tables, before the next ones are made
             self.phase = PhaseTraining(self.plan.pieces, self.plan.lesson, planned)
             if state is not None:
                 self._restore_phase(state)
