@@ -295,6 +295,11 @@ class Method(ABC):
         """What the gradient of each of `terms` may be of the labels', by name; most name none."""
         return {}
 
+    @property
+    def settled_after(self) -> float:
+        """Epochs after which every term has its full weight."""
+        return 0.0
+
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """Options with numbers in the place of what waits for a measurement, as soft_weight=auto.
 

@@ -87,6 +87,11 @@ class SortedMaps(Method):
         """Shares of the method's terms."""
         return self.method.shares
 
+    @property
+    def settled_after(self) -> float:
+        """When the method's terms have their full weight."""
+        return self.method.settled_after
+
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """What the method chooses from the size of its terms."""
         return self.method.weighed(gradients, labels)

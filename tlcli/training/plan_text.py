@@ -21,7 +21,7 @@ from tlcli.evaluation.monitor import monitored
 from tlcli.models.student import count
 from tlcli.system import files, precision
 from tlcli.system.shown import shown as harmless
-from tlcli.training import block_table, replica_notes, term_sizes
+from tlcli.training import block_table, doubts, replica_notes, term_sizes
 from tlcli.training.devices import has_gpu
 from tlcli.training.plan import PhasePlan, Plan
 
@@ -48,6 +48,7 @@ def lines(plan: Plan, run_dir: Path) -> list[str]:
         f"{keras.config.dtype_policy().name}; {choice(pieces)}",
         *head_lines(lesson.head, manifest.class_names),
         *few_lines(pieces),
+        *(f"warning    {text}" for text in doubts.texts(plan)),
         *([] if note is None else [f"           {note}"]),
         *(line for phase in plan.phases[:MOST_PHASES] for line in phase_lines(plan, phase)),
     ]

@@ -130,6 +130,11 @@ class Base(contract.Method):
         """The share of the one term."""
         return {type(self).__module__.rpartition(".")[2]: self.share}
 
+    @property
+    def settled_after(self) -> float:
+        """Epochs of the rise."""
+        return self.warmup_epochs
+
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """Options with a number in the place of "auto"; none where there is nothing to choose.
 

@@ -141,6 +141,12 @@ class Distillation(Method):
                 found[key] = self.full_weight * weight * share
         return found
 
+    @property
+    def settled_after(self) -> float:
+        """Epochs of the longest rise."""
+        longest: float = max((method.settled_after for _, method in self.parts), default=0.0)
+        return max(self.warmup_epochs, longest)
+
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """The methods with the weights that each chooses for itself.
 
