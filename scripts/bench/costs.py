@@ -5,14 +5,16 @@
 Rows: listing of files or shards with an empty cache (first), and with what that left (second), each
 in a process that imports TensorFlow first, which is not counted; `tl predict` of tiny pictures; and
 the first epoch of a training on photos under random augmentation, as metrics.csv has it. The two
-checkouts take turns, the order changes from round to round; medians and their ratio are printed.
-The cache of a first start is removed before each.
+checkouts take turns, the order changes from round to round; printed are medians of wall seconds,
+their ratio, and the ratio of CPU seconds, which other programs disturb less. The CPU seconds of a
+command are those of the whole process. The cache of a first start is removed before each.
 """
 
 import argparse
 import csv
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -26,7 +28,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import manifest
 
 HERE = Path(__file__).parents[2]
-Arm = Callable[[Path, Path], float]
+# From a checkout and a folder of its own to wall and CPU seconds.
+Arm = Callable[[Path, Path], tuple[float, float]]
 
 
 def process(checkout: Path, command: Sequence[object]) -> str:
@@ -44,6 +47,12 @@ def tl(checkout: Path, *words: object) -> str:
     return process(checkout, ["-m", "tlcli.cli", *words])
 
 
+def children() -> float:
+    """CPU seconds of all processes that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def started(values: dict[str, object], first: bool) -> Arm:
     """Seconds until a first batch is decoded."""
 
@@ -54,7 +63,8 @@ def started(values: dict[str, object], first: bool) -> Arm:
         if first:
             shutil.rmtree(cache, ignore_errors=True)
         told = process(checkout, [script, "--start", json.dumps(values), cache])
-        return float(json.loads(told.splitlines()[-1])["ready"])
+        row = json.loads(told.splitlines()[-1])
+        return float(row["ready"]), float(row["cpu"])
 
     return arm
 
@@ -67,9 +77,9 @@ def predicted(pictures: Path) -> Arm:
         if not run.is_dir():
             tl(checkout, "train", f"run_dir={run}", "epochs=1", "image_size=32",
                "data.images_per_class=8", f"cache_dir={folder / 'cache'}")  # fmt: skip
-        begun = time.perf_counter()
+        wall, cpu = time.perf_counter(), children()
         tl(checkout, "predict", pictures, f"checkpoint={run}", "format=jsonl")
-        return time.perf_counter() - begun
+        return time.perf_counter() - wall, children() - cpu
 
     return arm
 
@@ -80,26 +90,30 @@ def first_epoch(photos: Path) -> Arm:
     def arm(checkout: Path, folder: Path) -> float:
         run = folder / "streamed"
         shutil.rmtree(run, ignore_errors=True)
+        cpu = children()
         tl(checkout, "train", "data=folder", f"data.path={photos}", f"run_dir={run}", "epochs=1",
            "image_size=64", "finetune=linear_probe", "augmentation=light", "save_every=off",
            "calibrate=false", f"cache_dir={folder / 'cache'}")  # fmt: skip
         with (run / "metrics.csv").open(encoding="utf-8") as file:
-            return float(next(csv.DictReader(file))["seconds"])
+            return float(next(csv.DictReader(file))["seconds"]), children() - cpu
 
     return arm
 
 
 def compared(name: str, arm: Arm, arms: dict[str, Path], folder: Path, rounds: int) -> str:
     """A row of the table."""
-    found: dict[str, list[float]] = {who: [] for who in arms}
+    found: dict[str, list[tuple[float, float]]] = {who: [] for who in arms}
     for number in range(rounds):
         for who in list(arms)[:: 1 if number % 2 == 0 else -1]:
             place = folder / who
             place.mkdir(exist_ok=True)
             found[who].append(arm(arms[who], place))
-    before, now = (statistics.median(found[who]) for who in ("before", "now"))
-    best = min(found["now"]) / min(found["before"])
-    return f"| {name} | {before:.2f} s | {now:.2f} s | {now / before:.2f}x | {best:.2f}x |"
+    (before, cpu_before), (now, cpu_now) = (
+        [statistics.median(each) for each in zip(*found[who], strict=True)]
+        for who in ("before", "now")
+    )
+    ratios = f"{now / before:.2f}x | {cpu_now / cpu_before:.2f}x"
+    return f"| {name} | {before:.2f} s | {now:.2f} s | {ratios} |"
 
 
 def main() -> None:
@@ -113,7 +127,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["few", "shards", "predict", "epoch", "many"])
     given = parser.parse_args()
     arms = {"before": given.before.resolve(), "now": HERE}
-    print("| what | before | now | medians | best |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| what | before | now | wall | CPU |\n| --- | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory(prefix="bench_costs_") as name:
         folder = Path(name)
 
