@@ -242,12 +242,12 @@ def _lost(network: Network, size: int, epochs: float, situation: Situation) -> f
 
 
 def _untrained(situation: Situation, table: list[Network]) -> Chosen:
-    """Random weights: the fastest, for they must see every image many times."""
-    network = min(table, key=lambda one: relative_time(one.gflops, one.relative_time, False))
+    """Random weights: the smallest network, for all its numbers come from these images alone."""
+    network = min(table, key=lambda one: one.backbone_parameters)
     size = image_sizes(network, situation)[0]
     seconds = training_seconds(network, size, situation.epochs, situation)
     found = Candidate(network, size, situation.epochs, seconds, 0.0)
-    reason = "weights=none: the fastest network, random weights take many epochs"
+    reason = "weights=none: the smallest network, all its numbers are learnt from these images"
     return Chosen(found, reason, _size_reason(situation, found), "")
 
 
