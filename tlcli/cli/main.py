@@ -20,7 +20,7 @@ from tlcli.cli.help import command_help, usage
 from tlcli.cli.tensorflow import import_tensorflow
 from tlcli.config.commands import COMMANDS, Command
 from tlcli.errors import ConfigError, nearest
-from tlcli.system import download, memory
+from tlcli.system import console, download, memory
 
 if TYPE_CHECKING:
     from tlcli.config.checking import Checked
@@ -110,6 +110,9 @@ def execute(checked: "Checked[Any, Any]") -> int:
     """Run a command on its checked values; returns the exit code."""
     command = COMMANDS[checked.word]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    console.start_log(None)
+    for line in checked.said:
+        console.say(line)
     if command.needs_tensorflow:
         import_tensorflow()
     runner: Callable[[Checked[Any, Any]], int] = _module(command).run

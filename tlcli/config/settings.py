@@ -3,7 +3,6 @@
 Those of a training, which several commands take, are in `train_settings`.
 """
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.config.upgraded import stored
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.system.files import expanded
-from tlcli.system.opened import read_text, reading
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
 LISTED = (*GROUPS, "experiment")
@@ -43,13 +42,14 @@ def check_workers(workers: int | Literal["auto"]) -> None:
 class Eval:
     """Keys of `tl eval`."""
 
-    checkpoint: str
+    checkpoint: str | None
     split: Literal["train", "validation", "test", "all"]
     batch_size: int
     tta: Tta
     format: Literal["table", "json"]
     output: str | None
     overwrite: bool
+    runs: str
     workers: int | Literal["auto"]
 
     def __post_init__(self) -> None:
@@ -187,17 +187,6 @@ class Weights:
         return self.words[1] if len(self.words) > 1 else ""
 
 
-def stored(path: Path) -> Any:
-    """What a JSON file of a run holds.
-
-    Raises:
-        DataError: It is no such file.
-    """
-    text = read_text(path, "json")
-    with reading(path):
-        return json.loads(text)
-
-
 class Beside:
     """Keys of a command beside those of the training that it works on."""
 
@@ -211,6 +200,19 @@ class Beside:
             ConfigError: The training is another's, and is not there.
         """
         return given
+
+
+@dataclass(frozen=True)
+class Init(Beside):
+    """Keys of `tl init` beside those of a training."""
+
+    recipe: tuple[str, ...]
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        fits = len(self.recipe) == 1 and self.recipe[0].strip(". /")
+        remedy = "Give a name, then the data: tl init mine photos."
+        require(fits, "recipe", " ".join(self.recipe), remedy)
 
 
 @dataclass(frozen=True)
