@@ -126,7 +126,8 @@ def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     check_same_config(job, run_dir)
     names = ", ".join(stage.title for stage in earlier)
     ending = "the best of them is the run" if own is None else "then the run"
-    console.say(f"chain      {names}; {ending}")
+    control = ", then the same student without its teacher" if job.settings.control else ""
+    console.say(f"chain      {names}; {ending}{control}")
     last = None if own is None else train_job(own)
     if job.settings.plan_only:
         return plan_chain(earlier, last, folder)

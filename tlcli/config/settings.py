@@ -1,7 +1,4 @@
-"""Each command's own keys outside the option groups, checked without TensorFlow.
-
-Those of a training, which several commands take, are in `train_settings`.
-"""
+"""Each command's own keys outside groups and trainings, checked without TensorFlow."""
 
 import math
 import os
