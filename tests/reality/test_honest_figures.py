@@ -21,7 +21,8 @@ COUNTS = {"cat": 20, "dog": 20}
 
 
 def words_of(root):
-    return ("data=folder", f"data.path={root}", "data.test_fraction=0.2", "image_size=32")
+    return ("data=folder", f"data.path={root}", "data.test_fraction=0.2", "image_size=32",
+            "backbone=tiny")  # fmt: skip
 
 
 @pytest.fixture

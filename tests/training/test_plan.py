@@ -70,9 +70,8 @@ def test_a_plan_made_after_printing_decides_the_same(training, tmp_path):
     plan_text.drawn_schedule(plan)
     for found in (plan, plans.made(pieces, lesson)):
         for now, then in zip(found.phases, before, strict=True):
-            assert now.place is not None
-            for name in ("place", "validation_place", "picture_place", "rates", "phase", "blocks",
-                         "trained", "sizes", "total_steps"):  # fmt: skip
+            assert now.places.tables is not None
+            for name in ("places", "rates", "phase", "blocks", "trained", "sizes", "total_steps"):
                 assert getattr(now, name) == getattr(then, name), name
             assert dataclasses.asdict(now.order) == dataclasses.asdict(then.order)
             np.testing.assert_array_equal(now.rate_table, then.rate_table)
@@ -88,7 +87,7 @@ def test_printing_tells_what_was_decided_whatever_memory_is_free_by_then(
     monkeypatch.setattr(memory, "free", asked)
     text = "\n".join(plan_text.lines(plan, tmp_path))
     assert plan.phases[0].cut.prefix is not None
-    assert f"frozen part cached, {plan.phases[0].place}" in text
+    assert f"frozen part cached, {plan.phases[0].places.tables}" in text
     assert text.count("frozen part") == 1
 
 
@@ -123,7 +122,7 @@ def test_each_phase_trains_at_the_rates_and_from_the_cut_of_its_plan(plan):
         assert parts.from_pictures == (cut.prefix is None)
         assert (parts.order, parts.total_steps) == (planned.order, len(table))
         assert phase.validation.model.outputs[0] is cut.suffix.outputs[0]
-        assert streams(phase) == (planned.place is None or planned.place.mapped)
+        assert streams(phase) == (planned.places.tables is None or planned.places.tables.mapped)
         before = {v.path: v.numpy() for v in model.variables}
         assert np.isfinite(phase.feed(0, 2)).all()
         moved = {v.path for v in model.variables if not np.array_equal(v.numpy(), before[v.path])}

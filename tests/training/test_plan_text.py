@@ -18,11 +18,11 @@ def test_the_plan_names_every_part_once(small_plan, tmp_path):
 
 
 def test_where_the_frozen_part_is_kept():
-    phase = SimpleNamespace(cut=SimpleNamespace(prefix=None), place=None)
+    phase = SimpleNamespace(cut=SimpleNamespace(prefix=None), places=SimpleNamespace(tables=None))
     assert plan_text.cache_text(phase) == ""
     phase.cut.prefix = "network"
     assert plan_text.cache_text(phase) == ", frozen part each step"
-    phase.place = "1 MB in memory"
+    phase.places.tables = "1 MB in memory"
     assert plan_text.cache_text(phase) == ", frozen part cached, 1 MB in memory"
 
 

@@ -14,7 +14,7 @@ from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.lazy import np
-from tlcli.runs import checkpoint, output
+from tlcli.runs import checkpoint, latest, output
 from tlcli.runs.seen import UNSEEN, seen_by, unseen
 from tlcli.system import console
 from tlcli.system.shown import shown
@@ -37,7 +37,8 @@ def measure(checked: Checked[Eval, None]) -> int:
     console.start_log(None)
     settings = checked.settings
     place = output.place(settings.output, settings.overwrite) if settings.output else None
-    found = checkpoint.read_run(settings.checkpoint)
+    given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
+    found = checkpoint.read_run(given)
     manifest = data_of(found, checked.config.get("data"))
     manifest, trained = told_apart(found, manifest)
     rows = rows_of(manifest, settings.split)

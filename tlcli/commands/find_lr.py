@@ -21,7 +21,7 @@ from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
 from tlcli.runs import output
 from tlcli.system import console, files
-from tlcli.training import balance, batch_size
+from tlcli.training import auto_backbone, balance, batch_size
 from tlcli.training import plan as plans
 from tlcli.training.auto import resolved
 from tlcli.training.build import pieces_of
@@ -43,7 +43,7 @@ def run(checked: Checked[FindLr, TrainJob]) -> int:
     own = checked.settings
     place = output.place(own.output, own.overwrite) if own.output else None
     check(checked.job)
-    job = batch_size.resolved(checked.job)
+    job = batch_size.resolved(auto_backbone.resolved(checked.job, checked.typed))
     if job.settings.auto:
         job = resolved(job, checked.typed)
     pieces = pieces_of(job)

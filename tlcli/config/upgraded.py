@@ -6,12 +6,15 @@ default of `train.yaml` means that, or a function says otherwise.
 """
 
 import functools
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tlcli.config import strict_yaml
 from tlcli.config.registry import config_root
+from tlcli.system.opened import read_text, reading
 
 Values = dict[str, Any]
 # What only runs of 0.1.0 lack.
@@ -138,3 +141,17 @@ def _given(config: Values, group: str, names: tuple[str, ...], **values: Any) ->
 def _published(method: Any) -> Any:
     """Options of a method within a sum; what is left out would come from today's YAML."""
     return {"soft_weight": "paper", **method} if isinstance(method, Mapping) else method
+
+
+def stored(path: Path) -> dict[str, Any]:
+    """Configuration of a run, in today's form.
+
+    Raises:
+        DataError: It is no such file.
+    """
+    text = read_text(path, "json")
+    with reading(path):
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise TypeError("it is no JSON object")
+    return upgraded(found)

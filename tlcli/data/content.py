@@ -20,6 +20,7 @@ from typing import Any
 
 from tlcli.errors import DataError
 from tlcli.lazy import np
+from tlcli.system import cache
 
 SIZE = 16
 # Clocks of file systems tick up to two seconds apart.
@@ -218,12 +219,10 @@ class Contents:
             names = b"\0".join([names, *(theirs[row] for row in rest)])
             now = np.concatenate([now, found[1][rest]])
             hashes = np.concatenate([hashes, found[2][rest]])
-        with contextlib.suppress(OSError):  # Done without: they are made anew.
-            origin.memory.parent.mkdir(parents=True, exist_ok=True)
-            temporary = origin.memory.with_name(f"{origin.memory.stem}.{os.getpid()}.tmp")
-            with open(temporary, "wb") as file:
-                np.savez(file, names=np.frombuffer(names, np.uint8), stamps=now, hashes=hashes)
-            os.replace(temporary, origin.memory)
+        columns = {
+            "names": np.frombuffer(names, np.uint8), "stamps": now, "hashes": hashes
+        }  # fmt: skip
+        cache.write(origin.memory, lambda file: np.savez(file, **columns))
 
 
 def _joined(names: Sequence[str]) -> bytes:

@@ -1,5 +1,6 @@
 """TFRecord shards by row: where each record's picture lies, found in one pass and kept."""
 
+import functools
 import hashlib
 import json
 import os
@@ -8,7 +9,6 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +17,7 @@ from tlcli.data.header import BY_PILLOW, quiet_pillow
 from tlcli.data.scan import header_or_problem
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
+from tlcli.system import cache
 
 _VERSION = 2
 _COLUMNS = (
@@ -162,7 +163,7 @@ def _frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         file.seek(4, os.SEEK_CUR)
 
 
-@cache
+@functools.cache
 def _crc_table() -> tuple[int, ...]:
     table = []
     for value in range(256):
@@ -216,10 +217,7 @@ def _load(path: Path) -> Index | None:
 
 
 def _save(path: Path, index: Index) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     words = {name: getattr(index, name) for name in ("texts", "problems")}
     columns = {name: getattr(index, name) for name in _COLUMNS}
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **columns)
-    os.replace(temporary, path)
+    columns["words"] = np.frombuffer(json.dumps(words).encode(), np.uint8)
+    cache.write(path, lambda file: np.savez(file, **columns))

@@ -15,6 +15,7 @@ from typing import Any
 from tlcli.data import content
 from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, read_header
 from tlcli.lazy import np
+from tlcli.system import cache
 
 _VERSION = 3
 _CHUNK = 256
@@ -205,13 +206,10 @@ def load_scan(path: Path) -> tuple[bytes, Scan] | None:
 
 def _save(path: Path, names: bytes, scan: Scan) -> None:
     """Write a cache file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     columns = {name: getattr(scan, name) for name in (*_COLUMNS, "twins")}
-    problems = np.frombuffer(json.dumps(scan.problems).encode(), np.uint8)
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, names=np.frombuffer(names, np.uint8), problems=problems, **columns)
-    os.replace(temporary, path)
+    columns["problems"] = np.frombuffer(json.dumps(scan.problems).encode(), np.uint8)
+    columns["names"] = np.frombuffer(names, np.uint8)
+    cache.write(path, lambda file: np.savez(file, **columns))
 
 
 def same_files(listing: Listing, scan: Scan) -> Any:

@@ -25,6 +25,21 @@ class Teaching(ABC):
     def tabular(self) -> bool:
         """Whether its outputs may be computed once."""
 
+    @property
+    def table_bytes(self) -> int:
+        """What a table of all its outputs takes in memory."""
+        return 0 if self.built is None else self.built.table_bytes
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether `feed` finds its outputs on disk."""
+        return self.built is not None and self.built.on_disk
+
+    def check(self) -> None:
+        """Refuse stored outputs that were cut off; see BuiltTeacher."""
+        if self.built is not None:
+            self.built.check()
+
     @abstractmethod
     def outputs(self, batch: Mapping[str, Any]) -> Outputs | None:
         """Signals of a batch inside a step; None without a teacher."""

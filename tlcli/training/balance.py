@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import registry
+from tlcli.config import chain, registry
 from tlcli.config.job import TrainJob
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
@@ -38,7 +38,7 @@ def settled(pieces: Pieces, lesson: Lesson) -> tuple[Pieces, Lesson]:
     job = with_values(pieces.job, values)
     method = job.distillation
     if isinstance(lesson.method, SortedMaps):
-        method = SortedMaps(method, lesson.method.stages)
+        method = SortedMaps(method, lesson.method.given)
     return replace(pieces, job=job), replace(lesson, method=method)
 
 
@@ -81,6 +81,7 @@ def with_values(job: TrainJob, values: Mapping[str, Any]) -> TrainJob:
     The configuration of a chain stays: its trainings are measured each, and alike at every start.
     """
     options = {**job.config["distillation"], **values}
-    chained = job.config.get("generations", 1) > 1 or bool(job.config.get("assistants"))
-    config = job.config if chained else {**job.config, "distillation": options}
+    config = (
+        job.config if chain.is_chain(job.config) else {**job.config, "distillation": options}
+    )  # fmt: skip
     return replace(job, distillation=registry.build("distillation", options), config=config)

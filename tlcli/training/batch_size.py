@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tlcli.config import chain
 from tlcli.config.job import TrainJob, train_job
 from tlcli.contracts.data import TRAIN
 from tlcli.distill.attach import attach
@@ -55,7 +56,7 @@ def resolved(job: TrainJob, run_dir: Path | None = None) -> TrainJob:
     kept = stored(run_dir)
     if kept is not None:
         return with_number(job, kept)
-    if job.settings.generations > 1 or job.settings.assistants:
+    if chain.is_chain(job.config):
         raise ConfigError(
             "batch_size", "got 'auto', and the trainings of a chain need not fit alike",
             "Give a number.",

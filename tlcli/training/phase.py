@@ -61,10 +61,10 @@ class PhaseTraining:
             with pieces.strategy.scope():
                 self.step = self._step(source.suffix(plan))
             self.feed = feed_of(pieces, lesson, plan, source, self.step)
-            self.validation = Validation(pieces, plan.cut, plan.validation_place)
+            self.validation = Validation(pieces, plan.cut, plan.places.validation)
             whole = (Split(None, peer.model, ()) for peer in lesson.state.peers)
             self.peer_validations = [
-                Validation(pieces, split, plan.picture_place) for split in whole
+                Validation(pieces, split, plan.places.pictures) for split in whole
             ]
         if source.streamed or self.member.size > 1:
             self.steps_per_call = STREAMED_PER_CALL

@@ -9,6 +9,7 @@ import numpy as np
 
 from tlcli.contracts.backbone import HeadReport
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.decoded import DecodedImages
 from tlcli.data.samples import class_counts as counts_of
 from tlcli.data.samples import some_names
 from tlcli.data.views import Views
@@ -18,9 +19,9 @@ from tlcli.distill.pieces import Pieces
 from tlcli.evaluation.calibration import LEAST, can_calibrate
 from tlcli.evaluation.monitor import monitored
 from tlcli.models.student import count
-from tlcli.system import precision
+from tlcli.system import files, precision
 from tlcli.system.shown import shown as harmless
-from tlcli.training import block_table, replica_notes, term_sizes
+from tlcli.training import block_table, doubts, replica_notes, term_sizes
 from tlcli.training.devices import has_gpu
 from tlcli.training.plan import PhasePlan, Plan
 
@@ -47,11 +48,13 @@ def lines(plan: Plan, run_dir: Path) -> list[str]:
         f"{keras.config.dtype_policy().name}; {choice(pieces)}",
         *head_lines(lesson.head, manifest.class_names),
         *few_lines(pieces),
+        *(f"warning    {text}" for text in doubts.texts(plan)),
         *([] if note is None else [f"           {note}"]),
         *(line for phase in plan.phases[:MOST_PHASES] for line in phase_lines(plan, phase)),
     ]
     if len(plan.phases) > MOST_PHASES:
         found.append(f"           … {len(plan.phases) - MOST_PHASES} more phases")
+    found += [memory_line(plan)] if plan.phases else []
     found.append(step_line(plan))
     found += replica_notes.plan_lines(pieces, lesson)
     found += lesson.teacher.plan_lines()
@@ -154,9 +157,27 @@ def cache_text(phase: PhasePlan) -> str:
     """Where the outputs of the frozen part are kept, and their size."""
     if phase.cut.prefix is None:
         return ""
-    if phase.place is None:
+    if phase.places.tables is None:
         return ", frozen part each step"
-    return f", frozen part cached, {phase.place}"
+    return f", frozen part cached, {phase.places.tables}"
+
+
+def memory_line(plan: Plan) -> str:
+    """What shares the memory that may be kept, in the phase that keeps most."""
+    places = min((phase.places for phase in plan.phases), key=lambda p: p.budget.left)
+    owners = [f"{what} {files.megabytes(size)}" for what, size in places.budget.taken]
+    images = plan.pieces.train_views.manifest.images
+    owners += ["decoded pictures the rest"] if isinstance(images, DecodedImages) else []
+    teacher = plan.lesson.teacher
+    told = ""
+    if teacher.built is not None and teacher.built.kept is not None and (
+        places.signals is None or places.signals.mapped
+    ):  # fmt: skip
+        told = "read from disk" if teacher.on_disk else "computed in each step"
+    return (
+        f"memory     {files.megabytes(places.budget.size)} may be kept: {', '.join(owners)}"
+        f"{told and f'; teacher outputs {told}'}"
+    )
 
 
 def augmentation_text(name: Any, seen: Views) -> str:

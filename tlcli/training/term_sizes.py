@@ -7,9 +7,10 @@ A new head starts at zero, and labels move nothing below it then. So the head is
 embeddings of some batches, as a few steps of the training would, and put back after.
 """
 
+import contextlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -56,8 +57,8 @@ class Size:
 
 
 def looked_at(pieces: Pieces, lesson: Lesson, phase: Phase) -> tuple[Size, ...]:
-    """The sizes by what a phase trains; none without a method or on several devices."""
-    if not lesson.method.distils or pieces.replicas > 1:
+    """The sizes by what a phase trains; none without a method."""
+    if not lesson.method.distils:
         return ()
     return tuple(term_sizes(pieces, lesson, phase))
 
@@ -107,33 +108,59 @@ def term_sizes(pieces: Pieces, lesson: Lesson, phase: Phase) -> list[Size]:
         lesson: With its method.
         phase: What is trained.
     """
+    batch, *others = first_batches(pieces, 1 + FITTED)
+    with untouched(lesson), trained_by(pieces, lesson, phase) as variables:
+        head = [v.value for v in variables if of_head(v)]
+        if head:
+            fit_head(pieces, lesson, others, head)
+        return sizes_on(pieces, lesson, batch, variables)
+
+
+def sizes_now(pieces: Pieces, lesson: Lesson, phase: Phase) -> list[Size]:
+    """As `term_sizes`, by the weights that the student has now."""
+    (batch,) = first_batches(pieces, 1)
+    with untouched(lesson), trained_by(pieces, lesson, phase) as variables:
+        return sizes_on(pieces, lesson, batch, variables)
+
+
+@contextlib.contextmanager
+def untouched(lesson: Lesson) -> Iterator[None]:
+    """Every variable of student and method is afterwards as it was."""
     kept = lesson.variables
     before = [v.numpy() for v in kept]
-    batch, *others = first_batches(pieces, 1 + FITTED)
-    model = lesson.student.model
     try:
-        with trainable.applied(model, phase, pieces.batch_norm) as rates:
-            trained = [v for v in model.trainable_variables if v.path in rates]
-            head = [v for v in trained if of_head(v)]
-            if head:
-                fit_head(pieces, lesson, others, [v.value for v in head])
-            body = [v.value for v in trained if not of_head(v)] or [v.value for v in head]
-            with tf.GradientTape(persistent=True) as tape:
-                terms = means(pieces, lesson, batch)
-            shares = lesson.method.shares
-            return [
-                Size(name, float(loss), gradient_norm(tape, loss, body), shares.get(name))
-                for name, loss in terms.items()
-            ]
+        yield
     finally:
         for variable, value in zip(kept, before, strict=True):
             variable.assign(value)
 
 
+@contextlib.contextmanager
+def trained_by(pieces: Pieces, lesson: Lesson, phase: Phase) -> Iterator[list[Any]]:
+    """The student's variables that a phase trains, the model marked for it meanwhile."""
+    model = lesson.student.model
+    with trainable.applied(model, phase, pieces.batch_norm) as rates:
+        yield [v for v in model.trainable_variables if v.path in rates]
+
+
+def sizes_on(
+    pieces: Pieces, lesson: Lesson, batch: dict[str, Any], variables: list[Any]
+) -> list[Size]:
+    """Loss and gradient of each term on a batch, by the backbone's variables or else the head's."""
+    body = [v.value for v in variables if not of_head(v)] or [v.value for v in variables]
+    with tf.GradientTape(persistent=True) as tape:
+        terms = means(pieces, lesson, batch)
+    shares = lesson.method.shares
+    return [
+        Size(name, float(loss), gradient_norm(tape, loss, body), shares.get(name))
+        for name, loss in terms.items()
+    ]
+
+
 def first_batches(pieces: Pieces, count: int) -> list[dict[str, Any]]:
-    """The elements of the first steps as a stream gives them to the first device."""
+    """The elements of the first steps, whole, as a stream gives them to a single device."""
     rows = pieces.manifest.rows(TRAIN)
-    order = make_order(pieces, rows, 0)
+    order = replace(make_order(pieces, rows, 0), replicas=1)
     labels = label_table(pieces.manifest, rows)
     stream = pieces.train_views.stream(rows, labels, order, range(count), range(1))
     return [dict(batch) for batch, _ in zip(stream, range(count), strict=False)]
@@ -159,8 +186,9 @@ def fit_head(pieces: Pieces, lesson: Lesson, batches: list[Any], variables: list
 def means(pieces: Pieces, lesson: Lesson, batch: dict[str, Any]) -> dict[str, Any]:
     """Mean weighted loss of each term by name."""
     method = lesson.method
-    # Outside a step, statistics cannot be taken over several devices.
-    found = lesson.student.extended(batch["images"], training=pieces.replicas == 1)
+    # Outside a replica, statistics are of the whole batch, as they are over all devices in a step.
+    with pieces.strategy.scope():
+        found = lesson.student.extended(batch["images"], training=True)
     logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
     student = Outputs(logits, embedding, tuple(taps))
     teacher = lesson.teacher.outputs(batch)

@@ -14,8 +14,8 @@ from typing import Any
 from tlcli.errors import TlError
 from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
-from tlcli.system import cluster, console, files
-from tlcli.system.memory import OutOfMemory
+from tlcli.system import cluster, console, files, memory
+from tlcli.training import second_look
 from tlcli.training.epoch_rows import table_of
 from tlcli.training.fallback import Snapshot, check_losses, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
@@ -70,21 +70,21 @@ class Trainer:
         try:
             with self.stop:
                 self._phases(state if whole else None)
-        except OutOfMemory as error:
-            raise OutOfMemory(f"{error} {self.saver.told(self.run_dir)}") from error
+        except memory.OutOfMemory as error:
+            raise memory.OutOfMemory(f"{error} {self.saver.told(self.run_dir)}") from error
         return Outcome(self.kept, self.progress, self.phase.monitor)
 
     # ---- phases and epochs --------------------------------------------------------------------
 
     def _phases(self, state: states.State | None) -> None:
         console.say(console.HEADER)
-        last = len(self.plan.phases) - 1
         for index, planned in enumerate(self.plan.phases):
             if index < self.progress.phase:
                 continue
             self.progress.phase = index
-            if index == last and not self.kept.start:
+            if planned is self.plan.phases[-1] and not self.kept.start:
                 self.kept.start = values_of(self.student.variables)
+            memory.let_go(self, "phase")  # its tables, before the next ones are made
             self.phase = PhaseTraining(self.plan.pieces, self.plan.lesson, planned)
             if state is not None:
                 self._restore_phase(state)
@@ -122,6 +122,7 @@ class Trainer:
             console.say(console.epoch_row(row, max(0.0, (time.monotonic() - done) * rest)))
             done = time.monotonic()
             self._write_rows()
+            second_look.tell(self.plan, progress.rows)
             self._remember_good()
             limit = self.settings.early_stopping
             if limit is not None and progress.waited >= limit:
@@ -195,8 +196,7 @@ class Trainer:
         improved = sound and better(metric, figures[metric], progress.best)
         if improved:
             progress.best = figures[metric]
-            progress.best_epoch = [epoch.phase, epoch.epoch]
-            progress.waited = 0
+            progress.best_epoch, progress.waited = [epoch.phase, epoch.epoch], 0
         else:
             progress.waited += 1
         if improved or not figures:

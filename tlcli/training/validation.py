@@ -15,6 +15,7 @@ from tlcli.models.frozen.place import Place
 from tlcli.models.graph.split import Split
 from tlcli.models.graph.trace import single
 from tlcli.models.norms import has_batch_norm
+from tlcli.system.array_file import check_whole
 from tlcli.training.frozen_part import EVALUATION_BATCH, outputs
 
 
@@ -63,6 +64,8 @@ class Validation:
     def _inputs(self) -> Iterator[list[Any]]:
         size = EVALUATION_BATCH
         if self.arrays is not None:
+            for array in self.arrays:
+                check_whole(array)
             for start in range(0, len(self.rows), size):
                 parts = [tf.constant(a[start : start + size]) for a in self.arrays]
                 yield [tf.cast(p, i.dtype) for p, i in zip(parts, self.model.inputs, strict=True)]

@@ -46,7 +46,7 @@ def test_the_mean_of_probabilities_is_one_again_when_classes_weigh_differently()
 def target():
     manifest = registry.build("data", configure()["data"]).manifest(0, None)
     views = Views(manifest, Resize(8, "crop", 1.0, True), None, 0, 1)
-    return Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), None, 0, views)
+    return Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), None, views)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tlcli.data.views import Views
 from tlcli.models import fold
 from tlcli.models.frozen.place import images_bytes, table_bytes
+from tlcli.system.array_file import aligned_empty
 
 log = logging.getLogger(__name__)
 # Images that decide whether float16 is exact enough.
@@ -24,7 +25,7 @@ def in_memory(parts: Iterator[list[Any]], length: int) -> list[Any]:
     start = 0
     for part in parts:
         if not arrays:
-            arrays = [np.empty((length, *array.shape[1:]), array.dtype) for array in part]
+            arrays = [aligned_empty((length, *array.shape[1:]), array.dtype) for array in part]
         for whole, array in zip(arrays, part, strict=True):
             whole[start : start + len(array)] = array
         start += len(part[0])

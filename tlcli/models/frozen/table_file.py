@@ -16,7 +16,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tlcli.data import content
+from tlcli.errors import DataError
 from tlcli.system import files
+from tlcli.system.array_file import load_npy
 
 FACTS = "table.json"
 NEW = ".new-"
@@ -144,9 +146,8 @@ def read(place: Path, mapped: bool) -> list[Any] | None:
             now = _stamp(path)
             if (now[0] <= ALWAYS_HASHED or now != stamp) and files.sha256(path) != expected:
                 raise DamagedError(str(path))
-            array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-            arrays.append(_as(array, dtype))
-    except (OSError, ValueError, KeyError):
+            arrays.append(_as(load_npy(path, mapped), dtype))
+    except (OSError, ValueError, KeyError, DataError):
         return None
     return arrays
 
