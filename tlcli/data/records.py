@@ -17,7 +17,7 @@ from tlcli.data.header import BY_PILLOW, quiet_pillow
 from tlcli.data.scan import header_or_problem
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
-from tlcli.system import cache
+from tlcli.system import cache, console
 
 _VERSION = 2
 _COLUMNS = (
@@ -71,7 +71,8 @@ def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> lis
         DataError: A shard that is no whole, uncompressed TFRecord file of such examples.
     """
     with quiet_pillow(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        return list(pool.map(lambda path: _index(path, max_pixels, cache_dir), paths))
+        read = pool.map(lambda path: _index(path, max_pixels, cache_dir), paths)
+        return list(console.staged(read, "indexing", len(paths), "shards"))
 
 
 def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:

@@ -17,7 +17,7 @@ from tlcli.distill.coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
 from tlcli.distill.store import BATCH, Store
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.models.frozen.network import in_memory
-from tlcli.system import cache, files
+from tlcli.system import cache, console, files
 from tlcli.system.files import expanded
 
 log = logging.getLogger(__name__)
@@ -233,7 +233,8 @@ class Kept:
                 f"block {missing[0]} first. The next training completes it."
             )
         items = np.unique(np.linspace(0, self.items - 1, min(number, self.items)).astype(np.int64))
-        made = [store.coding.encode(batch) for batch in self._compute(items)]
+        parts = console.staged(self._compute(items), "computing outputs", None, "batches")
+        made = [store.coding.encode(batch) for batch in parts]
         now, then = store.coding.decode(np.concatenate(made)), store.gather(items)
         largest = {name: float(np.abs(now[name] - then[name]).max()) for name in self.shapes}
         return {"items": len(items), "folder": str(store.folder), "largest": largest}

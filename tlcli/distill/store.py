@@ -22,8 +22,9 @@ import numpy as np
 from tlcli.distill.coding import Coding
 from tlcli.distill.store_facts import differences
 from tlcli.errors import ConfigError, DataError
-from tlcli.system import files
+from tlcli.system import console, files
 from tlcli.system.array_file import check_whole
+from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class Store:
             WriteError: It cannot be written.
         """
         if self.coding is not None and not self.missing():
-            log.info("teacher    outputs found in %s", self.folder)
+            console.say(f"teacher    outputs found in {self.folder}", EXPERT)
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -216,15 +217,19 @@ class Store:
         coding = self._coding()
         kind = f"top {coding.kept} of {coding.shapes['teacher_logits'][0]} classes" if (
             coding.format == "top_k") else coding.format  # fmt: skip
-        log.info(
-            "teacher    storing %d outputs (%d of %d blocks are there), %s, as %s in %s",
-            len(items), self.blocks() - len(todo), self.blocks(),
-            files.megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
-        )  # fmt: skip
+        console.say(
+            f"teacher    storing {len(items)} outputs ({self.blocks() - len(todo)} of "
+            f"{self.blocks()} blocks are there), "
+            f"{files.megabytes(len(items) * coding.dtype.itemsize)}, as {kind} in {self.folder}",
+            EXPERT,
+        )
         waiting: list[Any] = []
         blocks = iter(todo)
         block = next(blocks)
-        for signals in compute(items):
+        parts = compute(items)
+        for signals in console.staged(
+            parts, "storing teacher outputs", len(items), "outputs", _size
+        ):
             waiting.append(coding.encode(signals))
             # Batches never reach over a block: only the last block is no multiple of them.
             if sum(map(len, waiting)) == len(self.places(block)):
@@ -273,6 +278,10 @@ class Store:
         # Reading what was cut off would end the process.
         check_whole(self._maps[shard])
         return self._maps[shard]
+
+
+def _size(signals: Mapping[str, Any]) -> int:
+    return len(next(iter(signals.values())))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
