@@ -29,7 +29,8 @@ def test_freezing_random_weights_is_doubted(tmp_path, words, said):
     (text,) = doubts.texts(plan)
     assert said in text
     assert text.endswith(INSTEAD)
-    assert any(text in str(line) for line in plan_text.lines(plan, tmp_path))
+    warnings = [one.text for one in plan_text.sheet(plan, tmp_path).said if one.kind == "warning"]
+    assert any(text in told for told in warnings)
 
 
 @pytest.mark.parametrize(
