@@ -120,7 +120,7 @@ class Screen:
 def screen(monkeypatch):
     """A terminal that patience for is a twentieth of a second."""
     console.start_log(None)
-    (terminal,) = logging.getLogger("tlcli").handlers
+    terminal = next(h for h in logging.getLogger("tlcli").handlers if hasattr(h, "screen"))
     monkeypatch.setattr(console, "PATIENCE", 0.05)
     terminal.screen = Screen()
     return terminal.screen

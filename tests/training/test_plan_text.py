@@ -11,7 +11,9 @@ from tlcli.training import plan_text
 def test_the_plan_names_every_part_once(small_plan, tmp_path):
     lines = plan_text.sheet(small_plan, tmp_path).plain.splitlines()
     heads = [line.split()[0] for line in lines if line[0] != " "]
-    assert heads == ["data", "backbone", "head", "phases", "phase", "phase", "step", "run"]
+    assert heads == [
+        "data", "backbone", "head", "phases", "phase", "phase", "memory", "step", "run",
+    ]  # fmt: skip
     assert lines[-1] == f"run        {tmp_path}, seed 0"
 
 

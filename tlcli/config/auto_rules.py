@@ -15,8 +15,6 @@ from tlcli.config import registry
 from tlcli.config.backbone_rules import SHARE, fewer, passes, spoken
 from tlcli.contracts import GROUPS
 
-# The reason of what is not chosen.
-TYPED = "as you typed"
 # Epochs of fine-tuning by the most training images they are for, as steps in BiT's rule.
 EPOCHS = ((1_000, 40), (5_000, 24), (20_000, 15), (500_000, 8), (math.inf, 4))
 # Random weights see everything for the first time.
@@ -275,15 +273,15 @@ def _apply(
     """Put a choice into the configuration that is being made, unless a person typed another."""
     group, _, key = choice.key.partition(".")
     if choice.key in typed:
-        reasons[choice.key] = TYPED
+        reasons[choice.key] = "as you typed"
     # A typed backbone says which network, not how it is trained.
     elif key and group in typed and group != "backbone":
-        reasons[group] = TYPED
+        reasons[group] = "as you typed"
     elif key and key in made[group]:
         made[group] = {**made[group], key: choice.value}
         reasons[choice.key] = choice.reason
     elif not key and any(word.startswith(f"{group}.") for word in typed):
-        reasons[group] = f"{TYPED} some of its keys"
+        reasons[group] = "as you typed some of its keys"
     elif not key:
         is_group = group in GROUPS
         made[group] = registry.defaults(group, choice.value) if is_group else choice.value

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 MOST_MAP_BYTES = 1 << 30
 READ_BYTES_A_SECOND = 5e8
 FLOPS_A_SECOND = {"CPU": 3e10, "GPU": 1e13}
+# Of an image whose teacher is asked in the step: decoding, and calls of many small operations.
+ASKING_SECONDS = 1e-4
 
 
 class Kept:
@@ -68,7 +70,9 @@ class Kept:
             return True
         device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         reading = self.size / self.items / READ_BYTES_A_SECOND
-        return self.size <= MOST_MAP_BYTES and reading < flops / FLOPS_A_SECOND[device]
+        return self.size <= MOST_MAP_BYTES and reading < (
+            ASKING_SECONDS + flops / FLOPS_A_SECOND[device]
+        )
 
     def _store(self, identity: str) -> Store | None:
         given = self.option.cache not in ("auto", "off")

@@ -134,7 +134,10 @@ class Store:
     def _where(self, block: int) -> tuple[Path, int]:
         """Shard of a block, and its first byte there."""
         shard, first = divmod(block * self.block, self._per_shard)
-        return self.folder / f"shard-{shard:04d}.bin", first * self._coding().dtype.itemsize
+        return self._shard(shard), first * self._coding().dtype.itemsize
+
+    def _shard(self, shard: int) -> Path:
+        return self.folder / f"shard-{shard:04d}.bin"
 
     def _bytes(self, block: int) -> bytes:
         shard, start = self._where(block)
@@ -263,18 +266,23 @@ class Store:
         return self._coding().decode(records)
 
     def check(self) -> None:
-        """Refuse shards that were cut off since they were first read.
+        """Refuse shards of a full store that were cut off since it was filled.
 
         Raises:
             DataError: Some were.
         """
-        for shard in self._maps.values():
-            check_whole(shard)
+        size: int = self._coding().dtype.itemsize
+        for first in range(0, self.items, self._per_shard):
+            path, records = self._shard(first // self._per_shard), self.items - first
+            there = path.stat().st_size if path.is_file() else 0
+            if there < min(records, self._per_shard) * size:
+                problem = "was cut off while it was in use"
+                raise DataError(str(path), problem, "Begin again: it is computed anew.")
 
     def _map(self, shard: int) -> Any:
         if shard not in self._maps:
-            path = self.folder / f"shard-{shard:04d}.bin"
-            self._maps[shard] = np.memmap(path, self._coding().dtype, mode="r")
+            self.check()
+            self._maps[shard] = np.memmap(self._shard(shard), self._coding().dtype, mode="r")
         # Reading what was cut off would end the process.
         check_whole(self._maps[shard])
         return self._maps[shard]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tlcli.config.auto_rules import TYPED, Facts, decide
+from tlcli.config.auto_rules import Facts, decide
 from tlcli.config.backbone_rules import relative_time
 from tlcli.config.job import TrainJob, train_job
 from tlcli.config.published import networks
@@ -14,7 +14,7 @@ from tlcli.lazy import keras, tf
 from tlcli.models.frozen.place import activation_bytes
 from tlcli.models.graph.cost import flops
 from tlcli.system import console, memory
-from tlcli.system.notes import EXPERT, MUST
+from tlcli.system.notes import EXPERT
 from tlcli.training.auto_backbone import reference_seconds
 from tlcli.training.devices import start_devices
 from tlcli.training.looks import median_side
@@ -31,9 +31,8 @@ def resolved(job: TrainJob, typed: tuple[str, ...]) -> TrainJob:
     for key, reason in reasons.items():
         if key in job.reasons:
             continue  # said when it was chosen
-        # Details, and what was typed, are for experts.
-        kind = EXPERT if "." in key or reason.startswith(TYPED) else MUST
-        console.say(f"auto       {key}={shown(value_at(config, key))}: {reason}", kind)
+        # The plan shows what came of it.
+        console.say(f"auto       {key}={shown(value_at(config, key))}: {reason}", EXPERT)
     return replace(train_job(config), reasons=reasons)
 
 
