@@ -1,12 +1,12 @@
 """`tl eval`: measure a checkpoint on its own test images, or on other data by class name."""
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from tlcli.config import registry
 from tlcli.config.checking import Checked
+from tlcli.config.places import placed
 from tlcli.config.settings import Eval, cache_folder
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data.damage import FaultyPictures
@@ -16,9 +16,9 @@ from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of,
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, latest, output
 from tlcli.runs.seen import UNSEEN, seen_by, unseen
-from tlcli.system import console
+from tlcli.system import console, files
 from tlcli.system.figures import figures_line, worst_classes
-from tlcli.system.shown import shown
+from tlcli.system.shown import json_line, shown
 
 
 def run(checked: Checked[Eval, None]) -> int:
@@ -49,7 +49,7 @@ def measure(checked: Checked[Eval, None]) -> int:
     logits = logits_of(call, views, rows, settings.batch_size)
     scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
     figures = {**scores.result(), **marked(int(trained[rows].sum()), len(rows))}
-    content = json.dumps(figures, indent=2) + "\n"
+    content = json_line(files.as_json(files.finite(figures)))
     if place is not None:
         output.write(place, content.encode())
     if settings.format == "json":
@@ -106,7 +106,7 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     Raises:
         DataError: The run's data changed, or the classes do not match.
     """
-    values = dict(found.config["data"])
+    values = placed(found.config, checkpoint.started_in(found.path))["data"]
     if values["name"] in ("folder", "csv"):
         values = {"damaged": "use", **values}  # a run of version 0.1.0, which had no such key
     same_option = not given or given.get("name", values["name"]) == values["name"]

@@ -27,7 +27,7 @@ from tlcli.runs.resume import (
     check_state,
     check_teacher,
 )
-from tlcli.system import cluster, console, files
+from tlcli.system import cluster, console
 from tlcli.system.notes import WARNING
 from tlcli.training import auto_backbone, balance, epoch_rows, plan_text, result, result_text
 from tlcli.training import plan as plans
@@ -133,7 +133,7 @@ def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
         return plan_chain(earlier, last, folder)
     if folder.is_chief:
         # A run that stops before its own training is gone on with like any other.
-        files.write_json(folder.made().path / "config.json", dict(job.config))
+        checkpoint.write_config(folder.made().path, job.config)
     for stage in earlier:
         train_stage(stage, folder.inside(stage.folder.name))
     if last is None:

@@ -115,7 +115,7 @@ class RunFolder:
             return
         self.check()
         files.remove_torn(self.path)
-        files.write_json(self.path / "config.json", dict(job.config))
+        checkpoint.write_config(self.path, job.config)
         if job.reasons:
             text = RECIPE_HEAD + written(job.config, job.reasons)
             files.write_text(self.path / "auto.yaml", text)

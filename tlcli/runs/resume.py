@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlcli.config.job import TrainJob, distrusted, train_job
+from tlcli.config.job import TrainJob, distrusted
+from tlcli.config.places import STARTED
 from tlcli.config.recipe import value_at
 from tlcli.config.upgraded import changed_numbers
 from tlcli.contracts.data import TEST, Manifest
 from tlcli.errors import ConfigError, TlError
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, identity, state
+from tlcli.runs.stored_job import found_again
 from tlcli.system import cluster, console
 from tlcli.system.surroundings import changes, surroundings
 
@@ -22,18 +24,13 @@ from tlcli.system.surroundings import changes, surroundings
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
     "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "verbose",
-    "calibrate", "abstain_below", "control", "hardware", "accumulation_steps", "offline",
+    "calibrate", "abstain_below", "control", "hardware", "accumulation_steps",
+    STARTED, "offline",
 )  # fmt: skip
-
-
 # Within these, what decides the weights all the same.
 KEPT_KEYS = ("hardware.batch_norm",)
-
-
 # Of these, what a stored run keeps whatever is typed.
 OWN_KEYS = ("extend", "run_dir", "name", "control")
-
-
 # Free for a state, but what a finished run was made with.
 DONE_KEYS = ("calibrate", "abstain_below", "control", "keep_state")
 
@@ -166,7 +163,7 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> TrainJob:
             "teacher.trust", f"{run_dir} runs a SavedModel, which is a program, and trust counts "
             "only where it is typed", "Give teacher.trust=true if you know who made it.",
         )  # fmt: skip
-    return train_job(trusted)
+    return found_again(trusted, checkpoint.started_in(run_dir))
 
 
 def is_free(key: str) -> bool:
