@@ -1,9 +1,5 @@
-"""Each command's own keys outside the option groups, checked without TensorFlow.
+"""Each command's own keys outside groups and trainings, checked without TensorFlow."""
 
-Those of a training, which several commands take, are in `train_settings`.
-"""
-
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -11,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.config.upgraded import stored
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.system.files import expanded
-from tlcli.system.opened import read_text, reading
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
 LISTED = (*GROUPS, "experiment")
@@ -143,6 +139,14 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """Keys of `tl doctor`."""
+
+    format: Literal["table", "json"]
+    cache_dir: str | None
+
+
+@dataclass(frozen=True)
 class Listing:
     """Keys of `tl list`."""
 
@@ -186,17 +190,6 @@ class Weights:
     def given(self) -> str:
         """What to do it with, or nothing."""
         return self.words[1] if len(self.words) > 1 else ""
-
-
-def stored(path: Path) -> Any:
-    """What a JSON file of a run holds.
-
-    Raises:
-        DataError: It is no such file.
-    """
-    text = read_text(path, "json")
-    with reading(path):
-        return json.loads(text)
 
 
 class Beside:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,20 @@ from tlcli.contracts.teacher import Target
 from tlcli.data.resize import PIXELS
 from tlcli.distill.coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
 from tlcli.distill.store import BATCH, Store
-from tlcli.errors import ConfigError, TlError
-from tlcli.system import files
+from tlcli.errors import ConfigError, DataError, TlError
+from tlcli.models.frozen.network import in_memory
+from tlcli.system import cache, console, files
 from tlcli.system.files import expanded
 
 log = logging.getLogger(__name__)
 
-# A table stands in memory as read, as gathered and as the step's constant.
-COPIES = 3
-# Maps above this are computed in each step: reading them costs as much, and memory beside. A fixed
-# number, so that the same command does the same anywhere.
+# Maps are kept where reading them costs less than computing them, and never above a size. Fixed
+# numbers, so that the same command does the same anywhere.
 MOST_MAP_BYTES = 1 << 30
+READ_BYTES_A_SECOND = 5e8
+FLOPS_A_SECOND = {"CPU": 3e10, "GPU": 1e13}
+# Of an image whose teacher is asked in the step: decoding, and calls of many small operations.
+ASKING_SECONDS = 1e-4
 
 
 class Kept:
@@ -35,11 +40,12 @@ class Kept:
         shapes: Shape of each signal by name, without batch.
         run: uint8 images (batch, side, side, 3) to the signals in that order.
         identity: Hash of all that the teacher is made of.
+        flops: Floating-point operations of one image.
 
     Attributes:
         store: On disk, or None.
         size: Bytes of all its outputs as float32.
-        fits: Whether a table of all its outputs fits in memory.
+        worth: Whether its outputs are worth being computed once and kept.
 
     Raises:
         ConfigError: A folder that holds something else, or views that never come again.
@@ -47,21 +53,26 @@ class Kept:
 
     def __init__(
         self, option: Any, target: Target, shapes: Mapping[str, tuple[int, ...]],
-        run: Callable[[Any], Any], identity: str,
+        run: Callable[[Any], Any], identity: str, flops: float = 0.0,
     ) -> None:  # fmt: skip
         self.option, self.target, self.shapes, self.run = option, target, dict(shapes), run
         self.count: int | None = target.views.finite
         numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
         self.items = len(target.rows) * (self.count or 1)
         self.size = 4 * numbers * self.items
-        self.fits = COPIES * self.size <= target.memory and not self._too_large()
+        self.worth = self._worth(flops)
         self.store = None if option is None else self._store(identity)
         self._full = False
 
-    def _too_large(self) -> bool:
-        """Whether its maps are too many bytes to be kept."""
-        maps = any(len(shape) > 1 for shape in self.shapes.values())
-        return maps and self.size > MOST_MAP_BYTES
+    def _worth(self, flops: float) -> bool:
+        """Whether it has no maps, or maps that are few, and cheaper to read than to compute."""
+        if all(len(shape) == 1 for shape in self.shapes.values()):
+            return True
+        device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        reading = self.size / self.items / READ_BYTES_A_SECOND
+        return self.size <= MOST_MAP_BYTES and reading < (
+            ASKING_SECONDS + flops / FLOPS_A_SECOND[device]
+        )
 
     def _store(self, identity: str) -> Store | None:
         given = self.option.cache not in ("auto", "off")
@@ -76,16 +87,27 @@ class Kept:
             place = expanded(self.option.cache, "teacher.cache")
             return Store(place, self._facts(identity), self.items, self._pictures)
         folder = self.target.tables.folder
-        if self.option.cache == "off" or folder is None or self._too_large():
+        if self.option.cache == "off" or folder is None or not self.worth:
             return None
         facts = self._facts(identity)
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
         place = folder.parent / "teachers" / key
         try:
-            return Store(place, facts, self.items, self._pictures)
+            return self._own_store(place, facts)
         except ConfigError:  # Of other pictures with the same names and sizes.
-            own = place.with_name(f"{key}-{self._pictures()[:16]}")
-            return Store(own, facts, self.items, self._pictures)
+            return self._own_store(place.with_name(f"{key}-{self._pictures()[:16]}"), facts)
+
+    def _own_store(self, place: Path, facts: dict[str, Any]) -> Store | None:
+        """A store in the cache folder; a damaged one is begun anew, an unreadable done without."""
+        try:
+            return Store(place, facts, self.items, self._pictures)
+        except DataError as error:
+            log.warning("teacher cache: %s: %s; it is begun anew", error.where, error.problem)
+            shutil.rmtree(place, ignore_errors=True)
+        except OSError as error:
+            cache.done_without(place.parents[1], error)
+            return None
+        return Store(place, facts, self.items, self._pictures)
 
     def _pictures(self) -> str:
         return str(self.target.manifest.content(self.target.rows))
@@ -143,10 +165,10 @@ class Kept:
             try:
                 self.store.fill(self._coding, self._compute)
                 self._full = True
-            except files.NoRoom as problem:
+            except (files.NoRoom, files.WriteError) as problem:
                 if self.option.cache != "auto":
                     raise
-                log.warning("%s Nothing is stored.", problem)
+                cache.done_without(self.store.folder.parents[1], problem.__cause__ or problem)
                 self.store = None
         return self.store
 
@@ -157,11 +179,16 @@ class Kept:
         """
         ours = views.like(self.target.views) and count == self.count
         if ours and np.array_equal(rows, self.target.rows) and (store := self.filled()):
-            return store.gather(np.arange(self.items))
-        rows = np.asarray(rows, np.int64)
-        numbers = np.repeat(np.arange(count), len(rows))
-        made = list(self._batches(views, np.tile(rows, count), numbers))
-        return {name: np.concatenate([batch[name] for batch in made]) for name in self.shapes}
+            starts = range(0, self.items, BATCH)
+            made: Iterator[dict[str, Any]] = (
+                store.gather(range(s, min(s + BATCH, self.items))) for s in starts
+            )
+        else:
+            rows = np.asarray(rows, np.int64)
+            numbers = np.repeat(np.arange(count), len(rows))
+            made = self._batches(views, np.tile(rows, count), numbers)
+        parts = ([batch[name] for name in self.shapes] for batch in made)
+        return dict(zip(self.shapes, in_memory(parts, count * len(rows)), strict=True))
 
     def lookup(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
         """Adds stored signals to a batch inside tf.data, by its `rows` and `views`; or None."""
@@ -210,7 +237,8 @@ class Kept:
                 f"block {missing[0]} first. The next training completes it."
             )
         items = np.unique(np.linspace(0, self.items - 1, min(number, self.items)).astype(np.int64))
-        made = [store.coding.encode(batch) for batch in self._compute(items)]
+        parts = console.staged(self._compute(items), "computing outputs", None, "batches")
+        made = [store.coding.encode(batch) for batch in parts]
         now, then = store.coding.decode(np.concatenate(made)), store.gather(items)
         largest = {name: float(np.abs(now[name] - then[name]).max()) for name in self.shapes}
         return {"items": len(items), "folder": str(store.folder), "largest": largest}

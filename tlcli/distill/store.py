@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from typing import Any
 import numpy as np
 
 from tlcli.distill.coding import Coding
-from tlcli.errors import ConfigError, DataError, TlError
-from tlcli.system import files
+from tlcli.distill.store_facts import differences
+from tlcli.errors import ConfigError, DataError
+from tlcli.system import console, files
+from tlcli.system.array_file import check_whole
+from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +60,6 @@ class Store:
         self._maps: dict[int, Any] = {}
         self._read_head()
 
-    # ---- what is there ------------------------------------------------------------------------
-
     def _read_head(self) -> None:
         path = self.folder / "store.json"
         if not path.exists():
@@ -78,11 +80,10 @@ class Store:
                 str(path), f"cannot be read ({error})", "Delete the folder, or give another."
             ) from None
         self._name_pictures()
-        differing = [k for k in {**stored, **self.facts} if not _same(k, stored, self.facts)]
-        if differing:
+        if differing := differences(stored, self.facts):
             raise ConfigError(
-                "teacher.cache", f"{self.folder} holds outputs that differ in: "
-                f"{'; '.join(map(self._difference(stored), differing))}",
+                "teacher.cache",
+                f"{self.folder} holds outputs that differ in: {'; '.join(differing)}",
                 "Give another folder, or auto; delete it if it is not needed.",
             )  # fmt: skip
 
@@ -90,14 +91,6 @@ class Store:
         """Complete the facts by the content of the pictures."""
         if self._pictures is not None and "pictures" not in self.facts:
             self.facts["pictures"] = self._pictures()
-
-    def _difference(self, stored: Mapping[str, Any]) -> Callable[[str], str]:
-        def told(name: str) -> str:
-            old, new = (str(facts.get(name)) for facts in (stored, self.facts))
-            short = len(old) + len(new) < 60 and name != "probe"
-            return f"{name} ({old}, now {new})" if short else name.replace("probe", "graph")
-
-        return told
 
     @property
     def block(self) -> int:
@@ -141,7 +134,10 @@ class Store:
     def _where(self, block: int) -> tuple[Path, int]:
         """Shard of a block, and its first byte there."""
         shard, first = divmod(block * self.block, self._per_shard)
-        return self.folder / f"shard-{shard:04d}.bin", first * self._coding().dtype.itemsize
+        return self._shard(shard), first * self._coding().dtype.itemsize
+
+    def _shard(self, shard: int) -> Path:
+        return self.folder / f"shard-{shard:04d}.bin"
 
     def _bytes(self, block: int) -> bytes:
         shard, start = self._where(block)
@@ -151,8 +147,6 @@ class Store:
                 return file.read(len(self.places(block)) * self._coding().dtype.itemsize)
         except FileNotFoundError:
             return b""
-
-    # ---- writing ------------------------------------------------------------------------------
 
     def fill(
         self, coding: Callable[[], Coding], compute: Callable[[Any], Iterator[Mapping[str, Any]]]
@@ -165,10 +159,10 @@ class Store:
 
         Raises:
             NoRoom: The disk is too small.
-            TlError: It cannot be written.
+            WriteError: It cannot be written.
         """
         if self.coding is not None and not self.missing():
-            log.info("teacher    outputs found in %s", self.folder)
+            console.say(f"teacher    outputs found in {self.folder}", EXPERT)
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -178,8 +172,8 @@ class Store:
                     self._start(coding())
                 self._append(self.missing(), compute)
         except OSError as error:
-            raise TlError(f"teacher.cache: {self.folder} cannot be written ({error.strerror}).") \
-                from None  # fmt: skip
+            told = f"teacher.cache: {self.folder} cannot be written ({error.strerror})."
+            raise files.WriteError(told) from error
         self._maps.clear()
 
     @contextlib.contextmanager
@@ -226,22 +220,28 @@ class Store:
         coding = self._coding()
         kind = f"top {coding.kept} of {coding.shapes['teacher_logits'][0]} classes" if (
             coding.format == "top_k") else coding.format  # fmt: skip
-        log.info(
-            "teacher    storing %d outputs (%d of %d blocks are there), %s, as %s in %s",
-            len(items), self.blocks() - len(todo), self.blocks(),
-            files.megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
-        )  # fmt: skip
+        console.say(
+            f"teacher    storing {len(items)} outputs ({self.blocks() - len(todo)} of "
+            f"{self.blocks()} blocks are there), "
+            f"{files.megabytes(len(items) * coding.dtype.itemsize)}, as {kind} in {self.folder}",
+            EXPERT,
+        )
         waiting: list[Any] = []
         blocks = iter(todo)
         block = next(blocks)
-        for signals in compute(items):
+        parts = compute(items)
+        for signals in console.staged(
+            parts, "storing teacher outputs", len(items), "outputs", _size
+        ):
             waiting.append(coding.encode(signals))
             # Batches never reach over a block: only the last block is no multiple of them.
             if sum(map(len, waiting)) == len(self.places(block)):
-                self._write(block, np.concatenate(waiting).tobytes())
-                waiting, block = [], next(blocks, -1)
+                records = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+                waiting.clear()
+                self._write(block, records.view(np.uint8).data)
+                block = next(blocks, -1)
 
-    def _write(self, block: int, content: bytes) -> None:
+    def _write(self, block: int, content: memoryview) -> None:
         shard, start = self._where(block)
         with shard.open("r+b" if shard.exists() else "x+b") as file:
             file.seek(start)
@@ -255,8 +255,6 @@ class Store:
             file.write((b"\n" if torn else b"") + line.encode() + b"\n")
             _flush(file)
 
-    # ---- reading ------------------------------------------------------------------------------
-
     def gather(self, items: Any) -> dict[str, Any]:
         """Signals of some items by name, float32 (items, ...); the store must be full."""
         items = np.asarray(items, np.int64)
@@ -267,21 +265,31 @@ class Store:
             records[chosen] = self._map(shard)[items[chosen] % self._per_shard]
         return self._coding().decode(records)
 
+    def check(self) -> None:
+        """Refuse shards of a full store that were cut off since it was filled.
+
+        Raises:
+            DataError: Some were.
+        """
+        size: int = self._coding().dtype.itemsize
+        for first in range(0, self.items, self._per_shard):
+            path, records = self._shard(first // self._per_shard), self.items - first
+            there = path.stat().st_size if path.is_file() else 0
+            if there < min(records, self._per_shard) * size:
+                problem = "was cut off while it was in use"
+                raise DataError(str(path), problem, "Begin again: it is computed anew.")
+
     def _map(self, shard: int) -> Any:
         if shard not in self._maps:
-            path = self.folder / f"shard-{shard:04d}.bin"
-            self._maps[shard] = np.memmap(path, self._coding().dtype, mode="r")
+            self.check()
+            self._maps[shard] = np.memmap(self._shard(shard), self._coding().dtype, mode="r")
+        # Reading what was cut off would end the process.
+        check_whole(self._maps[shard])
         return self._maps[shard]
 
 
-def _same(name: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    if name not in stored or name not in now:
-        return False
-    if name == "probe":
-        # Devices round differently; another graph on the same weights differs by far more.
-        old, new = (np.asarray(facts[name], np.float64) for facts in (stored, now))
-        return old.shape == new.shape and np.allclose(old, new, rtol=1e-2, atol=1e-2)
-    return bool(stored[name] == now[name])
+def _size(signals: Mapping[str, Any]) -> int:
+    return len(next(iter(signals.values())))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -293,7 +301,5 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _flush(file: Any) -> None:
-    import os
-
     file.flush()
     os.fsync(file.fileno())

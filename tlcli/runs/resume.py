@@ -4,11 +4,13 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tlcli.config.job import TrainJob, distrusted, train_job
 from tlcli.config.recipe import value_at
+from tlcli.config.upgraded import changed_numbers
 from tlcli.contracts.data import TEST, Manifest
 from tlcli.errors import ConfigError, TlError
 from tlcli.lazy import np
@@ -19,8 +21,8 @@ from tlcli.system.surroundings import changes, surroundings
 # Keys that may differ between a state and the training that goes on from it.
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
-    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
-    "abstain_below", "control", "hardware", "accumulation_steps", "offline",
+    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "verbose",
+    "calibrate", "abstain_below", "control", "hardware", "accumulation_steps", "offline",
 )  # fmt: skip
 
 
@@ -49,13 +51,7 @@ def check_finished(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
     """
     stored = checkpoint.read_config(run_dir)
     now = json.loads(json.dumps(dict(job.config)))
-    if job.settings.resume or job.settings.auto:
-        found = []
-        for key in sorted({*typed}):
-            found += differences(value_at(stored, key), value_at(now, key), key)
-    else:
-        found = differences(stored, now)
-    ignored = [one for one in found if one[0].split(".")[0] in DONE_KEYS or not is_free(one[0])]
+    ignored = unheeded(job, stored, typed)
     if ignored:
         where = "resume" if job.settings.resume else "run_dir"
         raise ConfigError(
@@ -64,6 +60,63 @@ def check_finished(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
             f"run with tl train extend={run_dir} epochs=+{_more(stored, now):g}; or train anew in "
             "another run_dir.",
         )  # fmt: skip
+
+
+def check_teacher(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
+    """Refuse a finished teacher that is not what its recipe asks for.
+
+    Args:
+        job: As its recipe asks for.
+        run_dir: The teacher.
+        typed: Dotted keys and groups that the recipe gives.
+
+    Raises:
+        ConfigError: It was trained with another configuration.
+    """
+    ignored = unheeded(job, checkpoint.read_config(run_dir), typed)
+    if ignored:
+        raise ConfigError(
+            "teacher.config", f"{run_dir} was trained otherwise: {_told(ignored)}",
+            "Give another run_dir, or remove that folder to train the teacher anew; teacher=run "
+            "teacher.path takes it as it is.",
+        )  # fmt: skip
+
+
+def unheeded(
+    job: TrainJob, stored: Mapping[str, Any], typed: Sequence[str]
+) -> list[tuple[str, Any, Any]]:
+    """What a finished run was made with and a job asks for otherwise.
+
+    Args:
+        job: As it is asked for.
+        stored: Configuration of the run.
+        typed: Dotted keys and groups that are no defaults.
+    """
+    now = json.loads(json.dumps(dict(job.config)))
+    if job.settings.resume or job.settings.auto:
+        found = []
+        for key in sorted({*typed}):
+            found += differences(value_at(stored, key), value_at(now, key), key)
+    else:
+        found = differences(stored, now)
+    return [one for one in found if one[0].split(".")[0] in DONE_KEYS or not is_free(one[0])]
+
+
+def placed_as_begun(job: TrainJob, run_dir: Path) -> TrainJob:
+    """The job of a chain, its teacher's folder written as when it was begun, whatever it is now.
+
+    Args:
+        job: Its teacher is another training of the chain.
+        run_dir: Its folder.
+    """
+    if not (run_dir / "config.json").is_file():
+        return job
+    before = value_at(checkpoint.read_config(run_dir), "teacher.path")
+    now = value_at(job.config, "teacher.path")
+    inside = isinstance(now, str) and Path(now).parent == run_dir.parent
+    if not (inside and isinstance(before, str) and Path(before).name == Path(now).name):
+        return job
+    return replace(job, config={**job.config, "teacher": {**job.config["teacher"], "path": before}})
 
 
 def _more(stored: Mapping[str, Any], now: Mapping[str, Any]) -> float:
@@ -170,6 +223,12 @@ def check_agreement(
     member.agree("state", str(step))
 
 
+def _as_stored(run_dir: Path) -> Mapping[str, Any] | None:
+    """config.json as it was written, which a state of an earlier version knows by its hash."""
+    path = run_dir / "config.json"
+    return checkpoint.read_json(path) if path.is_file() else None
+
+
 def seen_pictures(manifest: Manifest) -> dict[str, str]:
     """What a state keeps of the pictures that were read until now: which, and their content."""
     known = manifest.images.known()
@@ -215,17 +274,20 @@ def check_state(
     if found is None or not found.arrays:
         return
     facts = found.facts
+    stored = _as_stored(run_dir) or job.config
     if facts["fingerprint"] != manifest.fingerprint or not same_pictures(manifest, facts):
         raise TlError(
             f"{run_dir}: the data changed since the state was saved. Train anew in another run_dir."
         )
-    if facts["config_hash"] != identity.config_hash(job.config, FREE_KEYS):
+    hashes = {identity.config_hash(config, FREE_KEYS) for config in (job.config, stored)}
+    if facts["config_hash"] not in hashes:
         raise TlError(
             f"{run_dir / 'config.json'}: was changed since the state was saved. Restore it, or "
             "train anew in another run_dir."
         )
     now = surroundings(replicas)
     decisive, loose = changes(facts["surroundings"], now)
+    decisive += changed_numbers(stored, manifest.multi_label)
     if decisive and job.settings.strict_resume:
         raise TlError(
             f"{run_dir}: the state was saved elsewhere: {'; '.join(decisive)}. The weights would "

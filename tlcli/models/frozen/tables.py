@@ -20,7 +20,8 @@ from tlcli.data.resize import PIXELS
 from tlcli.data.views import Views
 from tlcli.models.frozen import table_file
 from tlcli.models.frozen.network import Frozen, Network, in_memory, weights_hash
-from tlcli.system import files
+from tlcli.system import cache, console, files
+from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Tables:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self._writes = folder is not None
         self._last: Network | None = None
 
     def _network(self, model: Any) -> "Network | None":
@@ -76,8 +78,10 @@ class Tables:
         if next(self.folder.glob(f"{key}-*"), None) is not None:
             place = self.folder / f"{key}-{combined(images.hashes(rows))}"
             if (found := self._read(place, mapped)) is not None:
-                log.info("cache: outputs of frozen layers found in %s", place)
+                console.say(f"cache      outputs of frozen layers found in {place}", EXPERT)
                 return found
+        if not self._writes:
+            return self._unwritten(made, rows, count, mapped)
         try:
             files.check_room(self.folder, made.size(len(rows) * count), "outputs")
             kept = write_table(
@@ -86,13 +90,22 @@ class Tables:
             )  # fmt: skip
             found = self._read(kept, mapped)
         except (files.NoRoom, OSError) as error:
+            # Where nothing at all can be written, the next table need not be computed twice.
+            self._writes = isinstance(error, files.NoRoom)
+            cache.done_without(self.folder.parent, error)
             if mapped:
-                raise (
-                    error if isinstance(error, files.NoRoom) else files.NoRoom(str(error))
-                ) from error
-            reason = getattr(error, "strerror", None) or error
-            log.warning("cache: not written (%s); kept in memory", reason)
-        return found or in_memory(made.parts(rows, count), len(rows) * count)
+                raise files.NoRoom(str(error)) from error
+        return found or self._unwritten(made, rows, count, mapped)
+
+    def _unwritten(self, made: Frozen, rows: Any, count: int, mapped: bool) -> list[Any]:
+        """Outputs that no disk holds, in memory.
+
+        Raises:
+            NoRoom: They are too large for it.
+        """
+        if mapped:
+            raise files.NoRoom(f"{files.megabytes(made.size(len(rows) * count))} have no room")
+        return in_memory(made.parts(rows, count), len(rows) * count)
 
     def _read(self, place: Path, mapped: bool) -> list[Any] | None:
         try:
