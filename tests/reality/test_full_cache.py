@@ -98,4 +98,5 @@ def test_a_disk_that_is_full(words, usual, tmp_path, small_disk, capfd, monkeypa
     (small_disk / "filler").write_bytes(b"x" * 60_000)
     run = train_digits(tmp_path / "run", *words, f"cache_dir={small_disk / 'cache'}")
     assert len(told(capfd.readouterr().err, small_disk / "cache")) == 1
+    assert not list((small_disk / "cache").glob("*/.new-*"))
     same_weights(usual, run, atol=1e-5)

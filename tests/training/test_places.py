@@ -1,6 +1,8 @@
 """All that a phase keeps has its place in one budget; what does not fit lies on disk."""
 
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from tests.helpers.trainings import phase_of, planned, streams
 from tests.helpers.words import config
 from tlcli.config.job import train_job
 from tlcli.distill.attach import attach
-from tlcli.system.memory import Budget
+from tlcli.models.frozen.tables import Tables
+from tlcli.system.memory import Budget, let_go
 from tlcli.training import plan as plans
 from tlcli.training import plan_text
 from tlcli.training.build import pieces_of
@@ -88,9 +91,29 @@ def test_decoded_pictures_take_what_is_left(tmp_path):
 
 def test_the_plan_says_who_shares_the_memory(training, tmp_path):
     plan = with_budget(training, 1 << 30)
-    (line,) = (x for x in plan_text.lines(plan, tmp_path) if x.startswith("memory"))
+    lines = plan_text.sheet(plan, tmp_path).plain.splitlines()
+    (line,) = (x for x in lines if x.startswith("memory"))
     assert line.startswith("memory     1.1 GB may be kept: weights ")
     assert ", teacher " in line
     assert ", frozen outputs " in line
-    small = plan_text.lines(with_budget(training, 0), tmp_path)
+    small = plan_text.sheet(with_budget(training, 0), tmp_path).plain.splitlines()
     assert any(x.endswith("; teacher outputs read from disk") for x in small)
+
+
+def test_a_phase_that_is_over_holds_no_table(training, monkeypatch):
+    tables = []
+    whole = Tables.outputs
+
+    def outputs(*given):
+        found = whole(*given)
+        tables.extend(map(weakref.ref, found))
+        return found
+
+    monkeypatch.setattr(Tables, "outputs", outputs)
+    plan = with_budget(training, 1 << 30)
+    trainer = SimpleNamespace(phase=phase_of(plan))
+    trainer.phase.run(0, 1)
+    assert len(tables) >= 2
+    assert all(table() is not None for table in tables)
+    let_go(trainer, "phase")
+    assert [table() for table in tables] == [None] * len(tables)

@@ -110,7 +110,8 @@ def execute(checked: "Checked[Any, Any]") -> int:
     """Run a command on its checked values; returns the exit code."""
     command = COMMANDS[checked.word]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    console.start_log(None)
+    console.start_log(None, checked.job is not None and checked.job.settings.verbose)
+    console.forget()
     for line in checked.said:
         console.say(line)
     if command.needs_tensorflow:

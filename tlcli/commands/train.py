@@ -28,7 +28,8 @@ from tlcli.runs.resume import (
     check_teacher,
 )
 from tlcli.system import cluster, console, files
-from tlcli.training import auto_backbone, balance, plan_text, result, result_text
+from tlcli.system.notes import WARNING
+from tlcli.training import auto_backbone, balance, epoch_rows, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.data import without
@@ -45,7 +46,7 @@ def run(checked: Checked[Train, TrainJob]) -> int:
     Raises:
         TlError: A mistake of the caller, or a fault told in one line.
     """
-    console.start_log(None)
+    console.start_log(None, checked.job.settings.verbose)
     with shared_folder(checked.job) as folder:
         return _run(checked, folder)
 
@@ -211,8 +212,8 @@ def train(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
         if not fault.remember() or not fresh or member.size > 1:
             raise
         for line in fault.lines():
-            console.say(line)
-        console.say("           the training begins again without them")
+            console.say(line, WARNING)
+        console.say("           the training begins again without them", WARNING)
         folder.forget_state()
     return train(job, folder)
 
@@ -229,12 +230,13 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     if job.settings.plan_only:
         show_plan(plan, run_dir)
         return {}
-    lines = plan_text.lines(plan, run_dir)
+    sheet = plan_text.sheet(plan, run_dir)
     member = cluster.join(job.hardware)
     check_agreement(member, job, pieces.manifest, found)
     folder.made().begin(job, pieces.manifest)
-    console.start_log(run_dir / ("train.log" if member.is_chief else f"worker_{member.rank}.log"))
-    console.say("\n".join(lines))
+    name = "train.log" if member.is_chief else f"worker_{member.rank}.log"
+    console.start_log(run_dir / name, job.settings.verbose)
+    console.show(sheet)
     started = time.monotonic()
     try:
         outcome = Trainer(plan, run_dir, folder.check).run(found)
@@ -246,12 +248,16 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
 def planned(job: TrainJob) -> Plan:
     """One training before its first step."""
     pieces = pieces_of(job)
-    return plans.made(*balance.settled(pieces, attach(pieces)))
+    with console.Stage("preparing what teaches"):
+        lesson = attach(pieces)
+    return plans.made(*balance.settled(pieces, lesson))
 
 
 def show_plan(plan: Plan, run_dir: Path) -> None:
     """Say what would happen."""
-    console.say("\n".join([*plan_text.lines(plan, run_dir), plan_text.drawn_schedule(plan)]))
+    console.show(plan_text.sheet(plan, run_dir))
+    for line in plan_text.drawn_schedule(plan):
+        console.show(line)
 
 
 def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> dict[str, Any]:
@@ -261,7 +267,7 @@ def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> d
     except FaultyPictures as fault:  # of the test images, which are looked at only now
         fault.remember()
         for line in fault.lines():
-            console.say(line)
+            console.say(line, WARNING)
         plan = replace(plan, pieces=without(plan.pieces, list(fault.found)))
         found = result.written(plan, outcome, folder, seconds)
     # A process that ends while another still works would be taken for lost.
@@ -269,6 +275,10 @@ def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> d
     if folder.is_chief:
         if not plan.pieces.job.settings.keep_state:
             folder.forget_state()
-        for line in result_text.closing_lines(found, plan.pieces.manifest.class_names, folder.path):
-            console.say(line)
+        classes = plan.pieces.manifest.class_names
+        for said in (
+            *epoch_rows.curve(outcome.progress.rows, outcome.monitor),
+            *result_text.closing_notes(found, classes, folder.path),
+        ):
+            console.show(said)
     return found.figures

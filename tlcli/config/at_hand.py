@@ -48,7 +48,7 @@ def settled(word: str, config: Values, typed: Sequence[str]) -> tuple[Values, tu
     _check_name(data)
     if not COMMANDS[word].trains or config.get("resume") or config.get("extend"):
         return config, tuple(lines)
-    if word != "teacher" and "path" in data:
+    if word == "init" or (word != "teacher" and "path" in data):
         config, more = _fitted(word, config, typed, by_path)
         lines += more
     return config, tuple(lines)
@@ -111,7 +111,7 @@ def _fitted(
     if "auto" not in said and option != "photos" and free:
         found["auto"] = True
         lines.append("auto       chooses what you did not type; auto=false takes the defaults")
-    if "backbone" not in typed and "backbone.name" not in typed:
+    if "path" in config["data"] and not {"backbone", "backbone.name"} & {*typed}:
         own = {key.split(".")[1] for key in typed if key.startswith("backbone.")}
         kept = {key: config["backbone"][key] for key in own if key in config["backbone"]}
         found["backbone"] = {**registry.defaults("backbone", "auto"), **kept}

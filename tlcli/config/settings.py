@@ -1,7 +1,4 @@
-"""Each command's own keys outside the option groups, checked without TensorFlow.
-
-Those of a training, which several commands take, are in `train_settings`.
-"""
+"""Each command's own keys outside groups and trainings, checked without TensorFlow."""
 
 import math
 import os
@@ -139,6 +136,14 @@ class Launch:
     def command(self) -> tuple[str, ...]:
         """What each of them runs."""
         return self.words[1:]
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Keys of `tl doctor`."""
+
+    format: Literal["table", "json"]
+    cache_dir: str | None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ any of them differs. It depends on nothing but the bytes, so data elsewhere is k
 import contextlib
 import hashlib
 import json
-import logging
 import os
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +19,14 @@ from typing import Any
 
 from tlcli.errors import DataError
 from tlcli.lazy import np
-from tlcli.system import cache
+from tlcli.system import cache, console
+from tlcli.system.notes import EXPERT
 
 SIZE = 16
 # Clocks of file systems tick up to two seconds apart.
 TICK_NS = 2 * 10**9
 GONE = (-1, 0)
 _AT_A_TIME = 256
-
-log = logging.getLogger(__name__)
 
 
 def content_hash(data: Any) -> bytes:
@@ -60,7 +58,7 @@ def stamp_of(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, mark(status)
 
 
-def stamps(paths: Sequence[str | Path]) -> Any:
+def stamps(paths: Iterable[str | Path]) -> Any:
     """Stamp of each, int64 (files, 2)."""
     return np.array([stamp(path) for path in paths], np.int64).reshape(-1, 2)
 
@@ -130,14 +128,16 @@ class Contents:
         rows = np.asarray(rows, np.int64)
         todo = np.unique(rows[~self._known[rows]])
         if len(todo) > _AT_A_TIME:
-            log.info("reading %s pictures to tell whether they are the same", f"{len(todo):,}")
+            console.say(f"reading {len(todo):,} pictures to tell whether they are the same", EXPERT)
         parts = [todo[i : i + _AT_A_TIME] for i in range(0, len(todo), _AT_A_TIME)]
         with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-            list(pool.map(self._read, parts))
+            read = pool.map(self._read, parts)
+            list(console.staged(read, "reading pictures", len(todo), "pictures", int))
         self.save()
         return self._hashes[rows]
 
-    def _read(self, rows: Any) -> None:
+    def _read(self, rows: Any) -> int:
+        """Take the hashes of rows; gives their number."""
         for row in rows.tolist():
             try:
                 self.note(row, self._origin.read(row))
@@ -145,6 +145,7 @@ class Contents:
                 name, why = self._origin.names[row], error.strerror or error
                 raise DataError(name, f"cannot be read ({why})", "Run the command again.") \
                     from None  # fmt: skip
+        return len(rows)
 
     def _check(self) -> None:
         """Look once at files whose list was trusted."""

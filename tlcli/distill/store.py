@@ -22,8 +22,9 @@ import numpy as np
 from tlcli.distill.coding import Coding
 from tlcli.distill.store_facts import differences
 from tlcli.errors import ConfigError, DataError
-from tlcli.system import files
+from tlcli.system import console, files
 from tlcli.system.array_file import check_whole
+from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,10 @@ class Store:
     def _where(self, block: int) -> tuple[Path, int]:
         """Shard of a block, and its first byte there."""
         shard, first = divmod(block * self.block, self._per_shard)
-        return self.folder / f"shard-{shard:04d}.bin", first * self._coding().dtype.itemsize
+        return self._shard(shard), first * self._coding().dtype.itemsize
+
+    def _shard(self, shard: int) -> Path:
+        return self.folder / f"shard-{shard:04d}.bin"
 
     def _bytes(self, block: int) -> bytes:
         shard, start = self._where(block)
@@ -158,7 +162,7 @@ class Store:
             WriteError: It cannot be written.
         """
         if self.coding is not None and not self.missing():
-            log.info("teacher    outputs found in %s", self.folder)
+            console.say(f"teacher    outputs found in {self.folder}", EXPERT)
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -216,15 +220,19 @@ class Store:
         coding = self._coding()
         kind = f"top {coding.kept} of {coding.shapes['teacher_logits'][0]} classes" if (
             coding.format == "top_k") else coding.format  # fmt: skip
-        log.info(
-            "teacher    storing %d outputs (%d of %d blocks are there), %s, as %s in %s",
-            len(items), self.blocks() - len(todo), self.blocks(),
-            files.megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
-        )  # fmt: skip
+        console.say(
+            f"teacher    storing {len(items)} outputs ({self.blocks() - len(todo)} of "
+            f"{self.blocks()} blocks are there), "
+            f"{files.megabytes(len(items) * coding.dtype.itemsize)}, as {kind} in {self.folder}",
+            EXPERT,
+        )
         waiting: list[Any] = []
         blocks = iter(todo)
         block = next(blocks)
-        for signals in compute(items):
+        parts = compute(items)
+        for signals in console.staged(
+            parts, "storing teacher outputs", len(items), "outputs", _size
+        ):
             waiting.append(coding.encode(signals))
             # Batches never reach over a block: only the last block is no multiple of them.
             if sum(map(len, waiting)) == len(self.places(block)):
@@ -258,21 +266,30 @@ class Store:
         return self._coding().decode(records)
 
     def check(self) -> None:
-        """Refuse shards that were cut off since they were first read.
+        """Refuse shards of a full store that were cut off since it was filled.
 
         Raises:
             DataError: Some were.
         """
-        for shard in self._maps.values():
-            check_whole(shard)
+        size: int = self._coding().dtype.itemsize
+        for first in range(0, self.items, self._per_shard):
+            path, records = self._shard(first // self._per_shard), self.items - first
+            there = path.stat().st_size if path.is_file() else 0
+            if there < min(records, self._per_shard) * size:
+                problem = "was cut off while it was in use"
+                raise DataError(str(path), problem, "Begin again: it is computed anew.")
 
     def _map(self, shard: int) -> Any:
         if shard not in self._maps:
-            path = self.folder / f"shard-{shard:04d}.bin"
-            self._maps[shard] = np.memmap(path, self._coding().dtype, mode="r")
+            self.check()
+            self._maps[shard] = np.memmap(self._shard(shard), self._coding().dtype, mode="r")
         # Reading what was cut off would end the process.
         check_whole(self._maps[shard])
         return self._maps[shard]
+
+
+def _size(signals: Mapping[str, Any]) -> int:
+    return len(next(iter(signals.values())))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -17,7 +17,7 @@ from typing import Any
 from tlcli.config.published import WeightFile, weight_files
 from tlcli.config.settings import cache_folder
 from tlcli.errors import ConfigError, DataError, TlError
-from tlcli.system import download, files, opened
+from tlcli.system import console, download, files, opened
 
 NOTES = "weights.json"
 Told = Callable[[int, int], object]
@@ -132,6 +132,7 @@ def fetch(one: WeightFile, told: Told, url: str = "") -> Path:
         TlError: It cannot be fetched, or is another.
     """
     path = folder() / one.file
+    console.say(f"weights    {one.file} is fetched ({described(one)})")
     download.fetch(url or one.url, path, lambda part: _require(one, part), told)
     _note(path, files.sha256(path))
     return path

@@ -21,8 +21,8 @@ from tlcli.system.surroundings import changes, surroundings
 # Keys that may differ between a state and the training that goes on from it.
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
-    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
-    "abstain_below", "control", "hardware", "accumulation_steps", "offline",
+    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "verbose",
+    "calibrate", "abstain_below", "control", "hardware", "accumulation_steps", "offline",
 )  # fmt: skip
 
 

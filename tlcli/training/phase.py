@@ -45,6 +45,7 @@ class PhaseTraining:
         optimizer: Built, with rates.
         averages: Moving and equal averages of the weights.
         loss_scale: Variable, or None.
+        begun: Whether a step was made, for which the graph was.
         feed: A function (first step, last step) -> figures, float32 (steps, 4).
     """
 
@@ -52,6 +53,7 @@ class PhaseTraining:
         self.pieces, self.lesson, self.plan = pieces, lesson, plan
         job = pieces.job
         self.steps_per_call = STEPS_PER_CALL
+        self.begun = False
         self.member = cluster.join(job.hardware)
         self.monitor = monitored(job, pieces.manifest)
         with pieces.strategy.scope():
@@ -165,6 +167,7 @@ class PhaseTraining:
         where = f"after step {first} of phase {self.plan.index + 1}"
         with self.member.waiting(), memory.told(where, self._smaller()):
             figures = self.feed(first, last)
+        self.begun = True
         self._check_finite(figures, first)
         return figures
 

@@ -3,6 +3,7 @@
 A folder appears whole or not at all. Nothing is ever held in memory but the part being written.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -60,7 +61,8 @@ class Writer:
 
     def __exit__(self, *reason: object) -> None:
         for file in self._files:
-            file.close()
+            with contextlib.suppress(OSError):  # On a full disk; what is kept was closed before.
+                file.close()
         shutil.rmtree(self._made, ignore_errors=True)
 
     def add(self, arrays: Sequence[Any]) -> None:

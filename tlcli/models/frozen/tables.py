@@ -20,7 +20,8 @@ from tlcli.data.resize import PIXELS
 from tlcli.data.views import Views
 from tlcli.models.frozen import table_file
 from tlcli.models.frozen.network import Frozen, Network, in_memory, weights_hash
-from tlcli.system import cache, files
+from tlcli.system import cache, console, files
+from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Tables:
         if next(self.folder.glob(f"{key}-*"), None) is not None:
             place = self.folder / f"{key}-{combined(images.hashes(rows))}"
             if (found := self._read(place, mapped)) is not None:
-                log.info("cache: outputs of frozen layers found in %s", place)
+                console.say(f"cache      outputs of frozen layers found in {place}", EXPERT)
                 return found
         if not self._writes:
             return self._unwritten(made, rows, count, mapped)
