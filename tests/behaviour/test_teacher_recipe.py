@@ -36,7 +36,7 @@ def said(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipe")
     with pytest.MonkeyPatch.context() as patch:
         lines = []
-        patch.setattr("tlcli.system.console.say", lines.append)
+        patch.setattr("tlcli.system.console.say", lambda text, *_: lines.append(text))
         assert train.run(checked("train", f"run_dir={folder / 'run'}", *WORDS)) == 0
     return folder / "run", "\n".join(lines)
 
