@@ -115,13 +115,16 @@ def execute(checked: "Checked[Any, Any]") -> int:
     """Run a command on its checked values; returns the exit code."""
     command = COMMANDS[checked.word]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    from tlcli.data.damage import persistent
+
     if command.needs_tensorflow:
         import_tensorflow()
     runner: Callable[[Checked[Any, Any]], int] = _module(command).run
     previous = signal.getsignal(signal.SIGTERM)
     try:
         with memory.told(f"in tl {checked.word}", SMALLER):
-            return runner(checked)
+            # A picture that turns out to be faulty is left out, whatever it was looked at for.
+            return persistent(lambda: runner(checked), lambda line: sys.stderr.write(f"{line}\n"))
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -9,7 +9,7 @@ from tlcli.config import registry
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Eval, cache_folder
 from tlcli.contracts.data import TRAIN, Manifest
-from tlcli.data.damage import FaultyPictures
+from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
@@ -22,14 +22,7 @@ from tlcli.system.shown import shown
 
 def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
-    try:
-        return measure(checked)
-    except FaultyPictures as fault:
-        if not fault.remember():
-            raise
-        for line in fault.lines():
-            sys.stderr.write(f"{line}\n")
-        return run(checked)
+    return persistent(lambda: measure(checked), lambda line: sys.stderr.write(f"{line}\n"))
 
 
 def measure(checked: Checked[Eval, None]) -> int:
@@ -106,7 +99,7 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
         DataError: The run's data changed, or the classes do not match.
     """
     values = dict(found.config["data"])
-    if values["name"] in ("folder", "csv"):
+    if values["name"] in ("folder", "csv", "photos", "tfrecord"):
         values = {"damaged": "use", **values}  # a run of version 0.1.0, which had no such key
     same_option = not given or given.get("name", values["name"]) == values["name"]
     values = {**values, **(given or {})} if same_option else dict(given or {})

@@ -10,6 +10,7 @@ from typing import Any
 from tlcli.config.job import TrainJob, distrusted, train_job
 from tlcli.config.recipe import value_at
 from tlcli.contracts.data import TEST, Manifest
+from tlcli.data.damage import FaultyPictures
 from tlcli.errors import ConfigError, TlError
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, identity, state
@@ -194,6 +195,24 @@ def same_pictures(manifest: Manifest, facts: Mapping[str, Any]) -> bool:
         return False
     rows = np.flatnonzero(np.unpackbits(packed)[: len(manifest.ids)])
     return manifest.content(rows) == facts.get("content")
+
+
+def made_with_faulty(manifest: Manifest, found: state.State | None) -> bool:
+    """Whether a state is of this data, but of more or fewer faulty pictures left out.
+
+    Raises:
+        FaultyPictures: Of fewer: what was remembered of them is gone, and they are found again.
+    """
+    if found is None or not found.arrays:
+        return False
+    if found.facts["fingerprint"] == manifest.fingerprint:
+        return False
+    if found.facts.get("listed") != (manifest.listed or manifest.fingerprint):
+        return False
+    fault = manifest.images.first_broken(np.arange(len(manifest.ids)))
+    if isinstance(fault, FaultyPictures):
+        raise fault
+    return True
 
 
 def check_state(

@@ -12,9 +12,11 @@ from tlcli.data.labels import label_lookup
 from tlcli.data.streams import table_stream
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
+from tlcli.system import cluster
 from tlcli.training.frozen_part import Joined, outputs
 from tlcli.training.plan import PhasePlan
 from tlcli.training.step import TrainStep
+from tlcli.training.together import listening, unbroken
 
 # From first and last step to figures, float32 (steps, 4).
 Feed = Callable[[int, int], Any]
@@ -92,21 +94,32 @@ def feed_of(
 def _distributed(pieces: Pieces, plan: PhasePlan, step: TrainStep, batches: Batches) -> Feed:
     """Steps over datasets of batches for (steps, replicas)."""
     strategy, steps = pieces.strategy, step.from_stream()
-    rows = pieces.manifest.rows(TRAIN)
+    member = cluster.join(pieces.job.hardware)
+    rows, failed = pieces.manifest.rows(TRAIN), list[Exception]()
     at: dict[str, Any] = {"next": -1, "iterator": None}
 
     def dataset(context: Any, start: int) -> Any:
         local = strategy.num_replicas_in_sync // context.num_input_pipelines
         first = context.input_pipeline_id * local
-        return batches(range(start, plan.total_steps), range(first, first + local))
+        found = batches(range(start, plan.total_steps), range(first, first + local))
+        if member.size == 1:
+            return found
+        sizes = [len(plan.order.places(first + replica)) for replica in range(local)]
+        return unbroken(found, failed, sizes)
+
+    def run(count: int) -> Any:
+        return steps(at["iterator"], tf.constant(count)).numpy()
 
     def feed(first: int, last: int) -> Any:
         if at["next"] != first:
             made = strategy.distribute_datasets_from_function(lambda c: dataset(c, first))
             at["iterator"] = iter(made)
         at["next"] = last
+        if member.size > 1:
+            with listening(member, pieces.manifest, failed):
+                return run(last - first)
         with pieces.train_views.watched(rows) as check:
-            figures = steps(at["iterator"], tf.constant(last - first)).numpy()
+            figures = run(last - first)
             check()
         return figures
 

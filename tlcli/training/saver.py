@@ -40,6 +40,7 @@ class Saver:
         self._time, self._step = time.monotonic(), 0
         self._facts = {
             "fingerprint": pieces.manifest.fingerprint,
+            "listed": pieces.manifest.listed or pieces.manifest.fingerprint,
             "config_hash": config_hash(pieces.job.config, FREE_KEYS),
             "surroundings": surroundings(pieces.replicas),
         }
