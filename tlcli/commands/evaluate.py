@@ -15,7 +15,7 @@ from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, output
-from tlcli.runs.seen import UNSEEN, seen_by, unseen
+from tlcli.runs.seen import UNSEEN, earlier_run, seen_by, unseen
 from tlcli.system import console
 from tlcli.system.shown import shown
 
@@ -63,7 +63,9 @@ def told_apart(found: Any, manifest: Manifest) -> tuple[Manifest, Any]:
     Returns:
         The manifest; and which samples the run was trained on, as far as it says, bool (samples,).
     """
-    if manifest.same_data(str(found.facts.data_fingerprint)):
+    # One that went on from another run may have its images in other splits than its data alone.
+    own = earlier_run(found.config) is None
+    if own and manifest.same_data(str(found.facts.data_fingerprint)):
         return manifest, manifest.splits == TRAIN
     seen = seen_by(found.path)
     if seen is None:

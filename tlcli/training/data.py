@@ -12,6 +12,7 @@ from tlcli.data.unlabelled import READING, joined, photos, with_classes
 from tlcli.data.views import Views, worker_count
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
+from tlcli.runs.seen import earlier_run, kept_out
 from tlcli.system import memory
 from tlcli.system.files import expanded
 from tlcli.training.checks import check_data
@@ -51,6 +52,8 @@ def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
 def data_of(job: TrainJob) -> Manifest:
     """The data, with the classes of the teacher where it has none, and with unlabelled photos.
 
+    What the run that it goes on from was trained on is no validation or test image.
+
     Raises:
         ConfigError: Contradictions.
         DataError: Data that cannot train a classifier.
@@ -59,6 +62,8 @@ def data_of(job: TrainJob) -> Manifest:
     manifest: Manifest = job.data.manifest(settings.seed, settings.cache_folder)
     if not manifest.class_names:
         manifest = with_classes(manifest, teacher_classes(job))
+    if (run := earlier_run(job.config)) is not None:
+        manifest = kept_out(manifest, run)
     if settings.unlabelled is not None:
         folder = expanded(settings.unlabelled, "unlabelled")
         given = {key: job.config["data"].get(key, getattr(READING, key)) for key in READ_ALIKE}
