@@ -108,6 +108,7 @@ def train(words: tuple[str, ...], run_dir: Path) -> dict[str, Any]:
     from tlcli.config import compose
     from tlcli.config.checking import check_request
     from tlcli.errors import TlError
+    from tlcli.training.stopping import Stopped
 
     started = time.monotonic()
     log = run_dir.with_suffix(".txt")
@@ -115,6 +116,8 @@ def train(words: tuple[str, ...], run_dir: Path) -> dict[str, Any]:
     try:
         with log.open("w") as file, contextlib.redirect_stderr(file):
             run(check_request(compose.read("train", [*words, f"run_dir={run_dir}"])))
+    except Stopped:
+        raise SystemExit(3) from None
     except TlError as error:
         return {"refused": str(error)}
     finally:

@@ -18,7 +18,7 @@ def test_tl_alone_shows_where_to_start(tl):
     alone, helped = tl(), tl("--help")
     assert alone.returncode == 0
     assert alone.stdout == helped.stdout
-    assert "tl train data=folder" in alone.stdout
+    assert "tl train photos" in alone.stdout
     assert alone.stderr == ""
 
 
@@ -45,7 +45,8 @@ MISTAKES = [
     (["train", "config=quikstart"], 2, "Did you mean quickstart?"),
     (["train", "--epochs"], 2, "--epochs: is no flag of tl"),
     (["list", "haed"], 2, "Did you mean head?"),
-    (["eval"], 2, "tl eval: checkpoint: no value"),
+    (["train", "phtos"], 2, "tl train: data: there is no file or folder 'phtos'"),
+    (["train", "tlcli.zip"], 2, "tl train: data: there is no file or folder 'tlcli.zip'"),
     (["predict"], 2, "tl predict: images: no value"),
     (["preview", "output=a.gif"], 2, "tl preview: output: got 'a.gif'. Give a .png, .jpg or"),
     (["preview", "views=0"], 2, "tl preview: views: got 0. Give 1 to 32."),

@@ -101,7 +101,8 @@ def test_long_names_are_cut_to_the_tile():
 
 
 def test_the_command_writes_a_picture_and_nothing_else(tl, pictures, tmp_path):
-    words = ("data=folder", f"data.path={pictures}", "image_size=48", "images=2", "views=3")
+    words = ("data=folder", f"data.path={pictures}", "image_size=48", "images=2", "views=3",
+             "backbone=tiny")  # fmt: skip
     done = tl(
         "preview", *words, "augmentation=standard", "augmentation.mixup=0.5", "output=a b.jpg"
     )

@@ -119,3 +119,26 @@ def test_same_facts_same_recipe_and_nothing_given_is_changed():
     before = json.dumps(given)
     assert decide(PHOTOS, given, typed) == decide(PHOTOS, given, typed)
     assert json.dumps(given) == before
+
+
+def test_a_budget_leaves_fewer_epochs_then_the_head_alone():
+    # A pass over 2,000 images takes 20 s, fine-tuning 24 epochs 54 of them.
+    def made(minutes):
+        found, reasons = chosen(seconds=0.01, budget=60.0 * minutes)
+        return found["finetune"]["name"], found["epochs"], reasons["epochs"]
+
+    assert made(60)[:2] == ("lp_ft", 24)
+    assert made(20)[:2] == ("lp_ft", 12)
+    assert made(20)[2] == "24 would take longer than 20 min, estimated"
+    assert made(3)[:2] == ("lp_ft", 3)
+    strategy, epochs, _ = made(1)
+    assert (strategy, epochs) == ("linear_probe", 24)
+    assert "in 60 s not even" in chosen(seconds=0.01, budget=60.0)[1]["finetune"]
+
+
+def test_what_was_settled_before_stays_with_its_reason():
+    given = checked("train", "config=auto")
+    config = {**given.config, "image_size": 96}
+    made, reasons = decide(PHOTOS, config, given.typed, {"image_size": "small pictures"})
+    assert made["image_size"] == 96
+    assert reasons["image_size"] == "small pictures"

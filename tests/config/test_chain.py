@@ -56,3 +56,32 @@ def test_a_run_without_a_chain_is_left_alone():
 def test_chains_that_make_no_sense_are_refused(words, message):
     with pytest.raises(ConfigError, match=message):
         train_job(config("train", *words))
+
+
+def test_the_teachers_own_training_comes_first():
+    words = ("teacher=recipe", "teacher.config=quickstart", "distillation=dkd", "seed=2",
+             "teacher.minimum_accuracy=0.5", "teacher.cache_format=float16")  # fmt: skip
+    given = train_job(config("train", *words, "generations=2", "assistants=[{weights:none}]"))
+    found, own = chain.stages(given.config, Path("run"))
+    names = ["teacher", "assistant_1", "generation_1", "generation_2"]
+    assert [stage.folder for stage in found] == [Path("run") / name for name in names]
+    assert own is None
+    assert found[0].config["teacher"]["name"] == "none"
+    assert [stage.config["seed"] for stage in found] == [2] * 4
+    taught = [stage.config["teacher"] for stage in found[1:]]
+    assert [one["path"] for one in taught] == [f"run/{name}" for name in names[:-1]]
+    assert [one["minimum_accuracy"] for one in taught] == [0.5] * 3
+    assert taught[0]["cache_format"] == "float16"
+    assert [stage.typed is None for stage in found] == [False, True, True, True]
+
+
+def test_the_run_is_taught_by_what_its_recipe_trained():
+    words = ("teacher=recipe", "teacher.config=quickstart", "distillation=kd", "control=true")
+    given = train_job(config("train", *words))
+    found, own = chain.stages(given.config, Path("run"))
+    assert [stage.title for stage in found] == ["teacher"]
+    assert (own["teacher"]["name"], own["teacher"]["path"]) == ("run", "run/teacher")
+    train_job(own)
+    control = chain.without_teacher(given.config, Path("run/control"))
+    assert (control["teacher"]["name"], chain.is_chain(control)) == ("none", False)
+    assert chain.is_chain(given.config)

@@ -38,9 +38,11 @@ def test_an_option_that_must_be_there_is_asked_for():
 
 
 def test_plain_words_alone_are_checked_too():
-    assert checking.check("list", {"groups": ["head"]}).settings == Listing(("head",))
+    assert checking.check("list", {"groups": ["head"], "sort": "name"}).settings == Listing(
+        ("head",), "name"
+    )
     with pytest.raises(ConfigError, match=r"no group 'haed'. Did you mean head"):
-        checking.check("list", {"groups": ["haed"]})
+        checking.check("list", {"groups": ["haed"], "sort": "name"})
 
 
 def test_a_stored_teacher_is_verified_by_the_runs_own_configuration(tmp_path):
@@ -57,5 +59,5 @@ def test_a_stored_teacher_is_verified_by_the_runs_own_configuration(tmp_path):
 def test_a_training_is_checked_once(monkeypatch, word):
     count = []
     monkeypatch.setattr(checking, "train_job", lambda config: count.append(1) or train_job(config))
-    checked(word)
+    checked(word, *(["mine", "data=digits"] if word == "init" else []))
     assert count == [1]

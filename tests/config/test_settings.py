@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tlcli.config import settings
-from tlcli.errors import ConfigError
+from tlcli.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,8 @@ def test_a_checkpoint_is_verified_by_its_own_configuration(tmp_path):
     with pytest.raises(ConfigError, match=r"^checkpoint: .* is no run folder"):
         own.training({})
     (tmp_path / "config.json").write_text(json.dumps({"seed": 3, "plan_only": True}))
-    assert own.training({"seed": 5}) == {"seed": 3, "plan_only": False}
+    found = own.training({"seed": 5})
+    assert (found["seed"], found["plan_only"]) == (3, False)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(DataError, match="is no JSON object"):
+        own.training({})

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tlcli.distill.block_index import BlockIndex, differences, read, write
+from tlcli.distill.block_index import BlockIndex, read, write
 
 
 class Words:
@@ -62,10 +62,3 @@ def test_a_head_is_what_was_written_or_nothing(tmp_path):
     path.write_text(json.dumps({"kept": 3}))
     with pytest.raises(ValueError, match="another version wrote it"):
         read(path)
-
-
-def test_facts_that_differ_are_named():
-    old = {"seed": 0, "probe": [1.0], "teacher": "a" * 99}
-    assert differences(old, {**old, "probe": [1.001]}) == []
-    new = {"seed": 1, "probe": [2.0], "teacher": "b" * 99}
-    assert differences(old, new) == ["seed (0, now 1)", "graph", "teacher"]

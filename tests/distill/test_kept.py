@@ -32,7 +32,7 @@ def kept(tmp_path_factory):
         resize = Resize(8, "crop", crop, True)
         views = Views(manifest, resize, job.augmentation, job.settings.seed, 1)
         tables = SimpleNamespace(folder=None)
-        target = Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), tables, 1e9)
+        target = Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), tables)
         values = {**registry.defaults("teacher", "run"), "path": "a"}
         values |= {"cache": str(tmp_path / "store"), **dict(w.split("=") for w in words
                    if w.startswith("cache_format"))}  # fmt: skip
@@ -97,9 +97,18 @@ def test_outputs_of_other_pictures_stand_beside(kept, word):
 def test_maps_that_are_large_are_computed_in_each_step(kept, monkeypatch):
     monkeypatch.setattr("tlcli.distill.kept.MOST_MAP_BYTES", 1000)
     given = kept()
-    for shapes, fits in (({"teacher_logits": (5,), "teacher_feature_0": (4, 4, 8)}, False),
-                         ({"teacher_logits": (500,)}, True)):  # fmt: skip
+    for shapes, worth in (({"teacher_logits": (5,), "teacher_feature_0": (4, 4, 8)}, False),
+                          ({"teacher_logits": (500,)}, True)):  # fmt: skip
         option = dataclasses.replace(given.option, cache="auto")
-        found = Kept(option, given.target, shapes, given.run, "weights")
+        found = Kept(option, given.target, shapes, given.run, "weights", 1e12)
         assert found.size > 1000
-        assert (found.fits, found.store) == (fits, None)
+        assert (found.worth, found.store) == (worth, None)
+
+
+def test_maps_are_kept_where_reading_is_cheaper_than_computing(kept):
+    given = kept()
+    shapes = {"teacher_logits": (5,), "teacher_feature_0": (16, 16, 256)}
+    # 262 kB are read in 524 µs, the time of 13 million operations and of asking.
+    for flops, worth in ((12e6, False), (14e6, True)):
+        found = Kept(None, given.target, shapes, given.run, "weights", flops)
+        assert found.worth is worth

@@ -5,7 +5,7 @@ import pytest
 
 from tests.helpers import methods
 from tlcli.contracts.distillation import Batch, Outputs
-from tlcli.distill.sorted_maps import SortedMaps
+from tlcli.distill.sorted_maps import GivenMaps, SortedMaps, in_place
 
 
 class Seen:
@@ -20,7 +20,7 @@ class Seen:
 
 @pytest.mark.parametrize("replaces_head", [False, True])
 def test_maps_after_before_and_projected_are_told_apart(replaces_head):
-    method = SortedMaps(Seen(replaces_head), 2)
+    method = SortedMaps(Seen(replaces_head), GivenMaps(((1,), (1,)), (0, 1), (0, 1)))
     maps = tuple(np.full(1, i) for i in range(4 + replaces_head))
     found = method.loss(None, Outputs(np.zeros(1), features=maps), None, None)
     assert found.features == maps[:2]
@@ -32,9 +32,19 @@ def test_maps_after_before_and_projected_are_told_apart(replaces_head):
 def test_the_loss_is_the_methods():
     rng = np.random.default_rng(0)
     signals = {"features": [rng.normal(size=(2, 4, 4, 3)) for _ in range(2)]}
+    shapes = ((4, 4, 3), (4, 4, 3))
     method = methods.make("at")
     student, teacher = methods.outputs(signals), methods.outputs(signals)
     np.testing.assert_array_equal(
-        SortedMaps(method, 2).loss(Batch(None), student, teacher, None),
+        SortedMaps(method, GivenMaps(shapes, (0, 1))).loss(Batch(None), student, teacher, None),
         method.loss(Batch(None), student, teacher, None),
     )
+
+
+def test_a_map_that_was_not_made_keeps_its_place_and_shape():
+    deep = np.ones((5, 2, 2, 8))
+    found = in_place([deep], (1,), ((4, 4, 3), (2, 2, 8)))
+    assert [tuple(f.shape) for f in found] == [(0, 4, 4, 3), (5, 2, 2, 8)]
+    assert found[1] is deep
+    # A method that looks at none is given none.
+    assert in_place([], (), ((4, 4, 3),)) == ()

@@ -204,3 +204,20 @@ def test_a_killed_process_loses_no_whole_block(tmp_path):
     lines = (tmp_path / "s" / "index.jsonl").read_bytes().splitlines()
     assert [json.loads(line)["slot"] for line in lines if line.endswith(b"}")] == [0, 1, 2]
     assert not filled(tmp_path / "s")[1]
+
+
+@pytest.mark.parametrize("left", [0, 5, 4096])
+@pytest.mark.parametrize("read_before", [False, True])
+def test_a_shard_that_is_cut_off_is_told_before_it_is_read(
+    tmp_path, monkeypatch, left, read_before
+):
+    monkeypatch.setattr(stores, "SHARD_BYTES", 50_000)
+    store, _ = filled(tmp_path / "s")
+    if read_before:
+        store.gather(range(3000))
+    store.check()
+    shard = tmp_path / "s" / "shard-0001.bin"
+    os.truncate(shard, left)
+    for refused in (store.check, lambda: store.gather([1500])):
+        with pytest.raises(DataError, match=r"shard-0001\.bin: was cut off while it was in use"):
+            refused()

@@ -211,10 +211,9 @@ def test_what_a_killed_writer_left_is_removed_after_a_day(tmp_path):
         ("cache=ram", 3_000_000_000, None),
     ],
 )
-def test_where_a_table_goes(views, model, monkeypatch, words, samples, expected):
+def test_where_a_table_goes(views, model, words, samples, expected):
     from tlcli.config.job import train_job
 
-    monkeypatch.setattr(memory, "free", lambda: 2 << 30)
     settings = train_job(config("train", *words.split())).settings
-    place = place_of(settings, model, views, samples)
+    place = place_of(settings, model, views, samples, memory.Budget(1 << 29))
     assert (place and (place.mapped, place.half)) == expected

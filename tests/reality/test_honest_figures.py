@@ -21,7 +21,8 @@ COUNTS = {"cat": 20, "dog": 20}
 
 
 def words_of(root):
-    return ("data=folder", f"data.path={root}", "data.test_fraction=0.2", "image_size=32")
+    return ("data=folder", f"data.path={root}", "data.test_fraction=0.2", "image_size=32",
+            "backbone=tiny")  # fmt: skip
 
 
 @pytest.fixture
@@ -123,7 +124,9 @@ def test_an_old_run_is_matched_by_id(run):
 def few_lines(*words):
     few = ("data.images_per_class=8", "batch_size=10", "early_stopping=3")
     pieces = planned(train_job(config("train", *few, *words))).pieces
-    return len(pieces.manifest.labelled(VALIDATION)), plan_text.few_lines(pieces)
+    return len(pieces.manifest.labelled(VALIDATION)), [
+        note.text for note in plan_text.few_notes(pieces)
+    ]
 
 
 def test_a_handful_of_validation_images_is_told():

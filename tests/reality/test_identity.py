@@ -227,7 +227,7 @@ def learn(tmp_path):
     def run(name, cache, *words):
         given = [
             "data=npy", f"data.path={tmp_path / 'data'}", "data.test_fraction=0.1",
-            "epochs=2", "batch_size=50", f"run_dir={tmp_path / name}",
+            "backbone=tiny", "epochs=2", "batch_size=50", f"run_dir={tmp_path / name}",
             f"cache_dir={tmp_path / cache}", "calibrate=false", *words,
         ]  # fmt: skip
         assert train.run(checked("train", *given)) == 0

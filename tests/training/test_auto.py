@@ -68,7 +68,7 @@ def test_a_run_that_was_begun_keeps_its_choices(auto_run, monkeypatch):
 
 def test_the_choices_are_shown_with_their_reasons(tl, pictures):
     done = tl("train", "config=auto", "data=folder", f"data.path={pictures}", "plan_only=true",
-              "finetune=full")  # fmt: skip
+              "finetune=full", "backbone=tiny", "verbose=true")  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("auto  ")]
     assert "auto       finetune=full: as you typed" in lines

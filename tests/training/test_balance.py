@@ -1,9 +1,13 @@
 """distillation.soft_weight=auto: the gradient of a term is its share of the labels'."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
+from tests.helpers.devices import ROOT
 from tests.helpers.words import checked
 from tlcli.commands import train
 from tlcli.config import registry
@@ -73,3 +77,38 @@ def test_the_number_is_in_the_run_and_a_second_start_keeps_it(digits_run, tmp_pa
     assert isinstance(stored["soft_weight"], float)
     job = balance.stored(checked("train", *WORDS, *words).job, tmp_path / "run")
     assert job.distillation.soft_weight == stored["soft_weight"]
+
+
+WEIGHTS = """
+import json, sys
+from tests.helpers.words import checked
+from tlcli.distill.attach import attach
+from tlcli.training import balance
+from tlcli.training.build import pieces_of
+for words in json.loads(sys.argv[1]):
+    pieces = pieces_of(checked("train", *words).job)
+    pieces, _ = balance.settled(pieces, attach(pieces))
+    print(json.dumps([pieces.replicas, pieces.job.config["distillation"]["soft_weight"]]))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_choose_the_weights_of_one(digits_run):
+    # Statistics of batches move, and 15 images are 7 and 8 on two devices.
+    given = ("data.images_per_class=16", "batch_size=15", "epochs=1", "finetune=full",
+             "backbone.batch_norm=train", "teacher=run", f"teacher.path={digits_run}",
+             "teacher.minimum_accuracy=0")  # fmt: skip
+    found = {}
+    for device in ("cpu", "mirrored"):
+        jobs = [[*given, f"hardware={device}", f"distillation={name}"]
+                for name in ("at", "kd", "fitnet", "crd")]  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", WEIGHTS, json.dumps(jobs)], capture_output=True, text=True,
+            check=False, timeout=300, cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        found[device] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {n for n, _ in found["cpu"]} == {1}
+    assert {n for n, _ in found["mirrored"]} == {2}
+    assert [w for _, w in found["mirrored"]] == [w for _, w in found["cpu"]]

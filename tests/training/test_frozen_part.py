@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from tlcli.models import trainable
+from tlcli.system.memory import Budget
 from tlcli.training import frozen_part
 
 
@@ -33,5 +34,5 @@ def test_nothing_is_cached_where_a_method_needs_the_images(small_plan):
 
 def test_without_a_place_nothing_is_kept(small_plan):
     pieces = small_plan.pieces
-    assert frozen_part.placed(pieces, None, pieces.plain_views, 0) is None
+    assert frozen_part.placed(pieces, None, pieces.plain_views, 0, Budget(1)) is None
     assert frozen_part.outputs(pieces.tables, None, pieces.plain_views, [0], None) is None

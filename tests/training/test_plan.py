@@ -56,9 +56,9 @@ def test_planning_and_printing_the_plan_change_nothing(training, tmp_path):
     before = everything(lesson)
     plan = plans.made(pieces, lesson)
     check_unmoved(lesson, before)
-    first = plan_text.lines(plan, tmp_path), plan_text.drawn_schedule(plan)
+    first = plan_text.sheet(plan, tmp_path), plan_text.drawn_schedule(plan)
     check_unmoved(lesson, before)
-    assert (plan_text.lines(plan, tmp_path), plan_text.drawn_schedule(plan)) == first
+    assert (plan_text.sheet(plan, tmp_path), plan_text.drawn_schedule(plan)) == first
     assert not any(tmp_path.iterdir())
 
 
@@ -66,13 +66,12 @@ def test_a_plan_made_after_printing_decides_the_same(training, tmp_path):
     pieces, lesson = training
     plan = plans.made(pieces, lesson)
     before = [dataclasses.replace(phase) for phase in plan.phases]
-    plan_text.lines(plan, tmp_path)
+    plan_text.sheet(plan, tmp_path)
     plan_text.drawn_schedule(plan)
     for found in (plan, plans.made(pieces, lesson)):
         for now, then in zip(found.phases, before, strict=True):
-            assert now.place is not None
-            for name in ("place", "validation_place", "picture_place", "rates", "phase", "blocks",
-                         "trained", "sizes", "total_steps"):  # fmt: skip
+            assert now.places.tables is not None
+            for name in ("places", "rates", "phase", "blocks", "trained", "sizes", "total_steps"):
                 assert getattr(now, name) == getattr(then, name), name
             assert dataclasses.asdict(now.order) == dataclasses.asdict(then.order)
             np.testing.assert_array_equal(now.rate_table, then.rate_table)
@@ -86,10 +85,10 @@ def test_printing_tells_what_was_decided_whatever_memory_is_free_by_then(
         raise AssertionError("the plan was made already")
 
     monkeypatch.setattr(memory, "free", asked)
-    text = "\n".join(plan_text.lines(plan, tmp_path))
+    text = plan_text.sheet(plan, tmp_path).plain
     assert plan.phases[0].cut.prefix is not None
-    assert f"frozen part cached, {plan.phases[0].place}" in text
-    assert text.count("frozen part") == 1
+    assert f"kept, {plan.phases[0].places.tables}" in text
+    assert text.count("kept, ") == 1
 
 
 def same_cut(one, other):
@@ -123,7 +122,7 @@ def test_each_phase_trains_at_the_rates_and_from_the_cut_of_its_plan(plan):
         assert parts.from_pictures == (cut.prefix is None)
         assert (parts.order, parts.total_steps) == (planned.order, len(table))
         assert phase.validation.model.outputs[0] is cut.suffix.outputs[0]
-        assert streams(phase) == (planned.place is None or planned.place.mapped)
+        assert streams(phase) == (planned.places.tables is None or planned.places.tables.mapped)
         before = {v.path: v.numpy() for v in model.variables}
         assert np.isfinite(phase.feed(0, 2)).all()
         moved = {v.path for v in model.variables if not np.array_equal(v.numpy(), before[v.path])}

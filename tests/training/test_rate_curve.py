@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.helpers import small_nets
 from tlcli.config.settings import FindLr
 from tlcli.training import rate_curve
 
@@ -75,3 +76,22 @@ def test_noise_is_no_fall():
         np.geomspace(1e-6, 1, 80), losses, rate_curve.smooth(losses, 0.9), None
     )
     assert rate_curve.suggestion(curve) is None
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd", "lion"])
+@pytest.mark.parametrize("wrong", [0.0, 0.2])
+def test_following_it_costs_two_points_of_the_best_of_a_grid_at_most(kind, wrong):
+    own = FindLr(1e-6, 10.0, 100, 1, 0.8, 4.0, None, False)
+    lost, slower = [], []
+    for seed in range(3):
+        train, test = small_nets.clusters(seed, wrong)
+        rates = np.geomspace(own.start, own.end, own.steps)
+        losses, _ = small_nets.trained(train, kind, rates, 20 + seed)
+        found = rate_curve.suggestion(rate_curve.curve_of(rates, losses, own))
+        reached = [small_nets.accuracy(train, test, kind, rate, 10 + seed)
+                   for rate in [*small_nets.GRID, found.rate, found.rate / 30]]  # fmt: skip
+        lost.append(max(reached[:-2]) - reached[-2])
+        slower.append(max(reached[:-2]) - reached[-1])
+    assert np.mean(lost) <= 0.02
+    # The data tell rates apart.
+    assert np.mean(slower) > 0.03

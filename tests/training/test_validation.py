@@ -14,7 +14,7 @@ def test_cached_and_computed_figures_are_those_of_the_model(small_plan):
     planned = small_plan.phases[0]
     kernel = model.layers[-1].kernel
     before = kernel.numpy()
-    both = [Validation(pieces, planned.cut, place) for place in (planned.validation_place, None)]
+    both = [Validation(pieces, planned.cut, place) for place in (planned.places.validation, None)]
     assert (both[0].arrays is None, both[1].arrays is None) == (False, True)
     rows = pieces.manifest.labelled(VALIDATION)
     try:

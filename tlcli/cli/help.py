@@ -23,8 +23,6 @@ def command_help(word: str) -> str:
 
     command = COMMANDS[word]
     lines = [command.help, "", f"  {command.example}", ""]
-    if not command.config:
-        return "\n".join([*lines, f"Groups: {', '.join(GROUPS)}"]) + "\n"
     folder = config_root()
     text = (folder / f"{command.config}.yaml").read_text(encoding="utf-8")
     body = text.partition("_self_\n")[2]

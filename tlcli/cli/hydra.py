@@ -7,6 +7,7 @@ from typing import Any
 import hydra
 import yaml
 
+from tlcli.config.at_hand import settled
 from tlcli.config.checking import Checked, check
 from tlcli.config.compose import Request, container, plain
 from tlcli.config.registry import config_root
@@ -20,14 +21,16 @@ def through_hydra(request: Request, execute: Execute) -> int:
 
     Hydra never sees a recipe, so the configuration with one is shown here.
     """
-    if request.recipe is not None and shows_job(request.flags):
-        sys.stdout.write(yaml.safe_dump(plain(request), sort_keys=False, allow_unicode=True))
-        return 0
     overrides = request.overrides
+    typed = request.typed(overrides)
+    if shows_job(request.flags) and (request.recipe is not None or "data.name" in typed):
+        config, _ = settled(request.word, plain(request), typed)
+        sys.stdout.write(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        return 0
 
     def task(config: Any) -> int:
         whole = request.whole(container(config), overrides)
-        return execute(check(request.word, whole, request.typed(overrides)))
+        return execute(check(request.word, whole, typed))
 
     begin(request, task, [])
     return 0

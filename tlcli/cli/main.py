@@ -20,7 +20,7 @@ from tlcli.cli.help import command_help, usage
 from tlcli.cli.tensorflow import import_tensorflow
 from tlcli.config.commands import COMMANDS, Command
 from tlcli.errors import ConfigError, nearest
-from tlcli.system import memory
+from tlcli.system import console, download, memory
 
 if TYPE_CHECKING:
     from tlcli.config.checking import Checked
@@ -62,11 +62,8 @@ def dispatch(argv: list[str]) -> int:
 def answer(word: str, words: list[str]) -> int:
     """Compose and check what follows a command, then run it."""
     from tlcli.config import compose
-    from tlcli.config.checking import check, check_request
+    from tlcli.config.checking import check_request
 
-    command = COMMANDS[word]
-    if not command.config:
-        return execute(check(word, {command.words: words}))
     request = compose.read(word, words)
     if {"-m", "--multirun"} & set(request.flags):
         from tlcli.cli import sweep
@@ -101,8 +98,6 @@ def complete(argv: list[str]) -> int:
         word = "train"
     elif word not in COMMANDS or (len(typed) == 2 and not line.endswith(" ")):
         return _say("\n".join(c for c in COMMANDS if c.startswith(word)) + "\n")
-    elif not COMMANDS[word].config:
-        return 0
     else:
         os.environ["COMP_LINE"] = line.replace(f"{typed[0]} {word}", typed[0], 1)
     from tlcli.cli.hydra import through_hydra
@@ -117,12 +112,17 @@ def execute(checked: "Checked[Any, Any]") -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     from tlcli.data.damage import persistent
 
+    console.start_log(None, checked.job is not None and checked.job.settings.verbose)
+    console.forget()
+    for line in checked.said:
+        console.say(line)
     if command.needs_tensorflow:
         import_tensorflow()
     runner: Callable[[Checked[Any, Any]], int] = _module(command).run
     previous = signal.getsignal(signal.SIGTERM)
     try:
-        with memory.told(f"in tl {checked.word}", SMALLER):
+        alone = checked.job is not None and checked.job.settings.offline
+        with memory.told(f"in tl {checked.word}", SMALLER), download.offline(alone):
             # A picture that turns out to be faulty is left out, whatever it was looked at for.
             return persistent(lambda: runner(checked), lambda line: sys.stderr.write(f"{line}\n"))
     finally:

@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from tlcli.cli.hydra import Execute, begin
 from tlcli.config import compose
 from tlcli.config.checking import check, check_request
+from tlcli.config.data_words import quoted
 from tlcli.errors import ConfigError, TlError
 from tlcli.runs import claim
 
@@ -52,7 +53,7 @@ def _jobs(request: compose.Request, execute: Execute, folder: Path) -> int:
             values["run_dir"] = HydraConfig.get().runtime.output_dir
         return _result(execute, request.word, values, typed)
 
-    more = [f"hydra.sweep.dir={compose.quoted(str(folder))}", "hydra.sweep.subdir=${hydra.job.num}"]
+    more = [f"hydra.sweep.dir={quoted(str(folder))}", "hydra.sweep.subdir=${hydra.job.num}"]
     # Otherwise Hydra prints a traceback and ends the process.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

@@ -27,7 +27,7 @@ from tlcli.contracts.data import TRAIN
 from tlcli.distill.attach import attach
 from tlcli.runs import output
 from tlcli.system import console, files
-from tlcli.training import batch_size
+from tlcli.training import auto, auto_backbone, batch_size
 from tlcli.training.build import pieces_of
 from tlcli.training.data import NO_SPLIT
 
@@ -54,7 +54,10 @@ def run(checked: Checked[Bench, TrainJob]) -> int:
     console.start_log(None)
     settings = checked.settings
     place = output.place(settings.output, settings.overwrite) if settings.output else None
-    subject = prepare(checked.job, settings.images)
+    job = auto_backbone.resolved(checked.job, checked.typed)
+    if job.settings.auto:
+        job = auto.resolved(job, checked.typed)
+    subject = prepare(job, settings.images)
     results = []
     for part in settings.parts:
         arms = PARTS[part](subject)
@@ -63,7 +66,8 @@ def run(checked: Checked[Bench, TrainJob]) -> int:
             continue
         of_files = part in ("decode", "predict")
         count = len(rows_of_files(subject) if of_files else subject.pieces.manifest.rows(TRAIN))
-        results.append(compared(part, arms, settings.rounds, count))
+        with console.Stage(f"timing {part}"):
+            results.append(compared(part, arms, settings.rounds, count))
     sys.stdout.write(table(results))
     if place is not None:
         found = {"machine": machine(subject), "parts": results}

@@ -18,15 +18,16 @@ from tlcli.data.arrays import ArrayImages
 from tlcli.data.decoded import DecodedImages
 from tlcli.data.labels import label_table
 from tlcli.data.views import Views
+from tlcli.distill.attach import with_maps
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
+from tlcli.distill.sorted_maps import SortedMaps
 from tlcli.distill.teaching import NoTeacher
 from tlcli.evaluation.classifier import classifier
 from tlcli.models import fold
 from tlcli.models.frozen.network import compute
 from tlcli.models.student import build_student
 from tlcli.runs import checkpoint
-from tlcli.system import memory
 from tlcli.training.phase import PhaseTraining
 from tlcli.training.plan import phase_plan
 from tlcli.training.strategy import phases
@@ -73,10 +74,8 @@ def in_memory(subject: Subject) -> Subject:
 def decode_arms(subject: Subject) -> dict[str, Work]:
     """Reading, decoding and resizing; later epochs of a stream find the pictures decoded."""
     rows, plain = rows_of_files(subject), subject.pieces.plain_views
-    room = int(subject.pieces.job.settings.cache_memory * memory.free())
-    kept = replace(
-        subject.pieces.manifest, images=DecodedImages(subject.pieces.manifest.images, room)
-    )
+    images = DecodedImages(subject.pieces.manifest.images, subject.pieces.budget.left)
+    kept = replace(subject.pieces.manifest, images=images)
     later = Views(kept, plain.resize, None, 0, plain.workers)
 
     def ours(views: Views) -> Work:
@@ -193,13 +192,15 @@ def rebuilt(subject: Subject) -> Any:
     """Another student, so that two trainings do not share their weights."""
     taps = subject.lesson.student.taps
     classes = len(subject.pieces.manifest.class_names)
-    return build_student(
+    made = build_student(
         subject.pieces.job.backbone,
         subject.pieces.job.head,
         classes,
         subject.lesson.student.resize,
         taps,
     )
+    method = subject.lesson.method
+    return with_maps(made, method) if isinstance(method, SortedMaps) else made
 
 
 def alone(lesson: Lesson) -> Lesson:

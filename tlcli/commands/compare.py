@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tlcli.commands import gains
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Compare
 from tlcli.errors import ConfigError, DataError
@@ -59,6 +60,8 @@ def run(checked: Checked[Compare, None]) -> int:
     place = None if given.output is None else output.place(given.output, given.overwrite)
     figure, rows = gather(find_runs(given.runs), given.figure)
     text = WRITERS[given.format](figure, rows)
+    if given.format == "table":
+        text += gained(figure, rows)
     if place is None:
         sys.stdout.write(text)
     else:
@@ -74,7 +77,8 @@ def after_sweep(folder: Path) -> None:
         return
     figure, rows = gather(found, "auto")
     files.write_text(folder / "comparison.csv", as_csv(figure, rows))
-    sys.stdout.write(f"\n{as_table(figure, rows)}\nwritten to {folder / 'comparison.csv'}\n")
+    text = as_table(figure, rows) + gained(figure, rows)
+    sys.stdout.write(f"\n{text}\nwritten to {folder / 'comparison.csv'}\n")
 
 
 def find_runs(given: Sequence[str]) -> list[Path]:
@@ -176,11 +180,29 @@ def _sorted(rows: list[Row], figure: str) -> list[Row]:
 
 def _means(rows: Sequence[Row]) -> list[Row]:
     """One row for each configuration that was run with several seeds."""
+    return [_mean(group) for group in _alike(rows) if len(group) > 1]
+
+
+def _alike(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows of one run that differ in their seed alone, together."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         rest = {k: v for k, v in row.config.items() if k != "seed"}
         groups.setdefault(json.dumps(rest, sort_keys=True), []).append(row)
-    return [_mean(group) for group in groups.values() if len(group) > 1]
+    return list(groups.values())
+
+
+def gained(figure: str, rows: Sequence[Row]) -> str:
+    """What a teacher was worth in each configuration, where runs have a control; else nothing."""
+    text = ""
+    for group in _alike([row for row in rows if row.seeds == 1]):
+        by_seed = sorted(group, key=lambda row: _natural(Path(row.run)))
+        lines = gains.over_seeds([Path(row.run) for row in by_seed], figure)
+        if lines:
+            config = ", ".join(f"{k}={_shown(v)}" for k, v in group[0].config.items()
+                               if k != "seed")  # fmt: skip
+            text += "\n" + "".join(f"{line}\n" for line in [*([config] if config else []), *lines])
+    return text
 
 
 def _mean(rows: Sequence[Row]) -> Row:

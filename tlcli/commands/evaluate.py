@@ -14,9 +14,10 @@ from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.lazy import np
-from tlcli.runs import checkpoint, output
+from tlcli.runs import checkpoint, latest, output
 from tlcli.runs.seen import UNSEEN, earlier_run, seen_by, unseen
 from tlcli.system import console
+from tlcli.system.figures import figures_line, worst_classes
 from tlcli.system.shown import shown
 
 
@@ -30,7 +31,9 @@ def measure(checked: Checked[Eval, None]) -> int:
     console.start_log(None)
     settings = checked.settings
     place = output.place(settings.output, settings.overwrite) if settings.output else None
-    found = checkpoint.read_run(settings.checkpoint)
+    given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(given)
     manifest = data_of(found, checked.config.get("data"))
     manifest, trained = told_apart(found, manifest)
     rows = rows_of(manifest, settings.split)
@@ -46,10 +49,8 @@ def measure(checked: Checked[Eval, None]) -> int:
         sys.stdout.write(content)
         return 0
     sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {shown(manifest.root)}\n")
-    sys.stdout.write(f"{'figures':<10} {console.figures_line(figures, len(found.class_names))}\n")
-    sys.stdout.write(
-        f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n"
-    )
+    sys.stdout.write(f"{'figures':<10} {figures_line(figures, len(found.class_names))}\n")
+    sys.stdout.write(f"{'worst':<10} {worst_classes(scores.per_class(), found.class_names)}\n")
     return 0
 
 

@@ -21,7 +21,8 @@ from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
 from tlcli.runs import output
 from tlcli.system import console, files
-from tlcli.training import balance, batch_size
+from tlcli.system.figures import bars
+from tlcli.training import auto_backbone, balance, batch_size
 from tlcli.training import plan as plans
 from tlcli.training.auto import resolved
 from tlcli.training.build import pieces_of
@@ -43,7 +44,7 @@ def run(checked: Checked[FindLr, TrainJob]) -> int:
     own = checked.settings
     place = output.place(own.output, own.overwrite) if own.output else None
     check(checked.job)
-    job = batch_size.resolved(checked.job)
+    job = batch_size.resolved(auto_backbone.resolved(checked.job, checked.typed))
     if job.settings.auto:
         job = resolved(job, checked.typed)
     pieces = pieces_of(job)
@@ -96,7 +97,7 @@ def plot(curve: Curve, found: Suggestion | None) -> list[str]:
     values = np.interp(places, rates, curve.smoothed)
     top = min(float(values.max()), 1.5 * float(values[0])) if values[0] > 0 else values.max()
     low = float(values.min())
-    lines = console.bars((np.minimum(values, top) - low) / max(top - low, 1e-12), ROWS)
+    lines = bars((np.minimum(values, top) - low) / max(top - low, 1e-12), ROWS)
     labels = {0: f"{top:.3g}", ROWS - 1: f"{low:.3g}"}
     shown = [f"{labels.get(i, ''):>9} {line}" for i, line in enumerate(lines)]
     left, right = f"{math.exp(places[0]):.1g}", f"{math.exp(places[-1]):.2g}"

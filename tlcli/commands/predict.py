@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -24,9 +23,13 @@ from tlcli.evaluation.classifier import classifier, probabilities
 from tlcli.lazy import keras, tf
 from tlcli.models import imagenet
 from tlcli.models.graph.trace import rerun
-from tlcli.runs import checkpoint
+from tlcli.runs import checkpoint, latest
 from tlcli.system import console
 from tlcli.system.shown import CsvWriter, escaped, json_line, shown
+
+OTHERWISE = (
+    "Train one, give checkpoint=RUN, or backbone=NAME for a network's own 1,000 ImageNet classes."
+)
 
 
 @dataclass
@@ -64,7 +67,11 @@ def run(checked: Checked[Predict, None]) -> int:
         namer = namer_of(checked)
     failed = count = 0
     writer = WRITERS[settings.format](sys.stdout)
-    for row in rows(namer, paths, settings):
+    found = rows(namer, paths, settings)
+    # Where the rows themselves are seen, they tell how far it is.
+    if not sys.stdout.isatty():
+        found = console.staged(found, "naming pictures", None, "pictures")
+    for row in found:
         failed += "error" in row
         count += 1
         writer.add(row)
@@ -83,10 +90,9 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
         if given:
             raise ConfigError("backbone", "a checkpoint is given too", "Give one of them.")
         return own_head(checked)
-    if not given:
-        given = newest_run(Path(checked.settings.runs))
-        sys.stderr.write(f"tl predict: using the newest run, {shown(given)}\n")
-    found = checkpoint.read_run(given)
+    given = latest.chosen(given, checked.settings.runs, OTHERWISE)
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(given)
     return Namer(
         found.model, found.class_names, found.resize, found.temperature, found.multi_label,
         found.thresholds, found.facts.abstain_below, limit_of(found.config.get("data")),
@@ -97,21 +103,6 @@ def limit_of(data: Any) -> int:
     """Pixels that a picture may have, as in the run's own data."""
     given = data.get("max_pixels") if isinstance(data, Mapping) else None
     return given if isinstance(given, int) and given > 0 else MAX_PIXELS
-
-
-def newest_run(folder: Path) -> str:
-    """The run that was finished last.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    found = sorted(folder.glob("**/model.weights.h5"), key=lambda p: p.stat().st_mtime)
-    if not found:
-        raise ConfigError(
-            "checkpoint", f"no value, and there is no finished run in {folder}",
-            "Give checkpoint=RUN, or backbone=NAME for a network's own ImageNet classes.",
-        )  # fmt: skip
-    return str(found[-1].parent)
 
 
 def own_head(checked: Checked[Predict, None]) -> Namer:

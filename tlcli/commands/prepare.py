@@ -126,7 +126,8 @@ def finished(folder: Path, shards: list[Shard], manifest: Manifest) -> set[str]:
         return True
 
     with ThreadPoolExecutor(4) as pool:
-        kept = {s.name for s, good in zip(shards, pool.map(whole, shards), strict=True) if good}
+        found = console.staged(pool.map(whole, shards), "checking shards", len(shards), "shards")
+        kept = {s.name for s, good in zip(shards, found, strict=True) if good}
     if kept:
         console.say(f"{len(kept)} of {len(shards)} shards are there and whole")
     return kept

@@ -23,7 +23,7 @@ from tlcli.data.order import Order
 from tlcli.data.views import Views, worker_count
 from tlcli.runs import output
 from tlcli.system import console
-from tlcli.training import batch_size
+from tlcli.training import auto, auto_backbone, batch_size
 from tlcli.training.data import data_of, resize_of
 from tlcli.training.order import order_of
 
@@ -56,7 +56,10 @@ def run(checked: Checked[Preview, TrainJob]) -> int:
     console.start_log(None)
     own = checked.settings
     path = output.place(own.output, own.overwrite)
-    picture = sheet(tiles(batch_size.resolved(checked.job), own))
+    job = batch_size.resolved(auto_backbone.resolved(checked.job, checked.typed))
+    if job.settings.auto:
+        job = auto.resolved(job, checked.typed)
+    picture = sheet(tiles(job, own))
     content = io.BytesIO()
     kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
     picture.save(content, kind, **({} if kind == "PNG" else {"quality": 92}))

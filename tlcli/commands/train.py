@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tlcli.commands import gains
+from tlcli.commands.settled import begun, job_of, numbered, require_same_data, settled_job
 from tlcli.config import chain
 from tlcli.config.checking import Checked
 from tlcli.config.job import TrainJob, train_job
@@ -16,21 +18,20 @@ from tlcli.contracts.data import TEST
 from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.distill.attach import attach
 from tlcli.distill.fidelity import control_lines
-from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
 from tlcli.lazy import np
-from tlcli.runs import best_of, checkpoint, state
+from tlcli.runs import best_of, checkpoint
 from tlcli.runs.folder import RunFolder, claimed, find_run_dir
 from tlcli.runs.resume import (
     check_agreement,
     check_finished,
     check_same_config,
     check_state,
-    made_with_faulty,
-    resumed_job,
+    check_teacher,
 )
 from tlcli.system import cluster, console, files
-from tlcli.training import auto, balance, batch_size, plan_text, result, result_text
+from tlcli.system.notes import WARNING
+from tlcli.training import auto_backbone, balance, epoch_rows, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.data import data_of, without
@@ -48,14 +49,15 @@ def run(checked: Checked[Train, TrainJob]) -> int:
     Raises:
         TlError: A mistake of the caller, or a fault told in one line.
     """
-    console.start_log(None)
+    console.start_log(None, checked.job.settings.verbose)
     with shared_folder(checked.job) as folder:
         return _run(checked, folder)
 
 
 def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
     """Train in a folder that is this process's own."""
-    asked, run_dir = checked.job, folder.path
+    run_dir = folder.path
+    asked = auto_backbone.resolved(checked.job, checked.typed, run_dir)
     if checkpoint.is_finished(run_dir):
         if not (asked.settings.resume or asked.settings.run_dir):
             raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
@@ -65,9 +67,7 @@ def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
     # Both may try steps, and so look at pictures.
-    job = persistent(
-        lambda: settled_job(numbered(asked, run_dir), run_dir, checked.typed), console.say
-    )
+    job = persistent(lambda: settled_job(numbered(asked, run_dir), run_dir, checked.typed), _warn)
     distilled = (
         checkpoint.read_metrics(run_dir)
         if checkpoint.is_finished(run_dir)
@@ -76,11 +76,6 @@ def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
     if job.settings.control and not job.settings.plan_only:
         _train_control(job, folder, distilled)
     return 0
-
-
-def numbered(job: TrainJob, run_dir: Path) -> TrainJob:
-    """The job with its batch size as a number: a begun run's own, or the largest that fits."""
-    return batch_size.resolved(job, run_dir)
 
 
 def _control_is_due(run_dir: Path) -> bool:
@@ -94,7 +89,7 @@ def _train_control(job: TrainJob, folder: RunFolder, distilled: Mapping[str, Any
     inner = folder.inside("control")
     console.say("control    the same student without its teacher")
     found = train(train_job(chain.without_teacher(job.config, inner.path)), inner)
-    for line in control_lines(distilled, found):
+    for line in [*control_lines(distilled, found), *gains.lines(job, folder.path)]:
         console.say(line)
 
 
@@ -126,22 +121,6 @@ def _chosen(job: TrainJob) -> Iterator[RunFolder]:
         yield folder
 
 
-def settled_job(job: TrainJob, run_dir: Path, typed: tuple[str, ...]) -> TrainJob:
-    """The job with nothing left to choose: what its run says, or chosen now.
-
-    Args:
-        job: As composed from the command line.
-        run_dir: Its folder, which may hold a run that was begun.
-        typed: Dotted keys and groups that the command line or its recipe gives.
-    """
-    begun = (run_dir / "config.json").is_file()
-    if job.settings.resume or (begun and job.settings.auto):
-        return resumed_job(job, run_dir, typed)
-    if job.settings.auto:
-        return auto.resolved(job, typed)
-    return job
-
-
 def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     """Train what comes before the run, where it is not done, then the run; gives its metrics."""
     run_dir = folder.path
@@ -150,23 +129,66 @@ def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
         return train(job, folder)
     check_same_config(job, run_dir)
     names = ", ".join(stage.title for stage in earlier)
-    last = "the best of them is the run" if own is None else "then the run"
-    console.say(f"chain      {names}; {last}")
-    if folder.is_chief and not job.settings.plan_only:
+    ending = "the best of them is the run" if own is None else "then the run"
+    control = ", then the same student without its teacher" if job.settings.control else ""
+    console.say(f"chain      {names}; {ending}{control}")
+    last = None if own is None else train_job(own)
+    if job.settings.plan_only:
+        return plan_chain(earlier, last, folder)
+    if folder.is_chief:
         # A run that stops before its own training is gone on with like any other.
         files.write_json(folder.made().path / "config.json", dict(job.config))
     for stage in earlier:
-        part = balance.stored(train_job(stage.config), stage.folder)
-        check_same_config(part, stage.folder)
-        if not checkpoint.is_finished(stage.folder):
-            console.say(f"chain      {stage.title}")
-            train(part, folder.inside(stage.folder.name))
-        if job.settings.plan_only:
-            return {}
-    if own is None:
+        train_stage(stage, folder.inside(stage.folder.name))
+    if last is None:
         return ship_best(job, folder, [stage.folder for stage in earlier])
     console.say("chain      the run")
-    return train(replace(train_job(own), config=job.config, reasons=job.reasons), folder)
+    return train(replace(last, config=job.config, reasons=job.reasons), folder)
+
+
+def train_stage(stage: chain.Stage, folder: RunFolder) -> None:
+    """Train what comes before the run, or find it done.
+
+    Raises:
+        ConfigError: Its folder holds a training of another configuration or other data.
+    """
+    job = job_of(stage)
+    if not checkpoint.is_finished(stage.folder):
+        console.say(f"chain      {stage.title}")
+        train(job, folder)
+    elif stage.typed is not None:
+        check_teacher(job, stage.folder, stage.typed)
+        require_same_data(job, stage.folder)
+        console.say(f"chain      {stage.title}: {stage.folder} is finished, and as asked for")
+
+
+def plan_chain(
+    earlier: list[chain.Stage], own: TrainJob | None, folder: RunFolder
+) -> dict[str, Any]:
+    """Show the plan of each training that is not like the one before; gives nothing.
+
+    Args:
+        earlier: The trainings before the run's.
+        own: The run's, or None where it is one of them.
+        folder: The run's.
+    """
+    missing = {str(s.folder) for s in earlier if not checkpoint.is_finished(s.folder)}
+    last = [] if own is None else [chain.Stage("the run", folder.path, dict(own.config))]
+    before: Any = None
+    for stage in [*earlier, *last]:
+        alone = chain.without_teacher(stage.config, folder.path)
+        if alone == before:
+            continue
+        before = alone
+        untaught = stage.config["teacher"].get("path") in missing
+        note = ", here without its teacher, which is not trained yet" if untaught else ""
+        console.say(f"chain      {stage.title}{note}")
+        if untaught:
+            job = train_job(alone)
+        else:
+            job = own if own is not None and stage not in earlier else job_of(stage)
+        show_plan(planned(job), stage.folder)
+    return {}
 
 
 def ship_best(job: TrainJob, folder: RunFolder, folders: list[Path]) -> dict[str, Any]:
@@ -186,7 +208,11 @@ def train(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     Pictures that turn out not to decode, or to be damaged, are left out and named, and the
     training begins again as if they had been known.
     """
-    return persistent(lambda: trained(job, folder), console.say)
+    return persistent(lambda: trained(job, folder), _warn)
+
+
+def _warn(line: str) -> None:
+    console.say(line, WARNING)
 
 
 def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
@@ -199,14 +225,15 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
         found = begun(plan.pieces, folder)
     job, pieces = plan.pieces.job, plan.pieces
     check_state(job, pieces.manifest, pieces.replicas, found, run_dir)
-    lines = plan_text.lines(plan, run_dir)
     if job.settings.plan_only:
-        console.say("\n".join([*lines, plan_text.drawn_schedule(plan)]))
+        show_plan(plan, run_dir)
         return {}
+    sheet = plan_text.sheet(plan, run_dir)
     check_agreement(member, job, pieces.manifest, found)
     folder.made().begin(job, pieces.manifest)
-    console.start_log(run_dir / ("train.log" if member.is_chief else f"worker_{member.rank}.log"))
-    console.say("\n".join(lines))
+    name = "train.log" if member.is_chief else f"worker_{member.rank}.log"
+    console.start_log(run_dir / name, job.settings.verbose)
+    console.show(sheet)
     started = time.monotonic()
     try:
         outcome = Trainer(plan, run_dir, folder.check).run(found)
@@ -220,25 +247,18 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
 
 
 def planned(job: TrainJob) -> Plan:
-    """The plan of a training."""
+    """One training before its first step."""
     pieces = pieces_of(job)
-    return plans.made(*balance.settled(pieces, attach(pieces)))
+    with console.Stage("preparing what teaches"):
+        lesson = attach(pieces)
+    return plans.made(*balance.settled(pieces, lesson))
 
 
-def begun(pieces: Pieces, folder: RunFolder) -> state.State | None:
-    """The state that the training goes on from; None where it begins.
-
-    Raises:
-        FaultyPictures: The state was saved without these.
-    """
-    found = state.load(folder.path / "state")
-    if not made_with_faulty(pieces.manifest, found):
-        return found
-    console.say("state      was saved before these faulty pictures were found; the training begins")
-    console.say("           again without them")
-    if not pieces.job.settings.plan_only:
-        folder.forget_state()
-    return None
+def show_plan(plan: Plan, run_dir: Path) -> None:
+    """Say what would happen."""
+    console.show(plan_text.sheet(plan, run_dir))
+    for line in plan_text.drawn_schedule(plan):
+        console.show(line)
 
 
 def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> dict[str, Any]:
@@ -252,7 +272,7 @@ def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> d
     except FaultyPictures as fault:  # of the test images, which are looked at only now
         fault.remember()
         for line in fault.lines():
-            console.say(line)
+            _warn(line)
         plan = replace(plan, pieces=without(plan.pieces, list(fault.found)))
         with together(member, lambda: manifest):
             found = result.written(plan, outcome, folder, seconds)
@@ -261,6 +281,10 @@ def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> d
     if folder.is_chief:
         if not plan.pieces.job.settings.keep_state:
             folder.forget_state()
-        for line in result_text.closing_lines(found, plan.pieces.manifest.class_names, folder.path):
-            console.say(line)
+        classes = plan.pieces.manifest.class_names
+        for said in (
+            *epoch_rows.curve(outcome.progress.rows, outcome.monitor),
+            *result_text.closing_notes(found, classes, folder.path),
+        ):
+            console.show(said)
     return found.figures

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlcli.config import registry
+from tlcli.config.backbone_rules import SHARE, fewer, passes, spoken
 from tlcli.contracts import GROUPS
 
 # Epochs of fine-tuning by the most training images they are for, as steps in BiT's rule.
@@ -57,6 +58,8 @@ class Facts:
         gpu: Whether the training runs on one.
         cores: Of the CPU.
         memory: Bytes of the machine or of its container.
+        budget: Seconds that the training may take; None where nobody said.
+        seconds: Of a forward pass of an image of the default size.
     """
 
     images: int
@@ -77,6 +80,8 @@ class Facts:
     gpu: bool
     cores: int
     memory: float
+    budget: float | None = None
+    seconds: float = 0.0
 
     def at(self, figure: float, config: Mapping[str, Any]) -> float:
         """A figure of one image at the configured image size; it grows with the area."""
@@ -132,7 +137,10 @@ def strategy(facts: Facts, config: Mapping[str, Any]) -> Choices:
         yield Choice("finetune.rate", 1.0, "there is nothing to keep")
     elif facts.images < FEW * facts.classes:
         yield Choice("finetune", "linear_probe", f"fewer than {FEW} images a class")
-    elif not facts.gpu and hours > CPU_HOURS:
+    elif facts.budget is not None and not affordable_epochs(facts, config):
+        reason = f"in {spoken(facts.budget)} not even a few epochs of fine-tuning can be done"
+        yield Choice("finetune", "linear_probe", reason)
+    elif facts.budget is None and not facts.gpu and hours > CPU_HOURS:
         reason = f"fine-tuning would take about {hours:.0f} hours on {facts.cores} cores"
         yield Choice("finetune", "linear_probe", reason)
     else:
@@ -163,15 +171,35 @@ def cpu_hours(facts: Facts, config: Mapping[str, Any]) -> float:
 
 def planned_epochs(facts: Facts) -> int:
     """By the number of images."""
-    found = next(epochs for limit, epochs in EPOCHS if facts.images < limit)
-    return found if facts.pretrained else LONGER * found
+    return epochs_of(facts.images, facts.pretrained)
+
+
+def epochs_of(images: int, pretrained: bool) -> int:
+    """By the number of images; more for random weights."""
+    found = next(epochs for limit, epochs in EPOCHS if images < limit)
+    return found if pretrained else LONGER * found
+
+
+def affordable_epochs(facts: Facts, config: Mapping[str, Any]) -> float:
+    """Of the planned ones what a budget leaves; 0 where it leaves too few to fine-tune."""
+    planned = planned_epochs(facts)
+    if facts.budget is None:
+        return planned
+    image = facts.at(facts.seconds, config) * facts.images
+    within = (e for e in fewer(planned) if passes(e) * image <= SHARE * facts.budget)
+    return next(within, 0)
 
 
 def epochs(facts: Facts, config: Mapping[str, Any]) -> Choices:
     """Fewer for more images."""
     kind = "pretrained" if facts.pretrained else "random"
     reason = f"{facts.images:,} images, {kind} weights; the best epoch is kept"
-    yield Choice("epochs", planned_epochs(facts), reason)
+    planned, left = planned_epochs(facts), affordable_epochs(facts, config)
+    if left and left < planned and config["finetune"]["name"] != "linear_probe":
+        reason = f"{planned} would take longer than {spoken(facts.budget or 0)}, estimated"
+        yield Choice("epochs", left, reason)
+    else:
+        yield Choice("epochs", planned, reason)
 
 
 def augmentation(facts: Facts, config: Mapping[str, Any]) -> Choices:
@@ -218,7 +246,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def decide(
-    facts: Facts, config: Mapping[str, Any], typed: tuple[str, ...]
+    facts: Facts,
+    config: Mapping[str, Any],
+    typed: tuple[str, ...],
+    settled: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The configuration that all rules make, and why, by key.
 
@@ -226,23 +257,32 @@ def decide(
         facts: Of data, network and device.
         config: Composed configuration of a training.
         typed: Dotted keys and groups that are a person's own.
+        settled: Why what was chosen before was chosen, by key; it stays.
     """
-    made, reasons = dict(config), {}
+    made, reasons = dict(config), dict(settled or {})
     for rule in RULES:
         for choice in rule(facts, made):
-            group, _, key = choice.key.partition(".")
-            if choice.key in typed:
-                reasons[choice.key] = "as you typed"
-            # A typed backbone says which network, not how it is trained.
-            elif key and group in typed and group != "backbone":
-                reasons[group] = "as you typed"
-            elif key and key in made[group]:
-                made[group] = {**made[group], key: choice.value}
-                reasons[choice.key] = choice.reason
-            elif not key and any(word.startswith(f"{group}.") for word in typed):
-                reasons[group] = "as you typed some of its keys"
-            elif not key:
-                is_group = group in GROUPS
-                made[group] = registry.defaults(group, choice.value) if is_group else choice.value
-                reasons[group] = choice.reason
+            if choice.key not in (settled or {}):
+                _apply(choice, made, reasons, typed)
     return made, reasons
+
+
+def _apply(
+    choice: Choice, made: dict[str, Any], reasons: dict[str, str], typed: tuple[str, ...]
+) -> None:
+    """Put a choice into the configuration that is being made, unless a person typed another."""
+    group, _, key = choice.key.partition(".")
+    if choice.key in typed:
+        reasons[choice.key] = "as you typed"
+    # A typed backbone says which network, not how it is trained.
+    elif key and group in typed and group != "backbone":
+        reasons[group] = "as you typed"
+    elif key and key in made[group]:
+        made[group] = {**made[group], key: choice.value}
+        reasons[choice.key] = choice.reason
+    elif not key and any(word.startswith(f"{group}.") for word in typed):
+        reasons[group] = "as you typed some of its keys"
+    elif not key:
+        is_group = group in GROUPS
+        made[group] = registry.defaults(group, choice.value) if is_group else choice.value
+        reasons[group] = choice.reason

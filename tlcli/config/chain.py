@@ -1,5 +1,6 @@
 """Trainings in a row, each taught by the one before, in subfolders of the run.
 
+The first may be the teacher's own, from a recipe (see `teacher_recipe`).
 Assistants are networks between teacher and student (Mirzadeh et al. 2020, arXiv:1902.03393).
 Generations are students of one kind, the first taught by the teacher or by the labels alone
 (born-again networks, Furlanello et al. 2018, arXiv:1805.04770); the run is the one of them that is
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import registry
+from tlcli.config import registry, teacher_recipe
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,33 @@ class Stage:
         title: What it is called.
         folder: Where it goes.
         config: Its configuration.
+        typed: Of the teacher's own the dotted keys and groups that are no defaults; else None.
     """
 
     title: str
     folder: Path
     config: dict[str, Any]
+    typed: tuple[str, ...] | None = None
+
+
+def is_chain(config: Mapping[str, Any]) -> bool:
+    """Whether a run is more than one training, its control left out."""
+    several = int(config.get("generations", 1)) > 1 or bool(config.get("assistants"))
+    return several or teacher_recipe.comes_first(config)
+
+
+def teacher_stage(config: Mapping[str, Any], folder: Path) -> Stage:
+    """The training of a run's teacher.
+
+    Args:
+        config: Of the run, with teacher=recipe.
+        folder: Where it goes.
+
+    Raises:
+        ConfigError: A recipe that is refused.
+    """
+    made, typed = teacher_recipe.training(config)
+    return Stage("teacher", folder, {**made, **_ordinary(folder)}, typed)
 
 
 def stages(config: Mapping[str, Any], run_dir: Path) -> tuple[list[Stage], dict[str, Any] | None]:
@@ -44,7 +67,7 @@ def stages(config: Mapping[str, Any], run_dir: Path) -> tuple[list[Stage], dict[
         when the run is one of them. No training and the given configuration when there is no chain.
 
     Raises:
-        ConfigError: An assistant that is no backbone.
+        ConfigError: An assistant that is no backbone, or a teacher's recipe that is refused.
     """
     plan = [
         (f"assistant_{i}", registry.overridden("backbone", config["backbone"], entry,
@@ -55,6 +78,9 @@ def stages(config: Mapping[str, Any], run_dir: Path) -> tuple[list[Stage], dict[
     if count > 1:
         plan += [(f"generation_{i}", config["backbone"]) for i in range(1, count + 1)]
     found, teacher = [], dict(config["teacher"])
+    if teacher_recipe.comes_first(config):
+        found.append(teacher_stage(config, run_dir / "teacher"))
+        teacher = _trained(teacher, run_dir / "teacher")
     # What is asked of the teacher is asked of those in its place.
     kept = {k: teacher[k] for k in ("minimum_accuracy", "cache") if k in teacher}
     for name, backbone in plan:
@@ -77,6 +103,13 @@ def without_teacher(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """
     nothing = {group: registry.defaults(group, "none") for group in ("distillation", "teacher")}
     return {**config, **nothing, **_ordinary(folder)}
+
+
+def _trained(teacher: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The option for a teacher whose recipe was trained in a folder."""
+    usual = registry.defaults("teacher", "run")
+    return {**usual, **{k: v for k, v in teacher.items() if k in usual and k != "name"},
+            "path": str(folder)}  # fmt: skip
 
 
 def _ordinary(folder: Path) -> dict[str, Any]:

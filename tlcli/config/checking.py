@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from tlcli.config import compose, registry, settings
+from tlcli.config.at_hand import settled
 from tlcli.config.checked import build_dataclass
 from tlcli.config.commands import COMMANDS, Command
 from tlcli.config.extending import extended
@@ -26,6 +27,7 @@ class Checked(Generic[Settings, Job]):
         options: By group the options that a command without a training was given.
         config: Plain values of all keys.
         typed: Dotted keys and groups of the command line and its recipe; the rest are defaults.
+        said: Lines that tell what the data decided.
     """
 
     word: str
@@ -34,6 +36,7 @@ class Checked(Generic[Settings, Job]):
     options: Mapping[str, Any]
     config: Mapping[str, Any]
     typed: tuple[str, ...]
+    said: tuple[str, ...] = ()
 
 
 def check_request(request: compose.Request) -> Checked[Any, Any]:
@@ -57,21 +60,21 @@ def check(word: str, config: Mapping[str, Any], typed: Sequence[str] = ()) -> Ch
         ConfigError: The first mistake.
     """
     command, typed = COMMANDS[word], tuple(typed)
+    config, said = settled(word, config, typed)
     if not command.trains:
         options = _options(command, config)
         rest = {k: v for k, v in config.items() if k not in GROUPS}
         own = build_dataclass(getattr(settings, command.settings), rest, "")
-        return Checked(word, own, None, options, config, typed)
+        return Checked(word, own, None, options, config, typed, said)
     if config.get("extend"):
         config = extended(config, typed)
     if not command.settings:
         config = distrusted(config, typed)
         job = train_job(config)
-        return Checked(word, job.settings, job, {}, config, typed)
+        return Checked(word, job.settings, job, {}, config, typed, said)
     beside, given = parted(getattr(settings, command.settings), config)
-    return Checked(
-        word, beside, train_job(distrusted(beside.training(given), typed)), {}, config, typed
-    )
+    job = train_job(distrusted(beside.training(given), typed))
+    return Checked(word, beside, job, {}, config, typed, said)
 
 
 def _options(command: Command, config: Mapping[str, Any]) -> dict[str, Any]:

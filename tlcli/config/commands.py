@@ -12,7 +12,7 @@ class Command:
         help: First line of its help.
         example: A line to copy.
         settings: Class in config.settings of its own keys; empty where those of a training are all.
-        config: Its primary YAML; empty where it is given words alone.
+        config: Its primary YAML.
         trains: Whether it takes all of `tl train` too (its YAML names train.yaml in its defaults).
         needs: Groups of which it must have an option, where it does not train.
         changes: Groups of which keys may be given without an option: they change the checkpoint's.
@@ -37,14 +37,18 @@ class Command:
 COMMANDS = {
     "train": Command(
         "train", "Transfer a pretrained network to new classes.",
-        "tl train data=folder data.path=photos backbone=mobilenet", "", "train", trains=True,
+        "tl train photos", "", "train", trains=True,
+    ),
+    "init": Command(
+        "init", "Write a commented recipe for the data at hand, to edit.", "tl init mine photos",
+        "Init", "init", trains=True, words="recipe",
     ),
     "eval": Command(
-        "evaluate", "Measure a checkpoint.", "tl eval checkpoint=RUN", "Eval", "eval",
+        "evaluate", "Measure a run, the newest one if none is named.", "tl eval", "Eval", "eval",
         changes=("data",),
     ),
     "predict": Command(
-        "predict", "Name what pictures show.", "tl predict photo.jpg checkpoint=RUN",
+        "predict", "Name what pictures show.", "tl predict photo.jpg",
         "Predict", "predict", words="images",
     ),
     "compare": Command(
@@ -57,31 +61,39 @@ COMMANDS = {
     ),
     "prepare": Command(
         "prepare", "Pack many pictures into shards that trainings start from in seconds.",
-        "tl prepare data=folder data.path=photos output=shards", "Prepare", "prepare",
+        "tl prepare photos output=shards", "Prepare", "prepare",
         needs=("data",),
     ),
     "preview": Command(
         "preview", "Show the training images as the network will see them.",
-        "tl preview data=folder data.path=photos augmentation=standard", "Preview", "preview",
+        "tl preview photos", "Preview", "preview",
         trains=True,
     ),
     "bench": Command(
         "bench", "Time this machine on a configuration, against plain Keras.",
-        "tl bench data=folder data.path=photos backbone=mobilenet", "Bench", "bench",
+        "tl bench photos", "Bench", "bench",
         trains=True,
     ),
     "find-lr": Command(
         "find_lr", "Find a learning rate: raise it step by step until the loss diverges.",
-        "tl find-lr data=folder data.path=photos backbone=mobilenet", "FindLr", "find-lr",
+        "tl find-lr photos", "FindLr", "find-lr",
         trains=True,
     ),
     "launch": Command(
         "launch", "Train one model in several processes of this machine.",
-        "tl launch 2 -- train data=folder data.path=photos", "Launch", "launch",
+        "tl launch 2 -- train photos", "Launch", "launch",
         words="words", needs_tensorflow=False,
     ),
+    "doctor": Command(
+        "doctor", "Look at this machine, and say what to do.", "tl doctor", "Doctor", "doctor",
+        needs_tensorflow=False,
+    ),
     "list": Command(
-        "listing", "List options and where they come from.", "tl list backbone", "Listing", "",
-        words="groups", needs_tensorflow=False,
+        "listing", "List options and where they come from.", "tl list backbone sort=top1",
+        "Listing", "list", words="groups", needs_tensorflow=False,
+    ),
+    "weights": Command(
+        "weights", "Keep published weights at hand: list, fetch NAME, verify, add FILE.",
+        "tl weights fetch mobilenet", "Weights", "weights", words="words", needs_tensorflow=False,
     ),
 }  # fmt: skip

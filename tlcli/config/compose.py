@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import strict_yaml
+from tlcli.config import data_words, known, strict_yaml
+from tlcli.config import words as wording
 from tlcli.config.commands import COMMANDS
+from tlcli.config.data_words import quoted
 from tlcli.config.recipe import Recipe, beneath, read_recipe
 from tlcli.config.registry import (
     OURS,
@@ -24,7 +26,7 @@ from tlcli.system.files import expanded
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
-    "output", "extend", "runs", "file", "preset", "unlabelled", "ids",
+    "output", "extend", "runs", "file", "preset", "unlabelled", "ids", "config",
 }  # fmt: skip
 
 
@@ -53,8 +55,10 @@ class Request:
         return beneath(config, self.recipe, keys_of(overrides))
 
     def typed(self, overrides: Sequence[str]) -> tuple[str, ...]:
-        """Dotted keys and groups that overrides or the recipe give."""
-        return (*keys_of(overrides), *(self.recipe.values if self.recipe else ()))
+        """Dotted keys and groups that overrides or the recipe give; `config` where one is given."""
+        given = (*keys_of(overrides), *(("config", *self.recipe.values) if self.recipe else ()))
+        # Data by its path is a choice of the whole group.
+        return (*given, "data") if "data.name" in given else given
 
 
 def keys_of(overrides: Iterable[str]) -> tuple[str, ...]:
@@ -69,24 +73,31 @@ def read(word: str, words: list[str]) -> Request:
     Raises:
         ConfigError: A word that means nothing, an unknown option, a recipe that is refused.
     """
-    flags, rest = _flags(words)
+    flags, rest = _flags(word, words)
     config_dir = _config_dir(flags)
     plain_words: list[str] = []
     if COMMANDS[word].words:
         plain_words, rest = _plain_words(rest)
+    if plain_words and data_words.takes_data(word):  # the first is the command's, then data
+        plain_words, rest = plain_words[:1], [*plain_words[1:], *rest]
+    bare = [item for item in rest if data_words.is_bare(word, item)]
     recipe: Recipe | None = None
     typed: dict[str, str] = {}
-    for item in rest:
-        key, equals, value = item.partition("=")
-        if not key or (not equals and not item.startswith("~")):
-            raise ConfigError(item, "is not key=value", f"See tl {word} --help.")
+    for item in (item for item in rest if item not in bare):
+        key, value = known.check_pair(word, item)
         if key == "config":
             recipe = read_recipe(value)
         else:
             typed[key] = value
+    known.check_typed(word, typed)
+    options = _options("data", config_dir)
+    for item in bare:
+        key, value = data_words.entered(word, item, typed, options)
+        typed[key] = value
     sweep = bool({"-m", "--multirun"} & set(flags))
     recipe = None if recipe is None else recipe.beside(typed)
-    overrides = _merged(recipe, typed, config_dir, sweep)
+    typed, recipe, paths = data_words.parted(word, typed, recipe, options, sweep)
+    overrides = _merged(recipe, typed, config_dir, sweep, paths)
     if plain_words:
         overrides.append(f"{COMMANDS[word].words}={literal(plain_words)}")
     extra = [f"hydra.searchpath=[{','.join(quoted(f'file://{d}') for d in dirs)}]"
@@ -118,7 +129,7 @@ def container(config: Any) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k != "hydra"}
 
 
-def _flags(words: list[str]) -> tuple[list[str], list[str]]:
+def _flags(word: str, words: list[str]) -> tuple[list[str], list[str]]:
     """Hydra's flags with their values, and the other words."""
     flags: list[str] = []
     rest: list[str] = []
@@ -136,7 +147,8 @@ def _flags(words: list[str]) -> tuple[list[str], list[str]]:
                 index += 1
                 flags.append(words[index])
         elif item.startswith("--"):
-            raise ConfigError(item, "is no flag of tl", nearest(item, HYDRA_FLAGS | {"--help"}))
+            remedy = known.flag_remedy(word, item, HYDRA_FLAGS | {"--help"})
+            raise ConfigError(item, "is no flag of tl", remedy)
         else:
             rest.append(item)
         index += 1
@@ -176,8 +188,9 @@ def _plain_words(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _merged(
-    recipe: Recipe | None, typed: dict[str, str], config_dir: Path | None, sweep: bool
-) -> list[str]:
+    recipe: Recipe | None, typed: Mapping[str, str], config_dir: Path | None, sweep: bool,
+    paths: Mapping[str, str],
+) -> list[str]:  # fmt: skip
     """Overrides in Hydra's grammar; a group chosen on the command line drops the recipe's own."""
     groups: dict[str, str] = {}
     values: dict[str, str] = {}
@@ -193,6 +206,9 @@ def _merged(
                 groups[key] = value
         else:
             values[key.lstrip("+")] = _value(key, value, sweep)
+    values |= paths
+    if "teacher.config" in values:
+        groups.setdefault("teacher", "recipe")
     for group, option in groups.items():
         _known_option(group, option, config_dir)
     # "++" lets a misspelt key through to our own check, which names the nearest one.
@@ -201,6 +217,12 @@ def _merged(
     return [f"{g}={o}" for g, o in groups.items()] + [
         o.removesuffix("=") if o.startswith("~") else o for o in own
     ]
+
+
+def _options(group: str, config_dir: Path | None) -> set[str]:
+    """Names of a group's options, those of --config-dir too."""
+    own = () if config_dir is None else (config_dir / group).glob("*.yaml")
+    return {*names(group), *(path.stem for path in own)}
 
 
 def _known_option(group: str, option: str, config_dir: Path | None) -> None:
@@ -229,14 +251,6 @@ def _value(key: str, value: str, sweep: bool) -> str:
     return value if quoted_or_list or several else quoted(value)
 
 
-def quoted(text: str) -> str:
-    """A text in quotes as Hydra's grammar reads them."""
-    # Hydra reads \' and, only before a quote, \\.
-    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)
-    tail = len(escaped) - len(escaped.rstrip("\\"))
-    return f"'{escaped}{escaped[len(escaped) - tail :]}'"
-
-
 def literal(value: Any) -> str:
     """A plain value in Hydra's override grammar."""
     if value is None:
@@ -254,14 +268,19 @@ def literal(value: Any) -> str:
 
 def told(error: Exception, request: Request) -> ConfigError:
     """Hydra's complaint in our own form."""
-    text = " ".join(str(error).split())
-    lines = str(error).strip().splitlines()
+    said = re.sub(
+        r"\s*\(See https?://\S+ for details\)|^LexerNoViableAltException: ", "", str(error)
+    )
+    text, lines = " ".join(said.split()), said.strip().splitlines()
     match = re.search(r"Could not override '([^']+)'", text)
     if match:
         key = match[1]
         return ConfigError(
             key, f"tl {request.word} has no such key", f"See tl {request.word} --help."
         )
+    match = re.search(r"Ambiguous value for argument '\+*([^=']+)=(.*?)' \(?\d", text)
+    if match:
+        return ConfigError(match[1], f"got {match[2]}", wording.several_remedy(match[2]))
     match = re.search(r"full_key: ([\w.]+)", text)
     where = match[1] if match else "configuration"
     cause = f" ({lines[-1].strip()})" if len(lines) > 1 and not match else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tlcli.config import chain, registry
 from tlcli.config.recipe import KEYS, PASSING, Recipe, beneath
+from tlcli.config.upgraded import upgraded
 from tlcli.errors import ConfigError, DataError
 from tlcli.system import opened
 from tlcli.system.files import expanded
@@ -56,10 +57,10 @@ def extended(config: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A run's configuration."""
+    """A run's configuration in today's form."""
     text = opened.read_text(path, "json")
     with opened.reading(path):
         found = json.loads(text)
     if not isinstance(found, Mapping) or not isinstance(found.get("backbone"), Mapping):
         raise DataError(str(path), "is no configuration of a training", "Give another run.")
-    return dict(found)
+    return upgraded(found)

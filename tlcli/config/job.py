@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tlcli.config import registry
+from tlcli.config import chain, registry, teacher_recipe
 from tlcli.config.checked import build_dataclass
 from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
@@ -96,6 +97,7 @@ def train_job(config: Mapping[str, Any]) -> TrainJob:
     Raises:
         ConfigError: The first mistake found.
     """
+    config = teacher_recipe.settled(config)
     own = {k: v for k, v in config.items() if k not in GROUPS}
     settings = build_dataclass(Train, own, "")
     built = {group: registry.build(group, config.get(group) or {}) for group in GROUPS}
@@ -107,7 +109,21 @@ def train_job(config: Mapping[str, Any]) -> TrainJob:
         config = {**config, "backbone": values}
     job = TrainJob(settings=settings, config=config, **built)
     _check_together(job)
+    if teacher_recipe.comes_first(config):
+        _check_teacher(config)
     return job
+
+
+def _check_teacher(config: Mapping[str, Any]) -> None:
+    """Refuse a teacher's recipe that could not be trained, before anything else is."""
+    stage = chain.teacher_stage(config, Path("teacher"))
+    try:
+        train_job(stage.config)
+    except ConfigError as error:
+        place, given = f"teacher.overrides.{error.where}", config["teacher"]["config"]
+        problem = error.problem + (f" (in the recipe {given})" if given else "")
+        remedy = f"Give {place}=VALUE." if problem.startswith("no value") else error.remedy
+        raise type(error)(place, problem, remedy) from None
 
 
 def _check_together(job: TrainJob) -> None:

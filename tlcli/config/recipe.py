@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from tlcli.config import strict_yaml
-from tlcli.config.registry import config_root, defaults, names
+from tlcli.config import strict_yaml, words
+from tlcli.config.registry import config_root, defaults, names, places_of
 from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
@@ -26,7 +26,7 @@ from tlcli.system.files import expanded
 
 # Keys of one training's doing and place, not of what it makes.
 KEYS = frozenset({*GROUPS, *(field.name for field in dataclasses.fields(Train))})
-PASSING = ("resume", "extend", "run_dir", "name", "plan_only", "auto")
+PASSING = ("resume", "extend", "run_dir", "name", "plan_only", "auto", "offline", "time_budget")
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,14 @@ def beneath(config: Mapping[str, Any], recipe: Recipe, typed: Sequence[str]) -> 
     return made
 
 
+def usual() -> tuple[dict[str, Any], dict[str, str]]:
+    """Defaults of a training: values outside the groups, and the option of each group."""
+    values = yaml.safe_load((config_root() / "train.yaml").read_text(encoding="utf-8"))
+    chosen = {group: option for entry in values.pop("defaults") if isinstance(entry, Mapping)
+              for group, option in entry.items()}  # fmt: skip
+    return values, chosen
+
+
 def _with(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
     """A mapping with a value somewhere inside; the given one stays as it is."""
     first, *rest = path
@@ -88,21 +96,34 @@ def _with(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, A
     return {**values, first: value}
 
 
-def read_recipe(given: str) -> Recipe:
+def read_recipe(given: str, where: str = "config") -> Recipe:
     """A shipped recipe by name, or a YAML file of the user's.
 
     Raises:
         ConfigError: No such recipe, or a file that is refused.
     """
+    return parse(recipe_file(given, where))
+
+
+def recipe_file(given: str, where: str) -> Path:
+    """Where a recipe lies.
+
+    Args:
+        given: Name of a shipped one, or path of a file.
+        where: Key that names it, for messages.
+
+    Raises:
+        ConfigError: There is none.
+    """
     shipped = {p.stem: p for p in (config_root() / "experiment").glob("*.yaml")}
     if given in shipped:
-        return parse(shipped[given])
-    path = expanded(given, "config")
+        return shipped[given]
+    path = expanded(given, where)
     if path.is_file():
-        return parse(path)
+        return path
     if path.suffix in (".yaml", ".yml") or "/" in given:
-        raise ConfigError("config", f"there is no file {given}", "Give a YAML file or a recipe.")
-    raise ConfigError("config", f"there is no recipe {given!r}", nearest(given, shipped))
+        raise ConfigError(where, f"there is no file {given}", "Give a YAML file or a recipe.")
+    raise ConfigError(where, f"there is no recipe {given!r}", nearest(given, shipped))
 
 
 def parse(path: Path) -> Recipe:
@@ -111,10 +132,19 @@ def parse(path: Path) -> Recipe:
     Raises:
         ConfigError: Too large, no plain YAML mapping, or asking for what no recipe may.
     """
-    return _recipe(path, strict_yaml.read(path))
+    return of_content(path, strict_yaml.read(path))
 
 
-def _recipe(path: Path, content: Mapping[str, Any]) -> Recipe:
+def of_content(path: Path, content: Mapping[str, Any]) -> Recipe:
+    """A recipe of what one holds.
+
+    Args:
+        path: What messages call it; its stem is the recipe's name.
+        content: Plain values.
+
+    Raises:
+        ConfigError: It asks for what no recipe may.
+    """
     groups = _choices(path, content.get("defaults") or [])
     values: dict[str, Any] = {}
     for key, value in content.items():
@@ -151,7 +181,8 @@ def _known(path: Path, key: str, value: Any) -> None:
         if not strict_yaml.KEY.fullmatch(key):
             remedy = "Keys are words, as tl train --help lists them."
             raise ConfigError(f"{path}: {key}", "is no name of a key", remedy)
-        raise ConfigError(f"{path}: {key}", "there is no such key", nearest(key, KEYS))
+        remedy = words.remedy(key, value, KEYS, places_of(key))
+        raise ConfigError(f"{path}: {key}", "there is no such key", remedy)
     _plain(path, key, value)
 
 
@@ -212,15 +243,15 @@ def written(config: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
         reasons: Why a value was chosen, by group or dotted key; such values are written even where
             they are the default, with the reason beside them.
     """
-    text = (config_root() / "train.yaml").read_text(encoding="utf-8")
-    usual = yaml.safe_load(text)
-    chosen = {group: option for entry in usual.pop("defaults") if isinstance(entry, Mapping)
-              for group, option in entry.items()}  # fmt: skip
+    values, chosen = usual()
     lines = []
+    # Photos without a word of the backbone would get another one.
+    always = ("backbone",) if "path" in config["data"] else ()
     for group in GROUPS:
-        lines += _written_group(group, config[group], chosen[group], reasons)
+        usual_option = "" if group in always else chosen[group]
+        lines += _written_group(group, config[group], usual_option, reasons)
     for key, value in config.items():
-        if key in usual and key not in PASSING and (value != usual[key] or key in reasons):
+        if key in values and key not in PASSING and (value != values[key] or key in reasons):
             lines.append(_line(key, value, reasons.get(key)))
     return "\n".join(lines) + "\n"
 

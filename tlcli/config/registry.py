@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -116,6 +117,17 @@ def config_files(group: str) -> dict[str, tuple[Path, str]]:
         for path in sorted((folder / group).glob("*.yaml")):
             found.setdefault(path.stem, (path, origin))
     return dict(sorted(found.items()))
+
+
+def places_of(key: str) -> tuple[str, ...]:
+    """Dotted keys of all groups whose options have a key of this name."""
+    line = re.compile(rf"^{re.escape(key)}:", re.MULTILINE)
+    return tuple(
+        f"{group}.{key}"
+        for group in GROUPS
+        if any(line.search(path.read_text(encoding="utf-8"))
+               for path in sorted((config_root() / group).glob("*.yaml")))
+    )  # fmt: skip
 
 
 def names(group: str) -> dict[str, str]:

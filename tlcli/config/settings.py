@@ -1,9 +1,5 @@
-"""Each command's own keys outside the option groups, checked without TensorFlow.
+"""Each command's own keys outside groups and trainings, checked without TensorFlow."""
 
-Those of a training, which several commands take, are in `train_settings`.
-"""
-
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -11,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.config.upgraded import stored
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.system.files import expanded
-from tlcli.system.opened import read_text, reading
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
 LISTED = (*GROUPS, "experiment")
+# Verbs of `tl weights`, and how many words may follow.
+WEIGHT_VERBS = {"list": (0, 1), "fetch": (1, 1), "verify": (0, 0), "add": (1, 1)}
 
 
 def cache_folder(given: str | None) -> Path:
@@ -41,13 +39,14 @@ def check_workers(workers: int | Literal["auto"]) -> None:
 class Eval:
     """Keys of `tl eval`."""
 
-    checkpoint: str
+    checkpoint: str | None
     split: Literal["train", "validation", "test", "all"]
     batch_size: int
     tta: Tta
     format: Literal["table", "json"]
     output: str | None
     overwrite: bool
+    runs: str
     workers: int | Literal["auto"]
 
     def __post_init__(self) -> None:
@@ -140,10 +139,19 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """Keys of `tl doctor`."""
+
+    format: Literal["table", "json"]
+    cache_dir: str | None
+
+
+@dataclass(frozen=True)
 class Listing:
-    """What `tl list` is given."""
+    """Keys of `tl list`."""
 
     groups: tuple[str, ...]
+    sort: Literal["name", "top1", "parameters", "gflops", "time", "pixels"]
 
     def __post_init__(self) -> None:
         for word in self.groups:
@@ -152,15 +160,36 @@ class Listing:
                 raise ConfigError("group", problem, nearest(word, LISTED))
 
 
-def stored(path: Path) -> Any:
-    """What a JSON file of a run holds.
+@dataclass(frozen=True)
+class Weights:
+    """Keys of `tl weights`."""
 
-    Raises:
-        DataError: It is no such file.
-    """
-    text = read_text(path, "json")
-    with reading(path):
-        return json.loads(text)
+    words: tuple[str, ...]
+    alpha: float | None
+    pixels: int
+    top: bool
+    mirror: str | None
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        usage = "Write tl weights list [NAME], fetch NAME, verify or add FILE."
+        verb, rest = self.verb, self.words[1:]
+        if verb not in WEIGHT_VERBS:
+            raise ConfigError("weights", f"got {verb!r}" if verb else "no word", usage)
+        least, most = WEIGHT_VERBS[verb]
+        require(least <= len(rest) <= most, "weights", " ".join(self.words), usage)
+        web = self.mirror is None or self.mirror.startswith(("http://", "https://"))
+        require(web, "mirror", self.mirror, "Give the http address of a folder, or null.")
+
+    @property
+    def verb(self) -> str:
+        """What to do."""
+        return self.words[0] if self.words else ""
+
+    @property
+    def given(self) -> str:
+        """What to do it with, or nothing."""
+        return self.words[1] if len(self.words) > 1 else ""
 
 
 class Beside:
@@ -176,6 +205,19 @@ class Beside:
             ConfigError: The training is another's, and is not there.
         """
         return given
+
+
+@dataclass(frozen=True)
+class Init(Beside):
+    """Keys of `tl init` beside those of a training."""
+
+    recipe: tuple[str, ...]
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        fits = len(self.recipe) == 1 and self.recipe[0].strip(". /")
+        remedy = "Give a name, then the data: tl init mine photos."
+        require(fits, "recipe", " ".join(self.recipe), remedy)
 
 
 @dataclass(frozen=True)

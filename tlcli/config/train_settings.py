@@ -15,6 +15,8 @@ class Train:
 
     unlabelled: str | None
     auto: bool
+    time_budget: str | None
+    offline: bool
     epochs: float
     batch_size: int | Literal["auto"]
     accumulation_steps: int
@@ -45,6 +47,7 @@ class Train:
     control: bool
     generations: int
     assistants: tuple[dict[str, Any], ...]
+    verbose: bool
     plan_only: bool
     workers: int | Literal["auto"]
     resume: str | None
@@ -84,7 +87,13 @@ class Train:
         require(plain, "name", name, "Give a plain name, without / or \\; run_dir is a path.")
         remedy = "A new run is begun by extend, an old one gone on with by resume; leave one out."
         require(not (self.resume and self.extend), "extend", self.extend, remedy)
+        self._check_times()
+
+    def _check_times(self) -> None:
         Every.parse(self.save_every, "save_every")
+        budget = Every.parse(self.time_budget or "off", "time_budget")
+        timed = self.time_budget is None or budget.seconds is not None
+        require(timed, "time_budget", self.time_budget, "Write 10min, 45s, 2h or null.")
         retry = Every.parse(self.save_retry, "save_retry")
         timed = retry.steps is None and retry.epochs is None
         require(timed, "save_retry", self.save_retry, "Write 5min, 30s, 1h or off.")
@@ -93,6 +102,11 @@ class Train:
     def retry_seconds(self) -> float:
         """How long a write that failed is tried again."""
         return Every.parse(self.save_retry, "save_retry").seconds or 0.0
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """What the training may take, None where nobody said."""
+        return Every.parse(self.time_budget or "off", "time_budget").seconds
 
     @property
     def cache_folder(self) -> Path:

@@ -56,12 +56,14 @@ class Backbone(ABC):
         batch_norm: What the training does with the statistics of normalisation: keeps them, moves
             them, or replaces them by those of its own images first.
         resizable: Whether pretrained weights are as good at other image sizes.
+        chosen_later: Whether it stands for another that is chosen when data and machine are known.
     """
 
     default_image_size: int
     weights: str
     batch_norm: Literal["frozen", "train", "adapt"]
     resizable: ClassVar[bool] = False
+    chosen_later: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, images: Tensor) -> Any:

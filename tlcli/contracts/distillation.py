@@ -250,6 +250,24 @@ class Method(ABC):
         """Trainable connectors and memories (banks, constants)."""
         return NO_STATE
 
+    def compared(
+        self, kind: str, student: Sequence[Shape], teacher: Sequence[Shape]
+    ) -> list[tuple[int, int]] | None:
+        """Places of the student's and the teacher's maps that it looks at; the others are not made.
+
+        In `Outputs` a map that nobody looks at is there without images, (0, height, width,
+        channels), so that places stay what they are.
+
+        Args:
+            kind: "features" or "preactivations".
+            student: Shape of each of the student's maps.
+            teacher: Shape of each of the teacher's maps; none without a teacher that has any.
+
+        Returns:
+            Pairs; None for all maps.
+        """
+        return None if kind in self.needs else []
+
     def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
         """Places of the compared maps and how they are brought together; most compare none."""
         return []
@@ -276,6 +294,11 @@ class Method(ABC):
     def shares(self) -> Mapping[str, float]:
         """What the gradient of each of `terms` may be of the labels', by name; most name none."""
         return {}
+
+    @property
+    def settled_after(self) -> float:
+        """Epochs after which every term has its full weight."""
+        return 0.0
 
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """Options with numbers in the place of what waits for a measurement, as soft_weight=auto.

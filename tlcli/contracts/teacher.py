@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from tlcli.contracts.distillation import Outputs
+from tlcli.contracts.distillation import Outputs, Shape
+
+
+def every_map(_kind: str, _maps: Sequence[Shape]) -> None:
+    """None: a method may look at all maps."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Target:
         views: The student's training views.
         needs: Signals that the method wants beyond logits.
         tables: Cache of frozen outputs.
-        memory: Bytes that tables may take.
+        compared: From a kind of maps and the shapes of the teacher's maps to the places of those
+            that the method looks at, None for all (see Method.compared).
         plain: The evaluation views of the same data.
         layers: Layers of the teacher that give its maps, or None for one a stage.
     """
@@ -34,9 +39,9 @@ class Target:
     views: Any
     needs: frozenset[str]
     tables: Any
-    memory: float
     plain: Any = None
     layers: tuple[str, ...] | None = None
+    compared: Callable[[str, Sequence[Shape]], Sequence[int] | None] = every_map
 
 
 class BuiltTeacher(ABC):
@@ -45,7 +50,9 @@ class BuiltTeacher(ABC):
     Attributes:
         names: Its signals, `teacher_logits` first, then perhaps `teacher_embedding`, …
         shapes: Shape of each signal by name, without batch.
-        tabular: Whether its outputs are worth a table in memory.
+        tabular: Whether its outputs over finite views are worth being computed once.
+        table_bytes: What a table of all its outputs takes in memory.
+        on_disk: Whether `feed` finds its outputs on disk.
         label: What the plan calls it.
         classes: How its classes became the student's, in words.
         norms: Offset and absolute scale of the BatchNorm behind each pre-activation, or empty.
@@ -61,12 +68,19 @@ class BuiltTeacher(ABC):
     tabular: bool
     label: str
     classes: str
+    table_bytes: int = 0
+    on_disk: bool = False
     norms: Sequence[Any] = ()
     taps: Sequence[str] = ()
     network: Any = None
     classifier: Any = None
     kept: Any = None
     remedy: str = "Check its classes and preprocessing, or train it longer."
+
+    @property
+    def maps(self) -> tuple[Shape, ...]:
+        """Shape of each of its maps, those that are not given too."""
+        return tuple(s for name, s in self.shapes.items() if name.startswith("teacher_feature"))
 
     @abstractmethod
     def outputs(self, batch: Mapping[str, Any]) -> Outputs:
@@ -79,6 +93,13 @@ class BuiltTeacher(ABC):
     @abstractmethod
     def feed(self) -> Callable[[Any], Any] | None:
         """What adds its outputs to a batch inside tf.data; None where the step finds them."""
+
+    def check(self) -> None:  # noqa: B027 - most read no file in a step
+        """Refuse stored outputs that were cut off.
+
+        Raises:
+            DataError: They were.
+        """
 
     @abstractmethod
     def logits(self, views: Any, rows: Any) -> Any:

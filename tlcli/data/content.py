@@ -5,7 +5,6 @@ any of them differs. It depends on nothing but the bytes, so data elsewhere is k
 """
 
 import hashlib
-import logging
 import os
 import threading
 import time
@@ -20,6 +19,8 @@ from tlcli.data.hash_memory import SIZE
 from tlcli.data.stamps import GONE, stamp_of, stamps
 from tlcli.errors import DataError
 from tlcli.lazy import np
+from tlcli.system import console
+from tlcli.system.notes import EXPERT
 from tlcli.system.shown import shown
 
 AGAIN = "It was changed since the data was listed; run the command again."
@@ -27,8 +28,6 @@ AGAIN = "It was changed since the data was listed; run the command again."
 TICK_NS = 2 * 10**9
 _AT_A_TIME = 256
 _SAVE_SECONDS = 30
-
-log = logging.getLogger(__name__)
 
 
 def content_hash(data: Any) -> bytes:
@@ -150,17 +149,19 @@ class Contents:
         rows = np.asarray(rows, np.int64)
         todo = np.unique(rows[~self._known[rows]])
         if len(todo) > _AT_A_TIME:
-            log.info("reading %s pictures to tell whether they are the same", f"{len(todo):,}")
+            console.say(f"reading {len(todo):,} pictures to tell whether they are the same", EXPERT)
         parts = [todo[i : i + _AT_A_TIME] for i in range(0, len(todo), _AT_A_TIME)]
         if parts:
             with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-                list(pool.map(self._read, parts))
+                read = pool.map(self._read, parts)
+                list(console.staged(read, "reading pictures", len(todo), "pictures", int))
         # All is written each time, which is much for the few rows of a block.
         if len(rows) * 8 > len(self._known) or time.monotonic() > self._saved + _SAVE_SECONDS:
             self.save()
         return self._hashes[rows]
 
-    def _read(self, rows: Any) -> None:
+    def _read(self, rows: Any) -> int:
+        """Take the hashes of rows; gives their number."""
         for row in rows.tolist():
             try:
                 self.note(row, self._origin.read(row))
@@ -168,6 +169,7 @@ class Contents:
                 name, why = self._origin.names[row], error.strerror or error
                 raise DataError(name, f"cannot be read ({why})", "Run the command again.") \
                     from None  # fmt: skip
+        return len(rows)
 
     def _check(self) -> None:
         """Look once at files whose list was trusted."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from tlcli.data.content import content_hash
 from tlcli.errors import DataError, TlError
+from tlcli.system import cache
 from tlcli.system.shown import shown
 
 Value = TypeVar("Value")
@@ -97,14 +98,9 @@ class Damage:
             return False
         together = {**held, **found}
         _found_here[self._path] = together
-        temporary = self._path.with_name(f"{self._path.stem}.{os.getpid()}.tmp")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({name: astuple(fault) for name, fault in together.items()})
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, self._path)
-        except OSError:  # Done without: other commands find them again.
-            return True
+        text = json.dumps({name: astuple(fault) for name, fault in together.items()})
+        # Where that cannot be, other commands find them again.
+        cache.write(self._path, lambda file: file.write(text.encode()) and None)
         return True
 
     def fault(self, found: Mapping[str, Fault], count: int) -> DataError:

@@ -12,8 +12,7 @@ from tlcli.contracts.data import ImageSource, Region
 from tlcli.data.resize import part_of
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
-
-ALIGNMENT = 64  # bytes, as TensorFlow's kernels for the widest registers ask it
+from tlcli.system.array_file import aligned_empty
 
 
 class DecodedImages(ImageSource):
@@ -36,6 +35,15 @@ class DecodedImages(ImageSource):
         self._kept: dict[tuple[int, int], Any] = {}
         self._lock = threading.Lock()
         self._none = np.zeros((0, 0, 3), np.uint8)
+
+    def with_room(self, room: int) -> "DecodedImages":
+        """The same with other room in all; of what is kept stays what fits."""
+        made = DecodedImages(self.images, room)
+        for key, pixels in self._kept.items():
+            if pixels.nbytes <= made.room:
+                made.room -= pixels.nbytes
+                made._kept[key] = pixels
+        return made
 
     def __len__(self) -> int:
         """Pictures that are kept."""
@@ -85,8 +93,6 @@ class DecodedImages(ImageSource):
 
 def aligned(pixels: Any) -> Any:
     """A copy of uint8 (height, width, 3) that TensorFlow can use without copying it each time."""
-    room = np.empty(pixels.nbytes + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    copy = room[start : start + pixels.nbytes].reshape(pixels.shape)
+    copy = aligned_empty(pixels.shape, np.uint8)
     copy[...] = pixels
     return copy

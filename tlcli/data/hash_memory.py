@@ -10,6 +10,7 @@ from typing import Any
 
 from tlcli.data.stamps import stamp
 from tlcli.lazy import np
+from tlcli.system import cache
 
 SIZE = 16
 
@@ -51,12 +52,8 @@ def write(path: Path, names: Sequence[str], stamps: Any, hashes: Any) -> None:
         own = b"\0".join([own, *(theirs[row] for row in rest)])
         stamps = np.concatenate([stamps, found[1][rest]])
         hashes = np.concatenate([hashes, found[2][rest]])
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-        with open(temporary, "wb") as file:
-            np.savez(file, names=np.frombuffer(own, np.uint8), stamps=stamps, hashes=hashes)
-        os.replace(temporary, path)
+    columns = {"names": np.frombuffer(own, np.uint8), "stamps": stamps, "hashes": hashes}
+    cache.write(path, lambda file: np.savez(file, **columns))
 
 
 def memory_file(key: str, cache_dir: Path) -> Path:

@@ -22,6 +22,7 @@ from tlcli.data.content import TICK_NS
 from tlcli.data.scan import Listing, Scan, load_scan, scan_file
 from tlcli.data.stamps import stamp, stamps
 from tlcli.lazy import np
+from tlcli.system import cache
 
 STAT_ALL = 100_000
 _SAMPLE = 4096
@@ -108,13 +109,11 @@ class Index:
             "folders": folders, "classes": known.class_names, "notes": known.notes,
             "names": zlib.crc32("\0".join(known.listing.names).encode()),
         }  # fmt: skip
-        temporary = self.path.with_name(f"{self.path.stem}.{os.getpid()}.tmp")
-        with open(temporary, "wb") as file:
-            np.savez(
-                file, words=np.frombuffer(json.dumps(words).encode(), np.uint8), times=times,
-                labels=known.labels, splits=known.splits,
-            )  # fmt: skip
-        os.replace(temporary, self.path)
+        columns = {
+            "words": np.frombuffer(json.dumps(words).encode(), np.uint8), "times": times,
+            "labels": known.labels, "splits": known.splits,
+        }  # fmt: skip
+        cache.write(self.path, lambda file: np.savez(file, **columns))
 
 
 def now_ns() -> int:

@@ -20,7 +20,7 @@ from tlcli.contracts.data import SPLIT_NAMES
 from tlcli.data.hash_memory import verified
 from tlcli.errors import DataError
 from tlcli.lazy import np
-from tlcli.system import files
+from tlcli.system import console, files
 
 FACTS = "prepared.json"
 FORMAT = "tl-prepared-1"
@@ -145,9 +145,9 @@ def read_parts(folder: Path, facts: dict[str, Any], cache_dir: Path) -> list[Par
         return verified(folder / f"{name}.tfrecord", files.sha256, part.sha256, cache_dir)
 
     with ThreadPoolExecutor(4) as pool:
-        for name, good in zip(
-            facts["shards"], pool.map(whole, facts["shards"], parts), strict=True
-        ):
+        read = pool.map(whole, facts["shards"], parts)
+        checked = console.staged(read, "checking shards", len(parts), "shards")
+        for name, good in zip(facts["shards"], checked, strict=True):
             if not good:
                 problem = "is damaged: its SHA-256 is another than was written"
                 raise DataError(str(folder / f"{name}.tfrecord"), problem, _REMEDY)

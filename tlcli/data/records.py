@@ -1,5 +1,6 @@
 """TFRecord shards by row: where each record's picture lies, found in one pass and kept."""
 
+import functools
 import hashlib
 import json
 import os
@@ -7,7 +8,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +16,7 @@ from tlcli.data.scan import header_or_problem
 from tlcli.data.stamps import stamp
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
+from tlcli.system import cache, console
 
 _VERSION = 2
 _COLUMNS = (
@@ -69,7 +70,8 @@ def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> lis
         DataError: A shard that is no whole, uncompressed TFRecord file of such examples.
     """
     with quiet_pillow(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        return list(pool.map(lambda path: _index(path, max_pixels, cache_dir), paths))
+        read = pool.map(lambda path: _index(path, max_pixels, cache_dir), paths)
+        return list(console.staged(read, "indexing", len(paths), "shards"))
 
 
 def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:
@@ -107,21 +109,18 @@ def _build(path: Path, max_pixels: int) -> Index:
 def _records(path: Path) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of each record, its checksums compared."""
     at = 0
-    for record in _whole_records(path, 16):
+    for record in _whole_records(path):
         yield at + _FRAME.size, record
         at += _FRAME.size + len(record) + 4
     if at != path.stat().st_size:
         raise _fault(path)
 
 
-def _whole_records(path: Path, batch: int) -> Iterator[bytes]:
-    """Records as TensorFlow reads them, which compares checksums; ends before a damaged batch."""
-    dataset = tf.data.TFRecordDataset(str(path), buffer_size=1 << 20).batch(batch).prefetch(2)
-    options = tf.data.Options()
-    options.autotune.enabled = False
+def _whole_records(path: Path) -> Iterator[bytes]:
+    """Records as TensorFlow reads them, which compares checksums; ends before a damaged one."""
+    # A dataset of tf.data would take longer to begin than a small shard to be read.
     try:
-        for some in dataset.with_options(options).as_numpy_iterator():
-            yield from some
+        yield from tf.compat.v1.io.tf_record_iterator(str(path))
     except tf.errors.OpError:
         return
 
@@ -132,7 +131,7 @@ def _fault(path: Path) -> DataError:
     Raises:
         DataError: It is not even a row of records.
     """
-    good = sum(1 for _ in _whole_records(path, 1))
+    good = sum(1 for _ in _whole_records(path))
     with open(path, "rb") as file:
         for number, _ in enumerate(_frames(path, file)):
             if number == good:
@@ -161,7 +160,7 @@ def _frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         file.seek(4, os.SEEK_CUR)
 
 
-@cache
+@functools.cache
 def _crc_table() -> tuple[int, ...]:
     table = []
     for value in range(256):
@@ -216,10 +215,7 @@ def _load(path: Path) -> Index | None:
 
 
 def _save(path: Path, index: Index) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     words = {name: getattr(index, name) for name in ("texts", "problems")}
     columns = {name: getattr(index, name) for name in _COLUMNS}
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **columns)
-    os.replace(temporary, path)
+    columns["words"] = np.frombuffer(json.dumps(words).encode(), np.uint8)
+    cache.write(path, lambda file: np.savez(file, **columns))

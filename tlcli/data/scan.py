@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Any
 from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, read_header
 from tlcli.data.stamps import stamps
 from tlcli.lazy import np
+from tlcli.system import cache, console
 
 _VERSION = 3
 _CHUNK = 256
@@ -21,8 +21,6 @@ _COLUMNS = (
     *("sizes", "marks", "decoders", "orientations", "widths", "heights"),
     "checksums",
 )
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,8 @@ class Scan:
 
 def stat_files(root: str, names: Sequence[str]) -> Listing:
     """Listing of named files."""
-    found = stamps([os.path.join(root, name) for name in names])
+    paths = console.staged(names, "listing", len(names), "files")
+    found = stamps(os.path.join(root, name) for name in paths)
     return Listing(root, names, *np.ascontiguousarray(found.T))
 
 
@@ -116,7 +115,7 @@ def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
     fresh = _reuse(scan, cached, listing) if cached else np.ones(len(listing.names), bool)
     rows = np.flatnonzero(fresh)
     if len(rows) > 10_000:
-        log.info("reading the headers of %s files, once", f"{len(rows):,}")
+        console.say(f"reading the headers of {len(rows):,} files, once")
     _fill(scan, rows, listing, max_pixels)
     scan = replace(scan, twins=same_files(listing, scan))
     _save(path, names, scan)
@@ -169,7 +168,9 @@ def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     workers = min(32, 4 * (os.cpu_count() or 1))
     with quiet_pillow(), ThreadPoolExecutor(workers) as pool:
-        found = [h for part in pool.map(_headers, chunks, repeat(max_pixels)) for h in part]
+        parts = pool.map(_headers, chunks, repeat(max_pixels))
+        read = console.staged(parts, "reading headers", len(rows), "files", len)
+        found = [header for part in read for header in part]
     for row, header in zip(rows.tolist(), found, strict=True):
         if isinstance(header, str):
             scan.problems[row] = header
@@ -205,13 +206,10 @@ def load_scan(path: Path) -> tuple[bytes, Scan] | None:
 
 def _save(path: Path, names: bytes, scan: Scan) -> None:
     """Write a cache file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     columns = {name: getattr(scan, name) for name in (*_COLUMNS, "twins")}
-    problems = np.frombuffer(json.dumps(scan.problems).encode(), np.uint8)
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, names=np.frombuffer(names, np.uint8), problems=problems, **columns)
-    os.replace(temporary, path)
+    columns["problems"] = np.frombuffer(json.dumps(scan.problems).encode(), np.uint8)
+    columns["names"] = np.frombuffer(names, np.uint8)
+    cache.write(path, lambda file: np.savez(file, **columns))
 
 
 def same_files(listing: Listing, scan: Scan) -> Any:
@@ -227,7 +225,8 @@ def same_files(listing: Listing, scan: Scan) -> Any:
     first: dict[bytes, int] = {}
     digests: dict[tuple[int, int], bytes] = {}
     pairs = []
-    for row in rows[counts[inverse] > 1].tolist():
+    alike = rows[counts[inverse] > 1].tolist()
+    for row in console.staged(alike, "comparing files of one size", len(alike), "files"):
         path = os.path.join(listing.root, listing.names[row])
         status = os.stat(path)
         node = (status.st_dev, status.st_ino)

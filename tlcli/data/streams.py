@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 from tlcli.contracts.data import StepBatch
 from tlcli.data.order import Order
 from tlcli.lazy import np, tf
+from tlcli.system.array_file import check_whole
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -64,17 +65,19 @@ def _cut(batches: Any, order: Order, replicas: range) -> Any:
 def table_stream(  # noqa: PLR0913
     tables: Sequence[Any], extra: Mapping[str, Any], label_of: Callable[[Any], Any], order: Order,
     number: Callable[[Any], Any], span: range, replicas: range,
+    add: Callable[[StepBatch], StepBatch] | None = None,
 ) -> Any:  # fmt: skip
     """Training batches gathered from tables that are too large for memory, as one dataset.
 
     Args:
-        tables: Inputs of the trained part, memory-mapped arrays (views * samples, ...).
+        tables: Inputs of the trained part, arrays (views * samples, ...), memory-mapped perhaps.
         extra: Further tables by name.
         label_of: See label_lookup.
         order: Which images a step sees.
         number: Views of epochs.
         span: Steps.
         replicas: The replicas fed from here; each step gives one element for each of them.
+        add: What adds signals that are stored elsewhere, or None.
 
     Returns:
         Elements: StepBatch with inputs and without images, and the further tables.
@@ -83,6 +86,8 @@ def table_stream(  # noqa: PLR0913
     kinds = [tf.as_dtype(table.dtype) for table in every]
 
     def gather(places: Any) -> list[Any]:
+        for table in every:
+            check_whole(table)
         return [np.ascontiguousarray(table[places]) for table in every]
 
     @as_written
@@ -97,7 +102,8 @@ def table_stream(  # noqa: PLR0913
             "rows": rows, "views": views, "step": step,
         }  # fmt: skip
         further = dict(zip(extra, found[len(tables) :], strict=True))
-        return cast("StepBatch", {**own, **further})
+        made = cast("StepBatch", {**own, **further})
+        return made if add is None else add(made)
 
     both = tf.data.Dataset.zip(_slices(order, span, _places(order, replicas)))
     batches = both.map(batch, num_parallel_calls=2, deterministic=True)

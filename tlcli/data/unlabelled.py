@@ -14,6 +14,7 @@ from tlcli.data.scan import Listing, scan_files
 from tlcli.data.walk import LeftOut, walk, writable
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system import console
 
 # How photos are read where the data's own options do not say.
 READING = Reading((0.0, 0.0), MAX_PIXELS, "skip", "skip")
@@ -42,7 +43,8 @@ def photos(
     if not root.is_dir():
         raise ConfigError(where, f"{root}: there is no such folder", "Give a folder of photos.")
     left_out = LeftOut()
-    found = sorted(writable(walk(str(root), left_out, lambda _: None), left_out))
+    listed = console.staged(walk(str(root), left_out, lambda _: None), "listing", None, "files")
+    found = sorted(writable(listed, left_out))
     if not found:
         why = f" ({'; '.join(left_out.notes())})" if left_out else ""
         raise DataError(str(root), f"has no pictures{why}", "Give a folder of photos.")

@@ -1,5 +1,6 @@
 """Bring student and teacher together: what the method builds, whether the teacher knows."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,13 +8,13 @@ import numpy as np
 
 from tlcli.contracts.backbone import HeadReport
 from tlcli.contracts.data import TRAIN, VALIDATION
-from tlcli.contracts.distillation import NO_STATE, Shapes, shape_text
+from tlcli.contracts.distillation import NO_STATE, Method, Shape, Shapes, shape_text
 from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill import peers
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.maps import tapped
 from tlcli.distill.pieces import Pieces
-from tlcli.distill.sorted_maps import SortedMaps
+from tlcli.distill.sorted_maps import GivenMaps, SortedMaps
 from tlcli.distill.teaching import NoTeacher, Taught, Teaching
 from tlcli.errors import ConfigError
 from tlcli.evaluation.metrics import new_scores
@@ -22,7 +23,6 @@ from tlcli.models.by_name import copy_by_name
 from tlcli.models.graph.trace import layer_output, layer_paths
 from tlcli.models.norms import is_batch_norm
 from tlcli.models.student import Student, build_student, with_outputs
-from tlcli.system import memory
 
 # A teacher this many times better than chance has learnt something.
 ABOVE_CHANCE = 1.2
@@ -42,26 +42,23 @@ def attach(pieces: Pieces) -> Lesson:
         peers.check(pieces)
     borrowed: dict[str, Any] | None = None
     fixed: tuple[str, ...] = ()
-    kept = pieces.head
+    head = pieces.head
     with pieces.strategy.scope():
         built = job.teacher.build(target_of(pieces)) if job.teacher.is_teacher else None
         if method.replaces_head:
-            student, borrowed, fixed, kept = with_borrowed_head(pieces, built)
-        stages = len(student.taps)
-        if "preactivations" in method.needs:
-            student = with_preactivations(student, method.needs)
-        shapes = shapes_of(pieces, student, built, stages)
+            student, borrowed, fixed, head = with_borrowed_head(pieces, built)
+        shapes = shapes_of(pieces, student, built)
         method.checked(shapes)
         state = method.state(shapes)
-        if method.replaces_head:
-            projected = layer_output(student.model, borrowed_head.PROJECTED)
-            student = with_outputs(student, [*student.extended.outputs, projected])
-    lesson = Lesson(student, method, state, NoTeacher(), borrowed, fixed, kept)
-    if method.replaces_head or "preactivations" in method.needs:
-        lesson = replace(lesson, method=SortedMaps(method, stages))
+        given = given_maps(method, shapes)
+        if given.shapes or method.replaces_head:
+            method = SortedMaps(method, given)
+            student = with_maps(student, method)
+    lesson = Lesson(student, method, state, NoTeacher(), borrowed, fixed, head)
     if built is None:
         return lesson
-    maps = map_lines(student.taps, built, method.bridges(shapes), shapes)
+    bridges = pieces.job.distillation.bridges(shapes)
+    maps = map_lines(student.taps, built, bridges, shapes)
     return replace(lesson, teacher=taught(pieces, built, list(state.trainable_variables), maps))
 
 
@@ -77,20 +74,24 @@ def map_lines(
     """Student's and teacher's compared layers, their shapes and their bridge, a line a pair."""
     ours, theirs = shapes.student_features, shapes.teacher_features
     return [
-        f"           {taps[i]} {shape_text(ours[i])}, teacher's {built.taps[j]} "
-        f"{shape_text(theirs[j])}: {how}"
+        f"{taps[i]} {shape_text(ours[i])}, teacher's {built.taps[j]} {shape_text(theirs[j])}: {how}"
         for i, j, how in bridges
     ]
 
 
 def target_of(pieces: Pieces) -> Target:
     """What the teacher has to fit."""
-    job = pieces.job
+    job, ours = pieces.job, map_shapes(pieces.student)
+
+    def compared(kind: str, theirs: Sequence[Shape]) -> list[int] | None:
+        pairs = job.distillation.compared(kind, ours, theirs)
+        return None if pairs is None else sorted({place for _, place in pairs})
+
     return Target(
         manifest=pieces.manifest, side=pieces.student.resize.size,
         rows=pieces.manifest.rows(TRAIN), views=pieces.train_views, needs=job.distillation.needs,
-        tables=pieces.tables, memory=job.settings.cache_memory * memory.free(),
-        plain=pieces.plain_views, layers=job.distillation.teacher_taps,
+        tables=pieces.tables, plain=pieces.plain_views, layers=job.distillation.teacher_taps,
+        compared=compared,
     )  # fmt: skip
 
 
@@ -143,33 +144,54 @@ def with_borrowed_head(
     return student, facts, tuple(fixed), kept
 
 
-def with_preactivations(student: Student, needs: frozenset[str]) -> Student:
-    """The student that also gives its maps before their activations."""
-    stages = layer_paths(student.model, student.taps, "distillation.student_layers")
-    found, _, _ = tapped(student.model, needs, "student", stages)
-    return with_outputs(student, [*student.extended.outputs[:2], *found])
+def map_shapes(student: Student) -> tuple[Any, ...]:
+    """Shape of each of the student's maps, as it is built."""
+    return tuple(tuple(map(int, t.shape[1:])) for t in student.extended.outputs[2:])
 
 
-def shapes_of(pieces: Pieces, student: Student, built: BuiltTeacher | None, stages: int) -> Shapes:
+def given_maps(method: Method, shapes: Shapes) -> GivenMaps:
+    """Which of the student's maps its network gives: those that the method looks at."""
+    ours, theirs = shapes.student_features, shapes.teacher_features
+    places = []
+    for kind in ("features", "preactivations"):
+        pairs = method.compared(kind, ours, theirs)
+        every = range(len(ours)) if pairs is None else {place for place, _ in pairs}
+        places.append(tuple(sorted(every)))
+    return GivenMaps(ours, *places)
+
+
+def with_maps(student: Student, method: SortedMaps) -> Student:
+    """The student, as it is built, that gives the maps that a method looks at and no other."""
+    given = method.given
+    first, maps = student.extended.outputs[:2], student.extended.outputs[2:]
+    found = [maps[place] for place in given.features]
+    if given.preactivations:
+        taps = [student.taps[place] for place in given.preactivations]
+        stages = layer_paths(student.model, taps, "distillation.student_layers")
+        found += tapped(student.model, method.needs, "student", stages)[0][len(stages) :]
+    if method.replaces_head:
+        found.append(layer_output(student.model, borrowed_head.PROJECTED))
+    return with_outputs(student, [*first, *found])
+
+
+def shapes_of(pieces: Pieces, student: Student, built: BuiltTeacher | None) -> Shapes:
     """Sizes of both models and facts of the training images.
 
     Args:
         pieces: Of the training.
-        student: As it is trained.
+        student: As it is built, with all its maps.
         built: The teacher, or None.
-        stages: Number of the student's maps after activation.
     """
     rows, manifest = pieces.manifest.rows(TRAIN), pieces.manifest
-    maps: Any
-    _, embedding, *maps = (tuple(map(int, t.shape[1:])) for t in student.extended.outputs)
-    theirs: dict[str, Any] = {} if built is None else built.shapes
-    features = tuple(s for name, s in theirs.items() if name.startswith("teacher_feature"))
-    pooled = theirs.get("teacher_embedding", (0,))
+    known: dict[str, Any] = {} if built is None else built.shapes
+    theirs: Any = () if built is None else tuple(built.maps)
+    pooled = known.get("teacher_embedding", (0,))
     needs_networks = "images" in pieces.job.distillation.needs
     return Shapes(
-        classes=len(manifest.class_names), samples=len(rows), student_embedding=embedding[0],
-        teacher_embedding=pooled[0], student_features=tuple(maps[:stages]),
-        teacher_features=features,
+        classes=len(manifest.class_names), samples=len(rows), teacher_embedding=pooled[0],
+        student_embedding=int(student.extended.outputs[1].shape[1]),
+        student_features=map_shapes(student),
+        teacher_features=theirs,
         labels=None if manifest.multi_label else manifest.labels[rows].astype(np.int32),
         multi_label=manifest.multi_label,
         teacher_norms=() if built is None else tuple(built.norms),

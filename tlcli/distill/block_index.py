@@ -1,16 +1,19 @@
 """Which blocks of a store are whole, and what its records depend on: small files, hashed."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tlcli.models.frozen.items import Sources
 from tlcli.system import files
+
+log = logging.getLogger(__name__)
 
 MOST_SLOTS = 10**9
 
@@ -94,24 +97,13 @@ def flush(file: Any) -> None:
     os.fsync(file.fileno())
 
 
-def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Facts that differ, in words."""
-    return [
-        _told(name, *(str(facts.get(name)) for facts in (stored, now)))
-        for name in {**stored, **now} if not _same(name, stored, now)
-    ]  # fmt: skip
-
-
-def _told(name: str, old: str, new: str) -> str:
-    short = len(old) + len(new) < 60 and name != "probe"
-    return f"{name} ({old}, now {new})" if short else name.replace("probe", "graph")
-
-
-def _same(name: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    if name not in stored or name not in now:
-        return False
-    if name == "probe":
-        # Devices round differently; another graph on the same weights differs by far more.
-        old, new = (np.asarray(facts[name], np.float64) for facts in (stored, now))
-        return old.shape == new.shape and np.allclose(old, new, rtol=1e-2, atol=1e-2)
-    return bool(stored[name] == now[name])
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Inside, no other process fills the store."""
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("teacher    another process fills %s; waiting for it", folder)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -43,7 +43,7 @@ class ForeignTeacher(BuiltTeacher):
         names: `teacher_logits`.
         classes: How its outputs became the student's classes, in words.
         kept: Its outputs over finite views.
-        tabular: Whether they are worth a table in memory.
+        tabular: Whether they are worth being computed once.
     """
 
     names = ("teacher_logits",)
@@ -68,7 +68,8 @@ class ForeignTeacher(BuiltTeacher):
         self._check()
         self.shapes = shapes
         self.kept = Kept(option, target, shapes, self.call, self._identity())
-        self.tabular = option.cache != "off" and self.kept.fits
+        self.tabular = option.cache != "off" and self.kept.worth
+        self.table_bytes = self.kept.size
 
     def _check(self) -> None:
         """Look at some outputs: their classes, and whether they are what they are called."""
@@ -151,6 +152,11 @@ class ForeignTeacher(BuiltTeacher):
         """Tables of all signals by name, arrays (count * rows, ...)."""
         return self.kept.table(views, rows, count)
 
+    @property
+    def on_disk(self) -> bool:  # type: ignore[override]
+        """Whether its outputs are, or will be, on disk."""
+        return self.kept.store is not None
+
     def feed(self) -> Callable[[dict[str, Any]], dict[str, Any]]:
         """What adds stored logits, or logits of the batch's images, inside tf.data."""
         return self.kept.lookup() or self._asked
@@ -161,6 +167,11 @@ class ForeignTeacher(BuiltTeacher):
         )
         shape = (batch["images"].shape[0], *self.shapes["teacher_logits"])
         return {**batch, "teacher_logits": tf.ensure_shape(logits, shape)}
+
+    def check(self) -> None:
+        """Refuse stored outputs that were cut off; see BuiltTeacher."""
+        if self.kept.store is not None:
+            self.kept.store.check()
 
     def logits(self, views: Any, rows: Any) -> Any:
         """float32 (rows, classes)."""

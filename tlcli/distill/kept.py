@@ -15,16 +15,19 @@ from tlcli.distill.coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
 from tlcli.distill.store import BATCH, Store
 from tlcli.errors import ConfigError, TlError
 from tlcli.models.frozen.items import Items
-from tlcli.system import files
+from tlcli.models.frozen.network import in_memory
+from tlcli.system import cache, console, files
 from tlcli.system.files import expanded
 
 log = logging.getLogger(__name__)
 
-# A table stands in memory as read, as gathered and as the step's constant.
-COPIES = 3
-# Maps above this are computed in each step: reading them costs as much, and memory beside. A fixed
-# number, so that the same command does the same anywhere.
+# Maps are kept where reading them costs less than computing them, and never above a size. Fixed
+# numbers, so that the same command does the same anywhere.
 MOST_MAP_BYTES = 1 << 30
+READ_BYTES_A_SECOND = 5e8
+FLOPS_A_SECOND = {"CPU": 3e10, "GPU": 1e13}
+# Of an image whose teacher is asked in the step: decoding, and calls of many small operations.
+ASKING_SECONDS = 1e-4
 
 
 class Kept:
@@ -36,11 +39,12 @@ class Kept:
         shapes: Shape of each signal by name, without batch.
         run: uint8 images (batch, side, side, 3) to the signals in that order.
         identity: Hash of all that the teacher is made of.
+        flops: Floating-point operations of one image.
 
     Attributes:
         store: On disk, or None.
         size: Bytes of all its outputs as float32.
-        fits: Whether a table of all its outputs fits in memory.
+        worth: Whether its outputs are worth being computed once and kept.
 
     Raises:
         ConfigError: A folder that holds something else, or views that never come again.
@@ -48,21 +52,26 @@ class Kept:
 
     def __init__(
         self, option: Any, target: Target, shapes: Mapping[str, tuple[int, ...]],
-        run: Callable[[Any], Any], identity: str,
+        run: Callable[[Any], Any], identity: str, flops: float = 0.0,
     ) -> None:  # fmt: skip
         self.option, self.target, self.shapes, self.run = option, target, dict(shapes), run
         self.count: int | None = target.views.finite
         numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
         self.items = len(target.rows) * (self.count or 1)
         self.size = 4 * numbers * self.items
-        self.fits = COPIES * self.size <= target.memory and not self._too_large()
+        self.worth = self._worth(flops)
         self.store = None if option is None else self._store(identity)
         self._full = False
 
-    def _too_large(self) -> bool:
-        """Whether its maps are too many bytes to be kept."""
-        maps = any(len(shape) > 1 for shape in self.shapes.values())
-        return maps and self.size > MOST_MAP_BYTES
+    def _worth(self, flops: float) -> bool:
+        """Whether it has no maps, or maps that are few, and cheaper to read than to compute."""
+        if all(len(shape) == 1 for shape in self.shapes.values()):
+            return True
+        device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        reading = self.size / self.items / READ_BYTES_A_SECOND
+        return self.size <= MOST_MAP_BYTES and reading < (
+            ASKING_SECONDS + flops / FLOPS_A_SECOND[device]
+        )
 
     def _store(self, identity: str) -> Store | None:
         given = self.option.cache not in ("auto", "off")
@@ -77,12 +86,16 @@ class Kept:
             place = expanded(self.option.cache, "teacher.cache")
             return Store(place, self._facts(identity), self._sources())
         folder = self.target.tables.folder
-        if self.option.cache == "off" or folder is None or self._too_large():
+        if self.option.cache == "off" or folder is None or not self.worth:
             return None
         facts = self._facts(identity)
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
         place = folder.parent / "teachers" / key
-        return Store(place, facts, self._sources(), mend=True)
+        try:
+            return Store(place, facts, self._sources(), mend=True)
+        except OSError as error:
+            cache.done_without(place.parents[1], error)
+            return None
 
     def _sources(self) -> Items:
         """What its outputs are of."""
@@ -140,10 +153,10 @@ class Kept:
             try:
                 self.store.fill(self._coding, self._compute)
                 self._full = True
-            except files.NoRoom as problem:
+            except (files.NoRoom, files.WriteError) as problem:
                 if self.option.cache != "auto":
                     raise
-                log.warning("%s Nothing is stored.", problem)
+                cache.done_without(self.store.folder.parents[1], problem.__cause__ or problem)
                 self.store = None
         return self.store
 
@@ -154,11 +167,16 @@ class Kept:
         """
         ours = views.like(self.target.views) and count == self.count
         if ours and np.array_equal(rows, self.target.rows) and (store := self.filled()):
-            return store.gather(np.arange(self.items))
-        rows = np.asarray(rows, np.int64)
-        numbers = np.repeat(np.arange(count), len(rows))
-        made = list(self._batches(views, np.tile(rows, count), numbers))
-        return {name: np.concatenate([batch[name] for batch in made]) for name in self.shapes}
+            starts = range(0, self.items, BATCH)
+            made: Iterator[dict[str, Any]] = (
+                store.gather(range(s, min(s + BATCH, self.items))) for s in starts
+            )
+        else:
+            rows = np.asarray(rows, np.int64)
+            numbers = np.repeat(np.arange(count), len(rows))
+            made = self._batches(views, np.tile(rows, count), numbers)
+        parts = ([batch[name] for name in self.shapes] for batch in made)
+        return dict(zip(self.shapes, in_memory(parts, count * len(rows)), strict=True))
 
     def lookup(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
         """Adds stored signals to a batch inside tf.data, by its `rows` and `views`; or None."""
@@ -207,7 +225,8 @@ class Kept:
                 f"block {missing[0]} first. The next training completes it."
             )
         items = np.unique(np.linspace(0, self.items - 1, min(number, self.items)).astype(np.int64))
-        made = [store.coding.encode(batch) for batch in self._compute(items)]
+        parts = console.staged(self._compute(items), "computing outputs", None, "batches")
+        made = [store.coding.encode(batch) for batch in parts]
         now, then = store.coding.decode(np.concatenate(made)), store.gather(items)
         largest = {name: float(np.abs(now[name] - then[name]).max()) for name in self.shapes}
         return {"items": len(items), "folder": str(store.folder), "largest": largest}

@@ -8,14 +8,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.contracts.distillation import Outputs
+from tlcli.contracts.distillation import Outputs, Shape
 from tlcli.contracts.teacher import BuiltTeacher, Target
 from tlcli.distill.kept import Kept
 from tlcli.distill.maps import MAPS, tapped
 from tlcli.distill.network import Network, lent_map
+from tlcli.distill.sorted_maps import GivenMaps, in_place
 from tlcli.errors import ConfigError
 from tlcli.models import fold
 from tlcli.models.frozen.network import weights_hash
+from tlcli.models.graph.cost import flops
 from tlcli.models.graph.stages import stages as stages_of
 from tlcli.models.graph.trace import layer_paths
 from tlcli.models.layers import ChosenClasses, ResizeImages
@@ -30,11 +32,12 @@ class NetworkTeacher(BuiltTeacher):
         model: uint8 (batch, side, side, 3) to its signals in the order of `names`.
         names: `teacher_logits`, then perhaps `teacher_embedding`, `teacher_feature_0`, …
         shapes: Shape of each signal by name, without batch.
+        given: Which of its maps are among them.
         norms: Offset and absolute scale of the BatchNorm behind each pre-activation, or empty.
         taps: Paths of the layers that give its maps.
         classifier: Its own images to its own classes.
         kept: Its outputs over finite views.
-        tabular: Whether they are worth a table in memory.
+        tabular: Whether they are worth being computed once.
     """
 
     kept: Kept
@@ -45,7 +48,7 @@ class NetworkTeacher(BuiltTeacher):
         self.network = network
         classifier = keras.Model(network.images, network.logits)
         self.taps = _tapped_layers(classifier, target)
-        self.model, self.names, self.norms = _signals(network, target, self.taps)
+        self.model, self.names, self.given, self.norms = _signals(network, target, self.taps)
         self.shapes = {
             name: tuple(int(side) for side in tensor.shape[1:])
             for name, tensor in zip(self.names, self.model.outputs, strict=True)
@@ -59,8 +62,10 @@ class NetworkTeacher(BuiltTeacher):
         identity = "" if option is None else weights_hash(self.model.variables)
         if target.layers is not None:
             identity += " " + ", ".join(self.taps)
-        self.kept = Kept(option, target, self.shapes, self.call, identity)
-        self.tabular = option is not None and option.cache != "off" and self.kept.fits
+        cost = float(flops(classifier, int(network.images.shape[1]))) if self.given.shapes else 0.0
+        self.kept = Kept(option, target, self.shapes, self.call, identity, cost)
+        self.tabular = option is not None and option.cache != "off" and self.kept.worth
+        self.table_bytes = self.kept.size
 
     def outputs(self, batch: Mapping[str, Any]) -> Outputs:
         """Signals of a batch: from tables where the batch has them, else of its images."""
@@ -72,19 +77,37 @@ class NetworkTeacher(BuiltTeacher):
             name: tf.stop_gradient(tf.cast(t, tf.float32))
             for name, t in zip(self.names, found, strict=True)
         }
+        given = self.given
+        after, before = _listed(signals, "feature"), _listed(signals, "preactivation")
         return Outputs(
             signals["teacher_logits"], signals.get("teacher_embedding"),
-            _listed(signals, "teacher_feature"), _listed(signals, "teacher_preactivation"),
+            in_place(after, given.features, given.shapes),
+            in_place(before, given.preactivations, given.shapes),
             signals.get("teacher_head_map"), self.head,
         )  # fmt: skip
+
+    @property
+    def maps(self) -> tuple[Shape, ...]:
+        """Shape of each of its maps, those that are not given too."""
+        return self.given.shapes
 
     def compute(self, views: Any, rows: Any, count: int) -> dict[str, Any]:
         """Tables of all signals by name, arrays (count * rows, ...)."""
         return self.kept.table(views, rows, count)
 
+    @property
+    def on_disk(self) -> bool:  # type: ignore[override]
+        """Whether its outputs are, or will be, on disk."""
+        return self.kept.store is not None
+
     def feed(self) -> Any:
         """What adds its outputs to a batch inside tf.data, or None when the step computes them."""
         return self.kept.lookup()
+
+    def check(self) -> None:
+        """Refuse stored outputs that were cut off; see BuiltTeacher."""
+        if self.kept.store is not None:
+            self.kept.store.check()
 
     def logits(self, views: Any, rows: Any) -> Any:
         """float32 (rows, classes)."""
@@ -108,8 +131,8 @@ class NetworkTeacher(BuiltTeacher):
         return dict(self._reference)
 
 
-def _listed(signals: dict[str, Any], start: str) -> tuple[Any, ...]:
-    return tuple(value for name, value in signals.items() if name.startswith(start))
+def _listed(signals: dict[str, Any], kind: str) -> tuple[Any, ...]:
+    return tuple(v for name, v in signals.items() if name.startswith(f"teacher_{kind}"))
 
 
 def _tapped_layers(classifier: Any, target: Target) -> list[str]:
@@ -123,9 +146,10 @@ def _tapped_layers(classifier: Any, target: Target) -> list[str]:
 
 def _signals(
     network: Network, target: Target, taps: Sequence[str]
-) -> tuple[Any, tuple[str, ...], tuple[Any, ...]]:
-    """The teacher as one model of the student's images, names of its outputs, its norms."""
+) -> tuple[Any, tuple[str, ...], GivenMaps, tuple[Any, ...]]:
+    """The teacher as one model of the student's images, names of its outputs, maps, norms."""
     norms: tuple[Any, ...] = ()
+    given = GivenMaps(())
     tensors, names = [network.logits], ["teacher_logits"]
     if "embedding" in target.needs:
         if network.embedding is None:
@@ -138,8 +162,12 @@ def _signals(
     if MAPS & target.needs:
         classifier = keras.Model(network.images, network.logits)
         found, kinds, norms = tapped(classifier, target.needs, "teacher", taps)
-        tensors += found
-        names += [f"teacher_{kind}" for kind in kinds]
+        by_kind = dict(zip(kinds, found, strict=True))
+        given = _given([t.shape[1:] for t in found[: len(taps)]], target, len(found) > len(taps))
+        kept = [f"feature_{place}" for place in given.features]
+        kept += [f"preactivation_{place}" for place in given.preactivations]
+        tensors += [by_kind[name] for name in kept]
+        names += [f"teacher_{name}" for name in kept]
     inner = keras.Model(network.images, tensors, name="teacher_network")
     images = keras.Input((target.side, target.side, 3), dtype="uint8", name="images")
     side = int(network.images.shape[1])
@@ -149,7 +177,23 @@ def _signals(
         made[0] = ChosenClasses(network.places)(made[0])
     model = keras.Model(images, made, name="teacher")
     model.trainable = False
-    return fold.folded(model) or model, tuple(names), norms
+    return fold.folded(model) or model, tuple(names), given, norms
+
+
+def _given(maps: Sequence[Any], target: Target, before: bool) -> GivenMaps:
+    """The maps that the method looks at.
+
+    Args:
+        maps: Shape of each that there is.
+        target: Knows the method.
+        before: Whether there are maps before their activation too.
+    """
+    shapes = tuple(tuple(map(int, shape)) for shape in maps)
+    places = []
+    for kind in ("features", "preactivations") if before else ("features",):
+        chosen = target.compared(kind, shapes)
+        places.append(tuple(range(len(shapes)) if chosen is None else chosen))
+    return GivenMaps(shapes, *places)
 
 
 def _head(network: Network) -> Any:

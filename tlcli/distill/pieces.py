@@ -9,6 +9,7 @@ from tlcli.contracts.data import Manifest
 from tlcli.data.views import Views
 from tlcli.models.frozen.tables import Tables
 from tlcli.models.student import Student
+from tlcli.system.memory import Budget
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Pieces:
         batch_norm: "frozen", "train" or "adapt", decided.
         loaded: What the backbone's weights file gave.
         head: What the head begins with.
+        budget: Memory that all that is kept shares.
     """
 
     job: TrainJob
@@ -37,6 +39,7 @@ class Pieces:
     batch_norm: str
     loaded: LoadReport
     head: HeadReport
+    budget: Budget
 
     @property
     def replicas(self) -> int:

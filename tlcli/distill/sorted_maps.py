@@ -1,10 +1,43 @@
 """The student's maps, which its network gives in one list, sorted for a method."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tlcli.contracts.distillation import Batch, Method, Outputs, State
+import tensorflow as tf
+
+from tlcli.contracts.distillation import Batch, Method, Outputs, Shape, State
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenMaps:
+    """Which maps a network gives, of all that it has.
+
+    Attributes:
+        shapes: Shape of each of its maps, without batch.
+        features: Places of those that it gives after their activation.
+        preactivations: The same before their activation.
+    """
+
+    shapes: tuple[Shape, ...]
+    features: tuple[int, ...] = ()
+    preactivations: tuple[int, ...] = ()
+
+
+def in_place(
+    maps: Sequence[Any], places: Sequence[int], shapes: Sequence[Shape]
+) -> tuple[Any, ...]:
+    """Maps at their places among all; one that was not made is there without images.
+
+    Args:
+        maps: Those that were made, (batch, ...).
+        places: Of each.
+        shapes: Of all, without batch.
+    """
+    made = dict(zip(places, maps, strict=True))
+    if not made:
+        return ()
+    return tuple(made[i] if i in made else tf.zeros((0, *shape)) for i, shape in enumerate(shapes))
 
 
 class SortedMaps(Method):
@@ -14,11 +47,11 @@ class SortedMaps(Method):
 
     Attributes:
         method: The method.
-        stages: How many of the maps are after activation.
+        given: Which maps they are.
     """
 
-    def __init__(self, method: Method, stages: int) -> None:
-        self.method, self.stages, self.hard_weight = method, stages, method.hard_weight
+    def __init__(self, method: Method, given: GivenMaps) -> None:
+        self.method, self.given, self.hard_weight = method, given, method.hard_weight
 
     @property
     def needs(self) -> frozenset[str]:
@@ -31,11 +64,15 @@ class SortedMaps(Method):
         return self.method.replaces_head
 
     def _sorted(self, student: Outputs) -> Outputs:
-        maps, end = student.features, len(student.features) - self.method.replaces_head
+        given, maps = self.given, student.features
+        end = len(maps) - self.method.replaces_head
+        after = len(given.features)
         return dataclasses.replace(
-            student, features=maps[: self.stages], preactivations=maps[self.stages : end],
+            student,
+            features=in_place(maps[:after], given.features, given.shapes),
+            preactivations=in_place(maps[after:end], given.preactivations, given.shapes),
             head_map=maps[-1] if self.method.replaces_head else None,
-        )  # fmt: skip
+        )
 
     def loss(self, batch: Batch, student: Outputs, teacher: Any, state: State) -> Any:
         """The method's loss, float32 (batch,)."""
@@ -49,6 +86,11 @@ class SortedMaps(Method):
     def shares(self) -> Mapping[str, float]:
         """Shares of the method's terms."""
         return self.method.shares
+
+    @property
+    def settled_after(self) -> float:
+        """When the method's terms have their full weight."""
+        return self.method.settled_after
 
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """What the method chooses from the size of its terms."""

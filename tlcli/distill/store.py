@@ -10,8 +10,6 @@ the blocks that are new. It is flushed before its line is added, so after a kill
 is there; nothing is written over, so others may read meanwhile.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -24,9 +22,12 @@ import numpy as np
 from tlcli.distill import block_index as heads
 from tlcli.distill.block_index import BlockIndex
 from tlcli.distill.coding import Coding
-from tlcli.errors import ConfigError, DataError, TlError
+from tlcli.distill.store_facts import differences
+from tlcli.errors import ConfigError, DataError
 from tlcli.models.frozen.items import Sources
-from tlcli.system import files
+from tlcli.system import console, files
+from tlcli.system.array_file import check_whole
+from tlcli.system.notes import EXPERT
 from tlcli.system.opened import reason
 
 log = logging.getLogger(__name__)
@@ -65,8 +66,6 @@ class Store:
         self._maps: dict[int, Any] = {}
         self._read_head()
 
-    # ---- what is there ------------------------------------------------------------------------
-
     def _read_head(self) -> None:
         path = self.folder / "store.json"
         if not path.exists():
@@ -92,10 +91,10 @@ class Store:
                 str(path), f"cannot be read ({reason(error)})",
                 "Delete the folder, or give another.",
             ) from None  # fmt: skip
-        if differing := heads.differences(stored, self.facts):
+        if differing := differences(stored, self.facts):
             raise ConfigError(
-                "teacher.cache", f"{self.folder} holds outputs that differ in: "
-                f"{'; '.join(differing)}",
+                "teacher.cache",
+                f"{self.folder} holds outputs that differ in: {'; '.join(differing)}",
                 "Give another folder, or auto; delete it if it is not needed.",
             )  # fmt: skip
 
@@ -146,7 +145,10 @@ class Store:
     def _where(self, slot: int) -> tuple[Path, int]:
         """Shard of a slot, and its first byte there."""
         shard, first = divmod(slot * self.block, self._per_shard)
-        return self.folder / f"shard-{shard:04d}.bin", first * self._coding().dtype.itemsize
+        return self._shard(shard), first * self._coding().dtype.itemsize
+
+    def _shard(self, shard: int) -> Path:
+        return self.folder / f"shard-{shard:04d}.bin"
 
     def _bytes(self, slot: int, count: int) -> bytes:
         shard, start = self._where(slot)
@@ -156,8 +158,6 @@ class Store:
                 return file.read(count * self._coding().dtype.itemsize)
         except OSError:
             return b""
-
-    # ---- writing ------------------------------------------------------------------------------
 
     def fill(
         self, coding: Callable[[], Coding], compute: Callable[[Any], Iterator[Mapping[str, Any]]]
@@ -170,32 +170,22 @@ class Store:
 
         Raises:
             NoRoom: The disk is too small.
-            TlError: It cannot be written.
+            WriteError: It cannot be written.
         """
         if self.coding is not None and not self.missing():
-            log.info("teacher    outputs found in %s", self.folder)
+            console.say(f"teacher    outputs found in {self.folder}", EXPERT)
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._locked():
+            with heads.locked(self.folder):
                 self._read_head()
                 if self.coding is None:
                     self._start(coding())
                 self._append(self.missing(), compute)
         except OSError as error:
-            raise TlError(f"teacher.cache: {self.folder} cannot be written ({error.strerror}).") \
-                from None  # fmt: skip
+            told = f"teacher.cache: {self.folder} cannot be written ({error.strerror})."
+            raise files.WriteError(told) from error
         self._maps.clear()
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.folder / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.info("teacher    another process fills %s; waiting for it", self.folder)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     def _start(self, coding: Coding) -> None:
         self.coding = coding
@@ -232,22 +222,28 @@ class Store:
         coding = self._coding()
         kind = f"top {coding.kept} of {coding.shapes['teacher_logits'][0]} classes" if (
             coding.format == "top_k") else coding.format  # fmt: skip
-        log.info(
-            "teacher    storing %d outputs (%d of %d blocks are there), %s, as %s in %s",
-            len(items), self.blocks() - len(todo), self.blocks(),
-            files.megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
-        )  # fmt: skip
+        console.say(
+            f"teacher    storing {len(items)} outputs ({self.blocks() - len(todo)} of "
+            f"{self.blocks()} blocks are there), "
+            f"{files.megabytes(len(items) * coding.dtype.itemsize)}, as {kind} in {self.folder}",
+            EXPERT,
+        )
         waiting: list[Any] = []
         blocks = iter(todo)
         block = next(blocks)
-        for signals in compute(items):
+        parts = compute(items)
+        for signals in console.staged(
+            parts, "storing teacher outputs", len(items), "outputs", _size
+        ):
             waiting.append(coding.encode(signals))
             # Batches never reach over a block: only the last block is no multiple of them.
             if sum(map(len, waiting)) == len(self.places(block)):
-                self._write(block, np.concatenate(waiting).tobytes())
-                waiting, block = [], next(blocks, -1)
+                records = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+                waiting.clear()
+                self._write(block, records.view(np.uint8).data)
+                block = next(blocks, -1)
 
-    def _write(self, block: int, content: bytes) -> None:
+    def _write(self, block: int, content: memoryview) -> None:
         slot = self._index.free
         shard, start = self._where(slot)
         with shard.open("r+b" if shard.exists() else "x+b") as file:
@@ -257,8 +253,6 @@ class Store:
         sha256 = hashlib.sha256(content).hexdigest()
         self._index.add(slot, self._sources, self.places(block), sha256)
         self._slots[block] = slot
-
-    # ---- reading ------------------------------------------------------------------------------
 
     def gather(self, items: Any) -> dict[str, Any]:
         """Signals of some items by name, float32 (items, ...); the store must be full."""
@@ -271,10 +265,31 @@ class Store:
             records[chosen] = self._map(shard)[places[chosen] % self._per_shard]
         return self._coding().decode(records)
 
+    def check(self) -> None:
+        """Refuse shards of a full store that were cut off since it was filled.
+
+        Raises:
+            DataError: Some were.
+        """
+        size: int = self._coding().dtype.itemsize
+        for block, slot in enumerate(self._slots.tolist()):
+            path, start = self._where(slot)
+            there = path.stat().st_size if path.is_file() else 0
+            if there < start + len(self.places(block)) * size:
+                problem = "was cut off while it was in use"
+                raise DataError(str(path), problem, "Begin again: it is computed anew.")
+
     def _map(self, shard: int) -> Any:
         if shard not in self._maps:
-            path, kind = self.folder / f"shard-{shard:04d}.bin", self._coding().dtype
+            self.check()
             # Another process may be about to write behind what is read here.
+            path, kind = self._shard(shard), self._coding().dtype
             count = path.stat().st_size // kind.itemsize
             self._maps[shard] = np.memmap(path, kind, mode="r", shape=(count,))
+        # Reading what was cut off would end the process.
+        check_whole(self._maps[shard])
         return self._maps[shard]
+
+
+def _size(signals: Mapping[str, Any]) -> int:
+    return len(next(iter(signals.values())))

@@ -67,6 +67,7 @@ class TableTeacher(BuiltTeacher):
         self.stored, self.target = stored, target
         self.label, self.classes = f"file {stored.path}", stored.classes
         self.shapes = {"teacher_logits": stored.logits.shape[1:]}
+        self.table_bytes = stored.logits[:1].nbytes * len(target.rows)
         self.table = stored.rows(target.manifest.ids[target.rows])
 
     def outputs(self, batch: Mapping[str, Any]) -> Outputs:

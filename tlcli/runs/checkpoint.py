@@ -18,6 +18,7 @@ from tlcli import __version__
 from tlcli.config import registry
 from tlcli.config.checked import check_types
 from tlcli.config.train_settings import Train
+from tlcli.config.upgraded import upgraded
 from tlcli.contracts import GROUPS
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError, TlError
@@ -143,9 +144,6 @@ def read_run(given: str | Path) -> Checkpoint:
     config, facts = read_facts(path)
     if WEIGHTS not in facts.sha256:
         raise DataError(str(path / "metadata.json"), f"names no hash of {WEIGHTS}", REMEDY)
-    for group in ("backbone", "head"):
-        if group not in config:
-            raise DataError(str(path / "config.json"), f"lacks {group}", REMEDY)
     registry.require_plugins(facts.plugins, ("backbone", "head"), str(path))
     try:
         with opened.reading(path / "config.json", REMEDY), built_within(path / WEIGHTS):
@@ -218,19 +216,19 @@ def facts_of(path: Path) -> Facts:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """config.json of a run, its values of the right types.
+    """config.json of a run in today's form, its values of the right types.
 
     Raises:
         DataError: It is missing, damaged, or a value is of another type; names the key.
     """
     file = path / "config.json"
-    content = read_json(file)
+    content = upgraded(read_json(file))
     known = {key: value for key, value in content.items() if key not in GROUPS}
     try:
         check_types(Train, known)
-        for group in content.keys() & set(GROUPS):
-            values_of({group: content[group]}, {group: mapping})
-            values_of(content[group], {"name": text})
+        values_of(content, dict.fromkeys(GROUPS, mapping), GROUPS)
+        for group in GROUPS:
+            values_of(content[group], {"name": text}, ("name",))
     except ConfigError as error:
         raise DataError(str(file), f"{error.where}: {error.problem}", REMEDY) from None
     except ValueError as problem:

@@ -1,27 +1,26 @@
 """Whether and how a training goes on from what its folder holds."""
 
-import base64
 import json
-import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tlcli.config.job import TrainJob, distrusted, train_job
 from tlcli.config.recipe import value_at
-from tlcli.contracts.data import TEST, Manifest
-from tlcli.data.damage import FaultyPictures
+from tlcli.config.upgraded import changed_numbers
+from tlcli.contracts.data import Manifest
 from tlcli.errors import ConfigError, TlError
-from tlcli.lazy import np
 from tlcli.runs import checkpoint, identity, state
+from tlcli.runs.state_data import same_pictures
 from tlcli.system import cluster, console
 from tlcli.system.surroundings import changes, surroundings
 
 # Keys that may differ between a state and the training that goes on from it.
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
-    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
-    "abstain_below", "control", "hardware", "accumulation_steps",
+    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "verbose",
+    "calibrate", "abstain_below", "control", "hardware", "accumulation_steps", "offline",
 )  # fmt: skip
 
 
@@ -50,13 +49,7 @@ def check_finished(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
     """
     stored = checkpoint.read_config(run_dir)
     now = json.loads(json.dumps(dict(job.config)))
-    if job.settings.resume or job.settings.auto:
-        found = []
-        for key in sorted({*typed}):
-            found += differences(value_at(stored, key), value_at(now, key), key)
-    else:
-        found = differences(stored, now)
-    ignored = [one for one in found if one[0].split(".")[0] in DONE_KEYS or not is_free(one[0])]
+    ignored = unheeded(job, stored, typed)
     if ignored:
         where = "resume" if job.settings.resume else "run_dir"
         raise ConfigError(
@@ -65,6 +58,63 @@ def check_finished(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
             f"run with tl train extend={run_dir} epochs=+{_more(stored, now):g}; or train anew in "
             "another run_dir.",
         )  # fmt: skip
+
+
+def check_teacher(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
+    """Refuse a finished teacher that is not what its recipe asks for.
+
+    Args:
+        job: As its recipe asks for.
+        run_dir: The teacher.
+        typed: Dotted keys and groups that the recipe gives.
+
+    Raises:
+        ConfigError: It was trained with another configuration.
+    """
+    ignored = unheeded(job, checkpoint.read_config(run_dir), typed)
+    if ignored:
+        raise ConfigError(
+            "teacher.config", f"{run_dir} was trained otherwise: {_told(ignored)}",
+            "Give another run_dir, or remove that folder to train the teacher anew; teacher=run "
+            "teacher.path takes it as it is.",
+        )  # fmt: skip
+
+
+def unheeded(
+    job: TrainJob, stored: Mapping[str, Any], typed: Sequence[str]
+) -> list[tuple[str, Any, Any]]:
+    """What a finished run was made with and a job asks for otherwise.
+
+    Args:
+        job: As it is asked for.
+        stored: Configuration of the run.
+        typed: Dotted keys and groups that are no defaults.
+    """
+    now = json.loads(json.dumps(dict(job.config)))
+    if job.settings.resume or job.settings.auto:
+        found = []
+        for key in sorted({*typed}):
+            found += differences(value_at(stored, key), value_at(now, key), key)
+    else:
+        found = differences(stored, now)
+    return [one for one in found if one[0].split(".")[0] in DONE_KEYS or not is_free(one[0])]
+
+
+def placed_as_begun(job: TrainJob, run_dir: Path) -> TrainJob:
+    """The job of a chain, its teacher's folder written as when it was begun, whatever it is now.
+
+    Args:
+        job: Its teacher is another training of the chain.
+        run_dir: Its folder.
+    """
+    if not (run_dir / "config.json").is_file():
+        return job
+    before = value_at(checkpoint.read_config(run_dir), "teacher.path")
+    now = value_at(job.config, "teacher.path")
+    inside = isinstance(now, str) and Path(now).parent == run_dir.parent
+    if not (inside and isinstance(before, str) and Path(before).name == Path(now).name):
+        return job
+    return replace(job, config={**job.config, "teacher": {**job.config["teacher"], "path": before}})
 
 
 def _more(stored: Mapping[str, Any], now: Mapping[str, Any]) -> float:
@@ -171,48 +221,10 @@ def check_agreement(
     member.agree("state", str(step))
 
 
-def seen_pictures(manifest: Manifest) -> dict[str, str]:
-    """What a state keeps of the pictures that were read until now: which, and their content."""
-    known = manifest.images.known()
-    if known is None:
-        return {}
-    known = known & (manifest.splits != TEST)
-    rows = np.flatnonzero(known)
-    packed = base64.b85encode(zlib.compress(np.packbits(known).tobytes())).decode("ascii")
-    return {"seen": packed, "content": manifest.content(rows)}
-
-
-def same_pictures(manifest: Manifest, facts: Mapping[str, Any]) -> bool:
-    """Whether the pictures that a state has seen are what they were; others are read as they are.
-
-    A state of an older version tells of none.
-    """
-    if "seen" not in facts:
-        return True
-    try:
-        packed = np.frombuffer(zlib.decompress(base64.b85decode(facts["seen"])), np.uint8)
-    except (ValueError, TypeError, zlib.error):
-        return False
-    rows = np.flatnonzero(np.unpackbits(packed)[: len(manifest.ids)])
-    return manifest.content(rows) == facts.get("content")
-
-
-def made_with_faulty(manifest: Manifest, found: state.State | None) -> bool:
-    """Whether a state is of this data, but of more or fewer faulty pictures left out.
-
-    Raises:
-        FaultyPictures: Of fewer: what was remembered of them is gone, and they are found again.
-    """
-    if found is None or not found.arrays:
-        return False
-    if found.facts["fingerprint"] == manifest.fingerprint:
-        return False
-    if found.facts.get("listed") != (manifest.listed or manifest.fingerprint):
-        return False
-    fault = manifest.images.first_broken(np.arange(len(manifest.ids)))
-    if isinstance(fault, FaultyPictures):
-        raise fault
-    return True
+def _as_stored(run_dir: Path) -> Mapping[str, Any] | None:
+    """config.json as it was written, which a state of an earlier version knows by its hash."""
+    path = run_dir / "config.json"
+    return checkpoint.read_json(path) if path.is_file() else None
 
 
 def check_state(
@@ -234,17 +246,20 @@ def check_state(
     if found is None or not found.arrays:
         return
     facts = found.facts
+    stored = _as_stored(run_dir) or job.config
     if facts["fingerprint"] != manifest.fingerprint or not same_pictures(manifest, facts):
         raise TlError(
             f"{run_dir}: the data changed since the state was saved. Train anew in another run_dir."
         )
-    if facts["config_hash"] != identity.config_hash(job.config, FREE_KEYS):
+    hashes = {identity.config_hash(config, FREE_KEYS) for config in (job.config, stored)}
+    if facts["config_hash"] not in hashes:
         raise TlError(
             f"{run_dir / 'config.json'}: was changed since the state was saved. Restore it, or "
             "train anew in another run_dir."
         )
     now = surroundings(replicas)
     decisive, loose = changes(facts["surroundings"], now)
+    decisive += changed_numbers(stored, manifest.multi_label)
     if decisive and job.settings.strict_resume:
         raise TlError(
             f"{run_dir}: the state was saved elsewhere: {'; '.join(decisive)}. The weights would "

@@ -19,6 +19,7 @@ from tlcli.system.files import megabytes
 from tlcli.system.opened import open_regular, reading
 
 REMEDY = "Save plain number arrays with numpy.save."
+ALIGNMENT = 64  # bytes
 # A longer header is no array's: NumPy's own bound.
 MOST_HEADER = 10_000
 
@@ -46,8 +47,21 @@ def load_npy(path: Path | str, mapped: bool = False, remedy: str = REMEDY) -> An
             array.filename = str(path)
             return array
         require_memory(path, size)
-        file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
+        array = aligned_empty(shape[::-1] if fortran else shape, dtype)
+        file.seek(start)
+        content: Any = file
+        filled = content.readinto(array.reshape(-1).view(np.uint8).data) if size else 0
+        if filled != size:
+            raise ValueError(f"it is cut off: {size:,} bytes are declared, {filled:,} are there")
+        return array.T if fortran else array
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array without content, its memory as TensorFlow's widest kernels ask it: not copied."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.empty(size + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + size].view(dtype).reshape(shape)
 
 
 def load_npz(

@@ -101,7 +101,8 @@ def expanded(given: str | Path, where: str) -> Path:
     try:
         if "\0" in str(given):
             raise ValueError
-        return Path(given).expanduser()
+        # Of a Path the ./ is gone that says that ~x is no home folder.
+        return Path(given).expanduser() if str(given).startswith("~") else Path(given)
     except (RuntimeError, ValueError):
         raise ConfigError(where, f"got {str(given)!r}", "Give a path that can exist.") from None
 

@@ -3,16 +3,21 @@
 from dataclasses import replace
 
 from tlcli.config.auto_rules import Facts, decide
+from tlcli.config.backbone_rules import relative_time
 from tlcli.config.job import TrainJob, train_job
+from tlcli.config.published import networks
 from tlcli.config.recipe import shown, value_at
-from tlcli.contracts.data import TRAIN, VALIDATION, Manifest
+from tlcli.contracts.data import TRAIN, VALIDATION
 from tlcli.data.labels import label_table
 from tlcli.data.views import worker_count
-from tlcli.lazy import keras, np, tf
+from tlcli.lazy import keras, tf
 from tlcli.models.frozen.place import activation_bytes
 from tlcli.models.graph.cost import flops
 from tlcli.system import console, memory
+from tlcli.system.notes import EXPERT
+from tlcli.training.auto_backbone import reference_seconds
 from tlcli.training.devices import start_devices
+from tlcli.training.looks import median_side
 
 
 def resolved(job: TrainJob, typed: tuple[str, ...]) -> TrainJob:
@@ -22,9 +27,12 @@ def resolved(job: TrainJob, typed: tuple[str, ...]) -> TrainJob:
         job: With `auto`.
         typed: Dotted keys and groups that are a person's own.
     """
-    config, reasons = decide(gather(job), job.config, typed)
+    config, reasons = decide(gather(job), job.config, typed, job.reasons)
     for key, reason in reasons.items():
-        console.say(f"auto       {key}={shown(value_at(config, key))}: {reason}")
+        if key in job.reasons:
+            continue  # said when it was chosen
+        # The plan shows what came of it.
+        console.say(f"auto       {key}={shown(value_at(config, key))}: {reason}", EXPERT)
     return replace(train_job(config), reasons=reasons)
 
 
@@ -54,17 +62,16 @@ def gather(job: TrainJob) -> Facts:
         batch_norm=any(isinstance(x, keras.layers.BatchNormalization) for x in layers),
         gpu=bool(tf.config.list_logical_devices("GPU")), cores=worker_count("auto"),
         memory=memory.total(),
+        budget=settings.budget_seconds, seconds=forward_seconds(job, flops(network, size)),
     )  # fmt: skip
 
 
-def median_side(manifest: Manifest, most: int = 64) -> int:
-    """Median shorter side of some training pictures, pixels."""
-    rows = manifest.rows(TRAIN)
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(int))] if len(rows) else rows
-    sides = []
-    for row in rows:
-        try:
-            sides.append(min(manifest.images.image(tf.constant(row, tf.int64)).shape[:2]))
-        except tf.errors.InvalidArgumentError:
-            continue  # the training names the picture
-    return int(np.median(sides)) if sides else 0
+def forward_seconds(job: TrainJob, operations: float) -> float:
+    """Of an image at the network's own pixels, measured where a budget asks for it."""
+    constructor = job.config["backbone"].get("constructor")
+    alpha = job.config["backbone"].get("alpha")
+    known = [n for n in networks() if (n.constructor, n.alpha) == (constructor, alpha)]
+    on_cpu = known[0].relative_time if known else None
+    gpu = bool(tf.config.list_logical_devices("GPU"))
+    relative = relative_time(operations / 1e9, on_cpu, gpu)
+    return relative * reference_seconds(job.settings.budget_seconds is not None)

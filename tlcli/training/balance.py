@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import registry
+from tlcli.config import chain, registry
 from tlcli.config.job import TrainJob
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
@@ -38,14 +38,15 @@ def settled(pieces: Pieces, lesson: Lesson) -> tuple[Pieces, Lesson]:
     job = with_values(pieces.job, values)
     method = job.distillation
     if isinstance(lesson.method, SortedMaps):
-        method = SortedMaps(method, lesson.method.stages)
+        method = SortedMaps(method, lesson.method.given)
     return replace(pieces, job=job), replace(lesson, method=method)
 
 
 def measured(pieces: Pieces, lesson: Lesson) -> dict[str, Any]:
     """Options of the method with numbers, by what its last phase trains; the chief's on all."""
     chosen = phases(pieces, lesson)
-    found = term_sizes(pieces, lesson, chosen[-1]) if chosen else []
+    with console.Stage("measuring the terms of the loss"):
+        found = term_sizes(pieces, lesson, chosen[-1]) if chosen else []
     gradients = {size.name: size.gradient for size in found}
     labels = gradients.pop(LABELS, 0.0)
     values = lesson.method.weighed(gradients, labels)
@@ -61,7 +62,7 @@ def stored(job: TrainJob, run_dir: Path) -> TrainJob:
     path, waiting = run_dir / "config.json", job.distillation.weighed({}, 0.0)
     if not path.is_file() or not waiting:
         return job
-    before = checkpoint.read_json(path).get("distillation", {})
+    before = checkpoint.read_config(run_dir).get("distillation", {})
     same = {
         k: before[k] for k, v in waiting.items() if _but_weights(before.get(k)) == _but_weights(v)
     }
@@ -81,6 +82,7 @@ def with_values(job: TrainJob, values: Mapping[str, Any]) -> TrainJob:
     The configuration of a chain stays: its trainings are measured each, and alike at every start.
     """
     options = {**job.config["distillation"], **values}
-    chained = job.config.get("generations", 1) > 1 or bool(job.config.get("assistants"))
-    config = job.config if chained else {**job.config, "distillation": options}
+    config = (
+        job.config if chain.is_chain(job.config) else {**job.config, "distillation": options}
+    )  # fmt: skip
     return replace(job, distillation=registry.build("distillation", options), config=config)

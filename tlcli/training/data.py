@@ -13,7 +13,6 @@ from tlcli.data.views import Views, worker_count
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
 from tlcli.runs.seen import earlier_run, kept_out
-from tlcli.system import memory
 from tlcli.system.files import expanded
 from tlcli.training.checks import check_data
 
@@ -36,17 +35,33 @@ def without(pieces: Pieces, ids: list[str]) -> Pieces:
     return pieces.with_data(dataclasses.replace(manifest, splits=splits.astype(np.int8)))
 
 
-def train_views(job: TrainJob, manifest: Manifest, resize: Resize) -> Views:
-    """Training views; where they never repeat, pictures stay decoded as far as memory allows."""
+def train_views(job: TrainJob, manifest: Manifest, resize: Resize, room: int) -> Views:
+    """Training views; where they never repeat, pictures stay decoded as far as memory allows.
+
+    Args:
+        job: The training.
+        manifest: Its data.
+        resize: Decides the size of a view.
+        room: Bytes for decoded pictures.
+    """
     settings = job.settings
     workers = worker_count(settings.workers)
     views = Views(manifest, resize, job.augmentation, settings.seed, workers)
     in_memory = settings.cache in ("auto", "ram", True)
     if not in_memory or views.finite is not None or manifest.images.array is not None:
         return views
-    room = int(settings.cache_memory * memory.free())
     kept = dataclasses.replace(manifest, images=DecodedImages(manifest.images, room))
     return Views(kept, resize, job.augmentation, settings.seed, workers)
+
+
+def with_room(pieces: Pieces, room: int) -> Pieces:
+    """The pieces whose decoded pictures take so many bytes; those that are kept stay."""
+    views, images = pieces.train_views, pieces.train_views.manifest.images
+    if not isinstance(images, DecodedImages):
+        return pieces
+    kept = dataclasses.replace(views.manifest, images=images.with_room(room))
+    made = Views(kept, views.resize, views.augmentation, views.seed, views.workers)
+    return dataclasses.replace(pieces, train_views=made)
 
 
 def data_of(job: TrainJob) -> Manifest:

@@ -13,6 +13,7 @@ from tlcli.data.streams import table_stream
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.system import cluster
+from tlcli.system.array_file import check_whole
 from tlcli.training.frozen_part import Joined, outputs
 from tlcli.training.plan import PhasePlan
 from tlcli.training.step import TrainStep
@@ -29,13 +30,15 @@ class Source:
 
     Attributes:
         tables: Outputs of the frozen part over the training views; None streams pictures.
-        mapped: Whether the tables lie on disk.
+        mapped: Whether batches are gathered from the tables while steps run, as from a disk.
         signals: The teacher's signals by name, tables likewise.
+        add: What adds stored signals to a batch of mapped tables, or None.
     """
 
     tables: list[Any] | None
     mapped: bool
     signals: dict[str, Any]
+    add: Callable[[Any], Any] | None = None
 
     @property
     def streamed(self) -> bool:
@@ -53,10 +56,17 @@ class Source:
 def source_of(pieces: Pieces, lesson: Lesson, plan: PhasePlan) -> Source:
     """The tables that the plan promises, computed or read; a stream where they cannot be kept."""
     rows, views = pieces.manifest.rows(TRAIN), pieces.train_views
-    place = plan.place
-    tables = outputs(pieces.tables, plan.cut.prefix, views, rows, place)
-    if place is None or tables is None:
+    place, signals = plan.places.tables, plan.places.signals
+    if place is None or signals is None:
         return Source(None, False, {})
+    add = lesson.teacher.feed() if signals.mapped else None
+    if signals.mapped and not lesson.teacher.on_disk:  # the disk turned out too small
+        return Source(None, False, {})
+    tables = outputs(pieces.tables, plan.cut.prefix, views, rows, place)
+    if tables is None:
+        return Source(None, False, {})
+    if add is not None:
+        return Source(tables, True, {}, add)
     return Source(tables, place.mapped, lesson.teacher.table(views, rows, views.finite or 1))
 
 
@@ -72,15 +82,22 @@ def feed_of(
         def pictures(span: range, replicas: range) -> Any:
             return views.stream(rows, labels, plan.order, span, replicas, add)
 
-        return _distributed(pieces, plan, step, pictures)
+        return _distributed(pieces, plan, step, pictures, lesson.teacher.check)
     if source.mapped:
         tables, label_of = source.tables, label_lookup(labels, len(pieces.manifest.class_names))
 
         def gathered(span: range, replicas: range) -> Any:
-            signals = source.signals
-            return table_stream(tables, signals, label_of, plan.order, views.number, span, replicas)
+            return table_stream(
+                tables, source.signals, label_of, plan.order, views.number, span, replicas,
+                source.add,
+            )  # fmt: skip
 
-        return _distributed(pieces, plan, step, gathered)
+        def check() -> None:
+            lesson.teacher.check()
+            for table in tables:
+                check_whole(table)
+
+        return _distributed(pieces, plan, step, gathered, check)
     steps = step.from_tables(source.tables, labels, len(rows), source.signals)
 
     def feed(first: int, last: int) -> Any:
@@ -91,8 +108,19 @@ def feed_of(
     return feed
 
 
-def _distributed(pieces: Pieces, plan: PhasePlan, step: TrainStep, batches: Batches) -> Feed:
-    """Steps over datasets of batches for (steps, replicas)."""
+def _distributed(
+    pieces: Pieces, plan: PhasePlan, step: TrainStep, batches: Batches,
+    whole: Callable[[], None],
+) -> Feed:  # fmt: skip
+    """Steps over datasets of batches for (steps, replicas).
+
+    Args:
+        pieces: Of the training.
+        plan: Of the phase.
+        step: Runs them.
+        batches: Makes the datasets.
+        whole: Raises, naming the file, where what is read was cut off.
+    """
     strategy, steps = pieces.strategy, step.from_stream()
     member = cluster.join(pieces.job.hardware)
     rows, failed = pieces.manifest.rows(TRAIN), list[Exception]()
@@ -115,12 +143,16 @@ def _distributed(pieces: Pieces, plan: PhasePlan, step: TrainStep, batches: Batc
             made = strategy.distribute_datasets_from_function(lambda c: dataset(c, first))
             at["iterator"] = iter(made)
         at["next"] = last
-        if member.size > 1:
-            with listening(member, pieces.manifest, failed):
-                return run(last - first)
-        with pieces.train_views.watched(rows) as check:
-            figures = run(last - first)
-            check()
+        try:
+            if member.size > 1:
+                with listening(member, pieces.manifest, failed):
+                    return run(last - first)
+            with pieces.train_views.watched(rows) as check:
+                figures = run(last - first)
+                check()
+        except tf.errors.OpError:
+            whole()
+            raise
         return figures
 
     return feed

@@ -1,6 +1,5 @@
 """What lies before the first trained layer: cut off, computed once, kept."""
 
-import logging
 from typing import Any
 
 import tensorflow as tf
@@ -16,8 +15,8 @@ from tlcli.models.graph.split import split as split_model
 from tlcli.models.graph.trace import single
 from tlcli.models.student import Student, is_head
 from tlcli.system.files import NoRoom
+from tlcli.system.memory import Budget
 
-log = logging.getLogger(__name__)
 EVALUATION_BATCH = 128
 
 
@@ -64,11 +63,11 @@ def _is_frozen(layer: Any) -> bool:
     return not (is_head(layer) and (random or "dropout" in layer.name))
 
 
-def placed(pieces: Pieces, prefix: Any, views: Views, samples: int) -> Place | None:
+def placed(pieces: Pieces, prefix: Any, views: Views, samples: int, budget: Budget) -> Place | None:
     """How a frozen part's outputs over some views are kept; None where they are not."""
     if not samples:
         return None
-    place = place_of(pieces.job.settings, prefix, views, samples)
+    place = place_of(pieces.job.settings, prefix, views, samples, budget)
     return None if place is None or (place.mapped and pieces.tables.folder is None) else place
 
 
@@ -83,6 +82,5 @@ def outputs(
         return tables.outputs(
             prefix, views, rows, count, EVALUATION_BATCH, place.half, place.mapped
         )
-    except NoRoom as problem:
-        log.warning("cache: %s. They are computed at each use.", problem)
+    except NoRoom:  # which is told; they are computed at each use
         return None

@@ -46,6 +46,7 @@ class PhaseTraining:
         optimizer: Built, with rates.
         averages: Moving and equal averages of the weights.
         loss_scale: Variable, or None.
+        begun: Whether a step was made, for which the graph was.
         feed: A function (first step, last step) -> figures, float32 (steps, 4).
     """
 
@@ -53,6 +54,7 @@ class PhaseTraining:
         self.pieces, self.lesson, self.plan = pieces, lesson, plan
         job = pieces.job
         self.steps_per_call = STEPS_PER_CALL
+        self.begun = False
         self.member = cluster.join(job.hardware)
         self.monitor = monitored(job, pieces.manifest)
         with pieces.strategy.scope():
@@ -63,10 +65,10 @@ class PhaseTraining:
             with pieces.strategy.scope():
                 self.step = self._step(source.suffix(plan))
             self.feed = feed_of(pieces, lesson, plan, source, self.step)
-            self.validation = Validation(pieces, plan.cut, plan.validation_place)
+            self.validation = Validation(pieces, plan.cut, plan.places.validation)
             whole = (Split(None, peer.model, ()) for peer in lesson.state.peers)
             self.peer_validations = [
-                Validation(pieces, split, plan.picture_place) for split in whole
+                Validation(pieces, split, plan.places.pictures) for split in whole
             ]
         agree_on_pictures(self.member, pieces.manifest, pieces.manifest.rows(TRAIN))
         if source.streamed or self.member.size > 1:
@@ -168,6 +170,7 @@ class PhaseTraining:
         where = f"after step {first} of phase {self.plan.index + 1}"
         with self.member.waiting(), memory.told(where, self._smaller()):
             figures = self.feed(first, last)
+        self.begun = True
         self._check_finite(figures, first)
         return figures
 

@@ -5,18 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tlcli.contracts.data import TRAIN, VALIDATION
+from tlcli.contracts.data import TRAIN
 from tlcli.contracts.finetune import Phase
 from tlcli.data.order import Order
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.models import trainable
-from tlcli.models.frozen.place import Place
 from tlcli.models.graph.split import Split
 from tlcli.models.student import count
 from tlcli.training import block_table, term_sizes
-from tlcli.training.frozen_part import cached_split, placed
+from tlcli.training.data import with_room
+from tlcli.training.frozen_part import cached_split
 from tlcli.training.order import make_order
+from tlcli.training.places import Places, places
 from tlcli.training.strategy import phases
 from tlcli.training.term_sizes import Size
 
@@ -31,9 +32,7 @@ class PhasePlan:
         order: Which images its steps see.
         rates: Multiplier of the learning rate by path of each trained variable.
         cut: The student cut where its constant part ends.
-        place: How that part's outputs over the training views are kept; None where they are not.
-        validation_place: The same over the validation images.
-        picture_place: How validation pictures are kept for networks beside the student.
+        places: How that part's outputs, the teacher's and pictures are kept.
         rate_table: Learning rate at each step, float64 (total_steps,).
         blocks: What it trains, block by block.
         trained: Numbers that it trains.
@@ -45,9 +44,7 @@ class PhasePlan:
     order: Order
     rates: Mapping[str, float]
     cut: Split
-    place: Place | None
-    validation_place: Place | None
-    picture_place: Place | None
+    places: Places
     rate_table: Any
     blocks: tuple[block_table.Row, ...]
     trained: int
@@ -86,6 +83,8 @@ def made(pieces: Pieces, lesson: Lesson) -> Plan:
         found.append(phase_plan(pieces, lesson, phase, index, math.ceil(first)))
         first += phase.epochs
     if found:
+        # What was decoded to look at the first batches must not take the place of a table.
+        pieces = with_room(pieces, min(phase.places.budget.left for phase in found))
         sizes = term_sizes.looked_at(pieces, lesson, found[-1].phase)
         found[-1] = replace(found[-1], sizes=sizes)
     return Plan(pieces, lesson, tuple(found))
@@ -113,14 +112,9 @@ def phase_plan(
         cut = cached_split(lesson)
         trained = [v for v in model.trainable_variables if v.path in rates]
         blocks = block_table.rows(model, rates, base)
-    few = len(pieces.manifest.labelled(VALIDATION))
-    views, plain = pieces.train_views, pieces.plain_views
-    repeats = views.finite is not None and lesson.teacher.tabular
-    shown = len(rows) * (views.finite or 1)
+    numbers = count(trained)
     return PhasePlan(
         index=index, phase=phase, order=order, rates=rates, cut=cut,
-        place=placed(pieces, cut.prefix, views, shown) if repeats else None,
-        validation_place=placed(pieces, cut.prefix, plain, few),
-        picture_place=placed(pieces, None, plain, few) if lesson.state.peers else None,
-        rate_table=table, blocks=tuple(blocks), trained=count(trained),
+        places=places(pieces, lesson, cut, numbers), rate_table=table, blocks=tuple(blocks),
+        trained=numbers,
     )  # fmt: skip

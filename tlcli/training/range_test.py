@@ -1,6 +1,5 @@
 """Raise the learning rate step by step."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from tlcli.system import console
 from tlcli.training.data import without_validation
 from tlcli.training.phase import STEPS_PER_CALL, PhaseTraining
 from tlcli.training.plan import PhasePlan, Plan, phase_plan
-from tlcli.training.rate_curve import Curve, divergence, highest, smooth
+from tlcli.training.rate_curve import Curve, curve_of, divergence
 
 STEPS_AT_ONCE = 8
 
@@ -55,11 +54,13 @@ def range_test(plan: Plan, own: FindLr) -> Curve:
 
 def train_whole(pieces: Pieces, lesson: Lesson, plan: PhasePlan) -> None:
     """All steps of a phase, as training would do them."""
-    phase = PhaseTraining(pieces, lesson, replace(plan, validation_place=None, picture_place=None))
-    with console.Bar(plan.total_steps) as bar:
+    phase = PhaseTraining(
+        pieces, lesson, replace(plan, places=replace(plan.places, validation=None, pictures=None))
+    )
+    with console.Stage(f"phase {plan.index + 1}", plan.total_steps, "steps") as stage:
         for start in range(0, plan.total_steps, STEPS_PER_CALL):
             phase.feed(start, min(start + STEPS_PER_CALL, plan.total_steps))
-            bar.move(start)
+            stage.move(start)
 
 
 def rising(pieces: Pieces, lesson: Lesson, plan: PhasePlan, own: FindLr) -> Curve:
@@ -73,17 +74,13 @@ def rising(pieces: Pieces, lesson: Lesson, plan: PhasePlan, own: FindLr) -> Curv
     phase = PhaseTraining(tested, lesson, planned)
     losses: list[float] = []
     end = None
-    with console.Bar(own.steps) as bar:
+    with console.Stage("raising the rate", own.steps, "steps") as stage:
         while len(losses) < own.steps and end is None:
             figures = phase.feed(len(losses), min(own.steps, len(losses) + STEPS_AT_ONCE))
             losses += [float(row[0]) for row in figures]
             end = divergence(losses, own)
-            bar.move(len(losses))
-    seen = len(losses) if end is None else end + 1
-    sound = seen if end is None else end
-    limit = highest(min(losses[:sound], default=math.inf), own)
-    smoothed = smooth(np.minimum(losses[:sound], limit), own.smoothing)
-    return Curve(rates[:seen], np.array(losses[:seen]), smoothed, end)
+            stage.move(len(losses))
+    return curve_of(rates, losses, own)
 
 
 def under_test(pieces: Pieces, steps_per_epoch: float, rates: Any) -> Pieces:

@@ -56,6 +56,22 @@ class Suggestion:
         return "half the rate of the lowest loss"
 
 
+def curve_of(rates: Any, losses: Sequence[float], own: FindLr) -> Curve:
+    """The curve of some steps, without those after the loss diverged.
+
+    Args:
+        rates: Of the steps of the test, float (steps or more,).
+        losses: Of the steps that were made.
+        own: When it has diverged, and how it is smoothed.
+    """
+    end = divergence(losses, own)
+    seen = len(losses) if end is None else end + 1
+    sound = seen if end is None else end
+    limit = highest(min(losses[:sound], default=math.inf), own)
+    smoothed = smooth(np.minimum(losses[:sound], limit), own.smoothing)
+    return Curve(rates[:seen], np.array(losses[:seen]), smoothed, end)
+
+
 def highest(lowest: float, own: FindLr) -> float:
     """The loss above which it has diverged; some methods' losses lie below 0."""
     return lowest + (own.diverged - 1) * abs(lowest)

@@ -9,7 +9,8 @@ from tlcli.config.intervals import Every
 from tlcli.distill.pieces import Pieces
 from tlcli.runs import state as states
 from tlcli.runs.identity import config_hash
-from tlcli.runs.resume import FREE_KEYS, seen_pictures
+from tlcli.runs.resume import FREE_KEYS
+from tlcli.runs.state_data import seen_pictures
 from tlcli.system import cluster, files
 from tlcli.system.surroundings import surroundings
 from tlcli.training.stopping import StopRequest

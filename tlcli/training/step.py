@@ -13,6 +13,7 @@ import tensorflow as tf
 from tlcli.contracts.distillation import Batch, Outputs, Share
 from tlcli.data.labels import label_lookup
 from tlcli.models import image_dropout
+from tlcli.models.frozen.shared import as_tensor
 from tlcli.models.graph.trace import single
 from tlcli.system.seeds import batch_seed
 from tlcli.training import gradients
@@ -243,9 +244,9 @@ class TrainStep:
             samples: Rows of one view.
             extra: Further tables by name for the teacher, (views * samples, ...).
         """
-        held = [tf.constant(t) for t in tables]
+        held = [as_tensor(t) for t in tables]
         label_of = label_lookup(labels, int(self.parts.suffix.outputs[0].shape[-1]))
-        held_extra = {name: tf.constant(t) for name, t in (extra or {}).items()}
+        held_extra = {name: as_tensor(t) for name, t in (extra or {}).items()}
 
         def one(rows: Any, views: Any, step: Any) -> Any:
             mine = self.parts.order.places(replica_number())

@@ -7,9 +7,10 @@ A new head starts at zero, and labels move nothing below it then. So the head is
 embeddings of some batches, as a few steps of the training would, and put back after.
 """
 
+import contextlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -23,6 +24,8 @@ from tlcli.data.labels import label_table
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.models import trainable
+from tlcli.system import console
+from tlcli.system.notes import EXPERT, WARNING, Note
 from tlcli.system.seeds import batch_seed
 from tlcli.training.gradients import global_norm, of_head
 from tlcli.training.label_loss import label_loss
@@ -56,18 +59,20 @@ class Size:
 
 
 def looked_at(pieces: Pieces, lesson: Lesson, phase: Phase) -> tuple[Size, ...]:
-    """The sizes by what a phase trains; none without a method or on several devices."""
-    if not lesson.method.distils or pieces.replicas > 1:
+    """The sizes by what a phase trains; none without a method."""
+    if not lesson.method.distils:
         return ()
-    return tuple(term_sizes(pieces, lesson, phase))
+    with console.Stage("measuring the terms of the loss"):
+        return tuple(term_sizes(pieces, lesson, phase))
 
 
-def plan_lines(sizes: Sequence[Size]) -> list[str]:
-    """The terms in words."""
+def plan_notes(sizes: Sequence[Size]) -> list[Note]:
+    """The terms in words, for experts but where one is far off."""
     if not sizes:
         return []
     shown = "; ".join(f"{s.name} {s.loss:.3g} (gradient {s.gradient:.3g})" for s in sizes)
-    return [f"terms      first batch, fitted head, full weight: {shown}", *notes(sizes)]
+    told = f"first batch, fitted head, full weight: {shown}"
+    return [Note("terms", told, EXPERT), *(Note("warning", n, WARNING) for n in notes(sizes))]
 
 
 def notes(sizes: Sequence[Size]) -> list[str]:
@@ -82,15 +87,13 @@ def notes(sizes: Sequence[Size]) -> list[str]:
     for size in sizes:
         ratio = size.gradient / first.gradient
         if ratio == 0:
-            found.append(f"           {size.name} moves nothing that the last phase trains yet")
+            found.append(f"{size.name} moves nothing that the last phase trains yet")
         elif size.share is not None and math.isfinite(ratio):
             if ratio < 1 / FAR:
-                found.append(
-                    f"           {size.name} hardly counts: {ratio:.2g} x the labels' gradient"
-                )
+                found.append(f"{size.name} hardly counts: {ratio:.2g} x the labels' gradient")
             elif ratio > ABOVE * size.share:
                 found.append(
-                    f"           {size.name} drowns the labels: {ratio:.2g} x their gradient, "
+                    f"{size.name} drowns the labels: {ratio:.2g} x their gradient, "
                     f"{size.share:g} is its share; give distillation.soft_weight=auto"
                 )
     return found
@@ -107,33 +110,59 @@ def term_sizes(pieces: Pieces, lesson: Lesson, phase: Phase) -> list[Size]:
         lesson: With its method.
         phase: What is trained.
     """
+    batch, *others = first_batches(pieces, 1 + FITTED)
+    with untouched(lesson), trained_by(pieces, lesson, phase) as variables:
+        head = [v.value for v in variables if of_head(v)]
+        if head:
+            fit_head(pieces, lesson, others, head)
+        return sizes_on(pieces, lesson, batch, variables)
+
+
+def sizes_now(pieces: Pieces, lesson: Lesson, phase: Phase) -> list[Size]:
+    """As `term_sizes`, by the weights that the student has now."""
+    (batch,) = first_batches(pieces, 1)
+    with untouched(lesson), trained_by(pieces, lesson, phase) as variables:
+        return sizes_on(pieces, lesson, batch, variables)
+
+
+@contextlib.contextmanager
+def untouched(lesson: Lesson) -> Iterator[None]:
+    """Every variable of student and method is afterwards as it was."""
     kept = lesson.variables
     before = [v.numpy() for v in kept]
-    batch, *others = first_batches(pieces, 1 + FITTED)
-    model = lesson.student.model
     try:
-        with trainable.applied(model, phase, pieces.batch_norm) as rates:
-            trained = [v for v in model.trainable_variables if v.path in rates]
-            head = [v for v in trained if of_head(v)]
-            if head:
-                fit_head(pieces, lesson, others, [v.value for v in head])
-            body = [v.value for v in trained if not of_head(v)] or [v.value for v in head]
-            with tf.GradientTape(persistent=True) as tape:
-                terms = means(pieces, lesson, batch)
-            shares = lesson.method.shares
-            return [
-                Size(name, float(loss), gradient_norm(tape, loss, body), shares.get(name))
-                for name, loss in terms.items()
-            ]
+        yield
     finally:
         for variable, value in zip(kept, before, strict=True):
             variable.assign(value)
 
 
+@contextlib.contextmanager
+def trained_by(pieces: Pieces, lesson: Lesson, phase: Phase) -> Iterator[list[Any]]:
+    """The student's variables that a phase trains, the model marked for it meanwhile."""
+    model = lesson.student.model
+    with trainable.applied(model, phase, pieces.batch_norm) as rates:
+        yield [v for v in model.trainable_variables if v.path in rates]
+
+
+def sizes_on(
+    pieces: Pieces, lesson: Lesson, batch: dict[str, Any], variables: list[Any]
+) -> list[Size]:
+    """Loss and gradient of each term on a batch, by the backbone's variables or else the head's."""
+    body = [v.value for v in variables if not of_head(v)] or [v.value for v in variables]
+    with tf.GradientTape(persistent=True) as tape:
+        terms = means(pieces, lesson, batch)
+    shares = lesson.method.shares
+    return [
+        Size(name, float(loss), gradient_norm(tape, loss, body), shares.get(name))
+        for name, loss in terms.items()
+    ]
+
+
 def first_batches(pieces: Pieces, count: int) -> list[dict[str, Any]]:
-    """The elements of the first steps as a stream gives them to the first device."""
+    """The elements of the first steps, whole, as a stream gives them to a single device."""
     rows = pieces.manifest.rows(TRAIN)
-    order = make_order(pieces, rows, 0)
+    order = replace(make_order(pieces, rows, 0), replicas=1)
     labels = label_table(pieces.manifest, rows)
     stream = pieces.train_views.stream(rows, labels, order, range(count), range(1))
     return [dict(batch) for batch, _ in zip(stream, range(count), strict=False)]
@@ -159,8 +188,9 @@ def fit_head(pieces: Pieces, lesson: Lesson, batches: list[Any], variables: list
 def means(pieces: Pieces, lesson: Lesson, batch: dict[str, Any]) -> dict[str, Any]:
     """Mean weighted loss of each term by name."""
     method = lesson.method
-    # Outside a step, statistics cannot be taken over several devices.
-    found = lesson.student.extended(batch["images"], training=pieces.replicas == 1)
+    # Outside a replica, statistics are of the whole batch, as they are over all devices in a step.
+    with pieces.strategy.scope():
+        found = lesson.student.extended(batch["images"], training=True)
     logits, embedding, *taps = [tf.cast(t, tf.float32) for t in tf.nest.flatten(found)]
     student = Outputs(logits, embedding, tuple(taps))
     teacher = lesson.teacher.outputs(batch)

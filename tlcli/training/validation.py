@@ -15,6 +15,8 @@ from tlcli.models.frozen.place import Place
 from tlcli.models.graph.split import Split
 from tlcli.models.graph.trace import single
 from tlcli.models.norms import has_batch_norm
+from tlcli.system import console
+from tlcli.system.array_file import check_whole
 from tlcli.training.frozen_part import EVALUATION_BATCH, outputs
 
 
@@ -57,12 +59,17 @@ class Validation:
         return found
 
     def _logits(self) -> Iterator[Any]:
-        for tensors in self._inputs():
+        inputs = console.staged(
+            self._inputs(), "validating", len(self.rows), "images", lambda tensors: len(tensors[0])
+        )
+        for tensors in inputs:
             yield np.asarray(tf.cast(self.call(*tensors), tf.float32))
 
     def _inputs(self) -> Iterator[list[Any]]:
         size = EVALUATION_BATCH
         if self.arrays is not None:
+            for array in self.arrays:
+                check_whole(array)
             for start in range(0, len(self.rows), size):
                 parts = [tf.constant(a[start : start + size]) for a in self.arrays]
                 yield [tf.cast(p, i.dtype) for p, i in zip(parts, self.model.inputs, strict=True)]

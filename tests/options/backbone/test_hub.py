@@ -7,6 +7,7 @@ import yaml
 
 from tlcli.config import registry
 from tlcli.errors import ConfigError
+from tlcli.system.download import offline
 
 
 def option(**changes):
@@ -59,3 +60,9 @@ def test_what_is_no_preset_is_refused(preset):
         ConfigError, match=r"^backbone\.preset: cannot use \./none .*save_to_preset"
     ):
         option(preset="./none").build(pictures())
+
+
+def test_offline_asks_for_no_preset_by_name():
+    backbone = option(preset="dinov2_small")
+    with offline(True), pytest.raises(ConfigError, match=r"^backbone\.preset: .* offline=true"):
+        backbone.build(keras.Input((224, 224, 3)))

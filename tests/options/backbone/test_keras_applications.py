@@ -1,3 +1,5 @@
+import dataclasses
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +10,13 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.helpers.published import MOBILENET, as_published, random_mobilenet
 from tests.helpers.words import checked
 from tlcli.config import registry
+from tlcli.config.published import weight_files
 from tlcli.errors import ConfigError
 from tlcli.options.backbone.keras_applications import CONSTRUCTORS
+from tlcli.system.download import offline
 
 CONFIGS = Path(registry.config_root()) / "backbone"
 MODULES = {
@@ -125,12 +130,59 @@ def test_efficientnet_by_keras_with_weights_gives_the_same_output(tmp_path, monk
     np.testing.assert_allclose(
         ours(random_images()), expected, rtol=1e-4, atol=1e-5 * abs(expected).max()
     )
+
+
+def at_hand(monkeypatch, tmp_path, model, name):
+    """Put a model's weights where Keras looks for a published file, as that file's."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = as_published(tmp_path / "models" / name, model)
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    facts = dataclasses.replace(weight_files()[name], hash=digest)
+    monkeypatch.setitem(weight_files(), name, facts)
+
+
+def test_a_cached_efficientnet_gives_what_keras_computes_with_it(tmp_path, monkeypatch):
+    ours = option("efficientnet_b0").build(pictures())
+    randomize(ours)
+    expected = np.asarray(ours(random_images()))
+    images = keras.Input((64, 64, 3))
+    plain = keras.applications.EfficientNetB0(include_top=False, weights=None, input_tensor=images)
+    plain.set_weights(ours.get_weights())
+    at_hand(monkeypatch, tmp_path, plain, "efficientnetb0_notop.h5")
     fetched = option("efficientnet_b0").build(pictures())
-    report = option("efficientnet_b0").load(fetched)
+    with offline(True):
+        report = option("efficientnet_b0").load(fetched)
     assert report.missing == report.skipped == ()
+    assert report.source == "imagenet (EfficientNetB0)"
     np.testing.assert_allclose(
         fetched(random_images()), expected, rtol=1e-4, atol=1e-5 * abs(expected).max()
     )
+
+
+@pytest.mark.parametrize(
+    ("side", "source"),
+    [(224, "imagenet (MobileNet)"), (64, "imagenet (MobileNet)"),
+     (128, "imagenet (MobileNet, its file of 224 px)")],
+)  # fmt: skip
+def test_a_file_of_other_pixels_serves_offline_and_is_said(side, source, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = random_mobilenet(tmp_path / "models" / MOBILENET)
+    model = option("mobilenet", alpha=0.25).build(pictures(side))
+    with offline(True):
+        report = option("mobilenet", alpha=0.25).load(model)
+    assert report.source == source
+    assert report.missing == report.skipped == ()
+    with h5py.File(path) as file:
+        stored = np.concatenate([file["conv1"][key][()].ravel() for key in kernels(file["conv1"])])
+    np.testing.assert_array_equal(stored, model.get_layer("conv1").get_weights()[0].ravel())
+
+
+def kernels(group):
+    found = []
+    group.visititems(lambda name, item: found.append(name) if hasattr(item, "shape") else None)
+    return found
 
 
 def test_the_classifier_gives_logits_of_keras_probabilities(tmp_path):
@@ -190,20 +242,15 @@ def test_a_published_file_with_gaps_loads_in_part(tmp_path):
             assert np.array_equal(a, b)
 
 
-def test_a_file_that_cannot_be_fetched_is_named(monkeypatch, tmp_path):
-    from keras.src.applications import vgg16
-
-    def fail(name, origin, **_):
-        raise Exception(f"URL fetch failure on {origin}: None -- [Errno -2] unknown host")
-
-    monkeypatch.setattr(vgg16.file_utils, "get_file", fail)
+def test_a_file_that_is_not_at_hand_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     backbone = option("vgg16")
-    with pytest.raises(ConfigError) as caught:
+    with offline(True), pytest.raises(ConfigError) as caught:
         backbone.load(backbone.build(pictures(32)))
     message = str(caught.value)
-    assert message.startswith("backbone.weights: cannot fetch vgg16_weights_tf_dim_ordering_tf")
-    assert "https://storage.googleapis.com/" in message
-    assert "/models, or give backbone.weights=PATH." in message
+    assert message.startswith(f"backbone.weights: {tmp_path}/models/vgg16_weights_tf_dim_ordering")
+    assert "58.9 MB, md5 6d6bbae143d832006294945121d1f1fc" in message
+    assert "backbone.weights=none" in message
 
 
 @pytest.mark.parametrize(

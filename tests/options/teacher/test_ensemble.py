@@ -46,7 +46,7 @@ def test_the_mean_of_probabilities_is_one_again_when_classes_weigh_differently()
 def target():
     manifest = registry.build("data", configure()["data"]).manifest(0, None)
     views = Views(manifest, Resize(8, "crop", 1.0, True), None, 0, 1)
-    return Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), None, 0, views)
+    return Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), None, views)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,9 @@ def test_a_student_learns_from_a_mean_by_class(teacher, tmp_path):
     mean = (shares[:, None] * said).sum(0)
     found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows)
     np.testing.assert_allclose(softmax(found), mean / mean.sum(-1, keepdims=True), atol=1e-5)
-    assert "weights by class 0.10 to 0.90" in "\n".join(plan.lesson.teacher.plan_lines())
+    assert "weights by class 0.10 to 0.90" in "\n".join(
+        note.plain for note in plan.lesson.teacher.plan_notes()
+    )
 
 
 def spoken(path, pieces, rows):

@@ -35,7 +35,7 @@ def built(manifest):
     def made(path, data=manifest, **changes):
         values = {**registry.defaults("teacher", "file"), "path": str(path), **changes}
         rows = data.rows(TRAIN)
-        target = Target(data, 32, rows, SimpleNamespace(finite=1), frozenset(), None, 0)
+        target = Target(data, 32, rows, SimpleNamespace(finite=1), frozenset(), None)
         return registry.build("teacher", values).build(target)
 
     return made

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,10 +12,17 @@ from tlcli.data.views import Views
 from tlcli.models import fold
 from tlcli.models.frozen.items import Items
 from tlcli.models.frozen.place import images_bytes, table_bytes
+from tlcli.system import console
+from tlcli.system.array_file import aligned_empty
+from tlcli.system.notes import EXPERT
 
-log = logging.getLogger(__name__)
 # Images that decide whether float16 is exact enough.
 SAMPLE = 256
+
+
+def images_of(part: list[Any]) -> int:
+    """How many images a part is of."""
+    return len(part[0])
 
 
 def in_memory(parts: Iterator[list[Any]], length: int) -> list[Any]:
@@ -25,7 +31,7 @@ def in_memory(parts: Iterator[list[Any]], length: int) -> list[Any]:
     start = 0
     for part in parts:
         if not arrays:
-            arrays = [np.empty((length, *array.shape[1:]), array.dtype) for array in part]
+            arrays = [aligned_empty((length, *array.shape[1:]), array.dtype) for array in part]
         for whole, array in zip(arrays, part, strict=True):
             whole[start : start + len(array)] = array
         start += len(part[0])
@@ -88,7 +94,9 @@ class Frozen:
         if self.half:
             few = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int))]
             kinds = [kept_type(array) for array in in_memory(self._run(few, 1), len(few))]
-        for part in self._run(rows, count):
+        what = "decoding pictures" if self.network is None else "computing frozen layers"
+        parts = self._run(rows, count)
+        for part in console.staged(parts, what, len(rows) * count, "images", images_of):
             yield [a.astype(k, copy=False) for a, k in zip(part, kinds, strict=True)] if (
                 kinds) else part  # fmt: skip
 
@@ -136,7 +144,8 @@ def kept_type(array: Any) -> Any:
     spread = wide - wide.mean(tuple(range(wide.ndim - 1)))
     exact = np.sqrt((error**2).mean()) <= 1e-3 * np.sqrt((spread**2).mean())
     if not exact:
-        log.info("cache: float16 is not exact enough for outputs %s; float32", array.shape[1:])
+        shape = array.shape[1:]
+        console.say(f"cache      float16 is not exact enough for outputs {shape}; float32", EXPERT)
     return np.float16 if exact else np.float32
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tlcli.config.train_settings import Train
 from tlcli.data.views import Views
-from tlcli.system import memory
+from tlcli.system.memory import Budget
 
 # Outputs above this are kept as float16 by cache_format=auto. A fixed number, not a share of the
 # free memory, so that the same command gives the same weights anywhere.
@@ -54,13 +54,20 @@ class Place:
     half: bool
     size: int
 
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that they take."""
+        return 0 if self.mapped else self.size
+
     def __str__(self) -> str:
         kind = ", float16 if exact enough" if self.half else ""
         where = "on disk" if self.mapped else "in memory"
         return f"{self.size / 1e6:,.1f} MB {where}{kind}"
 
 
-def place_of(settings: Train, model: Any, views: Views, samples: int) -> Place | None:
+def place_of(
+    settings: Train, model: Any, views: Views, samples: int, budget: Budget
+) -> Place | None:
     """How a model's outputs over some views are kept; None to compute them at each use.
 
     Args:
@@ -68,6 +75,7 @@ def place_of(settings: Train, model: Any, views: Views, samples: int) -> Place |
         model: Frozen model, or None for the images themselves.
         views: The views.
         samples: Images times views.
+        budget: Memory that is left for them.
     """
     mode = settings.cache
     if mode in ("off", False):
@@ -77,7 +85,7 @@ def place_of(settings: Train, model: Any, views: Views, samples: int) -> Place |
         settings.cache_format == "auto" and size > EXACT_BYTES)  # fmt: skip
     half = half and model is not None and keras.config.dtype_policy().name == "float32"
     size //= 2 if half else 1
-    if mode != "disk" and size <= settings.cache_memory * memory.free():
+    if mode != "disk" and size <= budget.left:
         return Place(False, half, size)
     # Decoded images are many times the size of their files: kept on disk only when asked for.
     return Place(True, half, size) if mode == "disk" or (mode != "ram" and model) else None

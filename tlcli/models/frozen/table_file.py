@@ -3,6 +3,7 @@
 A folder appears whole or not at all. Nothing is ever held in memory but the part being written.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ import numpy as np
 
 from tlcli.data.stamps import stamp
 from tlcli.system import files
+from tlcli.system.array_file import load_npy
 
 FACTS = "table.json"
 NEW = ".new-"
@@ -59,7 +61,8 @@ class Writer:
 
     def __exit__(self, *reason: object) -> None:
         for file in self._files:
-            file.close()
+            with contextlib.suppress(OSError):  # On a full disk; what is kept was closed before.
+                file.close()
         shutil.rmtree(self._made, ignore_errors=True)
 
     def add(self, arrays: Sequence[Any]) -> None:
@@ -150,8 +153,7 @@ def read(place: Path, mapped: bool) -> list[Any] | None:
             now = _stamp(path)
             if (now[0] <= ALWAYS_HASHED or now != stamp) and files.sha256(path) != expected:
                 raise DamagedError(str(path))
-            array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-            arrays.append(_as(array, dtype))
+            arrays.append(_as(load_npy(path, mapped), dtype))
     except DamagedError:
         raise
     # A border: whatever a damaged file raises means that there is none.

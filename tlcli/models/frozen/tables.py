@@ -19,7 +19,8 @@ from tlcli.data.views import Views
 from tlcli.models.frozen import table_file
 from tlcli.models.frozen.items import Items, blocks_of
 from tlcli.models.frozen.network import Frozen, Network, in_memory, weights_hash
-from tlcli.system import files
+from tlcli.system import cache, console, files
+from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Tables:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self._writes = folder is not None
         self._last: Network | None = None
 
     def _network(self, model: Any) -> "Network | None":
@@ -78,8 +80,10 @@ class Tables:
         if old:
             place = self.folder / f"{key}-{items.made_of(range(length))}"
             if (found := self._read(place, mapped)) is not None:
-                log.info("cache: outputs of frozen layers found in %s", place)
+                console.say(f"cache      outputs of frozen layers found in {place}", EXPERT)
                 return found
+        if not self._writes:
+            return self._unwritten(made, rows, count, mapped)
         # What is exact enough for float16 is decided by all pictures together.
         known = {} if half or not old else self._known(old, items, cut)
         try:
@@ -91,13 +95,22 @@ class Tables:
             )  # fmt: skip
             found = self._read(kept, mapped)
         except (files.NoRoom, OSError) as error:
+            # Where nothing at all can be written, the next table need not be computed twice.
+            self._writes = isinstance(error, files.NoRoom)
+            cache.done_without(self.folder.parent, error)
             if mapped:
-                raise (
-                    error if isinstance(error, files.NoRoom) else files.NoRoom(str(error))
-                ) from error
-            reason = getattr(error, "strerror", None) or error
-            log.warning("cache: not written (%s); kept in memory", reason)
-        return found or in_memory(made.parts(rows, count), length)
+                raise files.NoRoom(str(error)) from error
+        return found or self._unwritten(made, rows, count, mapped)
+
+    def _unwritten(self, made: Frozen, rows: Any, count: int, mapped: bool) -> list[Any]:
+        """Outputs that no disk holds, in memory.
+
+        Raises:
+            NoRoom: They are too large for it.
+        """
+        if mapped:
+            raise files.NoRoom(f"{files.megabytes(made.size(len(rows) * count))} have no room")
+        return in_memory(made.parts(rows, count), len(rows) * count)
 
     def _known(self, old: Sequence[Path], items: Items, cut: Sequence[range]) -> dict[int, Any]:
         """Outputs of blocks that other tables have: number of the block to arrays (block, ...)."""
@@ -112,8 +125,8 @@ class Tables:
                 block = cut[wanted[made_of]]
                 known[wanted[made_of]] = [array[start : start + len(block)] for array in arrays]
         if known:
-            log.info("cache: %d of %d blocks of outputs are those of other tables",
-                     len(known), len(cut))  # fmt: skip
+            told = f"{len(known)} of {len(cut)} blocks of outputs are those of other tables"
+            console.say(f"cache      {told}", EXPERT)
         return known
 
     def _read(self, place: Path, mapped: bool) -> list[Any] | None:

@@ -7,6 +7,7 @@ from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, keras
+from tlcli.system import download
 from tlcli.system.files import expanded
 
 
@@ -77,12 +78,23 @@ class Backbone(backbone.Backbone):
 
     def _original(self, shape: tuple[int, ...], load_weights: bool) -> Any:
         """The backbone as KerasHub builds it, on an input of its own."""
+        self._check_offline()
         try:
             return _keras_hub().models.Backbone.from_preset(
                 self.preset, load_weights=load_weights, image_shape=tuple(shape)
             )
         except (ValueError, TypeError, OSError) as error:
             raise self._refused(error) from error
+
+    def _check_offline(self) -> None:
+        """Refuse to ask KaggleHub, which knows no word for staying offline, as HuggingFace does."""
+        local = expanded(self.preset, "backbone.preset").is_dir()
+        if download.is_offline() and not local and not self.preset.startswith("hf://"):
+            raise ConfigError(
+                "backbone.preset", f"{self.preset} is asked for on the network, and offline=true",
+                "Give a folder written by save_to_preset, or leave offline out if KaggleHub's "
+                "cache has it.",
+            )  # fmt: skip
 
     def _prepared(self, images: Tensor) -> Tensor:
         from tlcli.options.backbone._layers import Affine, preprocess

@@ -1,10 +1,8 @@
 """The 40 ImageNet classifiers of keras.applications, by constructor name."""
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from tlcli.contracts import backbone
@@ -35,7 +33,6 @@ WIDTHS = {
 SIZES = {"MobileNet": (128, 160, 192, 224), "MobileNetV2": (96, 128, 160, 192, 224)}
 SMALLEST = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 IMAGENET_STD = (0.229, 0.224, 0.225)
-FETCH_FAILURE = re.compile(r"URL fetch failure on (\S+): (.*)")
 
 
 @dataclass(frozen=True)
@@ -209,36 +206,22 @@ class Backbone(backbone.Classifier):
         return load_by_name(model, self.weights)
 
     def _load_imagenet(self, model: Any, include_top: bool) -> LoadReport:
+        from tlcli.config import published
+        from tlcli.models import weight_cache
         from tlcli.models.by_name import copy_by_name
         from tlcli.options.backbone._graph import fresh_names
+        from tlcli.system import console, opened
 
-        side = model.inputs[0].shape[1]
-        side = side if side in SIZES.get(self.constructor, ()) else 224
-        shape = (side, side, 3) if self.constructor in SIZES else None
-        try:
-            with fresh_names():
-                source = self._constructor()(
-                    weights="imagenet",
-                    include_top=include_top,
-                    input_shape=shape,
-                    **self._arguments(),
-                )
-        except Exception as error:
-            # Keras raises a plain Exception when it cannot fetch a file.
-            failure = FETCH_FAILURE.search(str(error))
-            if failure is None:
-                raise
-            raise _not_fetched(failure[1], failure[2]) from error
-        return copy_by_name(source, model, f"imagenet ({self.constructor})")
-
-
-def _not_fetched(url: str, reason: str) -> ConfigError:
-    from keras.src.backend.config import keras_home
-
-    folder = Path(keras_home()) / "models"
-    file = url.rpartition("/")[2]
-    return ConfigError(
-        "backbone.weights",
-        f"cannot fetch {file} ({reason.strip()})",
-        f"Put the file of {url} into {folder}, or give backbone.weights=PATH.",
-    )
+        side, option = model.inputs[0].shape[1] or 224, published.option_of(self.constructor)
+        wanted = published.files_of(option, self.alpha, include_top, side)
+        with console.fetching() as told:
+            found = weight_cache.ready(wanted, told)
+        path = weight_cache.folder() / found.file
+        shape = (found.pixels, found.pixels, 3) if self.constructor in SIZES else None
+        # Keras fits a file's layers in order: its automatic names depend on the process that wrote.
+        with fresh_names(), opened.reading(path, "Run tl weights verify."):
+            source = self._constructor()(
+                weights=str(path), include_top=include_top, input_shape=shape, **self._arguments()
+            )
+        instead = "" if found == wanted[0] else f", its file of {found.pixels} px"
+        return copy_by_name(source, model, f"imagenet ({self.constructor}{instead})")

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -129,6 +129,11 @@ class Base(contract.Method):
     def shares(self) -> Mapping[str, float]:
         """The share of the one term."""
         return {type(self).__module__.rpartition(".")[2]: self.share}
+
+    @property
+    def settled_after(self) -> float:
+        """Epochs of the rise."""
+        return self.warmup_epochs
 
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """Options with a number in the place of "auto"; none where there is nothing to choose.
@@ -280,6 +285,14 @@ class FeatureMethod(Method):
         if self.teacher_layers is not None and len(teacher) == len(pairs):
             return [(i, place) for place, (i, _) in enumerate(pairs)]
         return pairs
+
+    def compared(
+        self, kind: str, student: Sequence[Shape], teacher: Sequence[Shape]
+    ) -> list[tuple[int, int]] | None:
+        """Places of the compared maps; see contracts.distillation."""
+        if kind not in self.needs or not student or not teacher:
+            return []
+        return self.indices(tuple(student), tuple(teacher))
 
     def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
         """Places of compared maps, and in words how they meet."""

@@ -1,11 +1,11 @@
 """Several methods at once: the sum of their terms."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tlcli.contracts.distillation import NO_STATE, Batch, Outputs, Shapes, State
+from tlcli.contracts.distillation import NO_STATE, Batch, Outputs, Shape, Shapes, State
 from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor
 from tlcli.options.distillation._common import FeatureMethod, Method, scheduled
@@ -99,6 +99,14 @@ class Distillation(Method):
 
         return States(states)
 
+    def compared(
+        self, kind: str, student: Sequence[Shape], teacher: Sequence[Shape]
+    ) -> list[tuple[int, int]] | None:
+        """Those of all methods, each once."""
+        found = [method.compared(kind, student, teacher) for _, method in self.parts]
+        every = [pair for pairs in found for pair in pairs or ()]
+        return None if None in found else list(dict.fromkeys(every))
+
     def bridges(self, shapes: Shapes) -> list[tuple[int, int, str]]:
         """Those of all methods, each once."""
         found = [bridge for _, method in self.parts for bridge in method.bridges(shapes)]
@@ -132,6 +140,12 @@ class Distillation(Method):
                 key = name if name not in found else f"{name}#{index + 1}"
                 found[key] = self.full_weight * weight * share
         return found
+
+    @property
+    def settled_after(self) -> float:
+        """Epochs of the longest rise."""
+        longest: float = max((method.settled_after for _, method in self.parts), default=0.0)
+        return max(self.warmup_epochs, longest)
 
     def weighed(self, gradients: Mapping[str, float], labels: float) -> dict[str, Any]:
         """The methods with the weights that each chooses for itself.
