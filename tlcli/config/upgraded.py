@@ -64,7 +64,8 @@ def changed_numbers(config: Mapping[str, Any], multi_label: bool) -> list[str]:
 
 def damaged_pictures_were_used(config: Values) -> Values:
     """0.1.0 trained on whatever a damaged JPEG decoded to."""
-    return _given(config, "data", ("folder", "csv"), damaged="use")
+    names = ("folder", "csv", "photos", "tfrecord")
+    return _given(config, "data", names, damaged="use")
 
 
 def heads_had_the_common_rate(config: Values) -> Values:
