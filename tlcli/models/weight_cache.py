@@ -87,6 +87,7 @@ def ready(wanted: tuple[WeightFile, ...], told: Told = lambda *_: None) -> Weigh
             return best
     for one in wanted[1:]:
         if (place / one.file).is_file() and not problem(one, place / one.file):
+            console.say(f"weights    {one.file} serves instead: {reason.rstrip('.')}")
             return one
     raise missing(best, damaged, reason)
 
@@ -132,7 +133,7 @@ def fetch(one: WeightFile, told: Told, url: str = "") -> Path:
         TlError: It cannot be fetched, or is another.
     """
     path = folder() / one.file
-    console.say(f"weights    {one.file} is fetched ({described(one)})")
+    console.say(f"weights    fetching {one.file} ({described(one)})")
     download.fetch(url or one.url, path, lambda part: _require(one, part), told)
     _note(path, files.sha256(path))
     return path
