@@ -11,7 +11,7 @@ from tests.helpers.pictures import make_classes
 from tests.helpers.published import MOBILENET, random_mobilenet
 from tests.helpers.runs import process, same_weights
 
-LEFT_OUT = ("auto", "run_dir", "name")
+LEFT_OUT = ("auto", "run_dir", "name", "started_in")
 
 
 @pytest.fixture(scope="module")
