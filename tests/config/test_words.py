@@ -5,7 +5,7 @@ import pytest
 from tests.helpers.words import checked
 from tlcli.config import known, words
 from tlcli.config.commands import COMMANDS
-from tlcli.config.registry import places_of
+from tlcli.config.known import places_of
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
 
@@ -42,7 +42,7 @@ def test_a_key_without_its_group_is_named_with_it(key):
         ("freeze=10", "finetune=linear_probe"), ("num_classes=3", "Leave it out"),
         ("batch-size=3", "Write batch_size=3."), ("--epochs=3", "Write epochs=3."),
         ("--lr=3", "Give optimizer.learning_rate=3."), ("-epochs=3", "Write epochs=3"),
-        ("epochs:3", "Write epochs=3"), ("epochs==3", "Write epochs=3"),
+        ("epochs==4", "Write epochs=4"), ("epochs==3", "Write epochs=3"),
         ("early_stopping=None", "Write early_stopping=null."),
         ("early_stopping=x", "Give a whole number, or null."),
         ("run_dir=None", "Write run_dir=null."), ("optimizer.clip_norm=nil", "clip_norm=null."),

@@ -10,7 +10,6 @@ import pytest
 
 from tlcli.errors import ConfigError
 from tlcli.system import console
-from tlcli.system.figures import sparkline
 from tlcli.system.notes import EXPERT, Note, Sheet
 
 SHEET = Sheet((Note("data", "5 classes"), Note("", "all 8x8", EXPERT), Note("run", "a")))
@@ -161,11 +160,3 @@ def test_parts_are_counted_as_they_are_taken_and_a_fault_ends_the_stage(screen):
     with pytest.raises(ConfigError):
         list(taken)
     assert [one[0] for one in screen.asked] == ["reading", "e"]
-
-
-def test_a_sparkline_spans_least_to_most():
-    assert sparkline([0.0, 0.5, 1.0]) == "▁▅█"
-    assert sparkline([2.0, 2.0]) == "▁▁"
-    assert sparkline([]) == ""
-    assert len(sparkline(list(range(1000)))) == 40
-    assert sparkline(list(range(1000)))[-1] == "█"

@@ -129,3 +129,22 @@ def test_a_terminal_that_cannot_move_gets_no_stages(monkeypatch):
     terminal = Terminal()
     assert Screen(terminal).begin("evaluating", "images", 0, 10, 0.0) is None
     assert terminal.text == ""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("gone_after", [0, 1])
+def test_a_terminal_that_is_gone_ends_nothing(monkeypatch, gone_after):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal()
+    screen = Screen(terminal)
+
+    def gone(_):
+        raise OSError(5, "Input/output error")
+
+    if not gone_after:
+        monkeypatch.setattr(terminal, "write", gone)
+    number = screen.begin("evaluating", "images", 0, 10, 0.0)
+    monkeypatch.setattr(terminal, "write", gone)
+    if number is not None:
+        screen.move(number, "evaluating", 5, 10)
+        screen.end(number)

@@ -13,7 +13,7 @@ from tlcli.training import auto
 
 
 def comparable(config):
-    left_out = ("auto", "run_dir", "name", "resume")
+    left_out = ("auto", "run_dir", "name", "resume", "started_in")
     return {k: v for k, v in json.loads(json.dumps(config)).items() if k not in left_out}
 
 

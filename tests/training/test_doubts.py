@@ -4,6 +4,7 @@ import pytest
 
 from tests.helpers.trainings import planned
 from tests.helpers.words import checked
+from tlcli.system.notes import WARNING, Note
 from tlcli.training import doubts, plan_text
 
 FEW = ("data.images_per_class=8", "batch_size=10", "epochs=5", "cache=off")
@@ -29,7 +30,7 @@ def test_freezing_random_weights_is_doubted(tmp_path, words, said):
     (text,) = doubts.texts(plan)
     assert said in text
     assert text.endswith(INSTEAD)
-    assert any(text in str(line) for line in plan_text.lines(plan, tmp_path))
+    assert Note("warning", text, WARNING) in plan_text.sheet(plan, tmp_path).said
 
 
 @pytest.mark.parametrize(

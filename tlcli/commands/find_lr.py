@@ -5,7 +5,6 @@ optimizer of the training, until the loss diverges. Rates are values of optimize
 scaling by the batch and the multipliers of the phase are in them. The weights are put back.
 """
 
-import csv
 import io
 import math
 import sys
@@ -22,6 +21,7 @@ from tlcli.errors import ConfigError
 from tlcli.runs import output
 from tlcli.system import console, files
 from tlcli.system.figures import bars
+from tlcli.system.shown import CsvWriter
 from tlcli.training import auto_backbone, balance, batch_size
 from tlcli.training import plan as plans
 from tlcli.training.auto import resolved
@@ -136,9 +136,9 @@ def write(path: Path, curve: Curve, found: Suggestion | None) -> None:
     rows = list(zip(curve.rates.tolist(), curve.losses.tolist(), smoothed, strict=True))
     if path.suffix.lower() == ".csv":
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["learning_rate", "loss", "smoothed_loss"])
-        writer.writerows(rows)
+        writer = CsvWriter(text)
+        for row in [("learning_rate", "loss", "smoothed_loss"), *rows]:
+            writer.row(row)
         output.write(path, text.getvalue().encode())
         return
     names = ("learning_rate", "loss", "smoothed_loss")

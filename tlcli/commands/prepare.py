@@ -17,7 +17,7 @@ from tlcli.config.checking import Checked
 from tlcli.config.settings import Prepare, cache_folder
 from tlcli.contracts.data import Manifest
 from tlcli.data import prepared
-from tlcli.data.content import remember_verified
+from tlcli.data.hash_memory import remember_verified
 from tlcli.data.prepared import Shard
 from tlcli.data.shards import OVERHEAD, content, write_all
 from tlcli.errors import ConfigError

@@ -17,8 +17,8 @@ from tlcli.config.published import Network
 
 # Pictures below this many pixels are enlarged to those.
 SMALL, ENLARGED = 96, (128, 96)
-# Parts of a network's own pixels that larger pictures may be given.
-PARTS = (1.0, 0.75, 0.5)
+# Parts of a network's own pixels that larger pictures are tried at too.
+PARTS = (0.75, 0.5)
 # Operations of an image, 1e9, that a network for a device has at most; more from MANY images on.
 CPU_MOST, GPU_MOST, GPU_MOST_MANY, MANY = 2.0, 20.0, 60.0, 20_000
 # Seconds that a training takes at most where no budget is given.
@@ -157,7 +157,8 @@ def _candidates(situation: Situation, table: list[Network]) -> Iterator[Candidat
     """Networks that the device and its memory are for, in all ways of training."""
     suited = [one for one in table if one.gflops <= most_gflops(situation)]
     sized = [(one, size) for one in suited or table for size in image_sizes(one, situation)]
-    fitting = [one for one in sized if _fits(*one, situation)]
+    # That of a GPU is asked by batch_size.
+    fitting = [one for one in sized if _step_bytes(*one) <= MEMORY * situation.memory]
     smallest = min(sized, key=lambda one: _step_bytes(*one))
     for network, size in fitting or [smallest]:
         for epochs in ways(situation):
@@ -175,11 +176,6 @@ def most_gflops(situation: Situation) -> float:
     return GPU_MOST_MANY if situation.images >= MANY else GPU_MOST
 
 
-def _fits(network: Network, size: int, situation: Situation) -> bool:
-    """Whether a step of a few images fits into memory; that of a GPU is asked by batch_size."""
-    return _step_bytes(network, size) <= MEMORY * situation.memory
-
-
 def _step_bytes(network: Network, size: int) -> float:
     """What a step of a few images takes: activations; weights, gradients and two moments."""
     image = network.activation_mb * 1e6 * (size / network.pixels) ** 2
@@ -187,13 +183,12 @@ def _step_bytes(network: Network, size: int) -> float:
 
 
 def image_sizes(network: Network, situation: Situation) -> list[int]:
-    """Sizes that are tried, the best one first."""
+    """Sizes that are tried, the best one first; smaller ones are multiples of 32."""
     if situation.image_size is not None:
         return [situation.image_size]
     if situation.side and situation.side < SMALL:
-        return [size for size in ENLARGED if size <= network.pixels]
-    return [max(32, round(network.pixels * part / 32) * 32) if part < 1 else network.pixels
-            for part in PARTS]  # fmt: skip
+        return list(ENLARGED)
+    return [network.pixels, *(round(network.pixels * part / 32) * 32 for part in PARTS)]
 
 
 def ways(situation: Situation) -> list[float]:

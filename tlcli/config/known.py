@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from tlcli.config import settings, words
 from tlcli.config.commands import COMMANDS
-from tlcli.config.registry import names, places_of
+from tlcli.config.registry import config_root, names
 from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
@@ -21,6 +21,17 @@ def keys_of(word: str) -> frozenset[str]:
     classes = [*own, Train] if command.trains else own
     groups = GROUPS if command.trains else (*command.needs, *command.changes)
     return frozenset({*groups, *(f.name for cls in classes for f in dataclasses.fields(cls))})
+
+
+def places_of(key: str) -> tuple[str, ...]:
+    """Dotted keys of all groups whose options have a key of this name."""
+    line = re.compile(rf"^{re.escape(key)}:", re.MULTILINE)
+    return tuple(
+        f"{group}.{key}"
+        for group in GROUPS
+        if any(line.search(path.read_text(encoding="utf-8"))
+               for path in sorted((config_root() / group).glob("*.yaml")))
+    )  # fmt: skip
 
 
 def check_pair(word: str, item: str) -> tuple[str, str]:

@@ -11,7 +11,6 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
-import re
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -119,17 +118,6 @@ def config_files(group: str) -> dict[str, tuple[Path, str]]:
     return dict(sorted(found.items()))
 
 
-def places_of(key: str) -> tuple[str, ...]:
-    """Dotted keys of all groups whose options have a key of this name."""
-    line = re.compile(rf"^{re.escape(key)}:", re.MULTILINE)
-    return tuple(
-        f"{group}.{key}"
-        for group in GROUPS
-        if any(line.search(path.read_text(encoding="utf-8"))
-               for path in sorted((config_root() / group).glob("*.yaml")))
-    )  # fmt: skip
-
-
 def names(group: str) -> dict[str, str]:
     """Options of a group as YAML files, with where each comes from."""
     return {name: origin for name, (_, origin) in config_files(group).items()}
@@ -223,7 +211,22 @@ def _loaded(entry: importlib.metadata.EntryPoint, where: str, class_name: str) -
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
         problem = f"{entry.value} of {package} is no dataclass"
         raise ConfigError(where, problem, f"Register a frozen dataclass {class_name}.")
+    contract = contract_of(class_name.lower())
+    if not getattr(contract, "_is_protocol", False) and not issubclass(found, contract):
+        name = f"{contract.__module__}.{contract.__name__}"
+        raise ConfigError(
+            where,
+            f"{entry.value} of {package} is no {contract.__name__}",
+            f"Let it subclass {name}.",
+        )
     return found
+
+
+def contract_of(group: str) -> type:
+    """What the options of a group subclass, or a Protocol that they fit."""
+    name = {"data": "DataSource", "distillation": "Method"}.get(group, group.capitalize())
+    module = importlib.import_module(f"tlcli.contracts.{group}")
+    return typing.cast("type", getattr(module, name))
 
 
 def plugins_used(config: Mapping[str, Any]) -> list[dict[str, str]]:

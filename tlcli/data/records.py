@@ -5,16 +5,15 @@ import hashlib
 import json
 import os
 import struct
-import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tlcli.data import content
 from tlcli.data.header import BY_PILLOW, quiet_pillow
 from tlcli.data.scan import header_or_problem
+from tlcli.data.stamps import stamp
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
 from tlcli.system import cache, console
@@ -76,7 +75,7 @@ def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> lis
 
 
 def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:
-    listed = content.stamp(path)
+    listed = stamp(path)
     key = f"{_VERSION}\0{path.resolve()}\0{max_pixels}\0{listed}"
     kept = cache_dir / f"tfrecord-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
     index = _load(kept)
@@ -208,7 +207,8 @@ def _load(path: Path) -> Index | None:
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in _COLUMNS}
             words = json.loads(file["words"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    # A border: whatever a damaged cache raises means that there is none.
+    except Exception:
         return None
     problems = {int(row): why for row, why in words["problems"].items()}
     return Index(**columns, texts=words["texts"], problems=problems)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,8 +10,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from tlcli.data import content
 from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, read_header
+from tlcli.data.stamps import stamps
 from tlcli.lazy import np
 from tlcli.system import cache, console
 
@@ -32,7 +31,7 @@ class Listing:
         root: Folder that relative paths start from.
         names: Paths below the root, or absolute.
         sizes: Bytes, int64 (files,); -1 where there is no such file.
-        marks: See content.mark, int64 (files,).
+        marks: See stamps.mark, int64 (files,).
         fresh: Whether every file was looked at now.
     """
 
@@ -63,7 +62,7 @@ class Scan:
 
     Attributes:
         sizes: Bytes, int64 (files,).
-        marks: See content.mark, int64 (files,).
+        marks: See stamps.mark, int64 (files,).
         decoders: BY_ numbers, uint8 (files,).
         orientations: EXIF orientation, uint8 (files,).
         widths: Pixels, upright, int32 (files,).
@@ -95,7 +94,7 @@ class Scan:
 def stat_files(root: str, names: Sequence[str]) -> Listing:
     """Listing of named files."""
     paths = console.staged(names, "listing", len(names), "files")
-    found = content.stamps(os.path.join(root, name) for name in paths)
+    found = stamps(os.path.join(root, name) for name in paths)
     return Listing(root, names, *np.ascontiguousarray(found.T))
 
 
@@ -199,7 +198,8 @@ def load_scan(path: Path) -> tuple[bytes, Scan] | None:
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in (*_COLUMNS, "twins")}
             names, problems = file["names"].tobytes(), json.loads(file["problems"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    # A border: whatever a damaged cache raises means that there is none.
+    except Exception:
         return None
     return names, Scan(**columns, problems={int(row): why for row, why in problems.items()})
 

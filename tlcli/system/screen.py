@@ -4,12 +4,13 @@ Imported where standard error is a terminal alone. No text is read as markup; th
 visible, so that a process that is killed leaves the terminal as it was.
 """
 
+import contextlib
 import threading
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
-from rich.progress import Progress, ProgressColumn, Task
+from rich.progress import Progress, ProgressColumn, Task, TaskID
 from rich.text import Text
 
 from tlcli.system.notes import (
@@ -142,7 +143,8 @@ class Screen:
         """
         if not self._live:
             return None
-        with self._lock:
+        # A terminal that is gone must end no training.
+        with self._lock, contextlib.suppress(OSError, ValueError):
             if self._progress is None:
                 self._progress = Progress(
                     _LineColumn(self.console), console=self.console, transient=True,
@@ -152,28 +154,25 @@ class Screen:
             return self._progress.add_task(
                 self._clean(what), total=total, completed=int(done), unit=unit, since=since
             )
+        return None
 
     def move(self, number: int, what: str, done: float, total: float | None) -> None:
         """Show how far a stage is."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError, ValueError):
             if self._progress is not None:
                 self._progress.update(
-                    self._task(number), description=self._clean(what), completed=done, total=total
+                    TaskID(number), description=self._clean(what), completed=done, total=total
                 )
 
     def end(self, number: int) -> None:
         """Take a stage away."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError, ValueError):
             if self._progress is None:
                 return
-            self._progress.remove_task(self._task(number))
+            self._progress.remove_task(TaskID(number))
             if not self._progress.tasks:
-                self._progress.stop()
-                self._progress = None
-
-    @staticmethod
-    def _task(number: int) -> Any:
-        return number
+                last, self._progress = self._progress, None
+                last.stop()
 
 
 def _bold_label(line: Text) -> Text:

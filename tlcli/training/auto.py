@@ -28,6 +28,8 @@ def resolved(job: TrainJob, typed: tuple[str, ...]) -> TrainJob:
         typed: Dotted keys and groups that are a person's own.
     """
     config, reasons = decide(gather(job), job.config, typed, job.reasons)
+    if "auto" not in typed:
+        console.say("auto       chooses what you did not type; auto=false takes the defaults:")
     for key, reason in reasons.items():
         if key in job.reasons:
             continue  # said when it was chosen

@@ -1,6 +1,5 @@
 """A row an epoch: in metrics.csv, and for the person."""
 
-import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from tlcli.system.console import Stage
 from tlcli.system.figures import sparkline
 from tlcli.system.notes import BEST, MUST, Column, Note, Table
 from tlcli.system.progress_line import duration
+from tlcli.system.shown import CsvWriter
 from tlcli.training.phase import PhaseTraining
 from tlcli.training.progress import Progress
 
@@ -80,9 +80,9 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows so far as CSV, a column for each validation figure that any of them has."""
     text = io.StringIO()
     names = sorted({name for row in rows for name in row["validation"]})
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(f"validation_{name}" for name in names), "best"])
+    writer = CsvWriter(text)
+    writer.row([*COLUMNS, *(f"validation_{name}" for name in names), "best"])
     for row in rows:
         figures = [row["validation"].get(name, "") for name in names]
-        writer.writerow([*(row[column] for column in COLUMNS), *figures, int(row["best"])])
+        writer.row([*(row[column] for column in COLUMNS), *figures, int(row["best"])])
     return text.getvalue()

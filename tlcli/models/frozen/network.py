@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tlcli.data.views import Views
 from tlcli.models import fold
+from tlcli.models.frozen.items import Items
 from tlcli.models.frozen.place import images_bytes, table_bytes
 from tlcli.system import console
 from tlcli.system.array_file import aligned_empty
@@ -99,9 +100,32 @@ class Frozen:
             yield [a.astype(k, copy=False) for a, k in zip(part, kinds, strict=True)] if (
                 kinds) else part  # fmt: skip
 
+    def completed(
+        self, items: Items, cut: Sequence[range], known: Mapping[int, list[Any]]
+    ) -> Iterator[list[Any]]:
+        """Outputs of all items, a block at a time.
+
+        A block is computed alone, so its numbers do not depend on which others are known.
+
+        Args:
+            items: All of them.
+            cut: Places of each block, of the size of a batch.
+            known: Outputs of some blocks, by their number.
+        """
+        if not known:
+            yield from self.parts(items.rows, items.count)
+            return
+        todo = [block for number, block in enumerate(cut) if number not in known]
+        chosen = np.concatenate([np.asarray(block, np.int64) for block in [*todo, range(0)]])
+        fresh = self._batches(*items.split(chosen))
+        for number in range(len(cut)):
+            yield known[number] if number in known else next(fresh)
+
     def _run(self, rows: Any, count: int) -> Iterator[list[Any]]:
-        repeated, numbers = np.tile(rows, count), np.repeat(np.arange(count), len(rows))
-        for images in self.views.batches(repeated, numbers, self.batch):
+        yield from self._batches(np.tile(rows, count), np.repeat(np.arange(count), len(rows)))
+
+    def _batches(self, rows: Any, numbers: Any) -> Iterator[list[Any]]:
+        for images in self.views.batches(rows, numbers, self.batch):
             found = [images] if self.network is None else self.network.call(images)
             yield [tensor.numpy() for tensor in found]
 

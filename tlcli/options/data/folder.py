@@ -8,7 +8,8 @@ from typing import Literal
 from tlcli.contracts.data import DataSource, Manifest
 from tlcli.data.index import Index
 from tlcli.data.layout import LAYOUT, folder_of, resolve, sorted_out
-from tlcli.data.manifest import Listed, Reading, indexed_manifest
+from tlcli.data.manifest import Listed, indexed_manifest
+from tlcli.data.readable import Reading
 from tlcli.data.samples import Samples
 from tlcli.data.scan import Listing
 from tlcli.data.split import check_fractions
