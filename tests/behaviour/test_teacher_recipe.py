@@ -265,7 +265,8 @@ def test_a_teacher_that_saw_the_test_images_is_told(tmp_path, capsys):
         "teacher.minimum_accuracy=0",
         "control=true",
         f"run_dir={tmp_path / 'r'}",
-        "teacher.overrides={data: {images_per_class: null, test_fraction: 0.1}, epochs: 1}",
+        "teacher.overrides={data: {images_per_class: null, test_fraction: 0.05, "
+        "validation_fraction: 0.05}, epochs: 1}",
     )
     assert train.run(checked("train", *SHORT, *words)) == 0
     (count,) = re.findall(r"^note +the teacher was trained on (\d+) of these 179 test images",

@@ -115,7 +115,7 @@ def test_without_freedom_epochs_stay():
         assert chosen(flexible=False, epochs=7, budget=budget).candidate.epochs == 7
 
 
-def test_small_pictures_are_never_shrunk_below_what_was_measured():
+def test_small_pictures_are_enlarged_and_others_tried_at_multiples_of_32():
     small = dataclasses.replace(LAPTOP, side=32)
     for network in networks():
         assert image_sizes(network, small) == [128, 96]

@@ -5,8 +5,9 @@ few image sizes and with all or fewer epochs, the one whose expected accuracy is
 that memory and time allow. What is said for it is made from the same figures.
 
 What a smaller image costs is taken from the accuracies of MobileNet at 224 and 128 pixels (70.6 and
-64.4 %, arXiv:1704.04861), 7.7 points a halving; that small pictures are worth enlarging to 128
-pixels was measured (docs/figures.md). What fewer epochs and a frozen network cost are estimates.
+64.4 %, arXiv:1704.04861), 7.7 points a halving; that small pictures are enlarged
+to 128 pixels follows BiT (arXiv:1912.11370). What fewer epochs and a frozen network cost are
+estimates.
 """
 
 import math
