@@ -286,7 +286,14 @@ def test_those_that_are_left_out_already_count(tmp_path):
 
 # ---- whole trainings ---------------------------------------------------------------------------
 
-FEW = ("epochs=2", "batch_size=4", "calibrate=false", "image_size=32", "hardware=cpu")
+FEW = (
+    "backbone=tiny",
+    "epochs=2",
+    "batch_size=4",
+    "calibrate=false",
+    "image_size=32",
+    "hardware=cpu",
+)
 STREAM = ("augmentation=light", "augmentation.views=null", "finetune=full", "cache=off")
 
 

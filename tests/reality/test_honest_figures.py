@@ -158,7 +158,7 @@ def test_a_run_that_goes_on_over_grown_data_tests_on_what_the_first_has_not_seen
     first, root = run
     grow(root)
     words = [f"extend={first}", "epochs=+1"] if way == "extend" else [
-        *words_of(root), "epochs=1", "backbone=run", f"backbone.run={first}"]  # fmt: skip
+        *words_of(root)[:-1], "epochs=1", "backbone=run", f"backbone.run={first}"]  # fmt: skip
     capsys.readouterr()
     asked = checked("train", *words, f"run_dir={tmp_path}/next")
     assert train.run(asked) == 0
