@@ -4,7 +4,7 @@
 
 The folder has train/ and test/ with a folder for each class. The script follows the guide of
 keras.io ("Transfer learning & fine-tuning"): random flips and rotations, a frozen base run in
-inference mode, dropout and a dense layer with Adam's default rate, then the base unfrozen with a low
+inference mode, dropout and a dense layer with the default rate, then the base unfrozen with a low
 rate. `tl` gets the path and a seed, and chooses the rest itself; nothing is cached before. The arms
 run in turn. Prints test accuracy (mean ± sd), wall and CPU seconds, and the ratios.
 """
