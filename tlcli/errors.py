@@ -55,8 +55,15 @@ def require(condition: object, where: str, given: object, remedy: str) -> None:
 def nearest(word: str, choices: Iterable[str]) -> str:
     """'Did you mean …?' when a choice is close, else the list of choices."""
     choices = sorted(choices)
+    letters = {_letters(choice): choice for choice in reversed(choices)}
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {close[0]}?"
+    alike = letters.get(_letters(word)) or (close[0] if close else "")
+    if alike:
+        return f"Did you mean {alike}?"
     shown = ", ".join(choices[:24]) + (", …" if len(choices) > 24 else "")
     return f"Choose one of {shown}." if choices else "There is nothing to choose from."
+
+
+def _letters(word: str) -> str:
+    """A word by which spellings like AdamW and adam-w are the same."""
+    return "".join(letter for letter in word.casefold() if letter.isalnum())

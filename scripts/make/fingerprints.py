@@ -51,7 +51,7 @@ MASKS = tuple(
     (re.compile(pattern), shown)
     for pattern, shown in (
         (r"\b[0-9a-f]{32}\b", "<key>"),
-        (r"^( +\d+ +\d+(?: +\S+){5}) +\S+ +\S+?( \*)?$", r"\1 <rate> <left>\2"),
+        (r"^( +\d+ +\d+(?: +\S+){5})(?: +\S+?){2,3}( \*)?$", r"\1 <rate> <left>\2"),
         (r"\d{4}-\d\d-\d\d[T_ ]\d\d[-:]?\d\d[-:]?\d\d\S*", "<date>"),
         (r"[\d.,]+(?: / [\d.,]+)? m?s\b", "<time>"),
         (r"[\d.,]+ (?:images|img)/s\b", "<rate>"),
@@ -247,7 +247,7 @@ def run_fingerprint(place: Place, run: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(run.rglob("model.weights.h5")):
         found[str(path.relative_to(run))] = weights_fingerprint(path)
-    for kind in ("metrics.json", "metrics.csv", "metadata.json"):
+    for kind in ("metrics.json", "metrics.csv", "metadata.json", "train.log"):
         for path in sorted(run.rglob(kind)):
             lines = place.masked(path.read_text(encoding="utf-8"))
             found[str(path.relative_to(run))] = lines_fingerprint(lines)

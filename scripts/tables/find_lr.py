@@ -34,9 +34,7 @@ CASES = {
     "digits probe adamw": f"{FEW} finetune=linear_probe optimizer=adamw",
 }
 GRID = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
-# The grid is of the first seed; its best rates are tried with all, for one training alone is noise.
-SEEDS = (0, 1, 2)
-AGAIN, FAR = 2, 0.02
+FAR = 0.02
 
 
 def curve(work: Path, name: str, words: list[str], extra: list[str]) -> dict[str, Any]:
@@ -60,17 +58,17 @@ def curve(work: Path, name: str, words: list[str], extra: list[str]) -> dict[str
 
 def row(given: argparse.Namespace, name: str) -> str:
     """A line of the table."""
-    first, *others = SEEDS
+    first, *others = given.seeds
     start = suggested(given, name, first)
     if start is None:
         return f"| {name} | nothing | - | - | - | - |"
     grid = along(given, name, first, start)
-    best = {rate: over(given, name, dict.fromkeys(SEEDS, rate))
-            for rate in sorted(grid, key=lambda rate: -grid[rate])[:AGAIN]}  # fmt: skip
+    best = {rate: over(given, name, dict.fromkeys(given.seeds, rate))
+            for rate in sorted(grid, key=lambda rate: -grid[rate])[: given.again]}  # fmt: skip
     rate = max(best, key=lambda rate: best[rate])
     advice = {seed: suggested(given, name, seed) or start for seed in others} | {first: start}
     followed = over(given, name, advice)
-    shown = " ".join(f"{advice[seed]:.2g}" for seed in SEEDS)
+    shown = " ".join(f"{advice[seed]:.2g}" for seed in given.seeds)
     return (f"| {name} | {shown} | {followed:.3f} | {rate:g} | {best[rate]:.3f} | "
             f"{followed - best[rate]:+.3f} |")  # fmt: skip
 
@@ -123,6 +121,10 @@ def main() -> None:
     parser.add_argument("--photos", help="folder of photos, one folder a class")
     parser.add_argument("--weights", default="imagenet", help="weights of MobileNet 0.25")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="the grid's first")
+    parser.add_argument(
+        "--again", type=int, default=2, help="best of the grid tried with all seeds"
+    )
     parser.add_argument("--minutes", type=float, default=1e9, help="stop between two runs after")
     parser.add_argument("words", nargs="*", help="further words of tl find-lr, as steps=200")
     given = parser.parse_args()

@@ -130,7 +130,8 @@ def train(words: tuple[str, ...], run_dir: Path) -> dict[str, Any]:
 
 def warned(log: Path) -> bool:
     """Whether the plan said that a term is far from the labels."""
-    text = log.read_text(encoding="utf-8")
+    # Lines are wrapped at the terminal's width.
+    text = " ".join(log.read_text(encoding="utf-8").split())
     return "drowns the labels" in text or "hardly counts" in text
 
 

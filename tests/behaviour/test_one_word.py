@@ -11,7 +11,7 @@ from tests.helpers.pictures import make_classes
 from tests.helpers.published import MOBILENET, random_mobilenet
 from tests.helpers.runs import process, same_weights
 
-LEFT_OUT = ("auto", "run_dir", "name")
+LEFT_OUT = ("auto", "run_dir", "name", "started_in")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,7 @@ def test_a_folder_of_photos_is_enough(trained, place):
     said = done.stderr
     assert "found      photos: 2 class folders, cats, dogs (data=folder data.path=photos)" in said
     assert "auto       backbone=mobilenet" in said
+    assert "auto=false" in said
     stored = json.loads((run / "config.json").read_text())
     assert (stored["data"]["name"], stored["data"]["path"]) == ("folder", "photos")
     assert (stored["backbone"]["constructor"], stored["backbone"]["alpha"]) == ("MobileNet", 0.25)

@@ -172,6 +172,10 @@ def test_two_packages_with_one_name_are_refused(register):
             "tlcli.errors:require",
             r"errors:require of broken 3\.1 is no dataclass\. Register",
         ),
+        (
+            "tlcli.options.loss.focal:Loss",
+            r"Loss of broken 3\.1 is no Head\. Let it subclass tlcli\.contracts\.head\.Head",
+        ),
     ],
 )
 def test_a_broken_plugin_is_told(register, value, message):

@@ -36,7 +36,7 @@ def said(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipe")
     with pytest.MonkeyPatch.context() as patch:
         lines = []
-        patch.setattr("tlcli.system.console.say", lines.append)
+        patch.setattr("tlcli.system.console.say", lambda text, *_: lines.append(text))
         assert train.run(checked("train", f"run_dir={folder / 'run'}", *WORDS)) == 0
     return folder / "run", "\n".join(lines)
 
@@ -126,14 +126,17 @@ def test_another_recipe_for_a_begun_run_is_refused(run):
 
 def test_a_teacher_of_other_data_is_not_used(pictures, tmp_path):
     root, run = Path(shutil.copytree(pictures, tmp_path / "data")), tmp_path / "run"
-    words = ("data=folder", f"data.path={root}", "epochs=1", "batch_size=8", "calibrate=false",
-             "distillation=kd", *TEACHER[:2], "teacher.overrides={epochs: 1, finetune: full}",
-             "backbone.weights=none", "finetune=full", f"run_dir={run}", "hardware=cpu",
-             f"cache_dir={tmp_path / 'cache'}")  # fmt: skip
+    theirs = "{epochs: 1, finetune: full, backbone: {option: tiny, weights: none}}"
+    words = (
+        "data=folder", f"data.path={root}", "epochs=1", "batch_size=8", "calibrate=false",
+        "distillation=kd", *TEACHER[:2], f"teacher.overrides={theirs}", "backbone=tiny",
+        "backbone.weights=none", "finetune=full", f"run_dir={run}", "hardware=cpu",
+        f"cache_dir={tmp_path / 'cache'}",
+    )  # fmt: skip
     assert train.run(checked("train", *words)) == 0
-    unfinished_files = [p for p in run.iterdir() if p.is_file() and p.name != "config.json"]
-    for path in unfinished_files:
-        path.unlink()
+    for path in run.iterdir():
+        if path.is_file() and path.name != "config.json":
+            path.unlink()
     first, second = root / "round" / "0.png", root / "square" / "0.png"
     second.write_bytes(first.read_bytes())
     with pytest.raises(ConfigError, match=r"was trained on other data than .* is now"):

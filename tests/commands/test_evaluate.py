@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers.words import checked
 from tlcli.commands import evaluate
-from tlcli.errors import DataError
+from tlcli.errors import ConfigError, DataError
 from tlcli.runs import checkpoint
 
 
@@ -34,3 +34,10 @@ def test_data_that_changed_since_are_refused_unless_given(digits_run, monkeypatc
     object.__setattr__(found, "config", config)
     with pytest.raises(DataError, match="is not the data this run was trained on"):
         evaluate.data_of(found, None)
+
+
+def test_without_a_run_eval_says_what_to_give(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"no value, and there is no finished run .*checkpoint=RUN"
+    ):
+        evaluate.run(checked("eval", f"runs={tmp_path}"))

@@ -24,10 +24,12 @@ def tamper(folder):
     """Change one logit of every output, checksums included."""
     head = json.loads((folder / "store.json").read_text())
     shard = folder / "shard-0000.bin"
-    values = np.frombuffer(shard.read_bytes(), "<f4").reshape(head["items"], -1).copy()
+    values = np.frombuffer(shard.read_bytes(), "<f4").copy()
+    values = values.reshape(-1, *head["shapes"]["teacher_logits"])
     values[:, 0] += 0.25
     shard.write_bytes(values.tobytes())
-    line = {"block": 0, "sha256": hashlib.sha256(values.tobytes()).hexdigest()}
+    line = json.loads((folder / "index.jsonl").read_text())
+    line["sha256"] = hashlib.sha256(values.tobytes()).hexdigest()
     (folder / "index.jsonl").write_text(json.dumps(line) + "\n")
 
 

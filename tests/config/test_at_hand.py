@@ -57,10 +57,9 @@ def test_where_nothing_but_the_data_is_given_auto_chooses(words, auto, backbone)
 
 
 def test_what_it_chose_is_said():
-    said = checked("train", "photos").said
-    assert said[0] == ("found      photos: 2 class folders, cats, dogs "
-                       "(data=folder data.path=photos)")  # fmt: skip
-    assert any("auto=false" in line for line in said)
+    assert checked("train", "photos").said == (
+        "found      photos: 2 class folders, cats, dogs (data=folder data.path=photos)",
+    )
     assert checked("train").said == ()
 
 

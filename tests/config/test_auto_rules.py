@@ -67,7 +67,8 @@ def test_details_that_facts_decide():
     assert chosen(images=50_000)[0]["augmentation"]["mixup"] == 0.1
     assert chosen(images=50_000, multi_label=True)[0]["augmentation"]["mixup"] == 0
     assert chosen(least=20)[0]["loss"]["class_weight"] == "balanced"
-    assert chosen(pretrained=False)[0]["finetune"]["rate"] == 1.0
+    assert chosen(pretrained=False)[0]["finetune"]["rate"] == 3.0
+    assert chosen(pretrained=False, batch_norm=False)[0]["finetune"]["rate"] == 1.0
     for parameters, rate in ((4_000_000, 1.0), (25_000_000, 0.3), (90_000_000, 0.1)):
         assert chosen(parameters=parameters)[0]["finetune"]["rate"] == rate
 

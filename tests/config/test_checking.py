@@ -59,5 +59,5 @@ def test_a_stored_teacher_is_verified_by_the_runs_own_configuration(tmp_path):
 def test_a_training_is_checked_once(monkeypatch, word):
     count = []
     monkeypatch.setattr(checking, "train_job", lambda config: count.append(1) or train_job(config))
-    checked(word)
+    checked(word, *(["mine", "data=digits"] if word == "init" else []))
     assert count == [1]

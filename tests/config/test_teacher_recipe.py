@@ -60,6 +60,44 @@ def test_a_recipe_may_name_other_data_or_change_the_runs(recipe):
     assert "images_per_class" not in made["data"]
 
 
+@pytest.fixture
+def photos_of(tmp_path):
+    """A function that lays a folder of two class folders; gives its path."""
+
+    def lay(name):
+        for label in ("cat", "dog"):
+            (tmp_path / name / label).mkdir(parents=True)
+            (tmp_path / name / label / "1.png").write_bytes(b"not looked at")
+        return tmp_path / name
+
+    return lay
+
+
+@pytest.mark.parametrize("form", ["data: {}\n", "data: {{path: {}}}\n"])
+def test_a_recipe_may_give_data_by_their_path(recipe, photos_of, form):
+    theirs = photos_of("theirs")
+    path = recipe(form.format(theirs) + "epochs: 3\n")
+    made, typed = teacher_of(f"teacher.config={path}", f"data={photos_of('ours')}")
+    assert (made["data"]["name"], made["data"]["path"]) == ("folder", str(theirs))
+    assert "data" in typed
+    # Photos are not for the network of the first example.
+    assert made["backbone"]["name"] == "auto"
+    train_job(made)
+
+
+def test_a_teacher_of_the_runs_photos_has_a_network_for_photos(photos_of):
+    ours = photos_of("ours")
+    made, _ = teacher_of("teacher.overrides.epochs=3", f"data={ours}", "backbone=tiny")
+    assert made["data"]["path"] == str(ours)
+    assert (made["backbone"]["name"], made["auto"]) == ("auto", False)
+    made, _ = teacher_of("teacher.overrides={backbone: {option: resnet50, weights: none}}",
+                         f"data={ours}", "backbone=tiny")  # fmt: skip
+    assert made["backbone"]["constructor"] == "ResNet50"
+    told = r"^teacher\.overrides: data: there is no file or folder 'nothing'"
+    with pytest.raises(ConfigError, match=told):
+        teacher_of("teacher.overrides={data: nothing}")
+
+
 def test_overrides_go_before_the_recipe_as_typed_words_do(recipe):
     path = recipe("optimizer: {option: sgd, momentum: 0.5}\nepochs: 3\nbatch_size: 8\n")
     made, _ = teacher_of(f"teacher.config={path}", "teacher.overrides.epochs=7")

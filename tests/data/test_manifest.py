@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION
-from tlcli.data.manifest import leave_out, settle
+from tlcli.data.manifest import settle
+from tlcli.data.readable import leave_out
 from tlcli.data.samples import Samples
 from tlcli.errors import DataError
 

@@ -1,11 +1,14 @@
 """Photos without labels, and how they join labelled images."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.helpers.pictures import make_classes
 from tlcli.contracts.data import TRAIN, VALIDATION
-from tlcli.data.unlabelled import held_out, joined, photos, with_classes
+from tlcli.data.unlabelled import READING, joined, photos, with_classes
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data.folder import Data
 
@@ -39,7 +42,8 @@ def test_joined_photos_follow_the_labelled_images(both):
 
 def test_a_share_is_held_out_and_classes_are_given(both):
     _, extra = both
-    found = held_out(extra, 1 / 3, 0)
+    reading = replace(READING, fractions=(1 / 3, 0.0))
+    found = photos(Path(extra.root), Path(extra.root).with_name("cache"), reading=reading)
     assert int((found.splits == VALIDATION).sum()) == 1
     assert found.fingerprint != extra.fingerprint
     named = with_classes(extra, ("a", "b"))

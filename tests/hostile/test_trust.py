@@ -1,11 +1,16 @@
 """No file can make the program run code: not a recipe, however it is spelt, nor a stored run."""
 
 import json
+import pickle
 import shutil
 
+import numpy as np
 import pytest
 
+from tests.helpers.pictures import encode, smooth
 from tests.helpers.runs import process as tl
+from tests.helpers.sealing import resealed
+from tlcli.cli import main
 from tlcli.config import registry
 
 MARK = "CODE_RAN"
@@ -116,3 +121,121 @@ def test_no_pickle_is_run_again(tmp_path):
     done = tl("train", "--experimental-rerun", "x.pickle", cwd=tmp_path)
     assert done.returncode == 2
     assert "is no flag of tl" in done.stderr
+
+
+class Marker:
+    """A pickle that writes a file when it is read."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return open, (self.mark, "w")
+
+
+def pickled(path, mark):
+    """Put a pickle in the place of a file, as NumPy or Python would read it."""
+    values = np.array([Marker(mark)], object)
+    if path.suffix == ".npz":
+        np.savez(path, a0=values)
+    elif path.suffix == ".npy":
+        np.save(path, values, allow_pickle=True)
+    else:
+        path.write_bytes(pickle.dumps(Marker(mark)))
+
+
+def named(mark):
+    """Ways to name code in the JSON of a run."""
+    call = {"_target_": "pathlib.Path.touch", "self": mark}
+    layer = {"module": "keras.layers", "class_name": "Lambda", "config": {"function": mark}}
+    return (
+        ("config.json", call),
+        ("config.json", {"hydra": {"callbacks": {"x": call}}}),
+        ("config.json", {"defaults": [{"override hydra/callbacks": "x"}]}),
+        ("config.json", {"backbone": {"name": "os.system", "path": mark}}),
+        ("config.json", {"backbone": {"name": "../../evil"}}),
+        ("config.json", {"head": {"name": "mlp", "hidden": [4], "activation": layer}}),
+        ("config.json", {"data": {"name": "folder", "path": f"$(touch {mark})"}}),
+        ("config.json", {"started_in": f"/`touch {mark}`"}),
+        ("metadata.json", {"head": {"kind": "dense", "activation": layer}}),
+        ("metadata.json", {"plugins": [dict.fromkeys(
+            ("group", "option", "package", "version"), f"$(touch {mark})")]}),
+    )  # fmt: skip
+
+
+def commands(run):
+    """Every way to read a run."""
+    plan = ("plan_only=true", "data.images_per_class=4")
+    return (
+        ("predict", "one.png", f"checkpoint={run}"), ("eval", f"checkpoint={run}"),
+        ("compare", str(run)), ("train", f"resume={run}"), ("train", f"extend={run}", *plan[:1]),
+        ("train", "backbone=run", f"backbone.run={run}", *plan),
+        ("train", "distillation=kd", "teacher=run", f"teacher.path={run}", *plan),
+        ("teacher", "verify", f"checkpoint={run}"),
+    )  # fmt: skip
+
+
+def answered(words, capsys):
+    code = main.run([str(word) for word in words])
+    said = capsys.readouterr().err
+    assert code in (0, 1, 2), (words, said)
+    assert "Traceback" not in said
+    return code
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "one.png").write_bytes(encode(smooth()))
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.mark.slow
+def test_no_code_named_in_a_run_is_called(digits_run, here, tmp_path, capsys):
+    mark = str(here / MARK)
+    before = files_below(here)
+    for number, (name, change) in enumerate(named(mark)):
+        run = shutil.copytree(digits_run, tmp_path / f"run{number}")
+        path = run / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+        resealed(run)
+        for words in commands(run):
+            answered(words, capsys)
+            assert files_below(here) == before, (change, words)
+
+
+@pytest.mark.slow
+def test_no_pickle_in_a_run_is_read(digits_run, here, tmp_path, capsys):
+    mark = str(here / MARK)
+    before = files_below(here)
+    names = [p.name for p in digits_run.iterdir() if p.is_file() and p.name != "metadata.json"]
+    for number, name in enumerate([*names, "metadata.json", "state/0000000002.npz"]):
+        run = shutil.copytree(digits_run, tmp_path / f"run{number}")
+        (run / "state").mkdir(exist_ok=True)
+        pickled(run / name, mark)
+        if name not in ("metadata.json", "config.json"):
+            resealed(run)
+        for words in commands(run):
+            answered(words, capsys)
+            assert files_below(here) == before, (name, words)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".jsonl", ".tfrecord", ".png"])
+def test_no_pickle_in_data_is_read(here, tmp_path, capsys, suffix):
+    mark = str(here / MARK)
+    before = files_below(here)
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("x_train", "y_train", "outputs"):
+        pickled(data / f"{name}{suffix}", mark)
+    one = data / f"outputs{suffix}"
+    for words in (
+        ("train", "data=npy", f"data.path={data}"), ("train", "data=npy", f"data.path={one}"),
+        ("train", "data=csv", f"data.path={one}"), ("train", "data=tfrecord", f"data.path={data}"),
+        ("train", "data=folder", f"data.path={data}"), ("train", f"config={one}"),
+        ("train", "distillation=kd", "teacher=file", f"teacher.path={one}"),
+        ("train", f"backbone.weights={one}"),
+    ):  # fmt: skip
+        assert answered((*words, "plan_only=true"), capsys) in (1, 2), words
+        assert files_below(here) == before, words

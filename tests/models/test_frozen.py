@@ -9,9 +9,10 @@ from tests.helpers.words import config
 from tlcli.data.resize import Resize
 from tlcli.data.views import Views
 from tlcli.models.frozen import table_file
+from tlcli.models.frozen.items import Items, blocks_of
 from tlcli.models.frozen.network import Frozen, Network, compute, kept_type
 from tlcli.models.frozen.place import place_of, table_bytes
-from tlcli.models.frozen.tables import Tables, table_key, write_table
+from tlcli.models.frozen.tables import Tables, alike, table_key, write_table
 from tlcli.system import files, memory
 
 
@@ -46,18 +47,61 @@ def test_the_key_changes_with_all_the_numbers_depend_on(views, model):
     def key_of(*given, of=model):
         return table_key(of and Network(of), *given)
 
-    key = key_of(views, ROWS, 1)
-    assert key == key_of(views, ROWS, 1)
+    key = key_of(views, 4)
+    assert key == key_of(views, 4)
     pad = Views(views.manifest, Resize(16, "pad", 1.0, True), None, 0, 2)
-    other = replace(views.manifest, fingerprint="other")
-    moved = Views(other, views.resize, None, 0, 2)
-    keys = {key, key_of(pad, ROWS, 1), key_of(moved, ROWS, 1), key_of(views, ROWS[::-1], 1),
-            key_of(views, ROWS, 2), key_of(views, ROWS, 1, of=None), key_of(views, ROWS, 1, True),
-            }  # fmt: skip
+    keys = {key, key_of(pad, 4), key_of(views, 4, of=None), key_of(views, 4, True),
+            key_of(views, 8)}  # fmt: skip
     bias = model.get_layer("conv").bias
     bias.assign(bias + 1)
-    keys.add(key_of(views, ROWS, 1))
-    assert len(keys) == 8
+    keys.add(key_of(views, 4))
+    assert len(keys) == 6
+
+
+def test_items_are_told_apart_by_content_and_view(views):
+    def made_of(*given):
+        items = Items(*given)
+        return items.made_of(range(len(items)))
+
+    renamed = replace(views.manifest, ids=views.manifest.ids[::-1], fingerprint="other")
+    moved = Views(renamed, views.resize, None, 0, 2)
+    assert made_of(views, ROWS, 1) == made_of(moved, ROWS, 1)
+    assert len({made_of(views, ROWS, 1), made_of(views, ROWS[::-1], 1), made_of(views, ROWS, 2),
+                made_of(views, ROWS + 1, 1)}) == 4  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_other_rows_take_over_the_blocks_that_are_the_same(
+    views, model, tmp_path, monkeypatch, count
+):
+    tables, computed = Tables(tmp_path), []
+    batches = Frozen._batches
+
+    def counted(frozen, rows, numbers):
+        for part in batches(frozen, rows, numbers):
+            computed.append(len(part[0]))
+            yield part
+
+    monkeypatch.setattr(Frozen, "_batches", counted)
+    tables.outputs(model, views, ROWS, count, 4)
+    assert sum(computed) == 10 * count
+    for rows in (np.arange(12), np.array([0, 1, 2, 3, 4, 19, 6, 7, 8, 9])):
+        computed.clear()
+        (found,) = tables.outputs(model, views, rows, count, 4)
+        assert sum(computed) < len(rows) * count
+        np.testing.assert_array_equal(found, compute(model, views, rows, count, 4)[0])
+
+
+def test_pictures_of_other_names_are_not_read_to_be_compared(views, model, tmp_path, monkeypatch):
+    Tables(tmp_path).outputs(model, views, ROWS, 1, 4)
+    asked = []
+    images = views.manifest.images
+    monkeypatch.setattr(images, "hashes", lambda rows: asked.append(rows))
+    other = sorted(tmp_path.glob("*"))
+    items = Items(views, ROWS + 10, 1)
+    assert alike(other, items, blocks_of(10, 4)) == []
+    assert alike(other, Items(views, ROWS, 1), blocks_of(10, 4)) == other
+    assert not asked
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "facts"])

@@ -95,7 +95,9 @@ def test_a_damaged_file_is_never_used(place, hashed):
 def test_a_file_without_a_hash_must_hold_the_network_and_stay_what_it_was(place):
     one = weight_files()[MOBILENET]
     path = numbers(place / MOBILENET, one.parameters - 1)
-    assert weight_cache.problem(one, path) == "holds 218,543 numbers, not 218,544"
+    assert weight_cache.problem(one, path) == "holds 218,543 numbers, and the network 218,544"
+    assert weight_cache.problem(one, numbers(path, 475_545)).startswith("holds 475,545")
+    assert weight_cache.problem(one, numbers(path, 475_544)) == ""  # its classes are in it too
     path.write_bytes(b"<html>not found</html>")
     assert weight_cache.problem(one, path).startswith("cannot be read (")
     numbers(path)

@@ -14,7 +14,7 @@ from tlcli.commands import evaluate, train
 from tlcli.config.job import train_job
 from tlcli.contracts.data import VALIDATION
 from tlcli.errors import ConfigError
-from tlcli.runs.seen import seen_by
+from tlcli.runs.seen import seen_by, seen_in_all
 from tlcli.training import plan_text
 
 COUNTS = {"cat": 20, "dog": 20}
@@ -124,7 +124,9 @@ def test_an_old_run_is_matched_by_id(run):
 def few_lines(*words):
     few = ("data.images_per_class=8", "batch_size=10", "early_stopping=3")
     pieces = planned(train_job(config("train", *few, *words))).pieces
-    return len(pieces.manifest.labelled(VALIDATION)), plan_text.few_lines(pieces)
+    return len(pieces.manifest.labelled(VALIDATION)), [
+        note.text for note in plan_text.few_notes(pieces)
+    ]
 
 
 def test_a_handful_of_validation_images_is_told():
@@ -143,3 +145,52 @@ def test_a_handful_of_validation_images_is_told():
 def test_no_temperature_is_fitted_to_a_handful(run):
     facts = json.loads((run[0] / "metadata.json").read_text())
     assert "temperature" not in facts
+
+
+def images_of(folder, split):
+    return {row["content"] for row in rows_of(folder) if row["split"] == split}
+
+
+@pytest.mark.parametrize("way", ["extend", "backbone=run"])
+def test_a_run_that_goes_on_over_grown_data_tests_on_what_the_first_has_not_seen(
+    run, capsys, way, tmp_path
+):
+    first, root = run
+    grow(root)
+    words = [f"extend={first}", "epochs=+1"] if way == "extend" else [
+        *words_of(root), "epochs=1", "backbone=run", f"backbone.run={first}"]  # fmt: skip
+    capsys.readouterr()
+    asked = checked("train", *words, f"run_dir={tmp_path}/next")
+    assert train.run(asked) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "validation and test images; " in told
+    assert "that it was trained on are training images here" in told
+    second = tmp_path / "next"
+    for split in ("validation", "test"):
+        assert images_of(second, split)
+        assert not images_of(second, split) & images_of(first, "train")
+    assert not images_of(second, "test") & images_of(first, "validation")
+    figures, said = measured(capsys, second)
+    assert "seen" in said
+    stored = json.loads((second / "metrics.json").read_text())["test"]
+    assert figures["accuracy"] == stored["accuracy"]
+
+
+def test_the_same_data_keeps_its_splits(run, capsys, tmp_path):
+    first, _ = run
+    asked = checked("train", f"extend={first}", "epochs=+1", f"run_dir={tmp_path}/next")
+    assert train.run(asked) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "; 0 that it was trained on are training images here, 0 test images" in told
+    assert rows_of(tmp_path / "next") == rows_of(first)
+
+
+def test_what_the_run_before_the_run_has_seen_counts_too(run, tmp_path):
+    first, _ = run
+    asked = checked("train", f"extend={first}", "epochs=+1", f"run_dir={tmp_path}/second")
+    assert train.run(asked) == 0
+    seen = seen_in_all(tmp_path / "second").splits
+    # The second run alone would not tell of pictures that it did not have.
+    text = (tmp_path / "second" / "split.csv").read_text().splitlines()
+    (tmp_path / "second" / "split.csv").write_text("\n".join(text[:5]) + "\n")
+    assert seen_in_all(tmp_path / "second").splits == seen

@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
+from tests.helpers.changes import flip, shard_of
 from tests.helpers.runs import same_weights
 from tests.helpers.words import checked, config
 from tlcli.commands import evaluate, prepare, train
@@ -64,42 +63,12 @@ def write_floats(root):
 
 def write_records(root):
     write_folder(root)
-    (root / "shards").mkdir()
-    path = root / "shards" / "train.tfrecord"
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for number in range(12):
-            data = (root / "data" / "ab"[number % 2] / f"{number}.bmp").read_bytes()
-            values = {
-                "image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[data])),
-                "image/class/label": tf.train.Feature(
-                    int64_list=tf.train.Int64List(value=[number % 2])
-                ),
-            }
-            example = tf.train.Example(features=tf.train.Features(feature=values))
-            writer.write(example.SerializeToString(deterministic=True))
+    paths = [root / "data" / "ab"[number % 2] / f"{number}.bmp" for number in range(12)]
+    path = shard_of(root / "shards", paths)
     return [path], "data=tfrecord", f"data.path={root / 'shards'}"
 
 
 WRITERS = [write_folder, write_table, write_arrays, write_floats]
-
-
-def flip(path, at=None):
-    """Change a byte; size and time of the file stay."""
-    before = os.stat(path)
-    at = before.st_size // 2 if at is None else at
-    while True:
-        with open(path, "r+b") as file:
-            file.seek(at)
-            byte = file.read(1)[0]
-            file.seek(at)
-            file.write(bytes([byte ^ 1]))
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        if os.stat(path).st_ctime_ns != before.st_ctime_ns:
-            return
-        time.sleep(0.01)
-        with open(path, "r+b") as file:
-            file.seek(at)
-            file.write(bytes([byte]))
 
 
 def manifest_of(words, cache):
@@ -200,7 +169,7 @@ def test_a_shard_that_changes_after_the_start_is_told(tmp_path):
     (path,), *words = write_records(tmp_path)
     manifest = manifest_of(words, tmp_path / "cache")
     flip(path)
-    with pytest.raises(DataError, match=r"train\.tfrecord: was changed"):
+    with pytest.raises(DataError, match=r"train\.tfrecord/0: .*changed since the data was listed"):
         manifest.images.encoded(0)
 
 

@@ -5,8 +5,8 @@ import unicodedata
 import numpy as np
 import pytest
 
+from tlcli.config.split_names import split_of
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION
-from tlcli.data.layout import split_of
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data.folder import Data
 from tlcli.options.data.npy import Data as Arrays

@@ -30,9 +30,8 @@ def head_of(plan):
 
 
 def told(plan):
-    return " ".join(
-        plan_text.head_lines(plan.lesson.head, plan.pieces.manifest.class_names)
-    ).strip()
+    notes = plan_text.head_notes(plan.lesson.head, plan.pieces.manifest.class_names)
+    return " ".join(note.text for note in notes)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from tlcli.data import named
+from tlcli.data import header, named
 from tlcli.data.damage import FaultyPictures
 from tlcli.data.decode import decode_file
 from tlcli.data.header import MAX_PIXELS
@@ -33,16 +33,46 @@ def photo(path, seed=0, side=200):
     return path
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "JPEG2000"])
-def test_formats_that_pillow_reads(tmp_path, kind):
+def save(path, kind, pixels=PIXELS):
+    """A picture in one of the formats that Pillow alone reads."""
     needed = {"AVIF": "avif", "JPEG2000": "jpg_2000"}.get(kind)
     if needed and not features.check(needed):
         pytest.skip("this Pillow lacks the format")
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, kind)
+
+
+FURTHER = ["TIFF", "AVIF", "JPEG2000", "HEIF"]
+
+
+@pytest.mark.parametrize("kind", FURTHER)
+def test_formats_that_pillow_reads(tmp_path, kind):
     path = tmp_path / "picture.any"
-    Image.fromarray(PIXELS).save(path, kind)
+    save(path, kind)
     found = decode_file(path, MAX_PIXELS)
     with Image.open(path) as picture:
         np.testing.assert_array_equal(found, np.asarray(picture.convert("RGB")))
+    assert np.abs(found.astype(int) - PIXELS).mean() < 12
+
+
+@pytest.mark.parametrize("kind", FURTHER)
+def test_formats_that_pillow_reads_are_trained_on_and_their_damage_is_named(tmp_path, kind):
+    for row in range(8):
+        save(tmp_path / "r" / "ab"[row % 2] / f"{row}.any", kind, np.roll(PIXELS, row, 0))
+    assert len(passed(listed(tmp_path / "r", tmp_path / "cache"))) == 8
+    path = tmp_path / "r" / "a" / "2.any"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    skipped = listed(tmp_path / "r", tmp_path / "cache").report["skipped"]
+    assert [name for name, _ in skipped] == ["a/2.any"]
+
+
+def test_without_the_extra_a_heic_picture_names_it(tmp_path, monkeypatch):
+    save(tmp_path / "a.heic", "HEIF")
+    monkeypatch.setattr(header, "further", lambda: frozenset({"TIFF"}))
+    with pytest.raises(DataError, match=r"HEIC image, which the extra heif reads: pip install 'tl"):
+        decode_file(tmp_path / "a.heic", MAX_PIXELS)
 
 
 def test_of_several_frames_the_first_and_of_16_bits_the_upper_8(tmp_path):

@@ -13,7 +13,7 @@ from tlcli.training import auto
 
 
 def comparable(config):
-    left_out = ("auto", "run_dir", "name", "resume")
+    left_out = ("auto", "run_dir", "name", "resume", "started_in")
     return {k: v for k, v in json.loads(json.dumps(config)).items() if k not in left_out}
 
 
@@ -68,7 +68,7 @@ def test_a_run_that_was_begun_keeps_its_choices(auto_run, monkeypatch):
 
 def test_the_choices_are_shown_with_their_reasons(tl, pictures):
     done = tl("train", "config=auto", "data=folder", f"data.path={pictures}", "plan_only=true",
-              "finetune=full", "backbone=tiny")  # fmt: skip
+              "finetune=full", "backbone=tiny", "verbose=true")  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("auto  ")]
     assert "auto       finetune=full: as you typed" in lines

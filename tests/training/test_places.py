@@ -91,11 +91,12 @@ def test_decoded_pictures_take_what_is_left(tmp_path):
 
 def test_the_plan_says_who_shares_the_memory(training, tmp_path):
     plan = with_budget(training, 1 << 30)
-    (line,) = (x for x in plan_text.lines(plan, tmp_path) if x.startswith("memory"))
+    lines = plan_text.sheet(plan, tmp_path).plain.splitlines()
+    (line,) = (x for x in lines if x.startswith("memory"))
     assert line.startswith("memory     1.1 GB may be kept: weights ")
     assert ", teacher " in line
     assert ", frozen outputs " in line
-    small = plan_text.lines(with_budget(training, 0), tmp_path)
+    small = plan_text.sheet(with_budget(training, 0), tmp_path).plain.splitlines()
     assert any(x.endswith("; teacher outputs read from disk") for x in small)
 
 

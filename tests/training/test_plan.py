@@ -56,9 +56,9 @@ def test_planning_and_printing_the_plan_change_nothing(training, tmp_path):
     before = everything(lesson)
     plan = plans.made(pieces, lesson)
     check_unmoved(lesson, before)
-    first = plan_text.lines(plan, tmp_path), plan_text.drawn_schedule(plan)
+    first = plan_text.sheet(plan, tmp_path), plan_text.drawn_schedule(plan)
     check_unmoved(lesson, before)
-    assert (plan_text.lines(plan, tmp_path), plan_text.drawn_schedule(plan)) == first
+    assert (plan_text.sheet(plan, tmp_path), plan_text.drawn_schedule(plan)) == first
     assert not any(tmp_path.iterdir())
 
 
@@ -66,7 +66,7 @@ def test_a_plan_made_after_printing_decides_the_same(training, tmp_path):
     pieces, lesson = training
     plan = plans.made(pieces, lesson)
     before = [dataclasses.replace(phase) for phase in plan.phases]
-    plan_text.lines(plan, tmp_path)
+    plan_text.sheet(plan, tmp_path)
     plan_text.drawn_schedule(plan)
     for found in (plan, plans.made(pieces, lesson)):
         for now, then in zip(found.phases, before, strict=True):
@@ -85,10 +85,10 @@ def test_printing_tells_what_was_decided_whatever_memory_is_free_by_then(
         raise AssertionError("the plan was made already")
 
     monkeypatch.setattr(memory, "free", asked)
-    text = "\n".join(plan_text.lines(plan, tmp_path))
+    text = plan_text.sheet(plan, tmp_path).plain
     assert plan.phases[0].cut.prefix is not None
-    assert f"frozen part cached, {plan.phases[0].places.tables}" in text
-    assert text.count("frozen part") == 1
+    assert f"kept, {plan.phases[0].places.tables}" in text
+    assert text.count("kept, ") == 1
 
 
 def same_cut(one, other):

@@ -13,14 +13,14 @@ from tlcli.training.term_sizes import LABELS, Size
 def test_ratios_by_hand():
     # 0.5 / 2.0 and 30 / 2.0, which is more than ten times 0.03.
     sizes = [Size(LABELS, 1.0, 2.0), Size("kd", 1.0, 0.5, 1.0), Size("at", 1.0, 30.0, 0.03)]
-    first, second = second_look.lines(sizes)
-    assert first.endswith("times the labels' gradient: kd 0.25 (share 1); at 15 (share 0.03)")
-    assert second.split()[:5] == ["at", "has", "outgrown", "its", "share:"]
+    first, second = second_look.notes(sizes)
+    assert first.text.endswith("times the labels' gradient: kd 0.25 (share 1); at 15 (share 0.03)")
+    assert second.text.split()[:5] == ["at", "has", "outgrown", "its", "share:"]
 
 
 def test_without_the_labels_gradient_there_is_nothing_to_tell():
-    assert second_look.lines([Size("kd", 1.0, 0.5, 1.0)]) == []
-    assert second_look.lines([Size(LABELS, 1.0, 0.0), Size("kd", 1.0, 0.5, 1.0)]) == []
+    assert second_look.notes([Size("kd", 1.0, 0.5, 1.0)]) == []
+    assert second_look.notes([Size(LABELS, 1.0, 0.0), Size("kd", 1.0, 0.5, 1.0)]) == []
 
 
 @pytest.mark.parametrize(

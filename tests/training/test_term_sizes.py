@@ -9,7 +9,7 @@ from tlcli.contracts.finetune import Phase
 from tlcli.distill.attach import attach
 from tlcli.training.build import pieces_of
 from tlcli.training.strategy import phases
-from tlcli.training.term_sizes import Size, first_batches, notes, plan_lines, term_sizes
+from tlcli.training.term_sizes import Size, first_batches, notes, plan_notes, term_sizes
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,6 @@ def test_terms_far_from_their_share_are_noted():
 
 
 def test_a_training_shows_them_in_its_plan(parts):
-    lines = plan_lines(term_sizes(*parts, phases(*parts)[0]))
-    assert lines[0].startswith("terms      first batch, fitted head, full weight: labels ")
-    assert "tf_kd" in lines[0]
+    found = plan_notes(term_sizes(*parts, phases(*parts)[0]))
+    assert found[0].plain.startswith("terms      first batch, fitted head, full weight: labels ")
+    assert "tf_kd" in found[0].text

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 
 from tlcli.errors import TlError
-from tlcli.system.shown import escaped
+from tlcli.system.shown import encodable, escaped
 
 BUG = 70
 CLOSED_PIPE = 141
@@ -57,11 +57,11 @@ def guarded(action: Callable[[], int], word: str) -> int:
         _drop_output()
         return CLOSED_PIPE
     except KeyboardInterrupt:
-        return _tell("tl: interrupted", INTERRUPTED)
+        return _tell("tl", "interrupted", INTERRUPTED)
     except TlError as error:
-        return _tell(f"{name}: {escaped(str(error))}", error.exit_code)
+        return _tell(name, str(error), error.exit_code)
     except Exception as error:
-        return _tell(f"{name}: {escaped(_what(error))}", _code(error))
+        return _tell(name, _what(error), _code(error))
     return code
 
 
@@ -129,14 +129,27 @@ def _writable() -> bool:
     return True
 
 
-def _tell(line: str, code: int) -> int:
+def _tell(name: str, text: str, code: int) -> int:
     """Write one line to standard error, if anybody is there to read it; gives the code."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"{escaped(line)}\n")
-        sys.stderr.flush()
+        _complain(name, text)
     if not _writable():
         _drop_output()
     return code
+
+
+def _complain(name: str, text: str) -> None:
+    """Write who says it and what is wrong, on a terminal in its width."""
+    line = escaped(text)
+    if sys.stderr.isatty():
+        # Where memory or a package is short, the line matters more than its looks.
+        with contextlib.suppress(Exception):
+            from tlcli.system.screen import Screen
+
+            Screen(sys.stderr).complain(name, line)
+            return
+    sys.stderr.write(encodable(f"{name}: {line}\n", sys.stderr.encoding))
+    sys.stderr.flush()
 
 
 def _drop_output() -> None:

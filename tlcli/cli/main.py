@@ -110,7 +110,10 @@ def execute(checked: "Checked[Any, Any]") -> int:
     """Run a command on its checked values; returns the exit code."""
     command = COMMANDS[checked.word]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    console.start_log(None)
+    from tlcli.data.damage import persistent
+
+    console.start_log(None, checked.job is not None and checked.job.settings.verbose)
+    console.forget()
     for line in checked.said:
         console.say(line)
     if command.needs_tensorflow:
@@ -120,7 +123,8 @@ def execute(checked: "Checked[Any, Any]") -> int:
     try:
         alone = checked.job is not None and checked.job.settings.offline
         with memory.told(f"in tl {checked.word}", SMALLER), download.offline(alone):
-            return runner(checked)
+            # A picture that turns out to be faulty is left out, whatever it was looked at for.
+            return persistent(lambda: runner(checked), lambda line: sys.stderr.write(f"{line}\n"))
     finally:
         signal.signal(signal.SIGTERM, previous)
 

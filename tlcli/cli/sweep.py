@@ -145,6 +145,5 @@ def validate(request: compose.Request) -> None:
             check_request(one)
         except ConfigError as error:
             shown = " ".join(c.lstrip("+") for c in combination if not c.startswith("hydra"))
-            raise ConfigError(
-                error.where, f"{error.problem} (in the job {shown})", error.remedy
-            ) from None
+            job = f" (in the job {shown})" if shown else ""
+            raise ConfigError(error.where, error.problem + job, error.remedy) from None

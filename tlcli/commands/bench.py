@@ -66,7 +66,8 @@ def run(checked: Checked[Bench, TrainJob]) -> int:
             continue
         of_files = part in ("decode", "predict")
         count = len(rows_of_files(subject) if of_files else subject.pieces.manifest.rows(TRAIN))
-        results.append(compared(part, arms, settings.rounds, count))
+        with console.Stage(f"timing {part}"):
+            results.append(compared(part, arms, settings.rounds, count))
     sys.stdout.write(table(results))
     if place is not None:
         found = {"machine": machine(subject), "parts": results}

@@ -1,6 +1,5 @@
 """`tl compare`: several runs in one table, with mean and deviation over seeds."""
 
-import csv
 import io
 import json
 import statistics
@@ -19,6 +18,7 @@ from tlcli.runs.facts import Facts
 from tlcli.runs.resume import FREE_KEYS
 from tlcli.system import files
 from tlcli.system.files import expanded
+from tlcli.system.shown import CsvWriter
 
 SPLITS = ("validation", "test")
 # Figures of which less is better.
@@ -257,14 +257,14 @@ def _keys(rows: Sequence[Row]) -> list[str]:
 def as_csv(figure: str, rows: Sequence[Row]) -> str:
     """One line a row, all digits, deviations in columns of their own."""
     keys, text = _keys(rows), io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = CsvWriter(text)
     shown = [f"{split}_{figure}{end}" for split in SPLITS for end in ("", "_sd")]
-    writer.writerow(["run", "seeds", *keys, *shown, "parameters", "seconds", "finished"])
+    writer.row(["run", "seeds", *keys, *shown, "parameters", "seconds", "finished"])
     for row in rows:
         figures = [f[s] for s in SPLITS for f in (row.figures, row.deviations)]
         config = [_shown(row.config[k]) if k in row.config else "" for k in keys]
         rest = [row.parameters, row.seconds, str(row.finished).lower()]
-        writer.writerow([row.run, row.seeds, *config, *figures, *rest])
+        writer.row([row.run, row.seeds, *config, *figures, *rest])
     return text.getvalue()
 
 

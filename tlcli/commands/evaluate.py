@@ -1,35 +1,29 @@
 """`tl eval`: measure a checkpoint on its own test images, or on other data by class name."""
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from tlcli.config import registry
 from tlcli.config.checking import Checked
+from tlcli.config.places import placed
 from tlcli.config.settings import Eval, cache_folder
 from tlcli.contracts.data import TRAIN, Manifest
-from tlcli.data.damage import FaultyPictures
+from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, latest, output
-from tlcli.runs.seen import UNSEEN, seen_by, unseen
-from tlcli.system import console
-from tlcli.system.shown import shown
+from tlcli.runs.seen import UNSEEN, earlier_run, seen_by, unseen
+from tlcli.system import console, files
+from tlcli.system.figures import figures_line, worst_classes
+from tlcli.system.shown import json_line, shown
 
 
 def run(checked: Checked[Eval, None]) -> int:
     """Measure as configured and print the figures; returns the exit code."""
-    try:
-        return measure(checked)
-    except FaultyPictures as fault:
-        if not fault.remember():
-            raise
-        for line in fault.lines():
-            sys.stderr.write(f"{line}\n")
-        return run(checked)
+    return persistent(lambda: measure(checked), lambda line: sys.stderr.write(f"{line}\n"))
 
 
 def measure(checked: Checked[Eval, None]) -> int:
@@ -38,7 +32,8 @@ def measure(checked: Checked[Eval, None]) -> int:
     settings = checked.settings
     place = output.place(settings.output, settings.overwrite) if settings.output else None
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
-    found = checkpoint.read_run(given)
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(given)
     manifest = data_of(found, checked.config.get("data"))
     manifest, trained = told_apart(found, manifest)
     rows = rows_of(manifest, settings.split)
@@ -47,17 +42,15 @@ def measure(checked: Checked[Eval, None]) -> int:
     logits = logits_of(call, views, rows, settings.batch_size)
     scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
     figures = {**scores.result(), **marked(int(trained[rows].sum()), len(rows))}
-    content = json.dumps(figures, indent=2) + "\n"
+    content = json_line(files.as_json(files.finite(figures)))
     if place is not None:
         output.write(place, content.encode())
     if settings.format == "json":
         sys.stdout.write(content)
         return 0
     sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {shown(manifest.root)}\n")
-    sys.stdout.write(f"{'figures':<10} {console.figures_line(figures, len(found.class_names))}\n")
-    sys.stdout.write(
-        f"{'worst':<10} {console.worst_classes(scores.per_class(), found.class_names)}\n"
-    )
+    sys.stdout.write(f"{'figures':<10} {figures_line(figures, len(found.class_names))}\n")
+    sys.stdout.write(f"{'worst':<10} {worst_classes(scores.per_class(), found.class_names)}\n")
     return 0
 
 
@@ -71,7 +64,9 @@ def told_apart(found: Any, manifest: Manifest) -> tuple[Manifest, Any]:
     Returns:
         The manifest; and which samples the run was trained on, as far as it says, bool (samples,).
     """
-    if manifest.same_data(str(found.facts.data_fingerprint)):
+    # One that went on from another run may have its images in other splits than its data alone.
+    own = earlier_run(found.config) is None
+    if own and manifest.same_data(str(found.facts.data_fingerprint)):
         return manifest, manifest.splits == TRAIN
     seen = seen_by(found.path)
     if seen is None:
@@ -106,8 +101,8 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     Raises:
         DataError: The run's data changed, or the classes do not match.
     """
-    values = dict(found.config["data"])
-    if values["name"] in ("folder", "csv"):
+    values = placed(found.config, checkpoint.started_in(found.path))["data"]
+    if values["name"] in ("folder", "csv", "photos", "tfrecord"):
         values = {"damaged": "use", **values}  # a run of version 0.1.0, which had no such key
     same_option = not given or given.get("name", values["name"]) == values["name"]
     values = {**values, **(given or {})} if same_option else dict(given or {})

@@ -5,7 +5,6 @@ optimizer of the training, until the loss diverges. Rates are values of optimize
 scaling by the batch and the multipliers of the phase are in them. The weights are put back.
 """
 
-import csv
 import io
 import math
 import sys
@@ -21,6 +20,8 @@ from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
 from tlcli.runs import output
 from tlcli.system import console, files
+from tlcli.system.figures import bars
+from tlcli.system.shown import CsvWriter
 from tlcli.training import auto_backbone, balance, batch_size
 from tlcli.training import plan as plans
 from tlcli.training.auto import resolved
@@ -96,7 +97,7 @@ def plot(curve: Curve, found: Suggestion | None) -> list[str]:
     values = np.interp(places, rates, curve.smoothed)
     top = min(float(values.max()), 1.5 * float(values[0])) if values[0] > 0 else values.max()
     low = float(values.min())
-    lines = console.bars((np.minimum(values, top) - low) / max(top - low, 1e-12), ROWS)
+    lines = bars((np.minimum(values, top) - low) / max(top - low, 1e-12), ROWS)
     labels = {0: f"{top:.3g}", ROWS - 1: f"{low:.3g}"}
     shown = [f"{labels.get(i, ''):>9} {line}" for i, line in enumerate(lines)]
     left, right = f"{math.exp(places[0]):.1g}", f"{math.exp(places[-1]):.2g}"
@@ -135,9 +136,9 @@ def write(path: Path, curve: Curve, found: Suggestion | None) -> None:
     rows = list(zip(curve.rates.tolist(), curve.losses.tolist(), smoothed, strict=True))
     if path.suffix.lower() == ".csv":
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["learning_rate", "loss", "smoothed_loss"])
-        writer.writerows(rows)
+        writer = CsvWriter(text)
+        for row in [("learning_rate", "loss", "smoothed_loss"), *rows]:
+            writer.row(row)
         output.write(path, text.getvalue().encode())
         return
     names = ("learning_rate", "loss", "smoothed_loss")

@@ -67,7 +67,11 @@ def run(checked: Checked[Predict, None]) -> int:
         namer = namer_of(checked)
     failed = count = 0
     writer = WRITERS[settings.format](sys.stdout)
-    for row in rows(namer, paths, settings):
+    found = rows(namer, paths, settings)
+    # Where the rows themselves are seen, they tell how far it is.
+    if not sys.stdout.isatty():
+        found = console.staged(found, "naming pictures", None, "pictures")
+    for row in found:
         failed += "error" in row
         count += 1
         writer.add(row)
@@ -86,7 +90,9 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
         if given:
             raise ConfigError("backbone", "a checkpoint is given too", "Give one of them.")
         return own_head(checked)
-    found = checkpoint.read_run(latest.chosen(given, checked.settings.runs, OTHERWISE))
+    given = latest.chosen(given, checked.settings.runs, OTHERWISE)
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(given)
     return Namer(
         found.model, found.class_names, found.resize, found.temperature, found.multi_label,
         found.thresholds, found.facts.abstain_below, limit_of(found.config.get("data")),

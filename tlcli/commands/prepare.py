@@ -17,7 +17,7 @@ from tlcli.config.checking import Checked
 from tlcli.config.settings import Prepare, cache_folder
 from tlcli.contracts.data import Manifest
 from tlcli.data import prepared
-from tlcli.data.content import remember_verified
+from tlcli.data.hash_memory import remember_verified
 from tlcli.data.prepared import Shard
 from tlcli.data.shards import OVERHEAD, content, write_all
 from tlcli.errors import ConfigError
@@ -126,7 +126,8 @@ def finished(folder: Path, shards: list[Shard], manifest: Manifest) -> set[str]:
         return True
 
     with ThreadPoolExecutor(4) as pool:
-        kept = {s.name for s, good in zip(shards, pool.map(whole, shards), strict=True) if good}
+        found = console.staged(pool.map(whole, shards), "checking shards", len(shards), "shards")
+        kept = {s.name for s, good in zip(shards, found, strict=True) if good}
     if kept:
         console.say(f"{len(kept)} of {len(shards)} shards are there and whole")
     return kept

@@ -5,9 +5,14 @@ from pathlib import Path
 from tlcli.config import chain
 from tlcli.config.job import TrainJob, train_job
 from tlcli.data.damage import FaultyPictures
+from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
-from tlcli.runs import checkpoint
+from tlcli.runs import checkpoint, state
+from tlcli.runs.folder import RunFolder
 from tlcli.runs.resume import check_same_config, placed_as_begun, resumed_job
+from tlcli.runs.state_data import made_with_faulty
+from tlcli.system import console
+from tlcli.system.notes import WARNING
 from tlcli.training import auto, auto_backbone, balance, batch_size
 from tlcli.training.data import data_of
 from tlcli.training.devices import start_devices
@@ -70,3 +75,19 @@ def require_same_data(job: TrainJob, run_dir: Path) -> None:
         "teacher", f"{run_dir} was trained on other data than {manifest.root} is now",
         "Restore the data, give another run_dir, or remove that folder to train the teacher anew.",
     )  # fmt: skip
+
+
+def begun(pieces: Pieces, folder: RunFolder) -> state.State | None:
+    """The state that the training goes on from; None where it begins.
+
+    Raises:
+        FaultyPictures: The state was saved without these.
+    """
+    found = state.load(folder.path / "state")
+    if not made_with_faulty(pieces.manifest, found):
+        return found
+    told = "state      was saved before faulty pictures were found; the training begins again"
+    console.say(told, WARNING)
+    if not pieces.job.settings.plan_only:
+        folder.forget_state()
+    return None

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.commands import gains
-from tlcli.commands.settled import job_of, numbered, require_same_data, settled_job
+from tlcli.commands.settled import begun, job_of, numbered, require_same_data, settled_job
 from tlcli.config import chain
 from tlcli.config.checking import Checked
 from tlcli.config.job import TrainJob, train_job
 from tlcli.config.train_settings import Train
-from tlcli.data.damage import FaultyPictures
+from tlcli.contracts.data import TEST
+from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.distill.attach import attach
 from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
-from tlcli.runs import best_of, checkpoint, state
+from tlcli.lazy import np
+from tlcli.runs import best_of, checkpoint
 from tlcli.runs.folder import RunFolder, claimed, find_run_dir
 from tlcli.runs.resume import (
     check_agreement,
@@ -27,13 +29,15 @@ from tlcli.runs.resume import (
     check_state,
     check_teacher,
 )
-from tlcli.system import cluster, console, files
-from tlcli.training import auto_backbone, balance, plan_text, result, result_text
+from tlcli.system import cluster, console
+from tlcli.system.notes import WARNING
+from tlcli.training import auto_backbone, balance, epoch_rows, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
-from tlcli.training.data import without
+from tlcli.training.data import data_of, without
 from tlcli.training.plan import Plan
 from tlcli.training.progress import Outcome
+from tlcli.training.together import together
 from tlcli.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -45,7 +49,7 @@ def run(checked: Checked[Train, TrainJob]) -> int:
     Raises:
         TlError: A mistake of the caller, or a fault told in one line.
     """
-    console.start_log(None)
+    console.start_log(None, checked.job.settings.verbose)
     with shared_folder(checked.job) as folder:
         return _run(checked, folder)
 
@@ -53,16 +57,17 @@ def run(checked: Checked[Train, TrainJob]) -> int:
 def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
     """Train in a folder that is this process's own."""
     run_dir = folder.path
-    job = auto_backbone.resolved(checked.job, checked.typed, run_dir)
+    asked = auto_backbone.resolved(checked.job, checked.typed, run_dir)
     if checkpoint.is_finished(run_dir):
-        if not (job.settings.resume or job.settings.run_dir):
+        if not (asked.settings.resume or asked.settings.run_dir):
             raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
         checkpoint.read_facts(run_dir)
-        check_finished(numbered(job, run_dir), run_dir, checked.typed)
+        check_finished(numbered(asked, run_dir), run_dir, checked.typed)
         if not _control_is_due(run_dir):
             console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
             return 0
-    job = settled_job(numbered(job, run_dir), run_dir, checked.typed)
+    # Both may try steps, and so look at pictures.
+    job = persistent(lambda: settled_job(numbered(asked, run_dir), run_dir, checked.typed), _warn)
     distilled = (
         checkpoint.read_metrics(run_dir)
         if checkpoint.is_finished(run_dir)
@@ -125,13 +130,14 @@ def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     check_same_config(job, run_dir)
     names = ", ".join(stage.title for stage in earlier)
     ending = "the best of them is the run" if own is None else "then the run"
-    console.say(f"chain      {names}; {ending}")
+    control = ", then the same student without its teacher" if job.settings.control else ""
+    console.say(f"chain      {names}; {ending}{control}")
     last = None if own is None else train_job(own)
     if job.settings.plan_only:
         return plan_chain(earlier, last, folder)
     if folder.is_chief:
         # A run that stops before its own training is gone on with like any other.
-        files.write_json(folder.made().path / "config.json", dict(job.config))
+        checkpoint.write_config(folder.made().path, job.config)
     for stage in earlier:
         train_stage(stage, folder.inside(stage.folder.name))
     if last is None:
@@ -202,42 +208,40 @@ def train(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     Pictures that turn out not to decode, or to be damaged, are left out and named, and the
     training begins again as if they had been known.
     """
-    fresh = state.load(folder.path / "state") is None
-    try:
-        return trained(job, folder)
-    except FaultyPictures as fault:
-        member = cluster.join(job.hardware)
-        if not fault.remember() or not fresh or member.size > 1:
-            raise
-        for line in fault.lines():
-            console.say(line)
-        console.say("           the training begins again without them")
-        folder.forget_state()
-    return train(job, folder)
+    return persistent(lambda: trained(job, folder), _warn)
+
+
+def _warn(line: str) -> None:
+    console.say(line, WARNING)
 
 
 def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     """One training, stopped by a picture that is faulty."""
-    run_dir = folder.path
-    job = balance.stored(job, run_dir)
-    check_same_config(job, run_dir)
-    plan = planned(job)
-    pieces, job = plan.pieces, plan.pieces.job
-    found = state.load(run_dir / "state")
+    run_dir, member = folder.path, cluster.join(job.hardware)
+    asked = balance.stored(job, run_dir)
+    check_same_config(asked, run_dir)
+    with together(member, lambda: data_of(asked)):
+        plan = planned(asked)
+        found = begun(plan.pieces, folder)
+    job, pieces = plan.pieces.job, plan.pieces
     check_state(job, pieces.manifest, pieces.replicas, found, run_dir)
     if job.settings.plan_only:
         show_plan(plan, run_dir)
         return {}
-    lines = plan_text.lines(plan, run_dir)
-    member = cluster.join(job.hardware)
+    sheet = plan_text.sheet(plan, run_dir)
     check_agreement(member, job, pieces.manifest, found)
     folder.made().begin(job, pieces.manifest)
-    console.start_log(run_dir / ("train.log" if member.is_chief else f"worker_{member.rank}.log"))
-    console.say("\n".join(lines))
+    name = "train.log" if member.is_chief else f"worker_{member.rank}.log"
+    console.start_log(run_dir / name, job.settings.verbose)
+    console.show(sheet)
     started = time.monotonic()
     try:
         outcome = Trainer(plan, run_dir, folder.check).run(found)
         return finish(plan, outcome, folder, time.monotonic() - started)
+    except FaultyPictures:
+        folder.begin_again(asked)
+        member.any(False)  # Nobody reads the folder before it is written.
+        raise
     finally:
         console.stop_log()
 
@@ -245,29 +249,42 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
 def planned(job: TrainJob) -> Plan:
     """One training before its first step."""
     pieces = pieces_of(job)
-    return plans.made(*balance.settled(pieces, attach(pieces)))
+    with console.Stage("preparing what teaches"):
+        lesson = attach(pieces)
+    return plans.made(*balance.settled(pieces, lesson))
 
 
 def show_plan(plan: Plan, run_dir: Path) -> None:
     """Say what would happen."""
-    console.say("\n".join([*plan_text.lines(plan, run_dir), plan_text.drawn_schedule(plan)]))
+    console.show(plan_text.sheet(plan, run_dir))
+    for line in plan_text.drawn_schedule(plan):
+        console.show(line)
 
 
 def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> dict[str, Any]:
     """Write the result and show it; then the state has done its work."""
+    member, manifest = cluster.join(plan.pieces.job.hardware), plan.pieces.manifest
+    if member.size > 1:  # Alone, nothing is read before the test images are decoded.
+        member.agree("data", manifest.content(np.flatnonzero(manifest.splits != TEST)))
     try:
-        found = result.written(plan, outcome, folder, seconds)
+        with together(member, lambda: manifest):
+            found = result.written(plan, outcome, folder, seconds)
     except FaultyPictures as fault:  # of the test images, which are looked at only now
         fault.remember()
         for line in fault.lines():
-            console.say(line)
+            _warn(line)
         plan = replace(plan, pieces=without(plan.pieces, list(fault.found)))
-        found = result.written(plan, outcome, folder, seconds)
+        with together(member, lambda: manifest):
+            found = result.written(plan, outcome, folder, seconds)
     # A process that ends while another still works would be taken for lost.
-    cluster.join(plan.pieces.job.hardware).any(False)
+    member.any(False)
     if folder.is_chief:
         if not plan.pieces.job.settings.keep_state:
             folder.forget_state()
-        for line in result_text.closing_lines(found, plan.pieces.manifest.class_names, folder.path):
-            console.say(line)
+        classes = plan.pieces.manifest.class_names
+        for said in (
+            *epoch_rows.curve(outcome.progress.rows, outcome.monitor),
+            *result_text.closing_notes(found, classes, folder.path),
+        ):
+            console.show(said)
     return found.figures

@@ -48,7 +48,6 @@ def fetched(own: Weights) -> int:
             return said([f"{shown(path)} is there: {weight_cache.described(one)}"])
         console.say(f"{shown(path)} {wrong}; it is fetched anew")
     url = f"{own.mirror.rstrip('/')}/{one.file}" if own.mirror else ""
-    console.say(f"fetching {one.file} ({weight_cache.described(one)})")
     with console.fetching() as told:
         weight_cache.fetch(one, told, url)
     return said([f"{shown(path)}", f"sha256 {files.sha256(path)}"])

@@ -48,9 +48,8 @@ def settled(word: str, config: Values, typed: Sequence[str]) -> tuple[Values, tu
     _check_name(data)
     if not COMMANDS[word].trains or config.get("resume") or config.get("extend"):
         return config, tuple(lines)
-    if word != "teacher" and "path" in data:
-        config, more = _fitted(word, config, typed, by_path)
-        lines += more
+    if word == "init" or (word != "teacher" and "path" in data):
+        config = _fitted(word, config, typed, by_path)
     return config, tuple(lines)
 
 
@@ -93,12 +92,9 @@ def _check_name(data: Values) -> None:
         )  # fmt: skip
 
 
-def _fitted(
-    word: str, config: Values, typed: Sequence[str], by_path: bool
-) -> tuple[Values, list[str]]:
+def _fitted(word: str, config: Values, typed: Sequence[str], by_path: bool) -> dict[str, Any]:
     """What fits photos where nothing was typed: another backbone, and perhaps all of a recipe."""
     option, found = config["data"]["name"], dict(config)
-    lines = []
     if option == "photos" and config["teacher"]["name"] == "none":
         raise ConfigError(
             "data", f"{config['data']['path']} has photos without labels, and nothing to learn "
@@ -110,9 +106,8 @@ def _fitted(
     free = word == "init" or alone or (by_path and "config" not in typed)
     if "auto" not in said and option != "photos" and free:
         found["auto"] = True
-        lines.append("auto       chooses what you did not type; auto=false takes the defaults")
-    if "backbone" not in typed and "backbone.name" not in typed:
+    if "path" in config["data"] and not {"backbone", "backbone.name"} & {*typed}:
         own = {key.split(".")[1] for key in typed if key.startswith("backbone.")}
         kept = {key: config["backbone"][key] for key in own if key in config["backbone"]}
         found["backbone"] = {**registry.defaults("backbone", "auto"), **kept}
-    return found, lines
+    return found

@@ -17,8 +17,8 @@ from tlcli.config.published import Network
 
 # Pictures below this many pixels are enlarged to those.
 SMALL, ENLARGED = 96, (128, 96)
-# Parts of a network's own pixels that larger pictures may be given.
-PARTS = (1.0, 0.75, 0.5)
+# Parts of a network's own pixels that larger pictures are tried at too.
+PARTS = (0.75, 0.5)
 # Operations of an image, 1e9, that a network for a device has at most; more from MANY images on.
 CPU_MOST, GPU_MOST, GPU_MOST_MANY, MANY = 2.0, 20.0, 60.0, 20_000
 # Seconds that a training takes at most where no budget is given.
@@ -27,15 +27,17 @@ CPU_SECONDS, GPU_SECONDS = 1800.0, 3600.0
 SHARE = 0.8
 # Points of accuracy on ImageNet that are lost.
 HALF_SIZE, HALF_EPOCHS, PROBE = 7.7, 1.5, 6.0
+# Points that a network must be better for each doubling of the time; nothing within a budget.
+CPU_DOUBLED, GPU_DOUBLED = 1.5, 0.5
 # Points that a network which lies in the cache may be worse than one that would be fetched.
 NEAR = 4.0
 # Passes of a step together, a forward pass being one; and the part of lp_ft's epochs that has them.
 PASSES, TUNED = 3.0, 0.75
 # Operations of the network that times are told beside, 1e9: MobileNetV2's at 224 pixels.
 REFERENCE_GFLOPS = 0.6
-# Seconds of its forward pass an image: of one CPU core (all passes of trainings of MobileNets, a
-# third each), and of a GPU.
-CORE_SECONDS, GPU_REFERENCE = 0.075, 5e-4
+# Seconds of its forward pass an image: on one CPU core, from trainings of MobileNet 0.25 (12 epochs
+# of 1,700 images at 128 pixels in 20 s on two cores); and on a GPU of 1e13 operations a second.
+CORE_SECONDS, GPU_REFERENCE = 0.02, 6e-5
 # Part of the memory for activations of a step of eight images, forward and backward.
 MEMORY, LEAST_BATCH = 0.5, 8
 # Fractions of the planned epochs that are tried.
@@ -96,7 +98,8 @@ class Candidate:
         image_size: Pixels of a side.
         epochs: Of fine-tuning; 0 trains the head alone on features that are computed once.
         seconds: That it takes, estimated.
-        score: Expected accuracy, in points of ImageNet; only differences mean something.
+        score: Expected accuracy less what the time is worth, in points of ImageNet; only
+            differences mean something.
     """
 
     network: Network
@@ -153,15 +156,15 @@ def _best(situation: Situation, table: list[Network]) -> Candidate:
 def _candidates(situation: Situation, table: list[Network]) -> Iterator[Candidate]:
     """Networks that the device and its memory are for, in all ways of training."""
     suited = [one for one in table if one.gflops <= most_gflops(situation)]
-    fitting = [one for one in suited or table if _fits(one, situation)]
-    smallest = min(table, key=lambda one: one.activation_mb)
-    for network in fitting or [smallest]:
-        sizes = image_sizes(network, situation)
-        for size in sizes:
-            for epochs in ways(situation):
-                seconds = training_seconds(network, size, epochs, situation)
-                score = network.top1 - HALF_SIZE * math.log2(sizes[0] / size)
-                yield Candidate(network, size, epochs, seconds, score - _lost(epochs, situation))
+    sized = [(one, size) for one in suited or table for size in image_sizes(one, situation)]
+    # That of a GPU is asked by batch_size.
+    fitting = [one for one in sized if _step_bytes(*one) <= MEMORY * situation.memory]
+    smallest = min(sized, key=lambda one: _step_bytes(*one))
+    for network, size in fitting or [smallest]:
+        for epochs in ways(situation):
+            seconds = training_seconds(network, size, epochs, situation)
+            score = network.top1 - _lost(network, size, epochs, situation)
+            yield Candidate(network, size, epochs, seconds, score)
 
 
 def most_gflops(situation: Situation) -> float:
@@ -173,22 +176,19 @@ def most_gflops(situation: Situation) -> float:
     return GPU_MOST_MANY if situation.images >= MANY else GPU_MOST
 
 
-def _fits(network: Network, situation: Situation) -> bool:
-    """Whether a step of a few images fits into memory; that of a GPU is asked by batch_size."""
-    size = image_sizes(network, situation)[-1]
-    needed = PASSES * network.activation_mb * 1e6 * (size / network.pixels) ** 2 * LEAST_BATCH
-    # Weights, gradients and the optimizer's two moments.
-    return needed + 16 * network.parameters <= MEMORY * situation.memory
+def _step_bytes(network: Network, size: int) -> float:
+    """What a step of a few images takes: activations; weights, gradients and two moments."""
+    image = network.activation_mb * 1e6 * (size / network.pixels) ** 2
+    return PASSES * image * LEAST_BATCH + 16 * network.backbone_parameters
 
 
 def image_sizes(network: Network, situation: Situation) -> list[int]:
-    """Sizes that are tried, the best one first."""
+    """Sizes that are tried, the best one first; smaller ones are multiples of 32."""
     if situation.image_size is not None:
         return [situation.image_size]
     if situation.side and situation.side < SMALL:
-        return [size for size in ENLARGED if size <= network.pixels]
-    return [max(32, round(network.pixels * part / 32) * 32) if part < 1 else network.pixels
-            for part in PARTS]  # fmt: skip
+        return list(ENLARGED)
+    return [network.pixels, *(round(network.pixels * part / 32) * 32 for part in PARTS)]
 
 
 def ways(situation: Situation) -> list[float]:
@@ -206,9 +206,14 @@ def fewer(epochs: float) -> list[float]:
 
 def training_seconds(network: Network, size: int, epochs: float, situation: Situation) -> float:
     """What a training takes."""
-    relative = relative_time(network.gflops, network.relative_time, situation.gpu)
-    image = situation.seconds * relative * (size / network.pixels) ** 2
+    image = situation.seconds * _image_time(network, size, situation)
     return passes(epochs) * image * situation.images
+
+
+def _image_time(network: Network, size: int, situation: Situation) -> float:
+    """Of a forward pass, an image, beside MobileNetV2's at 224 pixels."""
+    relative = relative_time(network.gflops, network.relative_time, situation.gpu)
+    return relative * (size / network.pixels) ** 2
 
 
 def relative_time(gflops: float, on_cpu: float | None, gpu: bool) -> float:
@@ -221,20 +226,23 @@ def passes(epochs: float) -> float:
     return PASSES * TUNED * epochs or 1.0
 
 
-def _lost(epochs: float, situation: Situation) -> float:
-    """Points that fewer epochs cost."""
-    if epochs == 0:
-        return PROBE
-    return HALF_EPOCHS * max(0.0, math.log2(situation.epochs / epochs))
+def _lost(network: Network, size: int, epochs: float, situation: Situation) -> float:
+    """Points that fewer pixels than a network was made for, fewer epochs and its time cost."""
+    lost = HALF_SIZE * max(0.0, math.log2(network.pixels / size))
+    lost += HALF_EPOCHS * max(0.0, math.log2(situation.epochs / epochs)) if epochs else PROBE
+    if situation.budget is None:
+        doubled = GPU_DOUBLED if situation.gpu else CPU_DOUBLED
+        lost += doubled * math.log2(_image_time(network, size, situation))
+    return lost
 
 
 def _untrained(situation: Situation, table: list[Network]) -> Chosen:
-    """Random weights: the fastest, for they must see every image many times."""
-    network = min(table, key=lambda one: relative_time(one.gflops, one.relative_time, False))
+    """Random weights: the smallest network, for all its numbers come from these images alone."""
+    network = min(table, key=lambda one: one.backbone_parameters)
     size = image_sizes(network, situation)[0]
     seconds = training_seconds(network, size, situation.epochs, situation)
     found = Candidate(network, size, situation.epochs, seconds, 0.0)
-    reason = "weights=none: the fastest network, random weights take many epochs"
+    reason = "weights=none: the smallest network, all its numbers are learnt from these images"
     return Chosen(found, reason, _size_reason(situation, found), "")
 
 
@@ -245,7 +253,7 @@ def _told(
     network, device = found.network, "a GPU" if situation.gpu else "this CPU"
     reason = (
         f"{network.top1:g} % on ImageNet with {network.gflops:.2g} GFLOPs an image, about "
-        f"{spoken(found.seconds)} on {device}"
+        f"{spoken(found.seconds)} on {device}{'' if found.epochs else ' for the head alone'}"
     )
     if best is None:
         reason += f"; the best of {len(at_hand)} whose weights are here, for {situation.offline}"

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from tlcli.config import words
 from tlcli.config.bounds import check_number
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest
@@ -28,7 +29,9 @@ def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
                 f"{values.get('name') or where} has no such option"
                 if where
                 else "there is no such key",
-                nearest(str(key), fields if where else {*fields, *GROUPS}),
+                words.inner_remedy(str(key), given[key], where, fields)
+                if where
+                else nearest(str(key), {*fields, *GROUPS}),
             )
     checked = {}
     for key in fields:
@@ -76,6 +79,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
 
 def _checked_union(value: Any, hints: tuple[Any, ...], where: str) -> Any:
     problem: ConfigError | None = None
+    if isinstance(value, str) and value in words.NOTHING and _lacks(hints, value):
+        raise ConfigError(where, f"got {value!r}", f"Write {where}=null.")
     for hint in hints:
         if hint is type(None):
             if value is None:
@@ -85,7 +90,16 @@ def _checked_union(value: Any, hints: tuple[Any, ...], where: str) -> Any:
             return _checked(value, hint, where)
         except ConfigError as error:
             problem = problem or error
+    if problem and type(None) in hints and problem.problem == f"got {value!r}":
+        remedy = f"{problem.remedy.removesuffix('.')}, or null."
+        problem = ConfigError(problem.where, problem.problem, remedy)
     raise problem or ConfigError(where, f"got {value!r}", "Give null.")
+
+
+def _lacks(hints: tuple[Any, ...], word: str) -> bool:
+    """Whether one may leave a value out, and a word is not one of its choices."""
+    choices = [typing.get_args(h) for h in hints if typing.get_origin(h) is typing.Literal]
+    return type(None) in hints and all(word not in some for some in choices)
 
 
 def _checked_scalar(value: Any, hint: Any, where: str) -> Any:
@@ -103,4 +117,7 @@ def _checked_scalar(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     kinds = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
-    raise ConfigError(where, f"got {value!r}", f"Give {kinds.get(hint, hint.__name__)}.")
+    remedy = f"Give {kinds.get(hint, hint.__name__)}."
+    if hint in (int, float):
+        remedy = words.number_remedy(value, remedy)
+    raise ConfigError(where, f"got {value!r}", remedy)

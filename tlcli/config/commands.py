@@ -84,6 +84,10 @@ COMMANDS = {
         "tl launch 2 -- train photos", "Launch", "launch",
         words="words", needs_tensorflow=False,
     ),
+    "doctor": Command(
+        "doctor", "Look at this machine, and say what to do.", "tl doctor", "Doctor", "doctor",
+        needs_tensorflow=False,
+    ),
     "list": Command(
         "listing", "List options and where they come from.", "tl list backbone sort=top1",
         "Listing", "list", words="groups", needs_tensorflow=False,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import data_words, strict_yaml
+from tlcli.config import data_words, known, strict_yaml
+from tlcli.config import words as wording
 from tlcli.config.commands import COMMANDS
 from tlcli.config.data_words import quoted
 from tlcli.config.recipe import Recipe, beneath, read_recipe
@@ -72,7 +73,7 @@ def read(word: str, words: list[str]) -> Request:
     Raises:
         ConfigError: A word that means nothing, an unknown option, a recipe that is refused.
     """
-    flags, rest = _flags(words)
+    flags, rest = _flags(word, words)
     config_dir = _config_dir(flags)
     plain_words: list[str] = []
     if COMMANDS[word].words:
@@ -83,13 +84,12 @@ def read(word: str, words: list[str]) -> Request:
     recipe: Recipe | None = None
     typed: dict[str, str] = {}
     for item in (item for item in rest if item not in bare):
-        key, equals, value = item.partition("=")
-        if not key or (not equals and not item.startswith("~")):
-            raise ConfigError(item, "is not key=value", f"See tl {word} --help.")
+        key, value = known.check_pair(word, item)
         if key == "config":
             recipe = read_recipe(value)
         else:
             typed[key] = value
+    known.check_typed(word, typed)
     options = _options("data", config_dir)
     for item in bare:
         key, value = data_words.entered(word, item, typed, options)
@@ -129,7 +129,7 @@ def container(config: Any) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k != "hydra"}
 
 
-def _flags(words: list[str]) -> tuple[list[str], list[str]]:
+def _flags(word: str, words: list[str]) -> tuple[list[str], list[str]]:
     """Hydra's flags with their values, and the other words."""
     flags: list[str] = []
     rest: list[str] = []
@@ -147,7 +147,8 @@ def _flags(words: list[str]) -> tuple[list[str], list[str]]:
                 index += 1
                 flags.append(words[index])
         elif item.startswith("--"):
-            raise ConfigError(item, "is no flag of tl", nearest(item, HYDRA_FLAGS | {"--help"}))
+            remedy = known.flag_remedy(word, item, HYDRA_FLAGS | {"--help"})
+            raise ConfigError(item, "is no flag of tl", remedy)
         else:
             rest.append(item)
         index += 1
@@ -267,14 +268,19 @@ def literal(value: Any) -> str:
 
 def told(error: Exception, request: Request) -> ConfigError:
     """Hydra's complaint in our own form."""
-    text = " ".join(str(error).split())
-    lines = str(error).strip().splitlines()
+    said = re.sub(
+        r"\s*\(See https?://\S+ for details\)|^LexerNoViableAltException: ", "", str(error)
+    )
+    text, lines = " ".join(said.split()), said.strip().splitlines()
     match = re.search(r"Could not override '([^']+)'", text)
     if match:
         key = match[1]
         return ConfigError(
             key, f"tl {request.word} has no such key", f"See tl {request.word} --help."
         )
+    match = re.search(r"Ambiguous value for argument '\+*([^=']+)=(.*?)' \(?\d", text)
+    if match:
+        return ConfigError(match[1], f"got {match[2]}", wording.several_remedy(match[2]))
     match = re.search(r"full_key: ([\w.]+)", text)
     where = match[1] if match else "configuration"
     cause = f" ({lines[-1].strip()})" if len(lines) > 1 and not match else ""

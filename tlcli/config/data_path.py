@@ -4,17 +4,17 @@ A folder is told by what it holds, a file by its name and first bytes. Where the
 read it nothing is guessed: the message says what was found and the words for each.
 """
 
-import difflib
 import glob
 import itertools
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tlcli.config import looking
+from tlcli.config.data_help import GIVE, counted, instead, near, no_data, nothing, some, unpack
 from tlcli.config.looking import Look
 from tlcli.config.split_names import split_of
 from tlcli.contracts.data import TRAIN
@@ -27,10 +27,6 @@ KINDS = {
     "folder": "class folders", "csv": "a table of pictures", "npy": "arrays",
     "tfrecord": "TFRecord shards", "photos": "photos without labels",
 }  # fmt: skip
-GIVE = (
-    "Give a folder of class folders, a .csv or .jsonl with path and label, an .npz or a folder of "
-    "arrays, or TFRecord shards."
-)
 # Ways to read a folder that a message names.
 MOST_WAYS = 5
 _SPLIT_WORDS = ("train", "validation", "valid", "val", "test")
@@ -96,24 +92,7 @@ def _pattern(given: str, path: Path, options: Iterable[str]) -> Found:
         names = [name for name in glob.iglob(str(path)) if os.path.isfile(name)][:1]
         if names and looking.is_shard(os.path.basename(names[0]).lower()):
             return Found("tfrecord", str(path), KINDS["tfrecord"])
-    raise ConfigError("data", f"there is no file or folder {shown(given)!r}", _near(path, options))
-
-
-def _near(path: Path, options: Iterable[str]) -> str:
-    """What may have been meant by a path that is not there."""
-    above = path.parent
-    while not above.is_dir() and above != above.parent:
-        path, above = above, above.parent
-    names = looking.neighbours(path)
-    by_name = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(path.name.casefold(), by_name, n=3, cutoff=0.6)
-    if close:
-        some = " or ".join(typed(above / by_name[name]) for name in close)
-        return f"Did you mean {some}?"
-    if (option := difflib.get_close_matches(str(path), list(options), n=1)) and above == Path():
-        return f"Did you mean {option[0]}?"
-    where = "Here" if above == Path() else f"In {typed(above)}"
-    return f"{where} {_are(len(names))} {_some(names) or 'nothing'}. {GIVE}"
+    raise ConfigError("data", f"there is no file or folder {shown(given)!r}", near(path, options))
 
 
 def _file(path: Path) -> Found:
@@ -122,51 +101,14 @@ def _file(path: Path) -> Found:
     kind = os.path.splitext(name)[1]
     start = looking.header(place)
     if looking.is_archive(name) or (start[:4] == b"PK\x03\x04" and kind != ".npz"):
-        raise ConfigError("data", f"{shown(place)} is an archive", _unpack(path))
+        raise ConfigError("data", f"{shown(place)} is an archive", unpack(path))
     if kind == ".npz":
         return Found("npy", place, "arrays in one .npz")
     if kind in looking.TABLES or looking.is_table(place):
         return Found("csv", place, KINDS["csv"])
     if looking.is_shard(name):
         return Found("tfrecord", glob.escape(place), "one TFRecord shard")
-    raise ConfigError("data", f"{shown(place)} is {_no_data(path, start)}", _instead(path))
-
-
-def _no_data(path: Path, start: bytes) -> str:
-    """What a file is that holds no data set."""
-    kind = path.suffix.lower()
-    if kind in looking.PICTURES or start.startswith((b"\xff\xd8\xff", b"\x89PNG")):
-        return "one picture"
-    if kind in (".yaml", ".yml"):
-        return "a recipe"
-    if kind == ".npy":
-        return "a single array"
-    return "nothing that tl reads as data" if start else "empty, or cannot be read"
-
-
-def _instead(path: Path) -> str:
-    """What to type for a file that holds no data set."""
-    kind, above = path.suffix.lower(), path.parent
-    if kind in (".yaml", ".yml"):
-        return f"Type config={typed(path)}."
-    if kind == ".npy":
-        return f"Give the folder, with train_data.npy and train_labels.npy in it: {typed(above)}."
-    return GIVE
-
-
-def _unpack(path: Path) -> str:
-    """How to come by the folder of an archive; it may be there."""
-    stem = path.name
-    while looking.is_archive(stem):
-        stem = stem[: stem.rfind(".")]
-        stem = stem.removesuffix(".tar")
-    folder = path.with_name(stem)
-    if stem and folder.is_dir():
-        return f"The folder {typed(folder)} is beside it: give that."
-    zipped = path.name.lower().endswith(".zip")
-    command = f"unzip {typed(path)} -d" if zipped else f"tar -xf {typed(path)} -C"
-    made = "" if zipped else f"mkdir {typed(folder)}; "
-    return f"Unpack it ({made}{command} {typed(folder)}) and give the folder."
+    raise ConfigError("data", f"{shown(place)} is {no_data(path, start)}", instead(path))
 
 
 def _folder(root: str) -> Found:
@@ -189,7 +131,7 @@ def _folder(root: str) -> Found:
         told = [f"{way.what} ({way.words})" for way in ways[:MOST_WAYS]]
         problem = f"{shown(root)} can be read in {len(ways)} ways: {'; '.join(told)}"
         raise ConfigError("data", problem, "Type one of them.")
-    raise _nothing(root, seen)
+    raise nothing(root, seen)
 
 
 def _only(seen: Look) -> Look | None:
@@ -212,7 +154,7 @@ def _ways(seen: Look) -> list[Found]:
     if _are_data_sets(below):
         ways += [way for one in below.values() for way in _ways(one)]
     if _are_classes(below):
-        loose = f"; {_count(seen.pictures, 'picture')} beside them left out" * bool(seen.pictures)
+        loose = f"; {counted(seen.pictures, 'picture')} beside them left out" * bool(seen.pictures)
         ways.append(Found("folder", path, _described(below) + loose))
     elif not seen.own:
         ways += _unlabelled(seen)
@@ -232,7 +174,7 @@ def _shards(seen: Look) -> list[Found]:
     """TFRecords; those whose names tell no split by a pattern, which takes all of them."""
     if not seen.shards:
         return []
-    what = _count(seen.shards, "TFRecord shard")
+    what = counted(seen.shards, "TFRecord shard")
     if any(word in name.lower() for name in seen.shards for word in _SPLIT_WORDS):
         return [Found("tfrecord", seen.path, what)]
     columns = itertools.takewhile(
@@ -273,8 +215,8 @@ def _described(below: Mapping[str, Look]) -> str:
     """Class folders in words."""
     splits = [name for name in below if split_of(name) is not None]
     names = sorted({inner for name in splits for inner in _inside(below[name])}) or list(below)
-    above = f" in {_some(splits)}" if splits else ""
-    return f"{_count(names, 'class folder')}, {_some(names, 4)}{above}"
+    above = f" in {some(splits)}" if splits else ""
+    return f"{counted(names, 'class folder')}, {some(names, 4)}{above}"
 
 
 def _inside(split: Look) -> Mapping[str, Look]:
@@ -291,30 +233,5 @@ def _unlabelled(seen: Look) -> list[Found]:
     if not seen.pictures and not below:
         return []
     inner = [way for one in below.values() if not one.pictures for way in _ways(one)]
-    where = f", all in {_some(below)}" if below and not seen.pictures else ""
+    where = f", all in {some(below)}" if below and not seen.pictures else ""
     return [*inner, Found("photos", path, KINDS["photos"] + where)]
-
-
-def _nothing(root: str, seen: Look) -> DataError:
-    """The refusal of a folder without data."""
-    if seen.archived:
-        place = Path(seen.path, seen.archived[0])
-        return DataError(root, f"holds {_some(seen.archived)}, packed", _unpack(place))
-    files = f"{_count(seen.others, 'other file')} ({_some(seen.others)})" if seen.others else ""
-    bare = f"{_count(seen.bare, 'folder')} without any ({_some(seen.bare)})" if seen.bare else ""
-    what = " and ".join(filter(None, (files, bare)))
-    return DataError(root, f"holds no data: {what}" if what else "is empty", GIVE)
-
-
-def _some(names: Iterable[str], most: int = 6) -> str:
-    """Names for a message: the first few."""
-    names = list(names)
-    return ", ".join(shown(name, 60) for name in names[:most]) + ", …" * (len(names) > most)
-
-
-def _count(names: Sized, word: str) -> str:
-    return f"{len(names)} {word}{'s' * (len(names) != 1)}"
-
-
-def _are(count: int) -> str:
-    return "is" if count < 2 else "are"

@@ -119,7 +119,7 @@ def parted(
             problem = f"got {typed['data']!r}, and data.path too"
             raise ConfigError("data", problem, "Give one of them.")
         return ({k: v for k, v in rest.items() if k != "data"} if paths else rest), recipe, paths
-    inner = {} if recipe is None else _of_recipe(recipe, options)
+    inner = {} if recipe is None else of_recipe(recipe, options)
     if recipe is not None and "data.path" in inner:
         groups = {group: one for group, one in recipe.groups.items() if group != "data"}
         recipe = replace(recipe, groups=groups, values={**recipe.values, **inner})
@@ -128,8 +128,13 @@ def parted(
     return rest, recipe, {"data.name": UNKNOWN} if own else {}
 
 
-def _of_recipe(recipe: Recipe, options: Collection[str]) -> dict[str, Any]:
-    """Values for `data: photos/`, or `data: {path: photos}`; none where a recipe has an option."""
+def of_recipe(recipe: Recipe, options: Collection[str]) -> dict[str, Any]:
+    """Values for `data: photos/`, or `data: {path: photos}`; none where a recipe has an option.
+
+    Args:
+        recipe: That may give data.
+        options: Names of the options of the group data.
+    """
     option = recipe.groups.get("data")
     if option in options or "data.name" in recipe.values:
         return {}

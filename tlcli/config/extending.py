@@ -1,15 +1,12 @@
 """`extend=RUN`: a new training that goes on from a finished run's weights, configured like it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import chain, registry
+from tlcli.config import chain, registry, upgraded
 from tlcli.config.recipe import KEYS, PASSING, Recipe, beneath
-from tlcli.config.upgraded import upgraded
 from tlcli.errors import ConfigError, DataError
-from tlcli.system import opened
 from tlcli.system.files import expanded
 
 # What an ended training did beside itself; a new one is asked for it anew.
@@ -58,9 +55,7 @@ def extended(config: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     """A run's configuration in today's form."""
-    text = opened.read_text(path, "json")
-    with opened.reading(path):
-        found = json.loads(text)
-    if not isinstance(found, Mapping) or not isinstance(found.get("backbone"), Mapping):
+    found = upgraded.stored(path)
+    if not isinstance(found.get("backbone"), Mapping):
         raise DataError(str(path), "is no configuration of a training", "Give another run.")
-    return upgraded(found)
+    return found

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from tlcli.config import strict_yaml
+from tlcli.config import known, strict_yaml, words
 from tlcli.config.registry import config_root, defaults, names
 from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
@@ -181,7 +181,8 @@ def _known(path: Path, key: str, value: Any) -> None:
         if not strict_yaml.KEY.fullmatch(key):
             remedy = "Keys are words, as tl train --help lists them."
             raise ConfigError(f"{path}: {key}", "is no name of a key", remedy)
-        raise ConfigError(f"{path}: {key}", "there is no such key", nearest(key, KEYS))
+        remedy = words.remedy(key, value, KEYS, known.places_of(key))
+        raise ConfigError(f"{path}: {key}", "there is no such key", remedy)
     _plain(path, key, value)
 
 

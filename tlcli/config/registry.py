@@ -211,7 +211,22 @@ def _loaded(entry: importlib.metadata.EntryPoint, where: str, class_name: str) -
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
         problem = f"{entry.value} of {package} is no dataclass"
         raise ConfigError(where, problem, f"Register a frozen dataclass {class_name}.")
+    contract = contract_of(class_name.lower())
+    if not getattr(contract, "_is_protocol", False) and not issubclass(found, contract):
+        name = f"{contract.__module__}.{contract.__name__}"
+        raise ConfigError(
+            where,
+            f"{entry.value} of {package} is no {contract.__name__}",
+            f"Let it subclass {name}.",
+        )
     return found
+
+
+def contract_of(group: str) -> type:
+    """What the options of a group subclass, or a Protocol that they fit."""
+    name = {"data": "DataSource", "distillation": "Method"}.get(group, group.capitalize())
+    module = importlib.import_module(f"tlcli.contracts.{group}")
+    return typing.cast("type", getattr(module, name))
 
 
 def plugins_used(config: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -1,7 +1,4 @@
-"""Each command's own keys outside the option groups, checked without TensorFlow.
-
-Those of a training, which several commands take, are in `train_settings`.
-"""
+"""Each command's own keys outside groups and trainings, checked without TensorFlow."""
 
 import math
 import os
@@ -11,14 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlcli.config.upgraded import stored
+from tlcli.config.weights_settings import Weights as Weights
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.system.files import expanded
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
 LISTED = (*GROUPS, "experiment")
-# Verbs of `tl weights`, and how many words may follow.
-WEIGHT_VERBS = {"list": (0, 1), "fetch": (1, 1), "verify": (0, 0), "add": (1, 1)}
 
 
 def cache_folder(given: str | None) -> Path:
@@ -142,6 +138,14 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """Keys of `tl doctor`."""
+
+    format: Literal["table", "json"]
+    cache_dir: str | None
+
+
+@dataclass(frozen=True)
 class Listing:
     """Keys of `tl list`."""
 
@@ -153,38 +157,6 @@ class Listing:
             if word not in LISTED:
                 problem = f"there is no group {word!r}"
                 raise ConfigError("group", problem, nearest(word, LISTED))
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Keys of `tl weights`."""
-
-    words: tuple[str, ...]
-    alpha: float | None
-    pixels: int
-    top: bool
-    mirror: str | None
-    overwrite: bool
-
-    def __post_init__(self) -> None:
-        usage = "Write tl weights list [NAME], fetch NAME, verify or add FILE."
-        verb, rest = self.verb, self.words[1:]
-        if verb not in WEIGHT_VERBS:
-            raise ConfigError("weights", f"got {verb!r}" if verb else "no word", usage)
-        least, most = WEIGHT_VERBS[verb]
-        require(least <= len(rest) <= most, "weights", " ".join(self.words), usage)
-        web = self.mirror is None or self.mirror.startswith(("http://", "https://"))
-        require(web, "mirror", self.mirror, "Give the http address of a folder, or null.")
-
-    @property
-    def verb(self) -> str:
-        """What to do."""
-        return self.words[0] if self.words else ""
-
-    @property
-    def given(self) -> str:
-        """What to do it with, or nothing."""
-        return self.words[1] if len(self.words) > 1 else ""
 
 
 class Beside:

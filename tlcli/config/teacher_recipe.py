@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import recipe, registry, strict_yaml
+from tlcli.config import at_hand, data_words, recipe, registry, strict_yaml
 from tlcli.config.recipe import Recipe
 from tlcli.errors import ConfigError
 
@@ -18,7 +18,7 @@ NAME = "recipe"
 SHARED = (
     "data", "hardware", "seed", "precision", "jit", "deterministic", "cache", "cache_dir",
     "cache_memory", "workers", "save_every", "save_retry", "keep_state", "strict_resume",
-    "plan_only",
+    "offline", "verbose", "plan_only",
 )  # fmt: skip
 CHAIN = "Train that teacher by itself, and give teacher=run teacher.path=RUN."
 # What a teacher's recipe may not ask for, with the reason and the remedy.
@@ -77,7 +77,12 @@ def recipe_of(teacher: Mapping[str, Any]) -> Recipe:
     below = recipe.of_content(Path(teacher["config"] or "teacher.content"), teacher["content"])
     above = recipe.of_content(Path("teacher.overrides"), teacher["overrides"])
     left = below.beside({*above.groups, *above.values})
-    return Recipe(below.name, {**left.groups, **above.groups}, {**left.values, **above.values})
+    found = Recipe(below.name, {**left.groups, **above.groups}, {**left.values, **above.values})
+    by_path = data_words.of_recipe(found, registry.names("data"))
+    if not by_path:
+        return found
+    groups = {group: option for group, option in found.groups.items() if group != "data"}
+    return Recipe(found.name, groups, {**found.values, **by_path})
 
 
 def _refuse(found: Recipe, config: Mapping[str, Any]) -> None:
@@ -103,6 +108,7 @@ def training(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
 
     Raises:
         ConfigError: A recipe that is refused, or that names an option that there is not.
+        DataError: Data, given by their path, that cannot be read.
     """
     found = recipe_of(config["teacher"])
     _refuse(found, config)
@@ -113,4 +119,9 @@ def training(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
               for group, option in options.items()}  # fmt: skip
     shared = {key: config[key] for key in SHARED if key not in found.groups}
     made = recipe.beneath({**values, **groups, **shared}, found, ())
-    return made, (*found.groups, *found.values)
+    typed = (*found.groups, *found.values, *(["data"] if "data.name" in found.values else []))
+    try:
+        fitted, _ = at_hand.settled("train", made, typed)
+    except ConfigError as error:
+        raise type(error)(f"{place}: {error.where}", error.problem, error.remedy) from None
+    return dict(fitted), typed

@@ -47,6 +47,7 @@ class Train:
     control: bool
     generations: int
     assistants: tuple[dict[str, Any], ...]
+    verbose: bool
     plan_only: bool
     workers: int | Literal["auto"]
     resume: str | None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.config import strict_yaml
+from tlcli.config.places import STARTED, placed
 from tlcli.config.registry import config_root
 from tlcli.system.opened import read_text, reading
 
@@ -22,7 +23,7 @@ SINCE_0_1_0 = "extend"
 
 
 def upgraded(config: Mapping[str, Any]) -> Values:
-    """A stored configuration with every key of today; one of today as it is.
+    """A stored configuration with every key of today and no other; one of today as it is.
 
     Args:
         config: Plain values; groups that are not there stay away.
@@ -34,6 +35,7 @@ def upgraded(config: Mapping[str, Any]) -> Values:
         lamb_had_no_least_size,
     ):  # fmt: skip
         found = change(found)
+    found.pop(STARTED, None)
     return found
 
 
@@ -62,7 +64,8 @@ def changed_numbers(config: Mapping[str, Any], multi_label: bool) -> list[str]:
 
 def damaged_pictures_were_used(config: Values) -> Values:
     """0.1.0 trained on whatever a damaged JPEG decoded to."""
-    return _given(config, "data", ("folder", "csv"), damaged="use")
+    names = ("folder", "csv", "photos", "tfrecord")
+    return _given(config, "data", names, damaged="use")
 
 
 def heads_had_the_common_rate(config: Values) -> Values:
@@ -154,4 +157,4 @@ def stored(path: Path) -> dict[str, Any]:
         found = json.loads(text)
         if not isinstance(found, dict):
             raise TypeError("it is no JSON object")
-    return upgraded(found)
+    return upgraded(placed(found, found.get(STARTED)))

@@ -39,10 +39,12 @@ class ImageSource(ABC):
         array: uint8 (samples, height, width, channels 1 or 3), in memory or memory-mapped, when all
             pictures have one size and need no decoding; else None.
         encoded: Encoded picture of a row, outside of tf.data; None where pictures are not encoded.
+        heeds_warnings: Whether a picture that libjpeg warns of counts as faulty.
     """
 
     array: Any = None
     encoded: Callable[[int], bytes] | None = None
+    heeds_warnings: bool = False
 
     @abstractmethod
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
@@ -104,6 +106,8 @@ class Manifest:
             "duplicates" [(id, id)] across splits, "sizes" text, "notes" [text].
         own: Fingerprint of what the data option alone gives, where something was added to it.
         own_count: Number of its samples, which come first; None where nothing was added.
+        listed: Fingerprint with the pictures that were left out as faulty, whichever these are;
+            None where none were.
     """
 
     ids: Any
@@ -116,6 +120,7 @@ class Manifest:
     report: Mapping[str, Any] = field(default_factory=dict)
     own: str | None = None
     own_count: int | None = None
+    listed: str | None = None
 
     def content(self, rows: Any) -> str:
         """Hash of the whole content of some rows in order, hex; what is not known is read."""
@@ -123,9 +128,12 @@ class Manifest:
         return hashlib.blake2b(found.tobytes(), digest_size=16).hexdigest()
 
     def identity(self) -> str:
-        """What tells the data option's data from any other, wherever it lies."""
-        count = len(self.ids) if self.own_count is None else self.own_count
-        return f"{self.own or self.fingerprint}.{self.content(np.arange(count))}"
+        """What tells the data option's data from any other, wherever it lies.
+
+        Samples in no split are none of it.
+        """
+        rows = np.flatnonzero(self.splits[: self.own_count] <= TEST)
+        return f"{self.own or self.fingerprint}.{self.content(rows)}"
 
     def same_data(self, identity: str) -> bool:
         """Whether an `identity` is that of this data; one without content is of an older run."""

@@ -1,16 +1,18 @@
 """Image sources over arrays: in memory, memory-mapped, or converted picture by picture."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import ImageSource, Region
-from tlcli.data.content import Contents, Origin, stamps
+from tlcli.data.content import Contents, Origin
 from tlcli.data.resize import part_of
+from tlcli.data.stamps import stamp, stamps
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
-from tlcli.system.array_file import check_whole
+from tlcli.system.array_file import check_whole, is_mapped
 
 # Up to here several memory-mapped uint8 parts are read into one array.
 JOIN_BYTES = 2**30
@@ -26,7 +28,7 @@ class Files:
 
     Attributes:
         paths: Their files.
-        stamps: Of each, see content.stamps.
+        stamps: Of each, see stamps.stamps.
         numbers: File of each row.
         memory: What remembers the hashes, or None.
     """
@@ -37,25 +39,57 @@ class Files:
     memory: Path | None
 
 
-class ArrayImages(ImageSource):
-    """Pictures of one size in one array.
+class _Rows(ImageSource):
+    """Pictures of one size by their row."""
 
-    Attributes:
-        array: uint8 (samples, height, width, 1 or 3).
-    """
-
-    def __init__(self, array: Any, files: Files | None = None) -> None:
-        self.array, self._contents = array, _contents(files, len(array), self.pick)
+    def __init__(self, shape: Sequence[int], count: int, files: Files | None) -> None:
+        files = files or Files((), stamps(()), [0] * count, None)
+        self._shape, self._files = tuple(shape), files
+        # Hashes are of pictures as they are shown: another range of values is other content.
+        self._contents = Contents(
+            Origin(
+                files.paths, np.asarray(files.numbers, np.int32), files.stamps,
+                list(map(str, range(count))), self._whole, files.memory, unnamed=True,
+            )
+        )  # fmt: skip
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
-        shape = self.array.shape[1:]
-        return part_of(_colour(index, self._contents, self.pick, shape), region)
+        image = tf.numpy_function(self._whole, [index], tf.uint8, stateful=False)
+        image = tf.ensure_shape(image, self._shape)
+        image = tf.repeat(image, 3, axis=-1) if self._shape[-1] == 1 else image
+        return part_of(image, region)
 
+    def _whole(self, row: Any) -> Any:
+        """A picture, uint8 (height, width, 1 or 3), if its file is the one that was listed."""
+        row = int(row)
+        # What changes while it is read shows in the times after that.
+        picture = np.ascontiguousarray(self.pick(row))
+        if self._mapped(row):
+            path = self._files.paths[self._files.numbers[row]]
+            self._contents.taken(row, picture, stamp(path))
+        else:
+            self._contents.note(row, picture)
+        return picture
+
+    @abstractmethod
     def pick(self, row: int) -> Any:
         """Picture of one row, uint8 (height, width, 1 or 3)."""
-        check_whole(self.array)
-        return np.asarray(self.array[row])
+
+    @abstractmethod
+    def _mapped(self, row: int) -> bool:
+        """Whether a row is read from its file each time."""
+
+    def first_broken(self, rows: Any) -> DataError | None:
+        """The first of some rows that cannot be shown, told; see ImageSource."""
+        if self._contents.changed is not None:
+            return self._contents.changed
+        for row in map(int, rows):
+            try:
+                self.pick(row)
+            except DataError as error:
+                return DataError(f"{error.where} picture {row}", error.problem, error.remedy)
+        return None
 
     def hashes(self, rows: Any) -> Any:
         """Hash of each row; see ImageSource."""
@@ -66,7 +100,27 @@ class ArrayImages(ImageSource):
         return self._contents.known()
 
 
-class PartImages(ImageSource):
+class ArrayImages(_Rows):
+    """Pictures of one size in one array.
+
+    Attributes:
+        array: uint8 (samples, height, width, 1 or 3).
+    """
+
+    def __init__(self, array: Any, files: Files | None = None) -> None:
+        super().__init__(array.shape[1:], len(array), files)
+        self.array = array
+
+    def pick(self, row: int) -> Any:
+        """Picture of one row, uint8 (height, width, 1 or 3)."""
+        check_whole(self.array)
+        return np.asarray(self.array[row])
+
+    def _mapped(self, row: int) -> bool:
+        return is_mapped(self.array)
+
+
+class PartImages(_Rows):
     """Pictures of one size in several arrays, converted to uint8 when they are asked for."""
 
     def __init__(
@@ -81,50 +135,20 @@ class PartImages(ImageSource):
         """
         self._parts, self._convert = parts, convert
         self._ends = np.cumsum([len(part) for part in parts])
-        self._contents = _contents(files, int(self._ends[-1]), self.pick)
-
-    def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
-        """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
-        shape = self._parts[0].shape[1:]
-        return part_of(_colour(index, self._contents, self.pick, shape), region)
+        super().__init__(parts[0].shape[1:], int(self._ends[-1]), files)
 
     def pick(self, row: int) -> Any:
         """Picture of one row, uint8 (height, width, 1 or 3)."""
-        part = int(np.searchsorted(self._ends, row, side="right"))
+        part = self._part(row)
         start = self._ends[part] - len(self._parts[part])
         check_whole(self._parts[part])
         return self._convert(np.asarray(self._parts[part][row - start]))
 
-    def hashes(self, rows: Any) -> Any:
-        """Hash of each row; see ImageSource."""
-        return self._contents.of(rows)
+    def _part(self, row: int) -> int:
+        return int(np.searchsorted(self._ends, row, side="right"))
 
-    def known(self) -> Any:
-        """Rows whose hash is known; see ImageSource."""
-        return self._contents.known()
-
-
-def _contents(files: Files | None, count: int, pick: Callable[[int], Any]) -> Contents:
-    """Hashes of pictures as they are shown, so that another range of values is other content."""
-    files = files or Files((), stamps(()), [0] * count, None)
-    names = list(map(str, range(count)))
-    return Contents(
-        Origin(files.paths, np.asarray(files.numbers, np.int32), files.stamps, names,
-               lambda row: np.ascontiguousarray(pick(row)), files.memory)
-    )  # fmt: skip
-
-
-def _colour(
-    index: Tensor, contents: Contents, pick: Callable[[Any], Any], shape: Sequence[int]
-) -> Tensor:
-    def read(row: Any) -> Any:
-        picture = pick(row)
-        contents.note(int(row), np.ascontiguousarray(picture))
-        return picture
-
-    image = tf.numpy_function(read, [index], tf.uint8, stateful=False)
-    image = tf.ensure_shape(image, tuple(shape))
-    return tf.repeat(image, 3, axis=-1) if shape[-1] == 1 else image
+    def _mapped(self, row: int) -> bool:
+        return is_mapped(self._parts[self._part(row)])
 
 
 def array_source(

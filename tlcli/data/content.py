@@ -4,31 +4,30 @@ A hash is remembered with the size, time of change, inode and device of its file
 any of them differs. It depends on nothing but the bytes, so data elsewhere is known by it again.
 """
 
-import contextlib
 import hashlib
-import json
-import logging
 import os
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlcli.data import hash_memory
+from tlcli.data.hash_memory import SIZE
+from tlcli.data.stamps import GONE, stamp_of, stamps
 from tlcli.errors import DataError
 from tlcli.lazy import np
-from tlcli.system import cache
+from tlcli.system import console
+from tlcli.system.notes import EXPERT
+from tlcli.system.shown import shown
 
-SIZE = 16
+AGAIN = "It was changed since the data was listed; run the command again."
 # Clocks of file systems tick up to two seconds apart.
 TICK_NS = 2 * 10**9
-GONE = (-1, 0)
 _AT_A_TIME = 256
-
-log = logging.getLogger(__name__)
+_SAVE_SECONDS = 30
 
 
 def content_hash(data: Any) -> bytes:
@@ -39,30 +38,6 @@ def content_hash(data: Any) -> bytes:
 def combined(hashes: Any) -> str:
     """Hash of some hashes in order, hex."""
     return hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=SIZE).hexdigest()
-
-
-def mark(status: os.stat_result) -> int:
-    """Times, inode and device of a file as one number, int64."""
-    # Unlike that of texts, the hash of numbers is the same in each process.
-    return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev))
-
-
-def stamp(path: str | Path) -> tuple[int, int]:
-    """Bytes and mark of a file; GONE where there is none."""
-    try:
-        return stamp_of(os.stat(path))
-    except OSError:
-        return GONE
-
-
-def stamp_of(status: os.stat_result) -> tuple[int, int]:
-    """Bytes and mark."""
-    return status.st_size, mark(status)
-
-
-def stamps(paths: Sequence[str | Path]) -> Any:
-    """Stamp of each, int64 (files, 2)."""
-    return np.array([stamp(path) for path in paths], np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -77,6 +52,7 @@ class Origin:
         read: Bytes of a row.
         memory: File that remembers, or None.
         fresh: Whether all files were looked at when they were listed.
+        unnamed: Whether names are numbers, which say little without the file.
     """
 
     files: Callable[[int], str] | Sequence[str]
@@ -86,6 +62,7 @@ class Origin:
     read: Callable[[int], Any]
     memory: Path | None
     fresh: bool = True
+    unnamed: bool = False
 
     def file_of(self, row: int) -> int:
         """Number of the file that holds a row."""
@@ -97,7 +74,14 @@ class Origin:
 
 
 class Contents:
-    """Hashes of the pictures of a source, as far as they are known."""
+    """Hashes of the pictures of a source, as far as they are known.
+
+    Attributes:
+        changed: What was read and was another than when it was listed, told; None where all is as
+            it was.
+    """
+
+    changed: DataError | None = None
 
     def __init__(self, origin: Origin) -> None:
         self._origin, self._lock = origin, threading.Lock()
@@ -105,6 +89,7 @@ class Contents:
         self._known: Any = None
         self._new: Any = None
         self._vouched: Any = None
+        self._saved = time.monotonic()
         self._checked = origin.fresh
 
     def note(self, row: int, data: Any) -> None:
@@ -113,6 +98,40 @@ class Contents:
         if not self._known[row]:
             self._hashes[row] = np.frombuffer(content_hash(data), np.uint8)
             self._known[row] = self._new[row] = True
+
+    def taken(self, row: int, data: bytes, now: tuple[int, int]) -> bytes:
+        """Bytes of a row, if they are those that were listed, and those of earlier reads.
+
+        Args:
+            row: The row.
+            data: What was read.
+            now: Stamp of its file at that time.
+
+        Raises:
+            DataError: They are others.
+        """
+        if now != self.stamp(row) and not self._as_before(row, data):
+            raise self.other(row, "is another file than when it was listed")
+        self.note(row, data)
+        return data
+
+    def other(self, row: int, problem: str) -> DataError:
+        """What is raised for a row that cannot be read as it was listed, kept in `changed`."""
+        name = str(self._origin.names[row])
+        if self._origin.unnamed:
+            name = f"{self._origin.path(self._origin.file_of(row))} picture {name}"
+        self.changed = DataError(shown(name), problem, AGAIN)
+        return self.changed
+
+    def _as_before(self, row: int, data: bytes) -> bool:
+        """Whether bytes that were read before are the same, though their file was touched."""
+        self._open()
+        return bool(self._known[row]) and content_hash(data) == self._hashes[row].tobytes()
+
+    def stamp(self, row: int) -> tuple[int, int]:
+        """Bytes and mark of a row's file as it was listed."""
+        size, mark = self._origin.stamps[self._origin.file_of(row)].tolist()
+        return size, mark
 
     def known(self) -> Any:
         """Rows whose hash is known without reading, bool (rows,)."""
@@ -130,14 +149,19 @@ class Contents:
         rows = np.asarray(rows, np.int64)
         todo = np.unique(rows[~self._known[rows]])
         if len(todo) > _AT_A_TIME:
-            log.info("reading %s pictures to tell whether they are the same", f"{len(todo):,}")
+            console.say(f"reading {len(todo):,} pictures to tell whether they are the same", EXPERT)
         parts = [todo[i : i + _AT_A_TIME] for i in range(0, len(todo), _AT_A_TIME)]
-        with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-            list(pool.map(self._read, parts))
-        self.save()
+        if parts:
+            with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+                read = pool.map(self._read, parts)
+                list(console.staged(read, "reading pictures", len(todo), "pictures", int))
+        # All is written each time, which is much for the few rows of a block.
+        if len(rows) * 8 > len(self._known) or time.monotonic() > self._saved + _SAVE_SECONDS:
+            self.save()
         return self._hashes[rows]
 
-    def _read(self, rows: Any) -> None:
+    def _read(self, rows: Any) -> int:
+        """Take the hashes of rows; gives their number."""
         for row in rows.tolist():
             try:
                 self.note(row, self._origin.read(row))
@@ -145,6 +169,7 @@ class Contents:
                 name, why = self._origin.names[row], error.strerror or error
                 raise DataError(name, f"cannot be read ({why})", "Run the command again.") \
                     from None  # fmt: skip
+        return len(rows)
 
     def _check(self) -> None:
         """Look once at files whose list was trusted."""
@@ -173,13 +198,13 @@ class Contents:
                 return
             count = len(self._origin.names)
             self._hashes, self._known = np.zeros((count, SIZE), np.uint8), np.zeros(count, bool)
-            if (found := _remembered(self._origin.memory)) is not None:
+            if (found := hash_memory.read(self._origin.memory)) is not None:
                 self._take(*found)
             self._vouched = self._known.copy()
             self._new = np.zeros(count, bool)
 
     def _take(self, names: bytes, old: Any, hashes: Any) -> None:
-        mine = _joined(self._origin.names)
+        mine = hash_memory.joined(self._origin.names)
         now = self._row_stamps()
         if names == mine:
             source = np.arange(len(now))
@@ -198,7 +223,7 @@ class Contents:
         origin = self._origin
         if origin.memory is None or self._new is None or not self._new.any():
             return
-        rows = np.flatnonzero(self._new)
+        rows, self._saved = np.flatnonzero(self._new), time.monotonic()
         self._new[rows] = False
         files = np.unique([origin.file_of(row) for row in rows.tolist()])
         good = {file for file in files.tolist() if _settled(origin.path(file), origin.stamps[file])}
@@ -208,39 +233,9 @@ class Contents:
 
     def _remember(self) -> None:
         origin = self._origin
-        names, now, hashes = _joined(origin.names), self._row_stamps(), self._hashes
-        now = np.where(self._vouched[:, None], now, GONE)
         assert origin.memory is not None
-        found = _remembered(origin.memory)
-        if found is not None and found[0] != names:
-            mine = set(names.split(b"\0"))
-            theirs = found[0].split(b"\0")
-            rest = [row for row, name in enumerate(theirs) if name not in mine]
-            names = b"\0".join([names, *(theirs[row] for row in rest)])
-            now = np.concatenate([now, found[1][rest]])
-            hashes = np.concatenate([hashes, found[2][rest]])
-        columns = {
-            "names": np.frombuffer(names, np.uint8), "stamps": now, "hashes": hashes
-        }  # fmt: skip
-        cache.write(origin.memory, lambda file: np.savez(file, **columns))
-
-
-def _joined(names: Sequence[str]) -> bytes:
-    return "\0".join(map(str, names)).encode("utf-8", "surrogateescape")
-
-
-def _remembered(path: Path | None) -> tuple[bytes, Any, Any] | None:
-    """Names, stamps and hashes; None where there is nothing that can be used."""
-    if path is None:
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names, old, hashes = file["names"].tobytes(), file["stamps"], file["hashes"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    count = names.count(b"\0") + 1
-    fits = old.shape == (count, 2) and hashes.shape == (count, SIZE)
-    return (names, old, hashes) if fits and hashes.dtype == np.uint8 else None
+        stamps_now = np.where(self._vouched[:, None], self._row_stamps(), GONE)
+        hash_memory.write(origin.memory, origin.names, stamps_now, self._hashes)
 
 
 def _settled(path: str, listed: Any) -> bool:
@@ -252,40 +247,3 @@ def _settled(path: str, listed: Any) -> bool:
     return (
         stamp_of(status) == tuple(listed.tolist()) and status.st_ctime_ns < time.time_ns() - TICK_NS
     )
-
-
-def memory_file(key: str, cache_dir: Path) -> Path:
-    """Where the hashes of one source are remembered."""
-    return cache_dir / f"content-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-
-
-def verified(path: Path, sha256: Callable[[Path], str], expected: str, cache_dir: Path) -> bool:
-    """Whether a file has a SHA-256, read only if it changed since that was last seen.
-
-    Args:
-        path: The file.
-        sha256: Takes the hash.
-        expected: What it has to be, hex.
-        cache_dir: Where it is remembered.
-    """
-    now = stamp(path)
-    key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:24]
-    kept = cache_dir / f"verified-{key}.json"
-    with contextlib.suppress(OSError, ValueError):
-        if json.loads(kept.read_text(encoding="utf-8")) == [*now, expected]:
-            return True
-    if sha256(path) != expected or stamp(path) != now:
-        return False
-    remember_verified(path, expected, cache_dir)
-    return True
-
-
-def remember_verified(path: Path, sha256: str, cache_dir: Path) -> None:
-    """Remember the SHA-256 of a file that was just written or read, unless it changed just now."""
-    now = stamp(path)
-    key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:24]
-    with contextlib.suppress(OSError):
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        temporary = cache_dir / f"verified-{key}.{os.getpid()}.tmp"
-        temporary.write_text(json.dumps([*now, sha256]), encoding="utf-8")
-        os.replace(temporary, cache_dir / f"verified-{key}.json")

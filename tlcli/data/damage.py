@@ -1,32 +1,59 @@
 """Pictures whose headers are whole and that decode with a fault: found once, and remembered.
 
 A scan reads headers alone, for decoding everything takes as long as an epoch. What fails in the
-first pass is written down with the file's size, times and number, and left out from then on; the
-splits stay as they were, so that the rest is what it would have been.
+first pass is written down by its content and left out from then on; the splits stay as they were,
+so that the rest is what it would have been.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tlcli.errors import DataError
+from tlcli.data.content import content_hash
+from tlcli.errors import DataError, TlError
+from tlcli.system import cache
 from tlcli.system.shown import shown
+
+Value = TypeVar("Value")
 
 # Share of pictures above which a decoder, not the pictures, is to blame.
 MOST_SHARE = 0.25
 ERROR, WARNING = "error", "warning"
+# What was found by this process, for a cache that cannot be written.
+_found_here: dict[Path, dict[str, "Fault"]] = {}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a picture.
+
+    Attributes:
+        kind: ERROR where it cannot be decoded, WARNING where libjpeg warns of it.
+        why: In words that follow its name.
+        content: Hash of its bytes, hex.
+        size: Bytes of the file that it is in.
+        mark: See stamps.mark; with the size it spares reading the picture again.
+    """
+
+    kind: str
+    why: str
+    content: str
+    size: int
+    mark: int
 
 
 class Damage:
-    """What is remembered of the pictures of a folder.
+    """What is remembered of the pictures of a source.
 
     Attributes:
         on_error: "skip" or "fail", for pictures that cannot be decoded.
         damaged: "skip", "use" or "fail", for those that libjpeg warns of.
         skipped: How many of how many files the scan left out.
+        left: How many more are left out because they are remembered.
     """
 
     def __init__(
@@ -34,88 +61,139 @@ class Damage:
     ) -> None:
         """Nothing is read yet."""
         name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
-        self._root, self._path = root, cache_dir / f"damage-{name}.json"
-        self.on_error, self.damaged, self.skipped = on_error, damaged, skipped
+        self._path = cache_dir / f"faults-{name}.json"
+        self.on_error, self.damaged, self.skipped, self.left = on_error, damaged, skipped, 0
 
-    def known(self, ids: Sequence[str]) -> dict[int, str]:
-        """Row to the reason, for the files that are remembered and did not change since."""
-        held = self._held()
-        if not held:
-            return {}
-        found = {}
-        for row, name in enumerate(ids):
-            if name in held:
-                kind, why, *stamp = held[name]
-                used = self.damaged == "use" if kind == WARNING else False
-                if not used and stamp == self._stamp(name):
-                    found[row] = str(why)
-        return found
+    def known(
+        self, ids: Sequence[str], stamps: Any, read: Callable[[int], bytes]
+    ) -> dict[int, str]:
+        """Row to the reason, for pictures that are remembered, still the same and not to be used.
 
-    def remember(self, found: Mapping[str, tuple[str, str]]) -> bool:
-        """Write down kind and reason by id; whether that worked and something was new."""
+        Args:
+            ids: Of all samples.
+            stamps: Bytes and mark of the file of each, int64 (samples, 2).
+            read: Bytes of a row, asked of those alone whose file has another stamp.
+
+        Raises:
+            DataError: Such a picture is to stop the command.
+        """
         held = self._held()
-        new = {name: [*why, *self._stamp(name)] for name, why in found.items()}
-        if all(held.get(name) == entry for name, entry in new.items()):
+        found: dict[int, Fault] = {}
+        for row, name in enumerate(ids) if held else ():
+            fault = held.get(name)
+            if fault is None or self._policy(fault) == "use":
+                continue
+            if (fault.size, fault.mark) == tuple(stamps[row].tolist()) or _same(fault, read, row):
+                found[row] = fault
+        for row, fault in found.items():
+            if self._policy(fault) == "fail":
+                raise self._refusal(ids[row], fault, len(found))
+        self.left = len(found)
+        return {row: fault.why for row, fault in found.items()}
+
+    def remember(self, found: Mapping[str, Fault]) -> bool:
+        """Keep faults by id; whether one was new."""
+        held = self._held()
+        if all(held.get(name) == fault for name, fault in found.items()):
             return False
-        temporary = self._path.with_name(f"{self._path.stem}.{os.getpid()}.tmp")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps({**held, **new}), encoding="utf-8")
-            os.replace(temporary, self._path)
-        except OSError:
-            return False
+        together = {**held, **found}
+        _found_here[self._path] = together
+        text = json.dumps({name: astuple(fault) for name, fault in together.items()})
+        # Where that cannot be, other commands find them again.
+        cache.write(self._path, lambda file: file.write(text.encode()))
         return True
 
-    def fault(self, found: Mapping[str, tuple[str, str]], count: int) -> DataError:
-        """What is raised for faults, by id, among so many pictures."""
-        name, (kind, why) = next(iter(found.items()))
-        more = f" ({len(found)} such files)" if len(found) > 1 else ""
-        policy = self.on_error if kind == ERROR else self.damaged
-        if policy == "fail":
-            key = "on_error" if kind == ERROR else "damaged"
-            remedy = f"Replace or remove it, or set data.{key}=skip."
-            return DataError(shown(name), f"{why}{more}", remedy)
-        left, of = self.skipped
-        if len(found) > max(3 * left * count / max(of, 1), MOST_SHARE * count):
-            what = f"{why}; {len(found)} of {count} pictures fail so, far more than at the scan"
-            return DataError(shown(name), what, "Replace them, or set data.damaged=use.")
+    def fault(self, found: Mapping[str, Fault], count: int) -> DataError:
+        """What is raised for faults, by id, among so many pictures that were not left out."""
+        name, one = next(iter(found.items()))
+        refused = next((f for f in found.items() if self._policy(f[1]) == "fail"), None)
+        if refused is not None:
+            return self._refusal(*refused, len(found))
+        count, faulty, (left, of) = count + self.left, len(found) + self.left, self.skipped
+        if faulty > max(3 * left * count / max(of, 1), MOST_SHARE * count):
+            what = f"{one.why}; {faulty} of {count} pictures fail so, far more than at the scan"
+            remedy = "Replace them." if one.kind == ERROR else (
+                "Replace them, or set data.damaged=use.")  # fmt: skip
+            return DataError(shown(name), what, remedy)
         return FaultyPictures(self, found)
 
-    def _held(self) -> dict[str, list[Any]]:
+    def _policy(self, fault: Fault) -> str:
+        return self.on_error if fault.kind == ERROR else self.damaged
+
+    def _refusal(self, name: str, fault: Fault, count: int) -> DataError:
+        more = f" ({count} such files)" if count > 1 else ""
+        key = "on_error" if fault.kind == ERROR else "damaged"
+        remedy = f"Replace or remove it, or set data.{key}=skip."
+        return DataError(shown(name), f"{fault.why}{more}", remedy)
+
+    def _held(self) -> dict[str, Fault]:
+        here = _found_here.get(self._path, {})
         try:
             held = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return {k: v for k, v in held.items() if isinstance(v, list) and len(v) == 6} if isinstance(
-            held, dict) else {}  # fmt: skip
+            return {name: Fault(*map(_typed, one)) for name, one in held.items()} | here
+        # A border: whatever a damaged cache raises means that nothing is remembered.
+        except Exception:
+            return dict(here)
 
-    def _stamp(self, name: str) -> list[int]:
-        try:
-            status = os.stat(os.path.join(self._root, name))
-        except OSError:
-            return [0, 0, 0, 0]
-        return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+def _typed(value: Any) -> Any:
+    """A field of a fault as JSON has it.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, (str, int)):
+        raise TypeError(value)
+    return value
+
+
+def _same(fault: Fault, read: Callable[[int], bytes], row: int) -> bool:
+    try:
+        return bool(fault.content) and content_hash(read(row)).hex() == fault.content
+    except (TlError, OSError):
+        return False
 
 
 class FaultyPictures(DataError):  # noqa: N818 - named after what was found
     """Pictures that a pass could not use; the pass can begin again without them.
 
     Attributes:
-        found: Kind and reason by id.
+        found: What is wrong by id.
     """
 
-    def __init__(self, damage: Damage, found: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, damage: Damage, found: Mapping[str, Fault]) -> None:
         self._damage, self.found = damage, found
-        name, (_, why) = next(iter(found.items()))
+        name, fault = next(iter(found.items()))
         more = f" ({len(found)} such files)" if len(found) > 1 else ""
-        super().__init__(shown(name), f"{why}{more}", "Replace or remove it.")
+        super().__init__(shown(name), f"{fault.why}{more}", "Replace or remove it.")
 
     def remember(self) -> bool:
-        """Let later manifests be without them; False where that is not possible."""
+        """Let later manifests be without them; False where they were to be already."""
         return self._damage.remember(self.found)
 
     def lines(self, most: int = 8) -> list[str]:
         """Each picture and why, for a person."""
-        lines = [f"skipped    {shown(n)}: {why}" for n, (_, why) in list(self.found.items())[:most]]
+        some = list(self.found.items())[:most]
+        lines = [f"skipped    {shown(name)}: {fault.why}" for name, fault in some]
         more = len(self.found) - most
         return [*lines, f"skipped    and {more} more"] if more > 0 else lines
+
+
+def persistent(action: Callable[[], Value], say: Callable[[str], object]) -> Value:
+    """What an action gives, begun again without the pictures that it found faulty.
+
+    Args:
+        action: Lists the data anew each time.
+        say: Gets a line for each such picture.
+
+    Raises:
+        FaultyPictures: One that was to be left out already.
+    """
+    while True:
+        try:
+            return action()
+        except FaultyPictures as fault:
+            if not fault.remember():
+                raise
+            for line in fault.lines():
+                say(line)

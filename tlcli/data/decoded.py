@@ -31,6 +31,7 @@ class DecodedImages(ImageSource):
             room: Bytes of pixels that may be kept.
         """
         self.images, self.room, self.full = images, room, False
+        self.heeds_warnings = images.heeds_warnings
         self._kept: dict[tuple[int, int], Any] = {}
         self._lock = threading.Lock()
         self._none = np.zeros((0, 0, 3), np.uint8)

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import ImageSource, Region
-from tlcli.data.content import Contents, Origin
-from tlcli.data.damage import ERROR, WARNING, Damage
+from tlcli.data.content import AGAIN, Contents, Origin
+from tlcli.data.damage import ERROR, WARNING, Damage, Fault
 from tlcli.data.decode import DCT, DECODERS, decode, jpeg, plain_error, upright
 from tlcli.data.header import BY_JPEG, REMEDY
+from tlcli.data.stamps import stamp_of
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
 from tlcli.system import complaints
-from tlcli.system.opened import reason
+from tlcli.system.opened import open_regular, reason
 from tlcli.system.shown import shown
 
 # Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER;
 # pictures that must be turned or mirrored _TURNED more.
-_AGAIN = "It was changed since the data was listed; run the command again."
 _WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
 _ROWS = 1 << 16  # that are planned at a time, to keep memory small
-_NAMES = 256  # of files that are kept as one text
+_WARNED = "is damaged: libjpeg decodes it with warnings, and part of it is made up"
 
 
 def _held(array: Any) -> Tensor:
@@ -88,6 +88,7 @@ class EncodedImages(ImageSource):
             damage: Where faults are remembered, so that they can be left out; None raises them.
         """
         self.encoded, self.contents, self._damage = encoded, contents, damage
+        self.heeds_warnings = damage is not None and damage.damaged != "use"
         self._read, self._ids, self._headers = read, ids, headers
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
@@ -139,39 +140,49 @@ class EncodedImages(ImageSource):
         TensorFlow's decoding errors do not say which file they mean. Where faults are remembered
         every picture is looked at, so that one pass finds them all.
         """
+        if self.contents is not None and self.contents.changed is not None:
+            return self.contents.changed
         if self._damage is not None:
             rows = range(len(self._ids))
         with ThreadPoolExecutor(4) as pool:
             problems = list(pool.map(self._problem, map(int, rows)))
             first = next((p for p in problems if p is not None), None)
-            changed = next((p for p in problems if p is not None and p.remedy == _AGAIN), None)
+            changed = next((p for p in problems if p is not None and p.remedy == AGAIN), None)
             if changed is not None or self._damage is None:
                 return changed or first
             found = {
-                str(self._ids[row]): (ERROR, p.problem)
+                row: (ERROR, p.problem)
                 for row, p in zip(rows, problems, strict=True) if p is not None
             }  # fmt: skip
-            if self._damage.damaged != "use":
+            if self.heeds_warnings:
                 whole = [row for row in rows if self._headers.decoders[row] == BY_JPEG
-                         and str(self._ids[row]) not in found]  # fmt: skip
-                why = "is damaged: libjpeg decodes it with warnings, and part of it is made up"
-                found |= {str(self._ids[row]): (WARNING, why) for row in self._warned(whole, pool)}
-        return self._damage.fault(found, len(self._ids)) if found else None
+                         and row not in found]  # fmt: skip
+                found |= dict.fromkeys(self._warned(whole, pool), (WARNING, _WARNED))
+        if not found:
+            return None
+        faults = {str(self._ids[row]): self._fault(row, *told) for row, told in found.items()}
+        return self._damage.fault(faults, len(self._ids))
+
+    def _fault(self, row: int, kind: str, why: str) -> Fault:
+        """A fault with what its picture is known by."""
+        if self.contents is None:
+            return Fault(kind, why, "", 0, 0)
+        return Fault(kind, why, self.contents.of([row]).tobytes().hex(), *self.contents.stamp(row))
 
     def _problem(self, row: int) -> DataError | None:
         """Why a picture does not decode."""
         found, name = self._headers, shown(self._ids[row])
         try:
             image = decode(self._read(tf.constant(row, tf.int64)), int(found.decoders[row]))
-        except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):
-            return DataError(name, "is not there any more", _AGAIN)
+        except DataError as error:
+            return error
         except tf.errors.OpError as error:
             return DataError(name, plain_error(error), REMEDY)
         except Exception as error:
             return DataError(name, f"cannot be decoded: {reason(error)}", REMEDY)
         sides = upright(image, int(found.orientations[row])).shape[:2]
         if tuple(sides) != (found.heights[row], found.widths[row]):
-            return DataError(name, "is another picture than when it was listed", _AGAIN)
+            return DataError(name, "is another picture than when it was listed", AGAIN)
         return None
 
     def _warned(self, rows: Sequence[int], pool: ThreadPoolExecutor) -> list[int]:
@@ -219,45 +230,38 @@ def file_images(  # noqa: PLR0913
         fresh: Whether each file was looked at when they were listed.
         damage: See EncodedImages.
     """
-    # Made once. A tensor of strings takes several times the memory of pieces of text with the
-    # places of names in them, and a single text would be copied into each graph as a constant.
-    held: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def hold() -> tuple[Tensor, Tensor, Tensor]:
-        firsts = range(0, len(names), _NAMES)
-        pieces = [os.fsencode("".join(names[first : first + _NAMES])) for first in firsts]
-        lengths = np.fromiter(map(len, names), np.int64, len(names))
-        if lengths.sum() != sum(map(len, pieces)):  # Letters of several bytes.
-            lengths = np.fromiter((len(os.fsencode(n)) for n in names), np.int64, len(names))
-        starts = np.cumsum(lengths) - lengths
-        starts -= np.repeat(starts[::_NAMES], _NAMES)[: len(names)]
-        return tuple(map(_held, (pieces, starts.astype(np.int32), lengths.astype(np.int32))))
-
-    def read(index: Tensor) -> Tensor:
-        if not held:
-            held.append(hold())
-        pieces, starts, lengths = held[0]
-        piece = tf.gather(pieces, index // _NAMES)
-        name = tf.strings.substr(piece, tf.gather(starts, index), tf.gather(lengths, index))
-        data = tf.io.read_file(tf.strings.join([os.fsencode(below), name]))
-        # An operation without state whose result nobody takes would be left out of the graph.
-        return tf.strings.join([data, tf.numpy_function(note, [index, data], tf.string, False)])
-
-    def note(row: Any, data: Any) -> bytes:
-        contents.note(int(row), data)
-        return b""
 
     def whole(row: int) -> bytes:
-        with open(below + names[row], "rb") as file:
-            return file.read()
+        # In Python: TensorFlow waits for ever for a pipe, and hashes are taken here anyway.
+        try:
+            with open_regular(below + names[row], "picture") as file:
+                now, data = stamp_of(os.fstat(file.fileno())), file.read()
+        except DataError as error:
+            gone = error.problem == "is missing"
+            problem = "is not there any more" if gone else error.problem
+            raise contents.other(row, problem) from None
+        except OSError as error:
+            raise contents.other(row, f"cannot be read ({reason(error)})") from None
+        return contents.taken(row, data, now)
 
-    def encoded(row: int) -> bytes:
-        data = whole(row)
-        contents.note(row, data)
-        return data
+    def read(index: Tensor) -> Tensor:
+        return read_by(whole, index)
 
     stamps = np.stack([scan.sizes, scan.marks], -1)
     contents = Contents(
-        Origin(lambda row: below + names[row], None, stamps, ids, whole, memory, fresh)
-    )
-    return EncodedImages(read, ids, scan, encoded, contents, damage)
+        Origin(
+            lambda row: below + names[row], None, stamps, ids, whole, memory, fresh
+        )
+    )  # fmt: skip
+    return EncodedImages(read, ids, scan, whole, contents, damage)
+
+
+def read_by(whole: Callable[[int], bytes], index: Tensor) -> Tensor:
+    """Bytes of a row, string scalar, inside tf.data.
+
+    Args:
+        whole: From a row to its bytes.
+        index: The row, int64 scalar.
+    """
+    data = tf.numpy_function(lambda row: whole(int(row)), [index], tf.string, stateful=False)
+    return tf.ensure_shape(data, ())

@@ -22,7 +22,10 @@ BY_JPEG, BY_PNG, BY_WEBP, BY_PILLOW = 0, 1, 2, 3
 HEAD_BYTES, TAIL_BYTES = 4096, 2048
 # Read by Pillow alone, the first frame, and looked for only where none of FORMATS fits.
 FURTHER = {"TIFF": "TIFF", "AVIF": "AVIF", "JPEG2000": "JPEG 2000", "HEIF": "HEIC"}
-REMEDY = "Replace or remove the file; JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF and JPEG 2000 are read."
+REMEDY = (
+    "Replace or remove the file; JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF and JPEG 2000 are read, and "
+    "HEIC with the extra heif."
+)
 # Width times height above which a picture counts as unreadable, unless the data says otherwise.
 MAX_PIXELS = 50_000_000
 
@@ -37,7 +40,7 @@ _FURTHER_STARTS = (
 _STRANGERS = (
     (rb"II[*+]\0|MM\0[*+]", "a TIFF image"),
     (rb"....ftyp(avif|avis)", "an AVIF image"),
-    (rb"....ftyp(heic|heix|mif1|msf1)", "a HEIC image"),
+    (rb"....ftyp(heic|heix|hevc|mif1|msf1)", "a HEIC image"),
     (rb"....ftyp", "a video"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL image"),
     (rb"%PDF", "a PDF document"),
@@ -45,6 +48,12 @@ _STRANGERS = (
     (rb"\s*<(\?xml|svg|!DOCTYPE|html)", "an SVG, XML or HTML text"),
     (rb"[\t\n\r\x20-\x7e]+\Z", "a text"),
 )
+# Strangers that are read where what reads them is there: their key in FURTHER, and what it is.
+_LACKING = {
+    "a TIFF image": ("TIFF", "which this Pillow was built without"),
+    "a HEIC image": ("HEIF", "which the extra heif reads: pip install 'tlcli[heif]'"),
+    "an AVIF image": ("AVIF", "which this Pillow was built without: pip install -U pillow"),
+}
 
 
 class UnreadableError(Exception):
@@ -185,7 +194,8 @@ def _stranger(head: bytes) -> str:
     """What a file that is no known image seems to be."""
     for pattern, what in _STRANGERS:
         if re.match(pattern, head, re.DOTALL):
-            return f"is {what}, not an image that is read"
+            kind, lacking = _LACKING.get(what, ("", "not an image that is read"))
+            return f"is {what}, {'whose header is broken' if kind in further() else lacking}"
     return "is not an image that is read, or its header is broken"
 
 

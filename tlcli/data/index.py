@@ -12,15 +12,15 @@ import hashlib
 import json
 import os
 import time
-import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.data.content import TICK_NS, stamp, stamps
+from tlcli.data.content import TICK_NS
 from tlcli.data.scan import Listing, Scan, load_scan, scan_file
+from tlcli.data.stamps import stamp, stamps
 from tlcli.lazy import np
 from tlcli.system import cache
 
@@ -76,7 +76,8 @@ class Index:
             with np.load(self.path, allow_pickle=False) as file:
                 words = json.loads(file["words"].tobytes())
                 labels, splits, times = file["labels"], file["splits"], file["times"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        # A border: whatever a damaged cache raises means that there is none.
+        except Exception:
             return None
         if not np.array_equal(_times(words["folders"]), times):
             return None

@@ -1,15 +1,13 @@
 """What all sources share: carve missing splits, check classes, describe sizes, fingerprint."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
-from tlcli.data.content import memory_file
-from tlcli.data.damage import Damage
-from tlcli.data.encoded import file_images
 from tlcli.data.index import Index, Known, now_ns
+from tlcli.data.readable import Reading, readable
 from tlcli.data.samples import Samples, check_classes, class_counts, describe_sizes, fingerprint
 from tlcli.data.scan import Listing, Scan, scan_files
 from tlcli.data.split import split_labels
@@ -19,23 +17,6 @@ from tlcli.system.shown import shown
 
 # Samples, files, and the folders and files whose times tell of a change.
 Listed = tuple[Samples, Listing, Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How files are read: the fields that every file source has.
-
-    Attributes:
-        fractions: Validation and test share, for splits that are not given.
-        max_pixels: Width times height above which a picture is unreadable.
-        on_error: "skip" or "fail", for unreadable files.
-        damaged: "skip", "use" or "fail", for pictures that libjpeg warns of.
-    """
-
-    fractions: tuple[float, float]
-    max_pixels: int
-    on_error: str
-    damaged: str
 
 
 def indexed_manifest(
@@ -80,89 +61,51 @@ def _manifest(
     Raises:
         DataError: Unreadable files under "fail", classes that do not fit, too few images.
     """
-    samples, rows, skipped = leave_out(every, scan.problems, reading.on_error)
-    check_readable(every, rows, skipped)
-    below, names = listing.parted()
-    if len(rows) < len(names):
-        scan, names = scan.keep(rows), [names[row] for row in rows.tolist()]
-    samples = settle(samples, reading.fractions, seed)
-    left = (len(skipped), len(every.ids))
-    memory = memory_file(listing.root, cache_dir)
-    damage = Damage(listing.root, cache_dir, reading.on_error, reading.damaged, left)
-    own = fingerprint(samples, [scan.sizes, scan.checksums])
+    files = readable(listing, every, scan, reading)
+    check_readable(every, files.samples.ids, files.skipped)
     # Splits are decided first: they are the same whether or not a fault was found yet.
-    if faults := damage.known(samples.ids.tolist()):
-        check_faults(faults, samples, reading)
-        whole = np.setdiff1d(np.arange(len(names)), list(faults))
-        skipped = [*skipped, *((str(samples.ids[row]), why) for row, why in faults.items())]
-        check_readable(samples, whole, skipped)
-        samples, scan, names = samples.keep(whole), scan.keep(whole), [names[r] for r in whole]
-        scan = replace(scan, twins=scan.twins[(scan.twins >= 0).all(1)])
-        check_classes(samples)
+    files = replace(files, samples=settle(files.samples, reading.fractions, seed))
+    own = fingerprint(files.samples, [files.scan.sizes, files.scan.checksums])
+    damage = files.damage(cache_dir, reading)
+    whole, faults = files.without_faults(damage)
+    if faults:
+        check_readable(files.samples, whole.samples.ids, whole.skipped)
+        check_classes(whole.samples)
+    samples, scan = whole.samples, whole.scan
     duplicates, conflicts = _duplicates(samples, scan.twins)
     return Manifest(
         ids=samples.ids,
         labels=samples.labels,
         splits=samples.splits,
         class_names=samples.class_names,
-        images=file_images(below, names, samples.ids, scan, memory, listing.fresh, damage),
+        images=whole.images(cache_dir, damage),
         root=listing.root,
         fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
         report={
-            "skipped": skipped,
+            "skipped": whole.skipped,
             "duplicates": duplicates,
             "sizes": describe_sizes(scan.widths, scan.heights),
             "notes": [*samples.notes, *conflicts],
         },
         own=own if faults else None,
+        listed=own if faults else None,
     )
 
 
-def leave_out(
-    samples: Samples, problems: Mapping[int, str], on_error: str
-) -> tuple[Samples, Any, list[tuple[str, str]]]:
-    """Samples without the unreadable ones.
-
-    Args:
-        samples: All of them.
-        problems: Row to the reason why it cannot be read.
-        on_error: "skip" or "fail".
-
-    Returns:
-        The others; their rows, int64; and (id, reason) of each that was left out.
-
-    Raises:
-        DataError: Some are unreadable under "fail", or all are.
-    """
-    skipped = [(str(samples.ids[row]), why) for row, why in sorted(problems.items())]
-    readable = np.ones(len(samples.ids), bool)
-    readable[np.array(list(problems), np.int64)] = False
-    rows = np.flatnonzero(readable)
-    if skipped and on_error == "fail":
-        name, why = skipped[0]
-        more = f" ({len(skipped)} such files)" if len(skipped) > 1 else ""
-        raise DataError(name, f"{why}{more}", "Replace or remove it, or set data.on_error=skip.")
-    if skipped and not len(rows):
-        raise DataError(
-            samples.where,
-            f"none of the {len(skipped)} files can be read; {skipped[0][0]}: {skipped[0][1]}",
-            "Give images that are read: JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF or JPEG 2000.",
-        )
-    return samples.keep(rows) if skipped else samples, rows, skipped
-
-
-def check_readable(samples: Samples, rows: Any, skipped: Sequence[tuple[str, str]]) -> None:
+def check_readable(samples: Samples, kept: Any, skipped: Sequence[tuple[str, str]]) -> None:
     """Refuse a class all of whose pictures are unreadable: it would be gone.
 
     Args:
         samples: All of them.
-        rows: Those that can be read.
+        kept: Ids of those that can be read.
         skipped: See leave_out.
 
     Raises:
         DataError: Naming the class, files of it and why they cannot be read.
     """
-    count = len(samples.class_names)
+    if len(kept) == len(samples.ids):
+        return
+    count, rows = len(samples.class_names), np.isin(samples.ids.astype(str), kept.astype(str))
     before, after = (
         class_counts(labels, count) for labels in (samples.labels, samples.labels[rows])
     )
@@ -178,20 +121,6 @@ def check_readable(samples: Samples, rows: Any, skipped: Sequence[tuple[str, str
         f"read: {', '.join(first[:3])}{', …' if len(first) > 3 else ''}",
         "Replace these files, or remove the class.",
     )
-
-
-def check_faults(faults: Mapping[int, str], samples: Samples, reading: Reading) -> None:
-    """Refuse pictures that are known to be damaged, where that is to stop.
-
-    Raises:
-        DataError: Naming the first.
-    """
-    if "fail" in (reading.on_error, reading.damaged):
-        row, why = next(iter(faults.items()))
-        raise DataError(
-            shown(samples.ids[row]), f"{why} ({len(faults)} such files)",
-            "Replace or remove it, or set data.on_error=skip data.damaged=skip.",
-        )  # fmt: skip
 
 
 def settle(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:

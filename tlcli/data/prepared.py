@@ -10,7 +10,6 @@ that a training sees the same batches from either.
 """
 
 import json
-import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES
-from tlcli.data.content import verified
+from tlcli.data.hash_memory import verified
 from tlcli.errors import DataError
 from tlcli.lazy import np
-from tlcli.system import files
+from tlcli.system import console, files
 
 FACTS = "prepared.json"
 FORMAT = "tl-prepared-1"
@@ -98,7 +97,8 @@ def read_part(path: Path) -> Part | None:
             ids = file["ids"].tobytes().decode().split("\0")
             told = (words["size"], words["sha256"], words.get("pictures", ""))
             return Part(columns, ids, file["labels"], *told)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    # A border: whatever a damaged index raises means that it is broken.
+    except Exception:
         return None
 
 
@@ -145,9 +145,9 @@ def read_parts(folder: Path, facts: dict[str, Any], cache_dir: Path) -> list[Par
         return verified(folder / f"{name}.tfrecord", files.sha256, part.sha256, cache_dir)
 
     with ThreadPoolExecutor(4) as pool:
-        for name, good in zip(
-            facts["shards"], pool.map(whole, facts["shards"], parts), strict=True
-        ):
+        read = pool.map(whole, facts["shards"], parts)
+        checked = console.staged(read, "checking shards", len(parts), "shards")
+        for name, good in zip(facts["shards"], checked, strict=True):
             if not good:
                 problem = "is damaged: its SHA-256 is another than was written"
                 raise DataError(str(folder / f"{name}.tfrecord"), problem, _REMEDY)

@@ -5,19 +5,18 @@ import hashlib
 import json
 import os
 import struct
-import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tlcli.data import content
 from tlcli.data.header import BY_PILLOW, quiet_pillow
 from tlcli.data.scan import header_or_problem
+from tlcli.data.stamps import stamp
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
-from tlcli.system import cache
+from tlcli.system import cache, console
 
 _VERSION = 2
 _COLUMNS = (
@@ -71,11 +70,12 @@ def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> lis
         DataError: A shard that is no whole, uncompressed TFRecord file of such examples.
     """
     with quiet_pillow(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        return list(pool.map(lambda path: _index(path, max_pixels, cache_dir), paths))
+        read = pool.map(lambda path: _index(path, max_pixels, cache_dir), paths)
+        return list(console.staged(read, "indexing", len(paths), "shards"))
 
 
 def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:
-    listed = content.stamp(path)
+    listed = stamp(path)
     key = f"{_VERSION}\0{path.resolve()}\0{max_pixels}\0{listed}"
     kept = cache_dir / f"tfrecord-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
     index = _load(kept)
@@ -207,7 +207,8 @@ def _load(path: Path) -> Index | None:
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in _COLUMNS}
             words = json.loads(file["words"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    # A border: whatever a damaged cache raises means that there is none.
+    except Exception:
         return None
     problems = {int(row): why for row, why in words["problems"].items()}
     return Index(**columns, texts=words["texts"], problems=problems)

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import logging
 import os
-import zipfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,10 +10,10 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from tlcli.data import content
 from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, read_header
+from tlcli.data.stamps import stamps
 from tlcli.lazy import np
-from tlcli.system import cache
+from tlcli.system import cache, console
 
 _VERSION = 3
 _CHUNK = 256
@@ -23,8 +21,6 @@ _COLUMNS = (
     *("sizes", "marks", "decoders", "orientations", "widths", "heights"),
     "checksums",
 )
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Listing:
         root: Folder that relative paths start from.
         names: Paths below the root, or absolute.
         sizes: Bytes, int64 (files,); -1 where there is no such file.
-        marks: See content.mark, int64 (files,).
+        marks: See stamps.mark, int64 (files,).
         fresh: Whether every file was looked at now.
     """
 
@@ -66,7 +62,7 @@ class Scan:
 
     Attributes:
         sizes: Bytes, int64 (files,).
-        marks: See content.mark, int64 (files,).
+        marks: See stamps.mark, int64 (files,).
         decoders: BY_ numbers, uint8 (files,).
         orientations: EXIF orientation, uint8 (files,).
         widths: Pixels, upright, int32 (files,).
@@ -97,7 +93,8 @@ class Scan:
 
 def stat_files(root: str, names: Sequence[str]) -> Listing:
     """Listing of named files."""
-    found = content.stamps([os.path.join(root, name) for name in names])
+    paths = console.staged(names, "listing", len(names), "files")
+    found = stamps(os.path.join(root, name) for name in paths)
     return Listing(root, names, *np.ascontiguousarray(found.T))
 
 
@@ -118,7 +115,7 @@ def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
     fresh = _reuse(scan, cached, listing) if cached else np.ones(len(listing.names), bool)
     rows = np.flatnonzero(fresh)
     if len(rows) > 10_000:
-        log.info("reading the headers of %s files, once", f"{len(rows):,}")
+        console.say(f"reading the headers of {len(rows):,} files, once")
     _fill(scan, rows, listing, max_pixels)
     scan = replace(scan, twins=same_files(listing, scan))
     _save(path, names, scan)
@@ -171,7 +168,9 @@ def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     workers = min(32, 4 * (os.cpu_count() or 1))
     with quiet_pillow(), ThreadPoolExecutor(workers) as pool:
-        found = [h for part in pool.map(_headers, chunks, repeat(max_pixels)) for h in part]
+        parts = pool.map(_headers, chunks, repeat(max_pixels))
+        read = console.staged(parts, "reading headers", len(rows), "files", len)
+        found = [header for part in read for header in part]
     for row, header in zip(rows.tolist(), found, strict=True):
         if isinstance(header, str):
             scan.problems[row] = header
@@ -199,7 +198,8 @@ def load_scan(path: Path) -> tuple[bytes, Scan] | None:
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in (*_COLUMNS, "twins")}
             names, problems = file["names"].tobytes(), json.loads(file["problems"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    # A border: whatever a damaged cache raises means that there is none.
+    except Exception:
         return None
     return names, Scan(**columns, problems={int(row): why for row, why in problems.items()})
 
@@ -225,7 +225,8 @@ def same_files(listing: Listing, scan: Scan) -> Any:
     first: dict[bytes, int] = {}
     digests: dict[tuple[int, int], bytes] = {}
     pairs = []
-    for row in rows[counts[inverse] > 1].tolist():
+    alike = rows[counts[inverse] > 1].tolist()
+    for row in console.staged(alike, "comparing files of one size", len(alike), "files"):
         path = os.path.join(listing.root, listing.names[row])
         status = os.stat(path)
         node = (status.st_dev, status.st_ino)

@@ -36,22 +36,21 @@ def write_all(
     if not todo:
         return
     pool = ThreadPoolExecutor(worker_count(settings.workers))
-    bar, images = console.Bar(total), 0
+    images = 0
 
     def one(shard: Shard) -> Shard:
         write_shard(manifest, folder, shard, settings.shrink)
         return shard
 
     try:
-        with quiet_pillow():
+        with quiet_pillow(), console.Stage("writing shards", total, "images") as stage:
             for number, shard in enumerate(pool.map(one, todo), done + 1):
                 images += len(shard.rows)
-                bar.move(images)
+                stage.move(images)
                 speed = images / max(time.monotonic() - started, 1e-9)
                 console.say(f"shard {number} of {done + len(todo)}  {shard.name}: "
                             f"{len(shard.rows)} images, {speed:.0f} img/s")  # fmt: skip
     finally:
-        bar.close()
         pool.shutdown(cancel_futures=True)
 
 

@@ -6,32 +6,35 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import TRAIN, VALIDATION, ImageSource, Manifest, Region
-from tlcli.data import content
-from tlcli.data.encoded import file_images
+from tlcli.data.hash_memory import SIZE
 from tlcli.data.header import MAX_PIXELS
-from tlcli.data.manifest import leave_out
+from tlcli.data.readable import Reading, readable
 from tlcli.data.samples import Samples, describe_sizes, fingerprint
 from tlcli.data.scan import Listing, scan_files
 from tlcli.data.walk import LeftOut, walk, writable
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import Tensor, np, tf
+from tlcli.system import console
+
+# How photos are read where the data's own options do not say.
+READING = Reading((0.0, 0.0), MAX_PIXELS, "skip", "skip")
 
 
 def photos(
-    root: Path,
-    cache_dir: Path,
-    where: str = "unlabelled",
-    max_pixels: int = MAX_PIXELS,
-    on_error: str = "skip",
-) -> Manifest:
-    """All pictures below a folder, whatever its folders are called; all for training.
+    root: Path, cache_dir: Path, where: str = "unlabelled", reading: Reading = READING,
+    seed: int = 0,
+) -> Manifest:  # fmt: skip
+    """All pictures below a folder, whatever its folders are called.
+
+    All are for training, but the share that is held out for validation: there the student is
+    compared with its teacher.
 
     Args:
         root: The folder.
         cache_dir: Where the scan is kept.
         where: Key that names the folder, for messages.
-        max_pixels: Width times height above which a picture counts as unreadable.
-        on_error: "skip" or "fail", for unreadable files.
+        reading: How they are read; its validation share is held out.
+        seed: Decides which.
 
     Raises:
         ConfigError: No such folder.
@@ -40,48 +43,54 @@ def photos(
     if not root.is_dir():
         raise ConfigError(where, f"{root}: there is no such folder", "Give a folder of photos.")
     left_out = LeftOut()
-    found = sorted(writable(walk(str(root), left_out, lambda _: None), left_out))
+    listed = console.staged(walk(str(root), left_out, lambda _: None), "listing", None, "files")
+    found = sorted(writable(listed, left_out))
     if not found:
         why = f" ({'; '.join(left_out.notes())})" if left_out else ""
         raise DataError(str(root), f"has no pictures{why}", "Give a folder of photos.")
     listing = Listing.of(str(root), found)
-    names, count = listing.names, len(listing.names)
+    count = len(listing.names)
     samples = Samples(
-        str(root), np.array(names, object), np.full(count, -1, np.int32),
+        str(root), np.array(listing.names, object), np.full(count, -1, np.int32),
         np.full(count, TRAIN, np.int8), (),
         left_out.notes(),
     )  # fmt: skip
-    scan = scan_files(listing, max_pixels, cache_dir)
-    samples, rows, skipped = leave_out(samples, scan.problems, on_error)
-    scan, (below, every) = scan.keep(rows), listing.parted()
-    kept = [every[row] for row in rows.tolist()]
+    files = readable(listing, samples, scan_files(listing, reading.max_pixels, cache_dir), reading)
+    samples = files.samples
+    own = fingerprint(samples, [files.scan.sizes, files.scan.checksums])
+    if reading.fractions[0]:
+        samples = _held_out(samples, reading.fractions[0], seed)
+        own = _hash(own, samples.splits)
+    files = replace(files, samples=samples)
+    damage = files.damage(cache_dir, reading)
+    files, faults = files.without_faults(damage)
+    mixed = _hash(own, *(name for name, _ in faults)) if faults else own
     return Manifest(
-        ids=samples.ids, labels=samples.labels, splits=samples.splits, class_names=(),
-        images=file_images(
-            below, kept, samples.ids, scan, content.memory_file(str(root), cache_dir)
-        ),
-        root=str(root), fingerprint=fingerprint(samples, [scan.sizes, scan.checksums]),
+        ids=files.samples.ids, labels=files.samples.labels, splits=files.samples.splits,
+        class_names=(), images=files.images(cache_dir, damage), root=str(root), fingerprint=mixed,
         report={
-            "skipped": skipped, "sizes": describe_sizes(scan.widths, scan.heights),
+            "skipped": files.skipped,
+            "sizes": describe_sizes(files.scan.widths, files.scan.heights),
             "notes": samples.notes,
         },
+        own=own if faults else None, listed=own if faults else None,
     )  # fmt: skip
 
 
-def held_out(manifest: Manifest, fraction: float, seed: int) -> Manifest:
-    """Photos of which a share is for validation: there the student is compared with its teacher."""
-    count = round(len(manifest.ids) * fraction)
-    chosen = np.random.default_rng(seed).permutation(len(manifest.ids))[:count]
-    splits = manifest.splits.copy()
-    splits[chosen] = VALIDATION
-    return replace(manifest, splits=splits, fingerprint=_hash(manifest.fingerprint, splits))
+def _held_out(samples: Samples, fraction: float, seed: int) -> Samples:
+    """Photos of which a share is for validation."""
+    count = round(len(samples.ids) * fraction)
+    splits = samples.splits.copy()
+    splits[np.random.default_rng(seed).permutation(len(samples.ids))[:count]] = VALIDATION
+    return replace(samples, splits=splits)
 
 
 def with_classes(manifest: Manifest, names: tuple[str, ...]) -> Manifest:
     """Photos that shall be told apart by some classes."""
     mixed = _hash(manifest.fingerprint, *names)
     own = manifest.own or manifest.fingerprint
-    return replace(manifest, class_names=names, fingerprint=mixed, own=own)
+    listed = _hash(manifest.listed, *names) if manifest.listed else None
+    return replace(manifest, class_names=names, fingerprint=mixed, own=own, listed=listed)
 
 
 def joined(labelled: Manifest, extra: Manifest) -> Manifest:
@@ -112,7 +121,15 @@ def joined(labelled: Manifest, extra: Manifest) -> Manifest:
         images=_Joined(labelled.images, extra.images, len(labelled.ids), count),
         fingerprint=_hash(labelled.fingerprint, extra.fingerprint),
         own=labelled.own or labelled.fingerprint, own_count=len(labelled.ids), report=report,
+        listed=_all_listed(labelled, extra),
     )  # fmt: skip
+
+
+def _all_listed(labelled: Manifest, extra: Manifest) -> str | None:
+    """Fingerprint with what was left out as faulty, if anything was."""
+    if labelled.listed is None and extra.listed is None:
+        return None
+    return _hash(*(one.listed or one.fingerprint for one in (labelled, extra)))
 
 
 class _Joined(ImageSource):
@@ -120,6 +137,7 @@ class _Joined(ImageSource):
 
     def __init__(self, first: ImageSource, second: ImageSource, count: int, more: int) -> None:
         self._sources, self._count, self._more = (first, second), count, more
+        self.heeds_warnings = first.heeds_warnings or second.heeds_warnings
 
     def image(self, index: Tensor, short_side: int = 0, region: Region | None = None) -> Tensor:
         """Picture of one sample, uint8 (height, width, 3) RGB; see ImageSource."""
@@ -135,17 +153,14 @@ class _Joined(ImageSource):
         """The first of some rows that does not decode, told; see ImageSource."""
         rows = np.asarray(rows)
         mine = rows < self._count
-        for source, part in zip(
-            self._sources, (rows[mine], rows[~mine] - self._count), strict=True
-        ):
-            if (problem := source.first_broken(part)) is not None:
-                return problem
-        return None
+        parts = (rows[mine], rows[~mine] - self._count)
+        problems = (s.first_broken(part) for s, part in zip(self._sources, parts, strict=True))
+        return next((problem for problem in problems if problem is not None), None)
 
     def hashes(self, rows: Any) -> Any:
         """Hash of each row; see ImageSource."""
         rows = np.asarray(rows, np.int64)
-        found, mine = np.zeros((len(rows), content.SIZE), np.uint8), rows < self._count
+        found, mine = np.zeros((len(rows), SIZE), np.uint8), rows < self._count
         found[mine] = self._sources[0].hashes(rows[mine])
         found[~mine] = self._sources[1].hashes(rows[~mine] - self._count)
         return found

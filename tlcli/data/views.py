@@ -111,9 +111,10 @@ class Views:
 
             def check() -> None:
                 nonlocal told
-                if heard() and not told:
+                images = self.manifest.images
+                if images.heeds_warnings and heard() and not told:
                     told = True
-                    if (fault := self.manifest.images.first_broken(rows)) is not None:
+                    if (fault := images.first_broken(rows)) is not None:
                         raise fault
 
             try:

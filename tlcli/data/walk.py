@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 
-from tlcli.data.content import GONE, mark
+from tlcli.data.stamps import GONE, mark
 from tlcli.errors import DataError
 from tlcli.system.shown import shown
 

@@ -74,8 +74,7 @@ def map_lines(
     """Student's and teacher's compared layers, their shapes and their bridge, a line a pair."""
     ours, theirs = shapes.student_features, shapes.teacher_features
     return [
-        f"           {taps[i]} {shape_text(ours[i])}, teacher's {built.taps[j]} "
-        f"{shape_text(theirs[j])}: {how}"
+        f"{taps[i]} {shape_text(ours[i])}, teacher's {built.taps[j]} {shape_text(theirs[j])}: {how}"
         for i, j, how in bridges
     ]
 

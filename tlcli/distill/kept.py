@@ -3,9 +3,7 @@
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,10 @@ from tlcli.contracts.teacher import Target
 from tlcli.data.resize import PIXELS
 from tlcli.distill.coding import DENSE_CLASSES, LOGITS, Coding, kept_classes
 from tlcli.distill.store import BATCH, Store
-from tlcli.errors import ConfigError, DataError, TlError
+from tlcli.errors import ConfigError, TlError
+from tlcli.models.frozen.items import Items
 from tlcli.models.frozen.network import in_memory
-from tlcli.system import cache, files
+from tlcli.system import cache, console, files
 from tlcli.system.files import expanded
 
 log = logging.getLogger(__name__)
@@ -85,7 +84,7 @@ class Kept:
             return None
         if given:
             place = expanded(self.option.cache, "teacher.cache")
-            return Store(place, self._facts(identity), self.items, self._pictures)
+            return Store(place, self._facts(identity), self._sources())
         folder = self.target.tables.folder
         if self.option.cache == "off" or folder is None or not self.worth:
             return None
@@ -93,29 +92,18 @@ class Kept:
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
         place = folder.parent / "teachers" / key
         try:
-            return self._own_store(place, facts)
-        except ConfigError:  # Of other pictures with the same names and sizes.
-            return self._own_store(place.with_name(f"{key}-{self._pictures()[:16]}"), facts)
-
-    def _own_store(self, place: Path, facts: dict[str, Any]) -> Store | None:
-        """A store in the cache folder; a damaged one is begun anew, an unreadable done without."""
-        try:
-            return Store(place, facts, self.items, self._pictures)
-        except DataError as error:
-            log.warning("teacher cache: %s: %s; it is begun anew", error.where, error.problem)
-            shutil.rmtree(place, ignore_errors=True)
+            return Store(place, facts, self._sources(), mend=True)
         except OSError as error:
             cache.done_without(place.parents[1], error)
             return None
-        return Store(place, facts, self.items, self._pictures)
 
-    def _pictures(self) -> str:
-        return str(self.target.manifest.content(self.target.rows))
+    def _sources(self) -> Items:
+        """What its outputs are of."""
+        return Items(self.target.views, self.target.rows, self.count or 1)
 
     def _facts(self, identity: str) -> dict[str, Any]:
-        """All that the outputs depend on."""
+        """All that the outputs depend on beside their pictures."""
         views, option = self.target.views, self.option
-        ids = "\0".join(map(str, views.manifest.ids[self.target.rows]))
         # What a graph does with its weights shows in its answer to a fixed picture.
         side = views.resize.size
         picture = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
@@ -123,14 +111,14 @@ class Kept:
         form = [option.cache_format]
         if self._format() == "top_k":
             form += [option.cache_mass, option.cache_classes]
+            # They decide how many classes are kept.
+            form.append(self._sources().made_of(range(min(BATCH, self.items))))
         return {
             "teacher": identity, "probe": probe,
             "signals": {name: list(shape) for name, shape in self.shapes.items()},
-            "format": form, "data": views.manifest.fingerprint,
-            "training images": hashlib.sha256(ids.encode()).hexdigest(),
-            "preprocessing": [views.resize.as_dict(), PIXELS],
+            "format": form, "preprocessing": [views.resize.as_dict(), PIXELS],
             "augmentation": repr(views.augmentation),
-            "seed": views.seed if views.augmentation is not None else None, "views": self.count,
+            "seed": views.seed if views.augmentation is not None else None,
         }  # fmt: skip
 
     def _format(self) -> Any:
@@ -237,7 +225,8 @@ class Kept:
                 f"block {missing[0]} first. The next training completes it."
             )
         items = np.unique(np.linspace(0, self.items - 1, min(number, self.items)).astype(np.int64))
-        made = [store.coding.encode(batch) for batch in self._compute(items)]
+        parts = console.staged(self._compute(items), "computing outputs", None, "batches")
+        made = [store.coding.encode(batch) for batch in parts]
         now, then = store.coding.decode(np.concatenate(made)), store.gather(items)
         largest = {name: float(np.abs(now[name] - then[name]).max()) for name in self.shapes}
         return {"items": len(items), "folder": str(store.folder), "largest": largest}

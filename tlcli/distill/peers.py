@@ -15,6 +15,7 @@ from tlcli.models import fused_batch_norm, image_dropout
 from tlcli.models.graph.cost import parameters
 from tlcli.models.norms import batch_norm, synchronise_norms
 from tlcli.models.student import block_names, build_student, is_head
+from tlcli.system.notes import Note
 
 
 class Networks:
@@ -97,7 +98,7 @@ def check(pieces: Pieces) -> None:
         )  # fmt: skip
 
 
-def plan_lines(lesson: Lesson) -> list[str]:
+def plan_notes(lesson: Lesson) -> list[Note]:
     """The networks beside the student, for the plan."""
     average = lesson.state.average
     models = [peer.model for peer in lesson.state.peers]
@@ -108,4 +109,4 @@ def plan_lines(lesson: Lesson) -> list[str]:
     kind, kept = "peers", "kept in RUN/peers; the best of the student's kind is the run"
     if average is not None:
         kind, kept = "average", "not stored"
-    return [f"{kind:<10} {len(models)} beside the student, {sizes} numbers; {kept}"]
+    return [Note(kind, f"{len(models)} beside the student, {sizes} numbers; {kept}")]

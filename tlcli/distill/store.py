@@ -1,29 +1,34 @@
 """Records of teacher outputs in a folder: sharded, checksummed, resumable, never mistaken.
 
-    store.json     what the records depend on, and their format
-    shard-0000.bin blocks of records, one after the other
-    index.jsonl    a line a block that is whole: its number and the SHA-256 of its bytes
+    store.json     what the records depend on beside their pictures, and their format
+    shard-0000.bin blocks of records in slots, one after the other
+    index.jsonl    a line a block that is whole: its slot, the hash of what its records were made
+                   of, and the SHA-256 of its bytes
 
-A block is flushed before its line is added, so after a kill the lines tell what is there.
+A block is found by what it was made of, so data that grew or changed in one place computes only
+the blocks that are new. It is flushed before its line is added, so after a kill the lines tell what
+is there; nothing is written over, so others may read meanwhile.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tlcli.distill import block_index as heads
+from tlcli.distill.block_index import BlockIndex
 from tlcli.distill.coding import Coding
 from tlcli.distill.store_facts import differences
 from tlcli.errors import ConfigError, DataError
-from tlcli.system import files
+from tlcli.models.frozen.items import Sources
+from tlcli.system import console, files
 from tlcli.system.array_file import check_whole
+from tlcli.system.notes import EXPERT
+from tlcli.system.opened import reason
 
 log = logging.getLogger(__name__)
 
@@ -38,24 +43,26 @@ class Store:
 
     Args:
         folder: Where they lie or will lie.
-        facts: What they depend on by name, as JSON has it; `probe` is compared with tolerance.
-        items: Number of records.
-        pictures: Gives the hash of the items' pictures, asked for where there is something to tell
-            apart; None where there are none.
+        facts: What all of them depend on by name, as JSON has it; `probe` is compared with
+            tolerance.
+        sources: What a record each is stored of; what it was made of is asked for when it was
+            computed, or where there is another of its name to compare with.
+        mend: Whether to begin anew where the head is damaged, instead of refusing it.
 
     Raises:
         ConfigError: The folder holds outputs that depend on something else, or other files.
+        DataError: Its head is damaged.
     """
 
     def __init__(
-        self, folder: Path, facts: Mapping[str, Any], items: int,
-        pictures: Callable[[], str] | None = None,
-    ) -> None:  # fmt: skip
-        self.folder, self.items = folder, items
+        self, folder: Path, facts: Mapping[str, Any], sources: Sources, mend: bool = False
+    ) -> None:
+        self.folder, self.items = folder, len(sources)
         self.facts = json.loads(json.dumps(dict(facts)))
         self.coding: Coding | None = None
-        self._pictures = pictures
-        self._sums: dict[int, str] = {}
+        self._sources, self._mend = sources, mend
+        self._index = BlockIndex(folder / "index.jsonl")
+        self._slots: Any = None
         self._maps: dict[int, Any] = {}
         self._read_head()
 
@@ -70,26 +77,26 @@ class Store:
                 )  # fmt: skip
             return
         try:
-            head = json.loads(path.read_text(encoding="utf-8"))
+            head = heads.read(path)
             shapes = {name: tuple(shape) for name, shape in head["shapes"].items()}
             self.coding = Coding(shapes, head["format"], head["kept"])
             stored = head["facts"]
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        # A border: whatever a damaged head raises.
+        except Exception as error:
+            self.coding = None
+            if self._mend:
+                log.warning("teacher cache: %s is damaged; all is computed again", path)
+                return
             raise DataError(
-                str(path), f"cannot be read ({error})", "Delete the folder, or give another."
-            ) from None
-        self._name_pictures()
+                str(path), f"cannot be read ({reason(error)})",
+                "Delete the folder, or give another.",
+            ) from None  # fmt: skip
         if differing := differences(stored, self.facts):
             raise ConfigError(
                 "teacher.cache",
                 f"{self.folder} holds outputs that differ in: {'; '.join(differing)}",
                 "Give another folder, or auto; delete it if it is not needed.",
             )  # fmt: skip
-
-    def _name_pictures(self) -> None:
-        """Complete the facts by the content of the pictures."""
-        if self._pictures is not None and "pictures" not in self.facts:
-            self.facts["pictures"] = self._pictures()
 
     @property
     def block(self) -> int:
@@ -118,33 +125,38 @@ class Store:
         """Blocks that are not there, or whose bytes are not what was written; the latter warn."""
         if self.coding is None:
             return [0]
-        self._sums = dict(_lines(self.folder / "index.jsonl"))
+        self._slots = np.full(self.blocks(), -1, np.int64)
+        self._index.read()
         found = []
         for block in range(self.blocks()):
-            if block not in self._sums:
+            kept = self._index.place(self._sources, self.places(block))
+            if kept is None:
                 found.append(block)
-            elif hashlib.sha256(self._bytes(block)).hexdigest() != self._sums[block]:
-                shard, _ = self._where(block)
-                log.warning("teacher cache: block %d in %s is damaged; it is computed again",
-                            block, shard)  # fmt: skip
-                found.append(block)
+                continue
+            slot, sha256 = kept
+            if hashlib.sha256(self._bytes(slot, len(self.places(block)))).hexdigest() == sha256:
+                self._slots[block] = slot
+                continue
+            log.warning("teacher cache: block %d in %s is damaged; it is computed again",
+                        block, self._where(slot)[0])  # fmt: skip
+            found.append(block)
         return found
 
-    def _where(self, block: int) -> tuple[Path, int]:
-        """Shard of a block, and its first byte there."""
-        shard, first = divmod(block * self.block, self._per_shard)
+    def _where(self, slot: int) -> tuple[Path, int]:
+        """Shard of a slot, and its first byte there."""
+        shard, first = divmod(slot * self.block, self._per_shard)
         return self._shard(shard), first * self._coding().dtype.itemsize
 
     def _shard(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:04d}.bin"
 
-    def _bytes(self, block: int) -> bytes:
-        shard, start = self._where(block)
+    def _bytes(self, slot: int, count: int) -> bytes:
+        shard, start = self._where(slot)
         try:
             with shard.open("rb") as file:
                 file.seek(start)
-                return file.read(len(self.places(block)) * self._coding().dtype.itemsize)
-        except FileNotFoundError:
+                return file.read(count * self._coding().dtype.itemsize)
+        except OSError:
             return b""
 
     def fill(
@@ -161,11 +173,11 @@ class Store:
             WriteError: It cannot be written.
         """
         if self.coding is not None and not self.missing():
-            log.info("teacher    outputs found in %s", self.folder)
+            console.say(f"teacher    outputs found in {self.folder}", EXPERT)
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._locked():
+            with heads.locked(self.folder):
                 self._read_head()
                 if self.coding is None:
                     self._start(coding())
@@ -175,25 +187,16 @@ class Store:
             raise files.WriteError(told) from error
         self._maps.clear()
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.folder / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.info("teacher    another process fills %s; waiting for it", self.folder)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
     def _start(self, coding: Coding) -> None:
         self.coding = coding
         self.check_room(self.items)
-        self._name_pictures()
-        files.write_json(
+        for old in [self._index.path, *self.folder.glob("shard-*.bin")]:  # Of a damaged head.
+            old.unlink(missing_ok=True)
+        heads.write(
             self.folder / "store.json",
             {
-                "facts": self.facts, "items": self.items, "format": coding.format,
-                "kept": coding.kept, "shapes": {k: list(v) for k, v in coding.shapes.items()},
+                "facts": self.facts, "format": coding.format, "kept": coding.kept,
+                "shapes": {k: list(v) for k, v in coding.shapes.items()},
             },
         )  # fmt: skip
 
@@ -219,15 +222,19 @@ class Store:
         coding = self._coding()
         kind = f"top {coding.kept} of {coding.shapes['teacher_logits'][0]} classes" if (
             coding.format == "top_k") else coding.format  # fmt: skip
-        log.info(
-            "teacher    storing %d outputs (%d of %d blocks are there), %s, as %s in %s",
-            len(items), self.blocks() - len(todo), self.blocks(),
-            files.megabytes(len(items) * coding.dtype.itemsize), kind, self.folder,
-        )  # fmt: skip
+        console.say(
+            f"teacher    storing {len(items)} outputs ({self.blocks() - len(todo)} of "
+            f"{self.blocks()} blocks are there), "
+            f"{files.megabytes(len(items) * coding.dtype.itemsize)}, as {kind} in {self.folder}",
+            EXPERT,
+        )
         waiting: list[Any] = []
         blocks = iter(todo)
         block = next(blocks)
-        for signals in compute(items):
+        parts = compute(items)
+        for signals in console.staged(
+            parts, "storing teacher outputs", len(items), "outputs", _size
+        ):
             waiting.append(coding.encode(signals))
             # Batches never reach over a block: only the last block is no multiple of them.
             if sum(map(len, waiting)) == len(self.places(block)):
@@ -237,27 +244,25 @@ class Store:
                 block = next(blocks, -1)
 
     def _write(self, block: int, content: memoryview) -> None:
-        shard, start = self._where(block)
+        slot = self._index.free
+        shard, start = self._where(slot)
         with shard.open("r+b" if shard.exists() else "x+b") as file:
             file.seek(start)
             file.write(content)
-            _flush(file)
-        self._sums[block] = hashlib.sha256(content).hexdigest()
-        line = json.dumps({"block": block, "sha256": self._sums[block]})
-        with (self.folder / "index.jsonl").open("ab") as file:
-            # A line that a kill cut off must not swallow this one.
-            torn = file.tell() and not (self.folder / "index.jsonl").read_bytes().endswith(b"\n")
-            file.write((b"\n" if torn else b"") + line.encode() + b"\n")
-            _flush(file)
+            heads.flush(file)
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._index.add(slot, self._sources, self.places(block), sha256)
+        self._slots[block] = slot
 
     def gather(self, items: Any) -> dict[str, Any]:
         """Signals of some items by name, float32 (items, ...); the store must be full."""
         items = np.asarray(items, np.int64)
         records = np.empty(len(items), self._coding().dtype)
-        shards = items // self._per_shard
+        places = self._slots[items // self.block] * self.block + items % self.block
+        shards = places // self._per_shard
         for shard in np.unique(shards).tolist():
             chosen = shards == shard
-            records[chosen] = self._map(shard)[items[chosen] % self._per_shard]
+            records[chosen] = self._map(shard)[places[chosen] % self._per_shard]
         return self._coding().decode(records)
 
     def check(self) -> None:
@@ -267,30 +272,24 @@ class Store:
             DataError: Some were.
         """
         size: int = self._coding().dtype.itemsize
-        for first in range(0, self.items, self._per_shard):
-            path, records = self._shard(first // self._per_shard), self.items - first
+        for block, slot in enumerate(self._slots.tolist()):
+            path, start = self._where(slot)
             there = path.stat().st_size if path.is_file() else 0
-            if there < min(records, self._per_shard) * size:
+            if there < start + len(self.places(block)) * size:
                 problem = "was cut off while it was in use"
                 raise DataError(str(path), problem, "Begin again: it is computed anew.")
 
     def _map(self, shard: int) -> Any:
         if shard not in self._maps:
             self.check()
-            self._maps[shard] = np.memmap(self._shard(shard), self._coding().dtype, mode="r")
+            # Another process may be about to write behind what is read here.
+            path, kind = self._shard(shard), self._coding().dtype
+            count = path.stat().st_size // kind.itemsize
+            self._maps[shard] = np.memmap(path, kind, mode="r", shape=(count,))
         # Reading what was cut off would end the process.
         check_whole(self._maps[shard])
         return self._maps[shard]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Block and hash of each whole line; a later line replaces an earlier one."""
-    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            found = json.loads(line)
-            yield int(found["block"]), str(found["sha256"])
-
-
-def _flush(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _size(signals: Mapping[str, Any]) -> int:
+    return len(next(iter(signals.values())))

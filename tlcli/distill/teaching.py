@@ -9,6 +9,7 @@ import numpy as np
 
 from tlcli.contracts.distillation import Outputs
 from tlcli.contracts.teacher import BuiltTeacher
+from tlcli.system.notes import EXPERT, Note
 
 
 class Teaching(ABC):
@@ -53,7 +54,7 @@ class Teaching(ABC):
         """What adds the teacher's signals to a batch inside tf.data, or None."""
 
     @abstractmethod
-    def plan_lines(self) -> list[str]:
+    def plan_notes(self) -> list[Note]:
         """The teacher and the method, for the plan."""
 
     @abstractmethod
@@ -81,8 +82,8 @@ class NoTeacher(Teaching):
     def feed(self) -> None:
         """None."""
 
-    def plan_lines(self) -> list[str]:
-        """No lines."""
+    def plan_notes(self) -> list[Note]:
+        """No notes."""
         return []
 
     def reference(self) -> None:
@@ -125,7 +126,7 @@ class Taught(Teaching):
         """What adds the teacher's signals to a batch inside tf.data, or None."""
         return self.built.feed()
 
-    def plan_lines(self) -> list[str]:
+    def plan_notes(self) -> list[Note]:
         """The teacher and the method, for the plan."""
         figure = "accuracy unknown, for no image has a label"
         if self.accuracy is not None:
@@ -134,9 +135,9 @@ class Taught(Teaching):
         numbers = sum(int(np.prod(v.shape)) for v in self.adapters)
         seen = ", ".join(name.removeprefix("teacher_") for name in self.built.names)
         return [
-            f"teacher    {self.built.label}: {figure}; {self.built.classes}",
-            f"           {self.method} on {seen}; adapters {numbers:,} numbers",
-            *self.maps,
+            Note("teacher", f"{self.built.label}: {figure}; {self.built.classes}"),
+            Note("", f"{self.method} on {seen}; adapters {numbers:,} numbers"),
+            *(Note("", told, EXPERT) for told in self.maps),
         ]
 
     def reference(self) -> dict[str, Any]:

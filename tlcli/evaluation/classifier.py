@@ -12,6 +12,7 @@ from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation import tta
 from tlcli.evaluation.metrics import new_scores, sigmoid, softmax
 from tlcli.models import fold
+from tlcli.system import console
 
 
 def by_name(manifest: Manifest, names: tuple[str, ...]) -> Manifest:
@@ -121,7 +122,8 @@ def logits_of(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iter
         rows: Manifest rows.
         batch_size: Images at a time.
     """
-    for images in views.batches(rows, np.zeros(len(rows)), batch_size):
+    batches = views.batches(rows, np.zeros(len(rows)), batch_size)
+    for images in console.staged(batches, "evaluating", len(rows), "images", len):
         yield np.asarray(call(images))
 
 

@@ -7,6 +7,7 @@ import keras
 
 from tlcli.contracts.backbone import Backbone, LoadReport
 from tlcli.contracts.hardware import Hardware
+from tlcli.system import console
 
 
 def is_batch_norm(layer: Any) -> bool:
@@ -63,7 +64,8 @@ def adapt_norms(network: Any, batches: Iterable[Any]) -> None:
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.trainable = True
-    for index, images in enumerate(batches):
+    shown = console.staged(batches, "taking statistics of batches", None, "batches")
+    for index, images in enumerate(shown):
         for layer in norms:
             layer.momentum = index / (index + 1)
         network(images, training=True)

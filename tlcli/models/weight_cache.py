@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.config.published import WeightFile, weight_files
+from tlcli.config.published import WeightFile, network_of, weight_files
 from tlcli.config.settings import cache_folder
 from tlcli.errors import ConfigError, DataError, TlError
-from tlcli.system import download, files, opened
+from tlcli.system import console, download, files, opened
 
 NOTES = "weights.json"
 Told = Callable[[int, int], object]
@@ -87,6 +87,7 @@ def ready(wanted: tuple[WeightFile, ...], told: Told = lambda *_: None) -> Weigh
             return best
     for one in wanted[1:]:
         if (place / one.file).is_file() and not problem(one, place / one.file):
+            console.say(f"weights    {one.file} serves instead: {reason.rstrip('.')}")
             return one
     raise missing(best, damaged, reason)
 
@@ -132,6 +133,7 @@ def fetch(one: WeightFile, told: Told, url: str = "") -> Path:
         TlError: It cannot be fetched, or is another.
     """
     path = folder() / one.file
+    console.say(f"weights    fetching {one.file} ({described(one)})")
     download.fetch(url or one.url, path, lambda part: _require(one, part), told)
     _note(path, files.sha256(path))
     return path
@@ -217,7 +219,10 @@ def problem(one: WeightFile, path: Path) -> str:
         count = _numbers(path)
     except TlError as error:
         return f"cannot be read ({error})"
-    return "" if count == one.parameters else f"holds {count:,} numbers, not {one.parameters:,}"
+    # Some of MobileNet's published files without the classes are as large as those with them.
+    most = network_of(one.name, one.alpha).parameters
+    fits = one.parameters <= count <= most
+    return "" if fits else f"holds {count:,} numbers, and the network {one.parameters:,}"
 
 
 def _require(one: WeightFile, path: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from tlcli import __version__
 from tlcli.config import registry
 from tlcli.config.checked import check_types
+from tlcli.config.places import STARTED
 from tlcli.config.train_settings import Train
 from tlcli.config.upgraded import upgraded
 from tlcli.contracts import GROUPS
@@ -88,7 +89,7 @@ def write_run(
         metadata: Its `Facts` as JSON has them; those that this function knows are added.
     """
     require_finite(model, path)
-    files.write_json(path / "config.json", config)
+    write_config(path, config)
     temporary = path / f".new.{WEIGHTS}"
     _save_weights(model, temporary)
     found = sealed.hashes(path, temporary)
@@ -213,6 +214,20 @@ def facts_of(path: Path) -> Facts:
         DataError: It is missing or damaged.
     """
     return Facts.from_json(read_json(path / "metadata.json"), path / "metadata.json")
+
+
+def write_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Write config.json of a run, with the folder that the run was first started in."""
+    started = started_in(path) or str(Path.cwd())
+    files.write_json(path / "config.json", {**config, STARTED: started})
+
+
+def started_in(path: Path) -> str | None:
+    """The folder that a run was started in, as far as its config.json tells."""
+    if not (path / "config.json").is_file():
+        return None
+    found = read_json(path / "config.json").get(STARTED)
+    return found if isinstance(found, str) else None
 
 
 def read_config(path: Path) -> dict[str, Any]:

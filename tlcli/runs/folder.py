@@ -115,11 +115,22 @@ class RunFolder:
             return
         self.check()
         files.remove_torn(self.path)
-        files.write_json(self.path / "config.json", dict(job.config))
+        checkpoint.write_config(self.path, job.config)
         if job.reasons:
             text = RECIPE_HEAD + written(job.config, job.reasons)
             files.write_text(self.path / "auto.yaml", text)
         write_split(manifest, self.path)
+
+    def begin_again(self, job: TrainJob) -> None:
+        """Let the folder be as if nothing of its training was done yet.
+
+        Args:
+            job: As it was before anything was measured on the data.
+        """
+        if self.is_chief:
+            self.check()
+            self.forget_state()
+            files.write_json(self.path / "config.json", dict(job.config))
 
     def note_contents(self, manifest: Manifest) -> None:
         """Say in split.csv what each picture was, now that all have been read."""
@@ -184,9 +195,11 @@ def write_split(manifest: Manifest, run_dir: Path, found: Sequence[str] = ()) ->
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "class", "split", *(["content"] if found else [])])
-    splits = np.array(SPLIT_NAMES, object)[manifest.splits]
+    # What was left out at the end is in no split.
+    names = np.array([*SPLIT_NAMES, ""], object)
+    splits = names[np.minimum(manifest.splits, len(SPLIT_NAMES))]
     columns = [manifest.ids, class_texts(manifest), splits, *([found] if found else [])]
-    writer.writerows(zip(*columns, strict=True))
+    writer.writerows(row for row in zip(*columns, strict=True) if row[2])
     files.write_text(run_dir / "split.csv", text.getvalue())
 
 

@@ -1,39 +1,34 @@
 """Whether and how a training goes on from what its folder holds."""
 
-import base64
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlcli.config.job import TrainJob, distrusted, train_job
+from tlcli.config.job import TrainJob, distrusted
+from tlcli.config.places import STARTED
 from tlcli.config.recipe import value_at
 from tlcli.config.upgraded import changed_numbers
-from tlcli.contracts.data import TEST, Manifest
+from tlcli.contracts.data import Manifest
 from tlcli.errors import ConfigError, TlError
-from tlcli.lazy import np
 from tlcli.runs import checkpoint, identity, state
+from tlcli.runs.state_data import same_pictures
+from tlcli.runs.stored_job import found_again
 from tlcli.system import cluster, console
 from tlcli.system.surroundings import changes, surroundings
 
 # Keys that may differ between a state and the training that goes on from it.
 FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
-    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "calibrate",
-    "abstain_below", "control", "hardware", "accumulation_steps", "offline",
+    "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "verbose",
+    "calibrate", "abstain_below", "control", "hardware", "accumulation_steps",
+    STARTED, "offline",
 )  # fmt: skip
-
-
 # Within these, what decides the weights all the same.
 KEPT_KEYS = ("hardware.batch_norm",)
-
-
 # Of these, what a stored run keeps whatever is typed.
 OWN_KEYS = ("extend", "run_dir", "name", "control")
-
-
 # Free for a state, but what a finished run was made with.
 DONE_KEYS = ("calibrate", "abstain_below", "control", "keep_state")
 
@@ -166,7 +161,7 @@ def resumed_job(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> TrainJob:
             "teacher.trust", f"{run_dir} runs a SavedModel, which is a program, and trust counts "
             "only where it is typed", "Give teacher.trust=true if you know who made it.",
         )  # fmt: skip
-    return train_job(trusted)
+    return found_again(trusted, checkpoint.started_in(run_dir))
 
 
 def is_free(key: str) -> bool:
@@ -227,32 +222,6 @@ def _as_stored(run_dir: Path) -> Mapping[str, Any] | None:
     """config.json as it was written, which a state of an earlier version knows by its hash."""
     path = run_dir / "config.json"
     return checkpoint.read_json(path) if path.is_file() else None
-
-
-def seen_pictures(manifest: Manifest) -> dict[str, str]:
-    """What a state keeps of the pictures that were read until now: which, and their content."""
-    known = manifest.images.known()
-    if known is None:
-        return {}
-    known = known & (manifest.splits != TEST)
-    rows = np.flatnonzero(known)
-    packed = base64.b85encode(zlib.compress(np.packbits(known).tobytes())).decode("ascii")
-    return {"seen": packed, "content": manifest.content(rows)}
-
-
-def same_pictures(manifest: Manifest, facts: Mapping[str, Any]) -> bool:
-    """Whether the pictures that a state has seen are what they were; others are read as they are.
-
-    A state of an older version tells of none.
-    """
-    if "seen" not in facts:
-        return True
-    try:
-        packed = np.frombuffer(zlib.decompress(base64.b85decode(facts["seen"])), np.uint8)
-    except (ValueError, TypeError, zlib.error):
-        return False
-    rows = np.flatnonzero(np.unpackbits(packed)[: len(manifest.ids)])
-    return manifest.content(rows) == facts.get("content")
 
 
 def check_state(

@@ -29,7 +29,7 @@ FACTS = {
     "halvings": _COUNT, "sums": each(of(float, "a number")), "best": or_none(number()),
     "best_epoch": each(_COUNT), "plateau": or_none(mapping), "rows": each(mapping),
     "peers": each(or_none(of((int, float), "a number"))), "fingerprint": text,
-    "config_hash": text, "surroundings": mapping, "good": mapping,
+    "listed": text, "config_hash": text, "surroundings": mapping, "good": mapping,
 }  # fmt: skip
 
 

@@ -107,6 +107,11 @@ def check_whole(array: Any) -> None:
         raise DataError(name, "was cut off while it was in use", "Restore it and begin again.")
 
 
+def is_mapped(array: Any) -> bool:
+    """Whether an array is read from its file when it is used."""
+    return getattr(array, "_mmap", None) is not None
+
+
 @contextlib.contextmanager
 def _members(path: Path | str, remedy: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     with (

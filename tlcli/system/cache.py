@@ -5,12 +5,12 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 log = logging.getLogger(__name__)
 
 
-def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
     """Write what can be made again, whole or not at all; where that fails it is done without.
 
     Args:

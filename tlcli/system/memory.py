@@ -85,6 +85,16 @@ def total(root: Path = Path("/")) -> int:
     return min([_machine(root, "MemTotal:"), *limits])
 
 
+def group_limit(root: Path = Path("/")) -> int | None:
+    """Bytes that a control group allows, as a container's; None where none does.
+
+    Args:
+        root: Where the system's files lie.
+    """
+    limits = [limit for limit, _ in _groups(root) if limit < _machine(root, "MemTotal:")]
+    return min(limits, default=None)
+
+
 def free(root: Path = Path("/")) -> int:
     """Bytes of memory that this process may still take: of the machine, its container, a limit.
 

@@ -13,6 +13,9 @@ from typing import TextIO
 
 MOST = 240
 _JOINERS = "\u200c\u200d"  # between letters of some scripts, and in emoji
+# What stands for a sign that a terminal's code page lacks; of a row all or none, so that bars rise.
+_PLAINER = (("…", "..."), ("\xd7", "x"), ("²", "2"), ("±", "+-"), ("→", "->"))
+_PLAINER_ROWS = (("▁▂▃▄▅▆▇█", "_.:-=+*#"), ("━─", "#-"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _HIDDEN_IN_JSON = re.compile(
     "[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
@@ -51,6 +54,33 @@ def _safe(letter: str) -> str:
     if "\udc80" <= letter <= "\udcff":  # what Python makes of a byte that is no UTF-8
         return f"\\x{ord(letter) - 0xDC00:02x}"
     return letter.encode("unicode_escape", "surrogatepass").decode()
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    r"""Text in signs that an encoding has: `...` for `…`, `\xfc` for what nothing stands for.
+
+    Args:
+        text: Of any characters.
+        encoding: Of the stream that it goes to; None counts as ASCII.
+    """
+    code = encoding or "ascii"
+    if text.isascii() or _has(text, code):
+        return text
+    for row, plain in _PLAINER_ROWS:
+        if not _has(row, code):
+            text = text.translate(str.maketrans(row, plain))
+    for sign, plain in _PLAINER:
+        if not _has(sign, code):
+            text = text.replace(sign, plain)
+    return text.encode(code, "backslashreplace").decode(code)
+
+
+def _has(text: str, code: str) -> bool:
+    try:
+        text.encode(code)
+    except UnicodeError:
+        return False
+    return True
 
 
 def typed(word: object) -> str:

@@ -34,16 +34,22 @@ def surroundings(replicas: int) -> dict[str, Any]:
         details = tf.config.experimental.get_device_details(physical)
         kind = str(details.get("device_name", "gpu"))
     threading = tf.config.threading
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "tl": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
         "numpy": np.__version__, "python": platform.python_version(),
         "precision": keras.config.dtype_policy().name, "device": kind, "replicas": replicas,
-        "threads of an operation": threading.get_intra_op_parallelism_threads() or cores,
-        "operations at once": threading.get_inter_op_parallelism_threads() or cores,
+        "threads of an operation": threading.get_intra_op_parallelism_threads() or cores(),
+        "operations at once": threading.get_inter_op_parallelism_threads() or cores(),
         "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
         "instructions": instructions(),
     }  # fmt: skip
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def instructions() -> str:

@@ -14,6 +14,7 @@ from tlcli.lazy import keras, tf
 from tlcli.models.frozen.place import activation_bytes
 from tlcli.models.graph.cost import flops
 from tlcli.system import console, memory
+from tlcli.system.notes import EXPERT
 from tlcli.training.auto_backbone import reference_seconds
 from tlcli.training.devices import start_devices
 from tlcli.training.looks import median_side
@@ -27,10 +28,13 @@ def resolved(job: TrainJob, typed: tuple[str, ...]) -> TrainJob:
         typed: Dotted keys and groups that are a person's own.
     """
     config, reasons = decide(gather(job), job.config, typed, job.reasons)
+    if "auto" not in typed:
+        console.say("auto       chooses what you did not type; auto=false takes the defaults:")
     for key, reason in reasons.items():
         if key in job.reasons:
             continue  # said when it was chosen
-        console.say(f"auto       {key}={shown(value_at(config, key))}: {reason}")
+        # The plan shows what came of it.
+        console.say(f"auto       {key}={shown(value_at(config, key))}: {reason}", EXPERT)
     return replace(train_job(config), reasons=reasons)
 
 

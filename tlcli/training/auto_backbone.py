@@ -30,6 +30,7 @@ from tlcli.errors import ConfigError
 from tlcli.models import weight_cache
 from tlcli.runs import checkpoint
 from tlcli.system import cluster, console, download, memory
+from tlcli.system.notes import EXPERT, MUST
 from tlcli.training.data import data_of
 from tlcli.training.devices import has_gpu, start_devices
 from tlcli.training.looks import median_side
@@ -68,7 +69,8 @@ def resolved(job: TrainJob, typed: Sequence[str] = (), run_dir: Path | None = No
     for key, reason in reasons.items():
         value = config["backbone"]["name"] if key == "backbone" else config[key]
         named = told_name(config["backbone"]) if key == "backbone" else shown(value)
-        console.say(f"auto       {key}={named}: {reason}")
+        kind = MUST if key == "backbone" else EXPERT
+        console.say(f"auto       {key}={named}: {reason}", kind)
     return replace(train_job(config), reasons=reasons)
 
 

@@ -45,7 +45,8 @@ def settled(pieces: Pieces, lesson: Lesson) -> tuple[Pieces, Lesson]:
 def measured(pieces: Pieces, lesson: Lesson) -> dict[str, Any]:
     """Options of the method with numbers, by what its last phase trains; the chief's on all."""
     chosen = phases(pieces, lesson)
-    found = term_sizes(pieces, lesson, chosen[-1]) if chosen else []
+    with console.Stage("measuring the terms of the loss"):
+        found = term_sizes(pieces, lesson, chosen[-1]) if chosen else []
     gradients = {size.name: size.gradient for size in found}
     labels = gradients.pop(LABELS, 0.0)
     values = lesson.method.weighed(gradients, labels)

@@ -89,12 +89,15 @@ def found(job: TrainJob) -> tuple[int, str]:
     number = most
     gpus = bool(tf.config.list_logical_devices("GPU"))
     if gpus and cluster.join(job.hardware).size == 1:
-        while number > 1 and not fits(job, number):
-            number //= 2
+        with console.Stage("trying batches") as stage:
+            while number > 1 and not fits(job, number):
+                number //= 2
+                stage.move(0, f"trying batches of {number}")
         about = "the largest that a step was tried with and fitted"
     else:
         allowed = int(SHARE * memory.total())
-        needed = step_bytes(*prepared(job, most), most)
+        with console.Stage("estimating the memory of a step"):
+            needed = step_bytes(*prepared(job, most), most)
         while number > 1 and needed[0] + needed[1] * number > allowed:
             number //= 2
         size = needed[0] + needed[1] * number

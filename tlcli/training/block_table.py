@@ -6,9 +6,13 @@ from typing import Any
 
 from tlcli.models.graph.blocks import LayerGroup, blocks
 from tlcli.models.student import count
+from tlcli.system.notes import EXPERT, Column, Table
 
 MOST_ROWS = 10
-HEADER = f"           {'blocks':<30} {'layers':>6} {'trained':>12} {'of':>12}  rate"
+COLUMNS = (
+    Column(""), Column("blocks", 16, left=True), Column("layers", rank=2), Column("trained"),
+    Column("of", rank=1), Column("rate", left=True),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,17 @@ class Row:
     total: int
     rates: tuple[float, float] | None
 
-    def __str__(self) -> str:
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its cells under COLUMNS."""
         name = self.first if self.first == self.last else f"{self.first}…{self.last}"
         rate = "frozen" if self.rates is None else rate_text(self.rates)
-        return (
-            f"           {name:<30} {self.layers:>6} {self.trained:>12,} {self.total:>12,}  {rate}"
-        )
+        return "", name, f"{self.layers}", f"{self.trained:,}", f"{self.total:,}", rate
+
+
+def table(found: Sequence[Row]) -> Table:
+    """The rows as the plan shows them."""
+    return Table(COLUMNS, tuple(row.cells for row in found), kind=EXPERT)
 
 
 def rate_text(rates: tuple[float, float]) -> str:

@@ -13,6 +13,7 @@ from tlcli.models.frozen.network import compute
 from tlcli.models.frozen.tables import Tables
 from tlcli.models.norms import adapt_norms, batch_norm, synchronise_norms
 from tlcli.models.student import Student, build_student
+from tlcli.system import console
 from tlcli.system.memory import Budget
 from tlcli.training.data import data_of, resize_of, train_views
 from tlcli.training.devices import start_devices
@@ -27,7 +28,7 @@ def pieces_of(job: TrainJob) -> Pieces:
     """
     settings, strategy = job.settings, start_devices(job)
     manifest, resize = data_of(job), resize_of(job)
-    with strategy.scope():
+    with console.Stage("building the network"), strategy.scope():
         student = build_student(
             job.backbone, job.head, len(manifest.class_names), resize, wanted_taps(job)
         )

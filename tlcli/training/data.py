@@ -7,16 +7,18 @@ import numpy as np
 from tlcli.config.job import TrainJob
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data.decoded import DecodedImages
-from tlcli.data.header import MAX_PIXELS
 from tlcli.data.resize import Resize
-from tlcli.data.unlabelled import joined, photos, with_classes
+from tlcli.data.unlabelled import READING, joined, photos, with_classes
 from tlcli.data.views import Views, worker_count
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
+from tlcli.runs.seen import earlier_run, kept_out
 from tlcli.system.files import expanded
 from tlcli.training.checks import check_data
 
 NO_SPLIT = 9
+# Options of the data by which unlabelled photos are read too.
+READ_ALIKE = ("max_pixels", "on_error", "damaged")
 
 
 def without_validation(pieces: Pieces) -> Pieces:
@@ -65,6 +67,8 @@ def with_room(pieces: Pieces, room: int) -> Pieces:
 def data_of(job: TrainJob) -> Manifest:
     """The data, with the classes of the teacher where it has none, and with unlabelled photos.
 
+    What the run that it goes on from was trained on is no validation or test image.
+
     Raises:
         ConfigError: Contradictions.
         DataError: Data that cannot train a classifier.
@@ -73,10 +77,13 @@ def data_of(job: TrainJob) -> Manifest:
     manifest: Manifest = job.data.manifest(settings.seed, settings.cache_folder)
     if not manifest.class_names:
         manifest = with_classes(manifest, teacher_classes(job))
+    if (run := earlier_run(job.config)) is not None:
+        manifest = kept_out(manifest, run)
     if settings.unlabelled is not None:
         folder = expanded(settings.unlabelled, "unlabelled")
-        most = job.config["data"].get("max_pixels", MAX_PIXELS)
-        manifest = joined(manifest, photos(folder, settings.cache_folder, max_pixels=most))
+        given = {key: job.config["data"].get(key, getattr(READING, key)) for key in READ_ALIKE}
+        reading = dataclasses.replace(READING, **given)
+        manifest = joined(manifest, photos(folder, settings.cache_folder, reading=reading))
     check_data(job, manifest)
     return manifest
 

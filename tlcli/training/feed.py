@@ -12,10 +12,12 @@ from tlcli.data.labels import label_lookup
 from tlcli.data.streams import table_stream
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
+from tlcli.system import cluster
 from tlcli.system.array_file import check_whole
 from tlcli.training.frozen_part import Joined, outputs
 from tlcli.training.plan import PhasePlan
 from tlcli.training.step import TrainStep
+from tlcli.training.together import listening, unbroken
 
 # From first and last step to figures, float32 (steps, 4).
 Feed = Callable[[int, int], Any]
@@ -120,13 +122,21 @@ def _distributed(
         whole: Raises, naming the file, where what is read was cut off.
     """
     strategy, steps = pieces.strategy, step.from_stream()
-    rows = pieces.manifest.rows(TRAIN)
+    member = cluster.join(pieces.job.hardware)
+    rows, failed = pieces.manifest.rows(TRAIN), list[Exception]()
     at: dict[str, Any] = {"next": -1, "iterator": None}
 
     def dataset(context: Any, start: int) -> Any:
         local = strategy.num_replicas_in_sync // context.num_input_pipelines
         first = context.input_pipeline_id * local
-        return batches(range(start, plan.total_steps), range(first, first + local))
+        found = batches(range(start, plan.total_steps), range(first, first + local))
+        if member.size == 1:
+            return found
+        sizes = [len(plan.order.places(first + replica)) for replica in range(local)]
+        return unbroken(found, failed, sizes)
+
+    def run(count: int) -> Any:
+        return steps(at["iterator"], tf.constant(count)).numpy()
 
     def feed(first: int, last: int) -> Any:
         if at["next"] != first:
@@ -134,8 +144,11 @@ def _distributed(
             at["iterator"] = iter(made)
         at["next"] = last
         try:
+            if member.size > 1:
+                with listening(member, pieces.manifest, failed):
+                    return run(last - first)
             with pieces.train_views.watched(rows) as check:
-                figures = steps(at["iterator"], tf.constant(last - first)).numpy()
+                figures = run(last - first)
                 check()
         except tf.errors.OpError:
             whole()

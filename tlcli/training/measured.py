@@ -15,6 +15,7 @@ from tlcli.evaluation.calibration import can_calibrate, fit_temperature, fit_thr
 from tlcli.evaluation.classifier import classifier, logits_of, scored
 from tlcli.evaluation.metrics import Scores
 from tlcli.models.graph.cost import parameters
+from tlcli.system import console
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def measured(pieces: Pieces, model: Any) -> Measured:
         figures["validation"] = scored(batches, manifest, validation).result()
         logits = np.concatenate(batches)
         if pieces.job.settings.calibrate and can_calibrate(manifest, len(validation)):
-            facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
+            with console.Stage("calibrating"):
+                facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
     if len(test):
         batches = list(logits_of(call, views, test))
         divisor, least = facts.get("temperature", 1.0), facts.get("thresholds", 0.5)

@@ -26,6 +26,7 @@ from tlcli.training.progress import NOT_FINITE, NotFinite
 from tlcli.training.rates import TableSchedule, with_rates
 from tlcli.training.step import TrainStep
 from tlcli.training.step_parts import StepParts
+from tlcli.training.together import agree_on_pictures, together
 from tlcli.training.validation import Validation
 from tlcli.training.variables import make_variable
 
@@ -45,6 +46,7 @@ class PhaseTraining:
         optimizer: Built, with rates.
         averages: Moving and equal averages of the weights.
         loss_scale: Variable, or None.
+        begun: Whether a step was made, for which the graph was.
         feed: A function (first step, last step) -> figures, float32 (steps, 4).
     """
 
@@ -52,11 +54,13 @@ class PhaseTraining:
         self.pieces, self.lesson, self.plan = pieces, lesson, plan
         job = pieces.job
         self.steps_per_call = STEPS_PER_CALL
+        self.begun = False
         self.member = cluster.join(job.hardware)
         self.monitor = monitored(job, pieces.manifest)
         with pieces.strategy.scope():
             self._build()
-        with memory.told(f"before phase {plan.index + 1}", "Give cache=off."):
+        told = memory.told(f"before phase {plan.index + 1}", "Give cache=off.")
+        with together(self.member, lambda: pieces.manifest), told:
             source = source_of(pieces, lesson, plan)
             with pieces.strategy.scope():
                 self.step = self._step(source.suffix(plan))
@@ -66,6 +70,7 @@ class PhaseTraining:
             self.peer_validations = [
                 Validation(pieces, split, plan.places.pictures) for split in whole
             ]
+        agree_on_pictures(self.member, pieces.manifest, pieces.manifest.rows(TRAIN))
         if source.streamed or self.member.size > 1:
             self.steps_per_call = STREAMED_PER_CALL
 
@@ -165,6 +170,7 @@ class PhaseTraining:
         where = f"after step {first} of phase {self.plan.index + 1}"
         with self.member.waiting(), memory.told(where, self._smaller()):
             figures = self.feed(first, last)
+        self.begun = True
         self._check_finite(figures, first)
         return figures
 
@@ -217,7 +223,8 @@ class PhaseTraining:
 
     def validate(self) -> dict[str, float]:
         """Validation figures of the averaged weights, or of the weights themselves."""
-        with self.evaluation_weights():
+        whole = together(self.member, lambda: self.pieces.manifest)
+        with whole, self.evaluation_weights():
             figures = self.validation.figures()
         # Unlike machines may differ in a last digit, and what follows must be the same on all.
         if self.member.size > 1:

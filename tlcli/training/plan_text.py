@@ -1,4 +1,4 @@
-"""The plan in words."""
+"""The plan in words: what everybody must read, what may be wrong, and the rest for experts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +20,8 @@ from tlcli.evaluation.calibration import LEAST, can_calibrate
 from tlcli.evaluation.monitor import monitored
 from tlcli.models.student import count
 from tlcli.system import files, precision
+from tlcli.system.figures import SPARKS
+from tlcli.system.notes import EXPERT, WARNING, Column, Note, Said, Sheet, Table
 from tlcli.system.shown import shown as harmless
 from tlcli.training import block_table, doubts, replica_notes, term_sizes
 from tlcli.training.devices import has_gpu
@@ -28,46 +30,70 @@ from tlcli.training.plan import PhasePlan, Plan
 # Validation images below which a figure says little.
 HANDFUL = 30
 # More phases than these are counted.
-MOST_PHASES = 6
-# Unreadable files that the plan names.
-NAMED = 8
+MOST_PHASES = 5
+# Unreadable files that the plan names, and notes on the data that are not for experts.
+NAMED, NOTED = 8, 3
+# Characters of a drawn schedule.
+DRAWN = 30
+
+PHASES = (
+    Column("phases"), Column("", left=True), Column("epochs"), Column("steps", rank=2),
+    Column("rate"), Column("trains", rank=1), Column("frozen part", rank=3, left=True),
+)  # fmt: skip
 
 
-def lines(plan: Plan, run_dir: Path) -> list[str]:
-    """What will happen, a few lines and a table of blocks a phase."""
+def sheet(plan: Plan, run_dir: Path) -> Sheet:
+    """What will happen."""
     pieces, lesson = plan.pieces, plan.lesson
-    manifest, settings = pieces.manifest, pieces.job.settings
-    counts = [len(manifest.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
-    shown = ", ".join(f"{n} {s}" for n, s in zip(counts, SPLIT_NAMES, strict=True))
-    note = precision.note(settings.precision, has_gpu())
-    found = [
-        f"data       {manifest.root}: {len(manifest.class_names)} classes, {shown}",
-        f"           {class_counts(manifest)}{bare_note(pieces)}; {scan_notes(manifest)}",
-        backbone_line(pieces),
-        f"head       {head_name(pieces, lesson)}; batch norm {pieces.batch_norm}; "
-        f"{keras.config.dtype_policy().name}; {choice(pieces)}",
-        *head_lines(lesson.head, manifest.class_names),
-        *few_lines(pieces),
-        *(f"warning    {text}" for text in doubts.texts(plan)),
-        *([] if note is None else [f"           {note}"]),
-        *(line for phase in plan.phases[:MOST_PHASES] for line in phase_lines(plan, phase)),
+    settings = pieces.job.settings
+    said = [
+        *data_notes(pieces),
+        *network_notes(pieces, lesson),
+        *(Note("warning", text, WARNING) for text in doubts.texts(plan)),
+        *phase_tables(plan),
+        *([memory_note(plan)] if plan.phases else ()),
+        step_note(plan),
+        *replica_notes.plan_notes(pieces, lesson),
+        *lesson.teacher.plan_notes(),
+        *(term_sizes.plan_notes(plan.phases[-1].sizes) if plan.phases else ()),
+        *peers.plan_notes(lesson),
     ]
-    if len(plan.phases) > MOST_PHASES:
-        found.append(f"           … {len(plan.phases) - MOST_PHASES} more phases")
-    found += [memory_line(plan)] if plan.phases else []
-    found.append(step_line(plan))
-    found += replica_notes.plan_lines(pieces, lesson)
-    found += lesson.teacher.plan_lines()
-    found += term_sizes.plan_lines(plan.phases[-1].sizes) if plan.phases else []
-    found += peers.plan_lines(lesson)
     if settings.extend:
-        found.append(
-            f"extend     {settings.epochs:g} epochs more, from the weights of {settings.extend}"
-        )
-    return [*found, f"run        {run_dir}, seed {settings.seed}"]
+        more = f"{settings.epochs:g} epochs more, from the weights of {settings.extend}"
+        said.append(Note("extend", more))
+    return Sheet((*said, Note("run", f"{run_dir}, seed {settings.seed}")))
 
 
-def step_line(plan: Plan) -> str:
+def data_notes(pieces: Pieces) -> list[Said]:
+    """The images, and what the scan found that a person should know."""
+    manifest = pieces.manifest
+    counts = [len(manifest.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
+    shown = ", ".join(f"{n:,} {s}" for n, s in zip(counts, SPLIT_NAMES, strict=True))
+    return [
+        Note("data", f"{manifest.root}: {len(manifest.class_names)} classes, {shown}"),
+        Note("", f"{class_counts(manifest)}{bare_note(pieces)}"),
+        *scan_notes(manifest),
+    ]
+
+
+def network_notes(pieces: Pieces, lesson: Lesson) -> list[Said]:
+    """Backbone, head, what its weights file gave, and in which numbers it computes."""
+    settings = pieces.job.settings
+    found: list[Said] = [
+        *backbone_notes(pieces),
+        Note("head", f"{head_name(pieces, lesson)}; {choice(pieces)}"),
+        *head_notes(lesson.head, pieces.manifest.class_names),
+        *few_notes(pieces),
+        Note("", f"batch norm {pieces.batch_norm}; {keras.config.dtype_policy().name}", EXPERT),
+    ]
+    note = precision.note(settings.precision, has_gpu())
+    if note is not None:
+        slow = settings.precision != "auto"
+        found.append(Note("warning", note, WARNING) if slow else Note("", note, EXPERT))
+    return found
+
+
+def step_note(plan: Plan) -> Note:
     """What a step is made of."""
     pieces = plan.pieces
     names = {group: values.get("name") for group, values in pieces.job.config.items()
@@ -75,10 +101,11 @@ def step_line(plan: Plan) -> str:
     replicas = pieces.replicas
     local = plan.phases[0].order.local_size if plan.phases else 0
     share = f" (up to {local} on each of {replicas} devices)" if replicas > 1 else ""
-    return (
-        f"step       {names['optimizer']}, {names['schedule']}, batch "
+    return Note(
+        "step",
+        f"{names['optimizer']}, {names['schedule']}, batch "
         f"{int(pieces.job.settings.batch_size)}{share}, loss {names['loss']}, "
-        f"augmentation {augmentation_text(names['augmentation'], pieces.train_views)}"
+        f"augmentation {augmentation_text(names['augmentation'], pieces.train_views)}",
     )
 
 
@@ -89,7 +116,7 @@ def choice(pieces: Pieces) -> str:
     return "the last epoch is kept, for no validation image has a label"
 
 
-def few_lines(pieces: Pieces) -> list[str]:
+def few_notes(pieces: Pieces) -> list[Note]:
     """What a handful of validation images cannot tell."""
     manifest, settings = pieces.manifest, pieces.job.settings
     images = len(manifest.labelled(VALIDATION))
@@ -102,7 +129,8 @@ def few_lines(pieces: Pieces) -> list[str]:
     if settings.calibrate:
         fitted = can_calibrate(manifest, images)
         said.append("thresholds are fitted to them" if fitted else "no temperature is fitted")
-    return [f"           only {images} labelled validation images: {'; '.join(said)}"] * bool(said)
+    told = f"only {images} labelled validation images: {'; '.join(said)}"
+    return [Note("warning", told, WARNING)] * bool(said)
 
 
 def head_name(pieces: Pieces, lesson: Lesson) -> str:
@@ -111,58 +139,77 @@ def head_name(pieces: Pieces, lesson: Lesson) -> str:
     return str(own) if lesson.borrowed is None else "projector, then the teacher's, which stays"
 
 
-def head_lines(head: HeadReport, class_names: Sequence[str]) -> list[str]:
+def head_notes(head: HeadReport, class_names: Sequence[str]) -> list[Note]:
     """What the head took over from an earlier run, and what is new."""
     if not head.source:
         return []
     new = [name for name in class_names if name not in head.kept]
     if not head.kept:
-        return [f"           all new: {head.why} ({head.source})"]
+        return [Note("", f"all new: {head.why} ({head.source})")]
     if not new:
-        return [f"           taken over from {head.source}: all these classes are among its own"]
+        told = f"taken over from {head.source}: all these classes are among its own"
+        return [Note("", told)]
     return [
-        f"           rows of {len(head.kept)} classes are those of {head.source}: "
-        f"{some_names(head.kept)}; new are {some_names(new)}"
-    ]
+        Note("", f"rows of {len(head.kept)} classes are those of {head.source}: "
+             f"{some_names(head.kept)}; new are {some_names(new)}")
+    ]  # fmt: skip
 
 
-def backbone_line(pieces: Pieces) -> str:
-    """The network and what its weights file gave."""
+def backbone_notes(pieces: Pieces) -> list[Note]:
+    """The network, and what its weights file gave."""
     values, report = pieces.job.config["backbone"], pieces.loaded
+    name = values.get("constructor") or values["name"]
     missing = [name for name in report.missing if not name.startswith("head_")]
-    absent = f": {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}" if missing else ""
-    return (
-        f"backbone   {values.get('constructor') or values['name']} at "
-        f"{pieces.student.resize.size} px, "
-        f"weights {report.source}: {len(report.loaded)} layers loaded, {len(missing)} "
-        f"missing{absent}, {len(report.skipped)} of the file unused"
-    )
+    total = count(pieces.student.model.variables)
+    found = [
+        Note("backbone", f"{name} at {pieces.student.resize.size} px, {total:,} numbers, weights "
+             f"{Path(report.source).name}"),
+        Note("", f"weights {report.source}: {len(report.loaded)} layers loaded, {len(missing)} "
+             f"missing, {len(report.skipped)} of the file unused", EXPERT),
+    ]  # fmt: skip
+    if missing:
+        absent = f"{', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}"
+        told = f"{len(missing)} layers of the network are not in its weights file: {absent}"
+        found += [Note("warning", told, WARNING)] * bool(report.loaded)
+    return found
 
 
-def phase_lines(plan: Plan, phase: PhasePlan) -> list[str]:
-    """How long and how fast a phase is, what is computed once for it, and a table of its blocks."""
-    pieces, order = plan.pieces, phase.order
+def phase_tables(plan: Plan) -> list[Said]:
+    """How long and how fast the phases are, and for experts a table of blocks of each."""
+    shown = plan.phases[:MOST_PHASES]
+    if not shown:
+        return []
+    found: list[Said] = [Table(PHASES, tuple(phase_row(plan, phase) for phase in shown))]
+    if len(plan.phases) > MOST_PHASES:
+        found.append(Note("", f"… {len(plan.phases) - MOST_PHASES} more phases"))
     total = count(plan.lesson.student.model.variables)
-    rate = pieces.job.optimizer.scaled_rate(order.batch_size) * phase.phase.rate
+    for phase in shown:
+        told = f"{phase.phase.name}: {phase.trained:,} of {total:,} numbers"
+        found.append(Note(f"phase {phase.index + 1}", told, EXPERT))
+        found.append(block_table.table(phase.blocks))
+    return found
+
+
+def phase_row(plan: Plan, phase: PhasePlan) -> tuple[str, ...]:
+    """The cells of a phase."""
+    rate = plan.pieces.job.optimizer.scaled_rate(phase.order.batch_size) * phase.phase.rate
     span = [rate * multiplier for multiplier in phase.rates.values()] or [0.0]
-    line = (
-        f"phase {phase.index + 1}    {phase.phase.name}: {phase.trained:,} of {total:,} numbers, "
-        f"{phase.total_steps} steps ({phase.phase.epochs:.3g} epochs), "
-        f"rate {block_table.rate_text((min(span), max(span)))}{cache_text(phase)}"
-    )
-    return [line, block_table.HEADER, *map(str, phase.blocks)]
+    return (
+        f"phase {phase.index + 1}", phase.phase.name, f"{phase.phase.epochs:.3g}",
+        f"{phase.total_steps:,}", block_table.rate_text((min(span), max(span))),
+        f"{phase.trained:,}", cache_text(phase),
+    )  # fmt: skip
 
 
 def cache_text(phase: PhasePlan) -> str:
     """Where the outputs of the frozen part are kept, and their size."""
     if phase.cut.prefix is None:
         return ""
-    if phase.places.tables is None:
-        return ", frozen part each step"
-    return f", frozen part cached, {phase.places.tables}"
+    tables = phase.places.tables
+    return "in each step" if tables is None else f"kept, {tables}"
 
 
-def memory_line(plan: Plan) -> str:
+def memory_note(plan: Plan) -> Note:
     """What shares the memory that may be kept, in the phase that keeps most."""
     places = min((phase.places for phase in plan.phases), key=lambda p: p.budget.left)
     owners = [f"{what} {files.megabytes(size)}" for what, size in places.budget.taken]
@@ -174,9 +221,11 @@ def memory_line(plan: Plan) -> str:
         places.signals is None or places.signals.mapped
     ):  # fmt: skip
         told = "read from disk" if teacher.on_disk else "computed in each step"
-    return (
-        f"memory     {files.megabytes(places.budget.size)} may be kept: {', '.join(owners)}"
-        f"{told and f'; teacher outputs {told}'}"
+    return Note(
+        "memory",
+        f"{files.megabytes(places.budget.size)} may be kept: {', '.join(owners)}"
+        f"{told and f'; teacher outputs {told}'}",
+        EXPERT,
     )
 
 
@@ -196,6 +245,8 @@ def class_counts(manifest: Manifest) -> str:
         pairs = zip(manifest.class_names, counts, strict=True)
         return "train " + ", ".join(f"{n} {c}" for n, c in pairs)
     low, high = int(counts.argmin()), int(counts.argmax())
+    if counts[low] == counts[high]:
+        return f"{counts[low]} training images a class"
     return (
         f"train images a class {counts[low]} ({manifest.class_names[low]}) to {counts[high]} "
         f"({manifest.class_names[high]}), median {int(np.median(counts))}"
@@ -214,29 +265,32 @@ def bare_note(pieces: Pieces) -> str:
     return f"; {bare} without a label, {use}"
 
 
-def scan_notes(manifest: Manifest) -> str:
-    """What the scan found that a person should know."""
+def scan_notes(manifest: Manifest) -> list[Note]:
+    """What the scan found: sizes for experts, what is wrong, and what was done with it."""
     report: Mapping[str, Any] = manifest.report
     skipped, same = report.get("skipped") or [], report.get("duplicates") or []
-    notes = [str(report["sizes"])] if report.get("sizes") else []
+    found = [Note("", str(report["sizes"]), EXPERT)] if report.get("sizes") else []
     if skipped:
         first = ", ".join(f"{harmless(i)} ({harmless(r)})" for i, r in skipped[:NAMED])
         more = ", …" if len(skipped) > NAMED else ""
-        notes.append(f"{len(skipped)} unreadable, skipped: {first}{more}")
+        told = f"{len(skipped)} unreadable, skipped: {first}{more}"
+        found.append(Note("warning", told, WARNING))
     if same:
         first = ", ".join(f"{harmless(a)} = {harmless(b)}" for a, b in same[:2])
-        notes.append(f"{len(same)} the same across splits: {first}")
-    notes += [str(note) for note in (report.get("notes") or [])]
-    return "; ".join(notes) or "nothing unusual"
+        told = f"{len(same)} the same across splits: {first}"
+        found.append(Note("warning", told, WARNING))
+    notes = [str(note) for note in (report.get("notes") or [])]
+    found += [Note("", note) for note in notes[:NOTED]]
+    return found + [Note("", note, EXPERT) for note in notes[NOTED:]]
 
 
-def drawn_schedule(plan: Plan) -> str:
+def drawn_schedule(plan: Plan) -> list[Note]:
     """The learning rate of each phase as a line of bars."""
-    bars, text = "▁▂▃▄▅▆▇█", []
+    found = []
     for phase in plan.phases:
         values, total = phase.rate_table, phase.total_steps
-        shown = np.interp(np.linspace(0, total - 1, 60), np.arange(total), values)
+        shown = np.interp(np.linspace(0, total - 1, DRAWN), np.arange(total), values)
         top = max(float(values.max()), 1e-12)
-        line = "".join(bars[min(7, int(v / top * 7.999))] for v in shown)
-        text.append(f"{phase.phase.name:>18} {line} {values[0]:.2g} … {top:.2g}")
-    return "\n".join(text)
+        line = "".join(SPARKS[min(7, int(v / top * 7.999))] for v in shown)
+        found.append(Note(f"rate {phase.index + 1}", f"{line} {values[0]:.2g} … {top:.2g}"))
+    return found

@@ -57,10 +57,10 @@ def train_whole(pieces: Pieces, lesson: Lesson, plan: PhasePlan) -> None:
     phase = PhaseTraining(
         pieces, lesson, replace(plan, places=replace(plan.places, validation=None, pictures=None))
     )
-    with console.Bar(plan.total_steps) as bar:
+    with console.Stage(f"phase {plan.index + 1}", plan.total_steps, "steps") as stage:
         for start in range(0, plan.total_steps, STEPS_PER_CALL):
             phase.feed(start, min(start + STEPS_PER_CALL, plan.total_steps))
-            bar.move(start)
+            stage.move(start)
 
 
 def rising(pieces: Pieces, lesson: Lesson, plan: PhasePlan, own: FindLr) -> Curve:
@@ -74,12 +74,12 @@ def rising(pieces: Pieces, lesson: Lesson, plan: PhasePlan, own: FindLr) -> Curv
     phase = PhaseTraining(tested, lesson, planned)
     losses: list[float] = []
     end = None
-    with console.Bar(own.steps) as bar:
+    with console.Stage("raising the rate", own.steps, "steps") as stage:
         while len(losses) < own.steps and end is None:
             figures = phase.feed(len(losses), min(own.steps, len(losses) + STEPS_AT_ONCE))
             losses += [float(row[0]) for row in figures]
             end = divergence(losses, own)
-            bar.move(len(losses))
+            stage.move(len(losses))
     return curve_of(rates, losses, own)
 
 

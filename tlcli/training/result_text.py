@@ -5,40 +5,41 @@ from pathlib import Path
 from tlcli.distill import likeness
 from tlcli.distill.fidelity import fidelity_line
 from tlcli.runs import best_of
-from tlcli.system import console
+from tlcli.system.figures import figures_line, worst_classes
+from tlcli.system.notes import WORST, Note, Said, of_line
 from tlcli.training.result import Result
 
 
-def closing_lines(result: Result, classes: tuple[str, ...], run_dir: Path) -> list[str]:
+def closing_notes(result: Result, classes: tuple[str, ...], run_dir: Path) -> list[Said]:
     """Figures, weak classes, the run folder and what to type next."""
     found, metadata = result.figures, result.metadata
-    lines = []
+    notes: list[Said] = []
     if "test" in found:
-        lines.append(f"test       {console.figures_line(found['test'], len(classes))}")
-        worst = console.worst_classes(result.test.per_class(), classes)
-        lines.append(f"worst      {worst}")
+        notes.append(Note("test", figures_line(found["test"], len(classes))))
+        worst = worst_classes(result.test.per_class(), classes)
+        notes.append(Note("worst", worst, WORST))
     elif "validation" in found:
-        lines.append(f"validation {console.figures_line(found['validation'], len(classes))}")
+        notes.append(Note("validation", figures_line(found["validation"], len(classes))))
     if metadata["peers"]:
-        told = {k: v for k, v in metadata["peers"].items() if k not in ("figure", "shipped")}
-        lines.append("peers      " + best_of.told(
-            metadata["peers"]["figure"].removeprefix("validation "), told,
-            metadata["peers"]["shipped"]))  # fmt: skip
+        each = {k: v for k, v in metadata["peers"].items() if k not in ("figure", "shipped")}
+        figure = metadata["peers"]["figure"].removeprefix("validation ")
+        notes.append(Note("peers", best_of.told(figure, each, metadata["peers"]["shipped"])))
     if "temperature" in metadata:
-        lines.append(
-            f"calibrated temperature {metadata['temperature']:.3f}: validation ECE "
+        told = (
+            f"temperature {metadata['temperature']:.3f}: validation ECE "
             f"{metadata['validation_ece_before']:.4f} -> {metadata['validation_ece_after']:.4f}"
         )
+        notes.append(Note("calibrated", told))
     if metadata["fidelity"]:
-        lines.append(fidelity_line(metadata["fidelity"]))
-        lines += likeness.lines(metadata["fidelity"])
+        lines = [fidelity_line(metadata["fidelity"]), *likeness.lines(metadata["fidelity"])]
+        notes += map(of_line, lines)
     given = quoted(str(run_dir))
-    lines += [
-        f"run        {run_dir}",
-        f"next       tl eval checkpoint={given}",
-        f"           tl predict photo.jpg checkpoint={given}",
+    return [
+        *notes,
+        Note("run", f"{run_dir}"),
+        Note("next", f"tl eval checkpoint={given}"),
+        Note("", f"tl predict photo.jpg checkpoint={given}"),
     ]
-    return lines
 
 
 def quoted(text: str) -> str:

@@ -9,7 +9,8 @@ from tlcli.config.intervals import Every
 from tlcli.distill.pieces import Pieces
 from tlcli.runs import state as states
 from tlcli.runs.identity import config_hash
-from tlcli.runs.resume import FREE_KEYS, seen_pictures
+from tlcli.runs.resume import FREE_KEYS
+from tlcli.runs.state_data import seen_pictures
 from tlcli.system import cluster, files
 from tlcli.system.surroundings import surroundings
 from tlcli.training.stopping import StopRequest
@@ -40,6 +41,7 @@ class Saver:
         self._time, self._step = time.monotonic(), 0
         self._facts = {
             "fingerprint": pieces.manifest.fingerprint,
+            "listed": pieces.manifest.listed or pieces.manifest.fingerprint,
             "config_hash": config_hash(pieces.job.config, FREE_KEYS),
             "surroundings": surroundings(pieces.replicas),
         }

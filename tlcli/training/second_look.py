@@ -9,6 +9,7 @@ from typing import Any
 
 from tlcli.lazy import np
 from tlcli.system import console
+from tlcli.system.notes import EXPERT, WARNING, Note
 from tlcli.training.plan import Plan
 from tlcli.training.term_sizes import LABELS, Size, sizes_now
 
@@ -28,8 +29,8 @@ def tell(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> None:
         return
     before = rows[-2]["step"] if len(rows) > 1 and rows[-2]["phase"] == last.index else 0
     if before < settled_step(plan) <= rows[-1]["step"]:
-        for line in lines(sizes_now(plan.pieces, plan.lesson, last.phase)):
-            console.say(line)
+        for note in notes(sizes_now(plan.pieces, plan.lesson, last.phase)):
+            console.show(note)
 
 
 def settled_step(plan: Plan) -> int:
@@ -39,18 +40,18 @@ def settled_step(plan: Plan) -> int:
     return max(1, int(np.argmax(last.rate_table)), min(round(rise), last.total_steps))
 
 
-def lines(sizes: Sequence[Size]) -> list[str]:
-    """The gradient of each term over the labels', and a line for each that has outgrown them."""
+def notes(sizes: Sequence[Size]) -> list[Note]:
+    """The gradient of each term over the labels', and a warning of each that has outgrown them."""
     labels = next((size.gradient for size in sizes if size.name == LABELS), 0.0)
     rated = [(s.name, s.gradient / labels, s.share) for s in sizes if s.share and labels > 0]
     if not rated:
         return []
     shown = "; ".join(f"{name} {ratio:.2g} (share {share:g})" for name, ratio, share in rated)
-    found = [f"terms      after the warm-up, times the labels' gradient: {shown}"]
+    found = [Note("terms", f"after the warm-up, times the labels' gradient: {shown}", EXPERT)]
     for name, ratio, share in rated:
         if ratio > GROWN * share:
+            told = f"{name} has outgrown its share: a smaller distillation.share or"
             found.append(
-                f"           {name} has outgrown its share: a smaller distillation.share or "
-                "distillation.decay=cosine keeps it below"
+                Note("warning", f"{told} distillation.decay=cosine keeps it below", WARNING)
             )
     return found

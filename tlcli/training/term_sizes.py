@@ -24,6 +24,8 @@ from tlcli.data.labels import label_table
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.models import trainable
+from tlcli.system import console
+from tlcli.system.notes import EXPERT, WARNING, Note
 from tlcli.system.seeds import batch_seed
 from tlcli.training.gradients import global_norm, of_head
 from tlcli.training.label_loss import label_loss
@@ -60,15 +62,17 @@ def looked_at(pieces: Pieces, lesson: Lesson, phase: Phase) -> tuple[Size, ...]:
     """The sizes by what a phase trains; none without a method."""
     if not lesson.method.distils:
         return ()
-    return tuple(term_sizes(pieces, lesson, phase))
+    with console.Stage("measuring the terms of the loss"):
+        return tuple(term_sizes(pieces, lesson, phase))
 
 
-def plan_lines(sizes: Sequence[Size]) -> list[str]:
-    """The terms in words."""
+def plan_notes(sizes: Sequence[Size]) -> list[Note]:
+    """The terms in words, for experts but where one is far off."""
     if not sizes:
         return []
     shown = "; ".join(f"{s.name} {s.loss:.3g} (gradient {s.gradient:.3g})" for s in sizes)
-    return [f"terms      first batch, fitted head, full weight: {shown}", *notes(sizes)]
+    told = f"first batch, fitted head, full weight: {shown}"
+    return [Note("terms", told, EXPERT), *(Note("warning", n, WARNING) for n in notes(sizes))]
 
 
 def notes(sizes: Sequence[Size]) -> list[str]:
@@ -83,15 +87,13 @@ def notes(sizes: Sequence[Size]) -> list[str]:
     for size in sizes:
         ratio = size.gradient / first.gradient
         if ratio == 0:
-            found.append(f"           {size.name} moves nothing that the last phase trains yet")
+            found.append(f"{size.name} moves nothing that the last phase trains yet")
         elif size.share is not None and math.isfinite(ratio):
             if ratio < 1 / FAR:
-                found.append(
-                    f"           {size.name} hardly counts: {ratio:.2g} x the labels' gradient"
-                )
+                found.append(f"{size.name} hardly counts: {ratio:.2g} x the labels' gradient")
             elif ratio > ABOVE * size.share:
                 found.append(
-                    f"           {size.name} drowns the labels: {ratio:.2g} x their gradient, "
+                    f"{size.name} drowns the labels: {ratio:.2g} x their gradient, "
                     f"{size.share:g} is its share; give distillation.soft_weight=auto"
                 )
     return found

@@ -15,8 +15,7 @@ from tlcli.errors import TlError
 from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
 from tlcli.system import cluster, console, files, memory
-from tlcli.training import second_look
-from tlcli.training.epoch_rows import table_of
+from tlcli.training import epoch_rows, second_look
 from tlcli.training.fallback import Snapshot, check_losses, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
 from tlcli.training.phase import PhaseTraining
@@ -77,7 +76,7 @@ class Trainer:
     # ---- phases and epochs --------------------------------------------------------------------
 
     def _phases(self, state: states.State | None) -> None:
-        console.say(console.HEADER)
+        console.show(epoch_rows.heading())
         for index, planned in enumerate(self.plan.phases):
             if index < self.progress.phase:
                 continue
@@ -113,13 +112,13 @@ class Trainer:
         done = time.monotonic()
         # Asked of the epochs, not of the steps: a state may lie between last step and validation.
         while phase.epoch_end(progress.epoch - 1) < phase.plan.total_steps:
-            with console.Bar(phase.plan.total_steps) as bar:
-                found = self._epoch(bar)
+            with epoch_rows.stage(phase, progress) as stage:
+                found = self._epoch(stage)
             if found is None:
                 continue
             row = self._judge(found)
             rest = phase.plan.phase.epochs - progress.epoch
-            console.say(console.epoch_row(row, max(0.0, (time.monotonic() - done) * rest)))
+            console.show(epoch_rows.shown(row, max(0.0, (time.monotonic() - done) * rest)))
             done = time.monotonic()
             self._write_rows()
             second_look.tell(self.plan, progress.rows)
@@ -129,12 +128,12 @@ class Trainer:
                 console.say(f"no better for {limit} validations; phase {row['phase'] + 1} ends")
                 return
 
-    def _epoch(self, bar: Any) -> Epoch | None:
+    def _epoch(self, stage: console.Stage) -> Epoch | None:
         """Epochs up to the next validation; None where one had no steps."""
         phase, progress = self.phase, self.progress
         started, images = time.monotonic(), 0
         while True:
-            images += self._steps_of_epoch(bar)
+            images += self._steps_of_epoch(stage)
             progress.epoch += 1
             over = progress.step >= phase.plan.total_steps
             # A batch larger than the data spans several epochs.
@@ -147,7 +146,7 @@ class Trainer:
             if phase.epoch_end(progress.epoch - 1) >= phase.plan.total_steps:
                 return None
 
-    def _steps_of_epoch(self, bar: Any) -> int:
+    def _steps_of_epoch(self, stage: console.Stage) -> int:
         """The rest of the steps of an epoch; gives the number of images."""
         phase, progress, images = self.phase, self.progress, 0
         end = phase.epoch_end(progress.epoch)
@@ -156,7 +155,7 @@ class Trainer:
             figures = phase.run(progress.step, last)
             images += (last - progress.step) * phase.plan.order.batch_size
             progress.count(figures, last)
-            bar.move(last)
+            stage.move(last, epoch_rows.doing(phase, progress))
             self._between()
         return images
 
@@ -296,5 +295,5 @@ class Trainer:
 
     def _write_rows(self) -> None:
         if self.member.is_chief:
-            path, text = self.run_dir / "metrics.csv", table_of(self.progress.rows)
+            path, text = self.run_dir / "metrics.csv", epoch_rows.table_of(self.progress.rows)
             self.saver.patiently(lambda: files.write_text(path, text))

@@ -15,6 +15,7 @@ from tlcli.models.frozen.place import Place
 from tlcli.models.graph.split import Split
 from tlcli.models.graph.trace import single
 from tlcli.models.norms import has_batch_norm
+from tlcli.system import console
 from tlcli.system.array_file import check_whole
 from tlcli.training.frozen_part import EVALUATION_BATCH, outputs
 
@@ -58,7 +59,10 @@ class Validation:
         return found
 
     def _logits(self) -> Iterator[Any]:
-        for tensors in self._inputs():
+        inputs = console.staged(
+            self._inputs(), "validating", len(self.rows), "images", lambda tensors: len(tensors[0])
+        )
+        for tensors in inputs:
             yield np.asarray(tf.cast(self.call(*tensors), tf.float32))
 
     def _inputs(self) -> Iterator[list[Any]]:

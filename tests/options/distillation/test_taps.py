@@ -132,7 +132,7 @@ def test_any_layer_is_tapped_and_the_plan_tells_how_maps_meet(prepared):
         "distillation.student_layers=[tiny_block2_conv,tiny_block3_conv]",
         "distillation.teacher_layers=[tiny_block1_conv,tiny_block4_conv]",
     )  # fmt: skip
-    lines = [line.strip() for line in lesson.teacher.plan_lines()[2:]]
+    lines = [note.text for note in lesson.teacher.plan_notes()[2:]]
     assert lesson.student.taps == ("tiny_block2_conv", "tiny_block3_conv")
     assert lesson.teacher.built.taps == ["tiny_block1_conv", "tiny_block4_conv"]
     assert lines == [
@@ -210,5 +210,5 @@ def test_tokens_of_a_transformer_and_maps_of_a_convolutional_net_teach_each_othe
 
 def check_tokens(job, text):
     plan = planned(job)
-    assert text in plan.lesson.teacher.plan_lines()[2]
+    assert text in plan.lesson.teacher.plan_notes()[2].text
     assert np.isfinite(phase_of(plan).feed(0, 1)).all()

@@ -131,7 +131,9 @@ def test_a_student_learns_from_a_mean_by_class(teacher, tmp_path):
     mean = (shares[:, None] * said).sum(0)
     found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows)
     np.testing.assert_allclose(softmax(found), mean / mean.sum(-1, keepdims=True), atol=1e-5)
-    assert "weights by class 0.10 to 0.90" in "\n".join(plan.lesson.teacher.plan_lines())
+    assert "weights by class 0.10 to 0.90" in "\n".join(
+        note.plain for note in plan.lesson.teacher.plan_notes()
+    )
 
 
 def spoken(path, pieces, rows):

@@ -52,8 +52,8 @@ def test_classes_are_matched_by_name(prepare, second):
     expected = said_by(second, plan.pieces, rows)[:, [2, 4, 0]]
     found = plan.lesson.teacher.built.logits(plan.pieces.plain_views, rows)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert "validation accuracy" in plan.lesson.teacher.plan_lines()[0]
-    assert len(plan.lesson.teacher.plan_lines()) <= 2
+    assert "validation accuracy" in plan.lesson.teacher.plan_notes()[0].text
+    assert len(plan.lesson.teacher.plan_notes()) <= 2
 
 
 def test_images_reach_the_teacher_at_its_own_size(prepare, teacher):

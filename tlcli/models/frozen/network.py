@@ -2,8 +2,7 @@
 
 import functools
 import hashlib
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,19 @@ import tensorflow as tf
 
 from tlcli.data.views import Views
 from tlcli.models import fold
+from tlcli.models.frozen.items import Items
 from tlcli.models.frozen.place import images_bytes, table_bytes
+from tlcli.system import console
 from tlcli.system.array_file import aligned_empty
+from tlcli.system.notes import EXPERT
 
-log = logging.getLogger(__name__)
 # Images that decide whether float16 is exact enough.
 SAMPLE = 256
+
+
+def images_of(part: list[Any]) -> int:
+    """How many images a part is of."""
+    return len(part[0])
 
 
 def in_memory(parts: Iterator[list[Any]], length: int) -> list[Any]:
@@ -88,13 +94,38 @@ class Frozen:
         if self.half:
             few = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int))]
             kinds = [kept_type(array) for array in in_memory(self._run(few, 1), len(few))]
-        for part in self._run(rows, count):
+        what = "decoding pictures" if self.network is None else "computing frozen layers"
+        parts = self._run(rows, count)
+        for part in console.staged(parts, what, len(rows) * count, "images", images_of):
             yield [a.astype(k, copy=False) for a, k in zip(part, kinds, strict=True)] if (
                 kinds) else part  # fmt: skip
 
+    def completed(
+        self, items: Items, cut: Sequence[range], known: Mapping[int, list[Any]]
+    ) -> Iterator[list[Any]]:
+        """Outputs of all items, a block at a time.
+
+        A block is computed alone, so its numbers do not depend on which others are known.
+
+        Args:
+            items: All of them.
+            cut: Places of each block, of the size of a batch.
+            known: Outputs of some blocks, by their number.
+        """
+        if not known:
+            yield from self.parts(items.rows, items.count)
+            return
+        todo = [block for number, block in enumerate(cut) if number not in known]
+        chosen = np.concatenate([np.asarray(block, np.int64) for block in [*todo, range(0)]])
+        fresh = self._batches(*items.split(chosen))
+        for number in range(len(cut)):
+            yield known[number] if number in known else next(fresh)
+
     def _run(self, rows: Any, count: int) -> Iterator[list[Any]]:
-        repeated, numbers = np.tile(rows, count), np.repeat(np.arange(count), len(rows))
-        for images in self.views.batches(repeated, numbers, self.batch):
+        yield from self._batches(np.tile(rows, count), np.repeat(np.arange(count), len(rows)))
+
+    def _batches(self, rows: Any, numbers: Any) -> Iterator[list[Any]]:
+        for images in self.views.batches(rows, numbers, self.batch):
             found = [images] if self.network is None else self.network.call(images)
             yield [tensor.numpy() for tensor in found]
 
@@ -113,7 +144,8 @@ def kept_type(array: Any) -> Any:
     spread = wide - wide.mean(tuple(range(wide.ndim - 1)))
     exact = np.sqrt((error**2).mean()) <= 1e-3 * np.sqrt((spread**2).mean())
     if not exact:
-        log.info("cache: float16 is not exact enough for outputs %s; float32", array.shape[1:])
+        shape = array.shape[1:]
+        console.say(f"cache      float16 is not exact enough for outputs {shape}; float32", EXPERT)
     return np.float16 if exact else np.float32
 
 

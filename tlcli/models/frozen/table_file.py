@@ -10,14 +10,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from tlcli.data import content
-from tlcli.errors import DataError
+from tlcli.data.stamps import stamp
 from tlcli.system import files
 from tlcli.system.array_file import load_npy
 
@@ -74,15 +74,20 @@ class Writer:
         for file, array in zip(self._files, arrays, strict=True):
             file.add(array)
 
-    def keep(self, name: str) -> Path:
+    def keep(self, name: str, made: Mapping[int, tuple[str, str]] = MappingProxyType({})) -> Path:
         """Give the folder its name; gives where it lies now.
 
         Where another process was faster, its folder stays and is used.
+
+        Args:
+            name: Of the folder.
+            made: From the first entry of a block to what it is called and what it was made of.
         """
         facts = {
             "dtypes": [file.dtype for file in self._files],
             "sha256": [file.close() for file in self._files],
             "stamps": [_stamp(file.path) for file in self._files],
+            "blocks": [[start, *told] for start, told in made.items()],
         }
         (self._made / FACTS).write_text(json.dumps(facts), encoding="utf-8")
         place = self.folder / name
@@ -149,9 +154,22 @@ def read(place: Path, mapped: bool) -> list[Any] | None:
             if (now[0] <= ALWAYS_HASHED or now != stamp) and files.sha256(path) != expected:
                 raise DamagedError(str(path))
             arrays.append(_as(load_npy(path, mapped), dtype))
-    except (OSError, ValueError, KeyError, DataError):
+    except DamagedError:
+        raise
+    # A border: whatever a damaged file raises means that there is none.
+    except Exception:
         return None
     return arrays
+
+
+def blocks(place: Path) -> dict[int, tuple[str, str]]:
+    """From the first entry of each block to what it is called and what it was made of."""
+    try:
+        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        return {int(start): (str(name), str(made_of)) for start, name, made_of in facts["blocks"]}
+    # A border: whatever a damaged file raises means that nothing is known of blocks.
+    except Exception:
+        return {}
 
 
 def _as(array: Any, dtype: str) -> Any:
@@ -164,7 +182,7 @@ def _as(array: Any, dtype: str) -> Any:
 
 def _stamp(path: Path) -> list[int]:
     """Bytes and mark of a file; what still has them was not changed."""
-    return list(content.stamp(path))
+    return list(stamp(path))
 
 
 def _last_change(folder: Path) -> float:

@@ -1,26 +1,26 @@
 """Outputs of frozen computation, computed once over finite views and kept.
 
 A table's name is a hash of all that its numbers depend on but the pictures (weights and graph of
-the model that made it, the views, the samples), then a hash of the pictures' whole content. It lies
-in the cache folder as .npy files with their hashes, so another run, another head or another
-learning rate finds it.
+the model that made it, the kind of views), then a hash of the pictures' whole content. It lies in
+the cache folder as .npy files with their hashes, so another run, another head or another learning
+rate finds it. Beside them stands what each block of rows was made of: data that grew or changed in
+one place takes over the blocks that are the same, and computes the others.
 """
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tlcli.data.content import combined
 from tlcli.data.resize import PIXELS
 from tlcli.data.views import Views
 from tlcli.models.frozen import table_file
+from tlcli.models.frozen.items import Items, blocks_of
 from tlcli.models.frozen.network import Frozen, Network, in_memory, weights_hash
-from tlcli.system import cache, files
+from tlcli.system import cache, console, files
+from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
 
@@ -69,23 +69,29 @@ class Tables:
         """
         network = self._network(model)
         made = Frozen(network, views, batch, half)
+        length = len(rows) * count
         if self.folder is None:
-            return in_memory(made.parts(rows, count), len(rows) * count)
+            return in_memory(made.parts(rows, count), length)
         found: list[Any] | None = None
-        key, images = table_key(network, views, rows, count, half), views.manifest.images
+        key, items = table_key(network, views, batch, half), Items(views, rows, count)
+        cut = blocks_of(length, batch)
+        old = alike(sorted(self.folder.glob(f"{key}-*")), items, cut)
         # Where nothing else was computed, the pictures need not be told apart: they are read once.
-        if next(self.folder.glob(f"{key}-*"), None) is not None:
-            place = self.folder / f"{key}-{combined(images.hashes(rows))}"
+        if old:
+            place = self.folder / f"{key}-{items.made_of(range(length))}"
             if (found := self._read(place, mapped)) is not None:
-                log.info("cache: outputs of frozen layers found in %s", place)
+                console.say(f"cache      outputs of frozen layers found in {place}", EXPERT)
                 return found
         if not self._writes:
             return self._unwritten(made, rows, count, mapped)
+        # What is exact enough for float16 is decided by all pictures together.
+        known = {} if half or not old else self._known(old, items, cut)
         try:
-            files.check_room(self.folder, made.size(len(rows) * count), "outputs")
+            files.check_room(self.folder, made.size(length), "outputs")
             kept = write_table(
-                self.folder, made.parts(rows, count), len(rows) * count,
-                lambda: f"{key}-{combined(images.hashes(rows))}",
+                self.folder, made.completed(items, cut, known), length,
+                lambda: f"{key}-{items.made_of(range(length))}",
+                lambda: [(items.named(block), items.made_of(block)) for block in cut],
             )  # fmt: skip
             found = self._read(kept, mapped)
         except (files.NoRoom, OSError) as error:
@@ -106,6 +112,25 @@ class Tables:
             raise files.NoRoom(f"{files.megabytes(made.size(len(rows) * count))} have no room")
         return in_memory(made.parts(rows, count), len(rows) * count)
 
+    def _known(self, old: Sequence[Path], items: Items, cut: Sequence[range]) -> dict[int, Any]:
+        """Outputs of blocks that other tables have: number of the block to arrays (block, ...)."""
+        wanted = {items.made_of(block): number for number, block in enumerate(cut)}
+        known: dict[int, Any] = {}
+        for place in old:
+            starts = table_file.blocks(place)
+            here = [(made_of, start) for start, (_, made_of) in starts.items()
+                    if wanted.get(made_of, -1) not in (-1, *known)]  # fmt: skip
+            arrays = self._read(place, True) if here else None
+            if arrays is None:
+                continue
+            for made_of, start in here:
+                block = cut[wanted[made_of]]
+                known[wanted[made_of]] = [array[start : start + len(block)] for array in arrays]
+        if known:
+            told = f"{len(known)} of {len(cut)} blocks of outputs are those of other tables"
+            console.say(f"cache      {told}", EXPERT)
+        return known
+
     def _read(self, place: Path, mapped: bool) -> list[Any] | None:
         try:
             return table_file.read(place, mapped)
@@ -114,26 +139,45 @@ class Tables:
             return None
 
 
+def alike(places: Sequence[Path], items: Items, cut: Sequence[range]) -> list[Path]:
+    """Tables of which a block has the name of one of these."""
+    if not places:
+        return []
+    names = {items.named(block) for block in cut}
+    return [
+        place for place in places
+        if names & {name for name, _ in table_file.blocks(place).values()}
+    ]  # fmt: skip
+
+
 def write_table(
-    folder: Path, parts: Iterator[list[Any]], length: int, name: Callable[[], str]
-) -> Path:
-    """Write parts as they come into a folder that is named at the end; gives it."""
+    folder: Path, parts: Iterator[list[Any]], length: int, name: Callable[[], str],
+    blocks: Callable[[], Sequence[tuple[str, str]]] = tuple,
+) -> Path:  # fmt: skip
+    """Write parts as they come into a folder that is named at the end; gives it.
+
+    Args:
+        folder: Of all tables.
+        parts: See Frozen.parts; with blocks, each is one of them.
+        length: Entries of all parts.
+        name: Of the table's own folder.
+        blocks: What each block is called, and what it was made of.
+    """
+    starts = [0]
     with table_file.Writer(folder, length) as writer:
         for part in parts:
             writer.add(part)
-        return writer.keep(name())
+            starts.append(starts[-1] + len(part[0]))
+        return writer.keep(name(), dict(zip(starts, blocks(), strict=False)))
 
 
-def table_key(
-    network: Network | None, views: Views, rows: Any, count: int, half: bool = False
-) -> str:
-    """Hash of everything a table depends on but the content of the pictures."""
+def table_key(network: Network | None, views: Views, batch: int, half: bool = False) -> str:
+    """Hash of everything a table depends on but the pictures, their ids and numbers of views."""
     digest = hashlib.sha256()
     augmentation = views.augmentation
-    facts = [views.manifest.fingerprint, views.resize.as_dict(), count, repr(augmentation)]
-    facts += [views.seed if augmentation is not None else 0, "tl-table-4", PIXELS, half]
+    facts: list[Any] = [views.resize.as_dict(), repr(augmentation)]
+    facts += [views.seed if augmentation is not None else 0, "tl-table-5", PIXELS, half, batch]
     digest.update(json.dumps(facts, default=str).encode())
-    digest.update(np.ascontiguousarray(rows, np.int64).tobytes())
     if network is not None:
         digest.update(network.identity.encode())
     return digest.hexdigest()[:32]

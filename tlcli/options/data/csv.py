@@ -13,7 +13,8 @@ from typing import Any, Literal, TextIO
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
 from tlcli.data.index import Index
-from tlcli.data.manifest import Listed, Reading, indexed_manifest
+from tlcli.data.manifest import Listed, indexed_manifest
+from tlcli.data.readable import Reading
 from tlcli.data.samples import SPLIT_WORDS, Samples
 from tlcli.data.scan import stat_files
 from tlcli.data.split import check_fractions

@@ -8,13 +8,15 @@ from typing import Literal
 from tlcli.contracts.data import DataSource, Manifest
 from tlcli.data.index import Index
 from tlcli.data.layout import LAYOUT, resolve, sorted_out
-from tlcli.data.manifest import Listed, Reading, indexed_manifest
+from tlcli.data.manifest import Listed, indexed_manifest
+from tlcli.data.readable import Reading
 from tlcli.data.samples import Samples
 from tlcli.data.scan import Listing
 from tlcli.data.split import check_fractions
 from tlcli.data.walk import LeftOut, walk, writable
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
+from tlcli.system import console
 from tlcli.system.files import expanded
 
 
@@ -69,7 +71,8 @@ def _list_folder(root: Path) -> Listed:
     """All candidates below the root with their class and split, sorted by name; and all folders."""
     left_out = LeftOut()
     folders: list[str] = []
-    every = list(writable(walk(str(root), left_out, folders.append), left_out))
+    listed = console.staged(walk(str(root), left_out, folders.append), "listing", None, "files")
+    every = list(writable(listed, left_out))
     start = len(os.path.join(str(root), ""))
     below = [folder[start:].rstrip("/") for folder in folders[1:]]
     layout = resolve(str(root), sorted({name[: name.rfind("/") + 1] for name, *_ in every}), below)

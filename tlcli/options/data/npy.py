@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, DataSource, Manifest
 from tlcli.data.arrays import Files, array_source
-from tlcli.data.content import memory_file, stamp
+from tlcli.data.hash_memory import memory_file
 from tlcli.data.labels import checked_labels, from_zero, same_form
 from tlcli.data.manifest import settle
 from tlcli.data.samples import Samples, fingerprint
 from tlcli.data.split import check_fractions
+from tlcli.data.stamps import stamp
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import np
 from tlcli.system.array_file import load_npy, load_npz

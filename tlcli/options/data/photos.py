@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from tlcli.contracts.data import DataSource, Manifest
+from tlcli.data.readable import Reading
 from tlcli.data.split import check_fractions
+from tlcli.data.unlabelled import photos, with_classes
 from tlcli.errors import require
 from tlcli.system.files import expanded
 
@@ -19,6 +21,7 @@ class Data(DataSource):
         class_names: Names of the classes; null takes those that the teacher knows.
         validation_fraction: Share on which student and teacher are compared after the training.
         on_error: What to do about files that are no readable image: leave out, or stop.
+        damaged: What to do about pictures that libjpeg warns of, parts of which are made up.
         max_pixels: Width times height above which a picture counts as unreadable.
     """
 
@@ -26,6 +29,7 @@ class Data(DataSource):
     class_names: tuple[str, ...] | None
     validation_fraction: float
     on_error: Literal["skip", "fail"]
+    damaged: Literal["skip", "use", "fail"]
     max_pixels: int
 
     def __post_init__(self) -> None:
@@ -46,9 +50,8 @@ class Data(DataSource):
             ConfigError: There is no such folder.
             DataError: No photos, or unreadable files under "fail".
         """
-        from tlcli.data.unlabelled import held_out, photos, with_classes
-
         root = expanded(self.path, "data.path")
-        found = photos(root, cache_dir, "data.path", self.max_pixels, self.on_error)
-        found = held_out(found, self.validation_fraction, seed)
+        fractions = (self.validation_fraction, 0.0)
+        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged)
+        found = photos(root, cache_dir, "data.path", reading, seed)
         return found if self.class_names is None else with_classes(found, self.class_names)

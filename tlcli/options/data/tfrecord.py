@@ -11,15 +11,25 @@ from typing import Any, Literal
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
 from tlcli.data import prepared
-from tlcli.data.content import memory_file, stamps
+from tlcli.data.damage import Damage
+from tlcli.data.hash_memory import memory_file
 from tlcli.data.labels import same_form
-from tlcli.data.manifest import leave_out, settle
+from tlcli.data.manifest import check_readable, settle
+from tlcli.data.readable import leave_out
 from tlcli.data.records import Index, index_shards
-from tlcli.data.samples import SPLIT_WORDS, Samples, describe_sizes, fingerprint, some_names
+from tlcli.data.samples import (
+    SPLIT_WORDS,
+    Samples,
+    check_classes,
+    describe_sizes,
+    fingerprint,
+    some_names,
+)
 from tlcli.data.split import check_fractions
+from tlcli.data.stamps import stamps
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
-from tlcli.options.data._shards import _images, _Shards, _Table
+from tlcli.options.data._shards import _images, _Records, _Shards, _Table
 from tlcli.system.files import expanded
 
 _SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
@@ -40,6 +50,7 @@ class Data(DataSource):
         validation_fraction: Share of train for validation when no shard is.
         test_fraction: Share of train for test when no shard is for either.
         on_error: What to do about records that are no readable image: leave out, or stop.
+        damaged: What to do about pictures that libjpeg warns of, parts of which are made up.
         max_pixels: Width times height above which a picture counts as unreadable.
     """
 
@@ -49,6 +60,7 @@ class Data(DataSource):
     validation_fraction: float
     test_fraction: float
     on_error: Literal["skip", "fail"]
+    damaged: Literal["skip", "use", "fail"]
     max_pixels: int
 
     def __post_init__(self) -> None:
@@ -85,17 +97,44 @@ class Data(DataSource):
         samples = settle(samples, (self.validation_fraction, self.test_fraction), seed)
         table = _Table(indexes, rows)
         columns = {name: table(name) for name in prepared.COLUMNS}
+        memory = memory_file(os.path.abspath(self.path), cache_dir)
+        records = _Records(_Shards(shards, listed, memory), table.shards(), columns)
+        return self._without_faults(samples, records, skipped, notes, cache_dir)
+
+    def _without_faults(
+        self, samples: Samples, records: _Records, skipped: Sequence[tuple[str, str]],
+        notes: Sequence[str], cache_dir: Path,
+    ) -> Manifest:  # fmt: skip
+        """Manifest of records without those that are known to be faulty.
+
+        Args:
+            samples: All that are readable, with their splits.
+            records: Where they lie.
+            skipped: See leave_out.
+            notes: Facts for the report.
+            cache_dir: Where faults are remembered.
+        """
+        own = fingerprint(samples, [records.columns["lengths"], records.columns["checksums"]])
+        left = (len(skipped), len(skipped) + len(samples.ids))
+        root = os.path.abspath(expanded(self.path, "data.path"))
+        damage = Damage(root, cache_dir, self.on_error, self.damaged, left)
+        faults = damage.known(
+            samples.ids.tolist(), records.stamps(), lambda row: records.read(row)[0]
+        )
+        if faults:
+            rows = np.setdiff1d(np.arange(len(samples.ids)), list(faults))
+            skipped = [*skipped, *((str(samples.ids[row]), why) for row, why in faults.items())]
+            whole = samples.keep(rows)
+            check_readable(samples, whole.ids, skipped)
+            check_classes(whole)
+            samples, records = whole, records.keep(rows)
+        columns = records.columns
         return Manifest(
             ids=samples.ids,
             labels=samples.labels,
             splits=samples.splits,
             class_names=samples.class_names,
-            images=_images(
-                _Shards(shards, listed, memory_file(os.path.abspath(self.path), cache_dir)),
-                table.shards(),
-                columns,
-                samples.ids,
-            ),
+            images=_images(records, samples.ids, damage),
             root=self.path,
             fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
             report={
@@ -104,6 +143,8 @@ class Data(DataSource):
                 "sizes": describe_sizes(columns["widths"], columns["heights"]),
                 "notes": [*notes, *samples.notes],
             },
+            own=own if faults else None,
+            listed=own if faults else None,
         )
 
     def _prepared(self, folder: Path, facts: dict[str, Any], cache_dir: Path) -> Manifest:
@@ -133,26 +174,10 @@ class Data(DataSource):
         shards = [folder / f"{name}.tfrecord" for name in facts["shards"]]
         numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
         samples = settle(samples, (0.0, 0.0), 0)
-        return Manifest(
-            ids=samples.ids,
-            labels=samples.labels,
-            splits=samples.splits,
-            class_names=samples.class_names,
-            images=_images(
-                _Shards(shards, listed, memory_file(str(folder.resolve()), cache_dir)),
-                numbers,
-                columns,
-                samples.ids,
-            ),
-            root=self.path,
-            fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
-            report={
-                "skipped": [],
-                "duplicates": [],
-                "sizes": describe_sizes(columns["widths"], columns["heights"]),
-                "notes": [f"prepared from {facts['source']}", *samples.notes],
-            },
-        )
+        memory = memory_file(str(folder.resolve()), cache_dir)
+        records = _Records(_Shards(shards, listed, memory), numbers, columns)
+        notes = [f"prepared from {facts['source']}"]
+        return self._without_faults(samples, records, [], notes, cache_dir)
 
     def _samples(
         self, shards: Sequence[Path], indexes: Sequence[Index], splits: Sequence[int]

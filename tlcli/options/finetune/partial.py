@@ -34,6 +34,8 @@ class Finetune(finetune.Finetune):
                 "finetune", f"{len(given)} ways of choosing layers are given",
                 "Give one of last_blocks, from_layer, patterns and null for the others.",
             )  # fmt: skip
+        last = self.last_blocks
+        require(last is None or last >= 1, "finetune.last_blocks", last, "Give 1 or more.")
         require(self.rate > 0, "finetune.rate", self.rate, "Give a number above 0.")
         require(self.head_rate > 0, "finetune.head_rate", self.head_rate, "Give a number above 0.")
         for pattern in self.patterns or ():
