@@ -217,10 +217,11 @@ def sorted_out(
     kept: list[Found] = []
     places: dict[str, tuple[str | None, int | None]] = {}
     for one in found:
-        folder = folder_of(one[0])
-        if folder not in places:
-            places[folder] = layout.class_name(folder), layout.split(folder)
-        name, split = places[folder]
+        folder = one[0][: one[0].rfind("/") + 1]
+        place = places.get(folder)
+        if place is None:
+            place = places[folder] = layout.class_name(folder), layout.split(folder)
+        name, split = place
         if split is None:
             top = shown(folder.split("/", 1)[0])
             left_out.add(f"in {top}, which is no split" if folder else "outside", one[0])
@@ -229,10 +230,6 @@ def sorted_out(
         else:
             kept.append(one)
     kept.sort()
-    of_kept = [places[folder_of(name)] for name, *_ in kept]
+    # Written out: a call for each of a million names takes a second.
+    of_kept = [places[one[0][: one[0].rfind("/") + 1]] for one in kept]
     return kept, [str(name) for name, _ in of_kept], [split or 0 for _, split in of_kept]
-
-
-def folder_of(name: str) -> str:
-    """Folder of a file below the root, with / at its end; empty for the root."""
-    return name[: name.rfind("/") + 1]

@@ -55,9 +55,12 @@ class LeftOut:
         return ", ".join(shown(name, 80) for name in names) + more
 
 
+SYSTEM = "__MACOSX"
+
+
 def hidden(name: str) -> bool:
     """Whether the system or a program put a file or folder there, not a person."""
-    return name.startswith(".") or name == "__MACOSX"
+    return name.startswith(".") or name == SYSTEM
 
 
 def walk(root: str, left_out: LeftOut, entered: Callable[[str], object]) -> Iterator[Found]:
@@ -75,6 +78,7 @@ def walk(root: str, left_out: LeftOut, entered: Callable[[str], object]) -> Iter
     """
     visited: set[tuple[int, int]] = set()
     waiting = [""]
+    # Each step is done a million times where there are a million files: few calls of our own.
     while waiting:
         below = waiting.pop()
         folder = os.path.join(root, below)
@@ -92,12 +96,13 @@ def walk(root: str, left_out: LeftOut, entered: Callable[[str], object]) -> Iter
         entered(folder)
         folders = []
         for entry in entries:
-            name = f"{below}{entry.name}"
-            if hidden(entry.name):
+            own = entry.name
+            name = below + own
+            if own[0] == "." or own == SYSTEM:
                 left_out.add("hidden, or put there by the system", name)
             elif _is_folder(entry):
                 folders.append(f"{name}/")
-            elif entry.name[entry.name.rfind(".") :].lower() in _NO_IMAGES:
+            elif own[own.rfind(".") :].lower() in _NO_IMAGES:
                 left_out.add("not pictures by their extension", name)
             else:
                 yield name, *_status(entry)
@@ -129,7 +134,7 @@ def _status(entry: "os.DirEntry[str]") -> tuple[int, int]:
 def writable(found: Iterable[Found], left_out: LeftOut) -> Iterator[Found]:
     """Files whose names can be written down; the others are left out."""
     for one in found:
-        if is_utf8(one[0]):
+        if one[0].isascii() or is_utf8(one[0]):
             yield one
         else:
             left_out.add("with a name that is not UTF-8", one[0])

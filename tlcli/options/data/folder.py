@@ -7,7 +7,7 @@ from typing import Literal
 
 from tlcli.contracts.data import DataSource, Manifest
 from tlcli.data.index import Index
-from tlcli.data.layout import LAYOUT, folder_of, resolve, sorted_out
+from tlcli.data.layout import LAYOUT, resolve, sorted_out
 from tlcli.data.manifest import Listed, indexed_manifest
 from tlcli.data.readable import Reading
 from tlcli.data.samples import Samples
@@ -75,7 +75,7 @@ def _list_folder(root: Path) -> Listed:
     every = list(writable(listed, left_out))
     start = len(os.path.join(str(root), ""))
     below = [folder[start:].rstrip("/") for folder in folders[1:]]
-    layout = resolve(str(root), sorted({folder_of(name) for name, *_ in every}), below)
+    layout = resolve(str(root), sorted({name[: name.rfind("/") + 1] for name, *_ in every}), below)
     found, classes, splits = sorted_out(layout, every, left_out)
     if not found:
         raise DataError(str(root), _nothing(left_out), LAYOUT)
