@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tlcli.contracts.distillation import Batch, Outputs, Share
+from tlcli.contracts.distillation import Batch, Outputs
 from tlcli.data.labels import label_lookup
 from tlcli.models import image_dropout
 from tlcli.models.frozen.shared import as_tensor
@@ -25,6 +25,7 @@ from tlcli.training.replicas import (
     replica_number,
     sized,
 )
+from tlcli.training.share import Share
 from tlcli.training.step_parts import StepParts
 
 

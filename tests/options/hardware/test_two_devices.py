@@ -17,7 +17,8 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tlcli.config import registry
-from tlcli.contracts.distillation import NO_STATE, Batch, Outputs, Shapes, Share
+from tlcli.contracts.distillation import NO_STATE, Batch, Outputs, Shapes
+from tlcli.training.share import Share
 from tlcli.models.fused_batch_norm import FusedBatchNormalization
 from tlcli.models.image_dropout import ImageDropout, of_images
 from tlcli.training.replicas import replica_number

@@ -68,19 +68,9 @@ def unit(vectors: Tensor, axis: int = -1) -> Tensor:
     return vectors * ops.rsqrt(ops.maximum(squares, 1e-24))
 
 
-def two_digits(value: float) -> float:
-    """A number as it is written with two digits, alike on machines that round apart."""
-    return float(f"{value:.2g}")
-
-
 def per_image(values: Tensor) -> Tensor:
     """Mean over all axes but the first."""
     return ops.mean(values, axis=tuple(range(1, len(values.shape))))
-
-
-def weighted_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
-    """Cross-entropy of each image with one-hot or soft labels, in nats, float32 (batch,)."""
-    return -ops.sum(labels * ops.log_softmax(logits), axis=-1)
 
 
 @dataclass(frozen=True)
@@ -147,7 +137,9 @@ class Base(contract.Method):
             return {}
         if not (0 < measured < math.inf and 0 < labels < math.inf):
             return {"soft_weight": self.paper_weight}
-        return {"soft_weight": two_digits(self.full_weight * self.share * labels / measured)}
+        weight = self.full_weight * self.share * labels / measured
+        # As it is written with two digits: alike on machines that round apart.
+        return {"soft_weight": float(f"{weight:.2g}")}
 
     @property
     def needs(self) -> frozenset[str]:

@@ -110,3 +110,8 @@ def mean_outside(log_p: Tensor, values: Tensor) -> Tensor:
     among_rest = ops.sum(rest * values, axis=-1, keepdims=True)
     among_rest = among_rest / ops.sum(rest, axis=-1, keepdims=True)
     return ops.where(top, among_rest, terms / ops.where(top, 1.0, mass))
+
+
+def weighted_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
+    """Cross-entropy of each image with one-hot or soft labels, in nats, float32 (batch,)."""
+    return -ops.sum(labels * ops.log_softmax(logits), axis=-1)

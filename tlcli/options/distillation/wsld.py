@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from tlcli.contracts.distillation import Batch, Outputs
 from tlcli.errors import require
 from tlcli.lazy import Tensor, ops
-from tlcli.options.distillation._common import Method, weighted_cross_entropy
-from tlcli.options.distillation._logits import logit_pair
+from tlcli.options.distillation._common import Method
+from tlcli.options.distillation._logits import logit_pair, weighted_cross_entropy
 
 
 @dataclass(frozen=True)
