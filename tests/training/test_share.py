@@ -1,4 +1,4 @@
-"""Where a replica's images lie among those of all; several replicas are tried in options/hardware."""
+"""Where a replica's images lie among all; several replicas are tried in options/hardware."""
 
 import numpy as np
 import tensorflow as tf
