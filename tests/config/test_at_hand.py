@@ -95,3 +95,14 @@ def test_init_looks_around_where_no_data_is_named():
 def test_init_needs_a_name(words):
     with pytest.raises(ConfigError, match=r"recipe: .*tl init mine photos"):
         checked("init", *words, "data=digits")
+
+
+def test_a_class_taken_for_data_is_told_with_the_folder_above_it():
+    folder = next(one.name for one in sorted(Path("photos").iterdir()))
+    said = r"without labels.*one of the classes in photos, type data=photos\. "
+    with pytest.raises(ConfigError, match=said):
+        checked("train", f"photos/{folder}")
+    pictures(Path("deep/alone"))
+    with pytest.raises(ConfigError) as caught:
+        checked("train", "deep/alone")
+    assert "one of the classes" not in str(caught.value)

@@ -178,7 +178,7 @@ def test_what_has_two_meanings_is_refused_with_the_words_for_each(kind, ways):
         ("packed", r"packed: holds set.zip, packed\. Unpack it"),
         ("photos.zip", r"The folder photos is beside it: give that\."),
         ("pipe", "data: pipe is a pipe, no data"),
-        ("photos/cats/0.jpg", "is one picture"),
+        ("photos/cats/0.jpg", r"is one picture\. tl predict photos/cats/0.jpg names it by a run"),
         ("mine.yaml", r"is a recipe\. Type config=mine.yaml\."),
         ("one.npy", "is a single array"),
         ("notes.pdf", "nothing that tl reads as data"),

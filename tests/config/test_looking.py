@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from PIL import Image, features
 
 from tlcli.config import looking
 from tlcli.config.looking import look
@@ -38,6 +39,23 @@ def test_pictures_without_an_extension_are_told_by_their_first_bytes(tmp_path):
     found = look(str(tmp_path))
     assert list(found.folders) == ["a"]
     assert found.bare == ["b"]
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "JPEG2000", "PNG", "WEBP", "GIF", "BMP", "JPEG"])
+def test_every_format_that_is_read_is_a_picture_by_name_and_by_content(tmp_path, kind):
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow was built without")
+    endings = {"TIFF": "tiff", "JPEG2000": "jp2"}
+    for name in (f"{kind}.{endings.get(kind, kind.lower())}", kind):
+        Image.new("RGB", (16, 16)).save(tmp_path / name, kind)
+    assert len(look(str(tmp_path)).pictures) == 2
+
+
+def test_a_picture_s_first_bytes_are_those_that_reading_knows():
+    for start in (b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypavif", b"MM\0*", b"\xff\x4f\xff\x51"):
+        assert looking.is_picture(start)
+    for start in (b"\0\0\0\x18ftypmp42", b"%PDF", b"PK\x03\x04", b""):
+        assert not looking.is_picture(start)
 
 
 @pytest.mark.parametrize(

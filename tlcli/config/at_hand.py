@@ -12,8 +12,9 @@ from tlcli.config import data_path, registry
 from tlcli.config.commands import COMMANDS
 from tlcli.config.data_words import EITHER, UNKNOWN, exists
 from tlcli.config.recipe import KEYS, PASSING
-from tlcli.errors import ConfigError
+from tlcli.errors import ConfigError, TlError
 from tlcli.system.shown import shown
+from tlcli.system.shown import typed as typed_word
 
 # Keys that say where, on what and how long a training keeps things, not what is trained.
 ASIDE = (
@@ -96,10 +97,11 @@ def _fitted(word: str, config: Values, typed: Sequence[str], by_path: bool) -> d
     """What fits photos where nothing was typed: another backbone, and perhaps all of a recipe."""
     option, found = config["data"]["name"], dict(config)
     if option == "photos" and config["teacher"]["name"] == "none":
+        above = _above(str(config["data"]["path"]))
         raise ConfigError(
             "data", f"{config['data']['path']} has photos without labels, and nothing to learn "
-            "from them", "Sort them into a folder for each class, list them in a .csv with path "
-            "and label, or give a teacher: teacher=run teacher.path=RUN distillation=kd.",
+            "from them", f"{above}Sort them into a folder for each class, list them in a .csv with "
+            "path and label, or give a teacher: teacher=run teacher.path=RUN distillation=kd.",
         )  # fmt: skip
     said = {key.partition(".")[0] for key in typed} & KEYS - {"data"}
     alone = not said - {*ASIDE}
@@ -111,3 +113,18 @@ def _fitted(word: str, config: Values, typed: Sequence[str], by_path: bool) -> d
         kept = {key: config["backbone"][key] for key in own if key in config["backbone"]}
         found["backbone"] = {**registry.defaults("backbone", "auto"), **kept}
     return found
+
+
+def _above(path: str) -> str:
+    """What is said of a folder whose class folders hold that of a path; else nothing."""
+    parent = os.path.dirname(os.path.abspath(path))
+    place = os.path.relpath(parent) if not os.path.isabs(path) else parent
+    try:
+        found = data_path.found(place)
+    except TlError:
+        return ""
+    one = found.option == "folder" and os.path.abspath(found.path) == parent
+    return (
+        f"If it is one of the classes in {shown(place)}, type data={typed_word(place)}. "
+        if one else ""
+    )  # fmt: skip

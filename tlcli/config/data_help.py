@@ -35,7 +35,7 @@ def near(path: Path, options: Iterable[str]) -> str:
 def no_data(path: Path, start: bytes) -> str:
     """What a file is that holds no data set."""
     kind = path.suffix.lower()
-    if kind in looking.PICTURES or start.startswith((b"\xff\xd8\xff", b"\x89PNG")):
+    if kind in looking.PICTURES or looking.is_picture(start):
         return "one picture"
     if kind in (".yaml", ".yml"):
         return "a recipe"
@@ -49,6 +49,8 @@ def instead(path: Path) -> str:
     kind, above = path.suffix.lower(), path.parent
     if kind in (".yaml", ".yml"):
         return f"Type config={typed(path)}."
+    if kind in looking.PICTURES:
+        return f"tl predict {typed(path)} names it by a run. {GIVE}"
     if kind == ".npy":
         return f"Give the folder, with train_data.npy and train_labels.npy in it: {typed(above)}."
     return GIVE

@@ -21,14 +21,22 @@ MOST_NAMES, MOST_BELOW, MOST_FOLDERS, MOST_LEVELS, MOST_TABLES = 50_000, 500, 2_
 HEADER = 4096
 # Pictures of unknown names whose first bytes are asked for, of each folder.
 ASKED = 3
-PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
+# Those that are read; of HEIC the option of the data says what reads it.
+PICTURES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp",
+    ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".jpf", ".jpc",
+)  # fmt: skip
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 ARCHIVES = (
     ".zip", ".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar",
     ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst",
 )  # fmt: skip
 _SHARD = re.compile(r"\.(tfrecords?|tfrec)\b|-\d{5}-of-\d{5}\b", re.IGNORECASE)
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
+_PICTURE = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF|II[*+]\0|MM\0[*+]|\0\0\0\x0cjP  |\xff\x4f\xff\x51|"
+    rb"....ftyp(avi[fs]|hei[cx]|hevc|m[is]f1)",
+    re.DOTALL,
+)
 
 
 @dataclass
@@ -116,7 +124,7 @@ def _listed(path: str, most: int) -> tuple[Look, list[str]]:
             elif _is(entry.is_file) and not _file(found, entry.name):
                 unknown.append(entry.name)
     for name in sorted(unknown):
-        known = len(found.pictures) < ASKED and "." not in name and _is_picture(path, name)
+        known = len(found.pictures) < ASKED and "." not in name and _starts(path, name)
         (found.pictures if known else found.others).append(name)
     found.run = {"config.json", "metadata.json"} <= {*found.others}
     found.prepared = "prepared.json" in found.others
@@ -200,8 +208,13 @@ def is_table(path: str) -> bool:
     return any({"path", "label"} <= {cell.strip().lower() for cell in row} for row in rows)
 
 
-def _is_picture(folder: str, name: str) -> bool:
-    return header(os.path.join(folder, name)).startswith(_MAGIC)
+def _starts(folder: str, name: str) -> bool:
+    return is_picture(header(os.path.join(folder, name)))
+
+
+def is_picture(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of a picture."""
+    return bool(_PICTURE.match(start))
 
 
 def neighbours(path: Path) -> list[str]:

@@ -125,7 +125,8 @@ def few_notes(pieces: Pieces) -> list[Note]:
     said = []
     if images < HANDFUL:
         uses = "the best epoch" + (" and early stopping" if settings.early_stopping else "")
-        said.append(f"one of them moves a figure by {100 / images:.1f} points, {uses} with it")
+        moved = "" if monitored(pieces.job, manifest) == "loss" else f", {uses} with it"
+        said.append(f"one of them moves a figure by {100 / images:.1f} points{moved}")
     if settings.calibrate:
         fitted = can_calibrate(manifest, images)
         said.append("thresholds are fitted to them" if fitted else "no temperature is fitted")
