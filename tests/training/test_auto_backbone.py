@@ -124,8 +124,9 @@ def test_a_run_that_was_begun_keeps_its_network(cache, tmp_path):
 def test_a_budget_that_nothing_heeds_is_refused(cache):
     with pytest.raises(ConfigError, match=r"^time_budget: nothing is chosen .* backbone=auto or"):
         chosen("time_budget=10min")
-    with pytest.raises(ConfigError, match=r"^time_budget: .*Write 10min"):
-        checked("train", "time_budget=3epochs")
+    for other in ("3epochs", "5", "0", "soon", "off", "1.5"):
+        with pytest.raises(ConfigError, match=r"^time_budget: .*Write 10min"):
+            checked("train", f"time_budget={other}")
     assert chosen("time_budget=10min", "auto=true").settings.budget_seconds == 600.0
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from tlcli.errors import require
 
+REMEDY = "Write 100steps, 1epochs, 10min or off."
+
 
 @dataclass(frozen=True)
 class Every:
@@ -19,8 +21,13 @@ class Every:
     seconds: float | None = None
 
     @classmethod
-    def parse(cls, text: str, where: str) -> "Every":
+    def parse(cls, text: str, where: str, remedy: str = REMEDY) -> "Every":
         """From `100steps`, `1epochs`, `10min`, `30s`, `2h` or `off`.
+
+        Args:
+            text: As it was typed.
+            where: Its key.
+            remedy: What to write instead of another text.
 
         Raises:
             ConfigError: Another text.
@@ -28,7 +35,6 @@ class Every:
         if text == "off":
             return cls()
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(steps?|epochs?|s|min|h)", text)
-        remedy = "Write 100steps, 1epochs, 10min or off."
         require(match and float(match[1]) > 0, where, text, remedy)
         assert match is not None
         number, unit = float(match[1]), match[2]

@@ -15,7 +15,7 @@ class Train:
 
     unlabelled: str | None
     auto: bool
-    time_budget: str | None
+    time_budget: str | float | None
     offline: bool
     epochs: float
     batch_size: int | Literal["auto"]
@@ -91,9 +91,10 @@ class Train:
 
     def _check_times(self) -> None:
         Every.parse(self.save_every, "save_every")
-        budget = Every.parse(self.time_budget or "off", "time_budget")
-        timed = self.time_budget is None or budget.seconds is not None
-        require(timed, "time_budget", self.time_budget, "Write 10min, 45s, 2h or null.")
+        if self.time_budget is not None:
+            remedy = "Write 10min, 45s, 2h or null."
+            budget = Every.parse(str(self.time_budget), "time_budget", remedy)
+            require(budget.seconds is not None, "time_budget", self.time_budget, remedy)
         retry = Every.parse(self.save_retry, "save_retry")
         timed = retry.steps is None and retry.epochs is None
         require(timed, "save_retry", self.save_retry, "Write 5min, 30s, 1h or off.")
@@ -106,7 +107,7 @@ class Train:
     @property
     def budget_seconds(self) -> float | None:
         """What the training may take, None where nobody said."""
-        return Every.parse(self.time_budget or "off", "time_budget").seconds
+        return Every.parse(str(self.time_budget or "off"), "time_budget").seconds
 
     @property
     def cache_folder(self) -> Path:
