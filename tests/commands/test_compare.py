@@ -182,6 +182,18 @@ def test_six_trials_of_optuna_end_in_the_table_and_the_best_is_the_best(tl, tmp_
     assert best["best_value"] == max(figures)
 
 
+@pytest.mark.slow
+@needs("hydra_optuna_sweeper")
+def test_a_loss_that_a_recipe_names_is_made_small_by_optuna(tl, tmp_path):
+    (tmp_path / "mine.yaml").write_text("monitor: loss\n")
+    done = tl("train", "-m", "config=mine.yaml", "optimizer.learning_rate=interval(0.0001,0.1)",
+              *FEW, "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1",
+              "hydra.sweep.dir=sweep")  # fmt: skip
+    _, written = table_of(done, tmp_path / "sweep")
+    best = yaml.safe_load((tmp_path / "sweep" / "optimization_results.yaml").read_text())
+    assert best["best_value"] == -min(float(row["validation_loss"]) for row in written)
+
+
 @needs("hydra_submitit_launcher")
 def test_the_submitit_launcher_composes(tl):
     done = tl("train", "--cfg", "hydra", "-p", "hydra.launcher", "hydra/launcher=submitit_slurm")

@@ -52,6 +52,9 @@ def test_few_photographs_get_a_probe_then_mild_fine_tuning():
         ({"activations": 1e9, "memory": 32e9}, {"batch_size": 5}),
         ({"least": 30}, {"monitor": "balanced_accuracy"}),
         ({"multi_label": True}, {"loss": "bce"}),
+        ({"validation": 49}, {"monitor": "loss"}),
+        ({"validation": 6, "least": 30}, {"monitor": "loss"}),
+        ({"validation": 6, "multi_label": True}, {"monitor": "loss"}),
     ],
 )  # fmt: skip
 def test_facts_decide(facts, expected):
@@ -60,6 +63,16 @@ def test_facts_decide(facts, expected):
     assert found == expected
     assert set(expected) <= set(reasons)
     train_job(made)
+
+
+def test_shares_of_enough_validation_images_or_of_none_choose_the_epoch():
+    for validation in (0, 50, 5_000):
+        made, reasons = chosen(validation=validation)
+        assert made["monitor"] == "auto"
+        assert "monitor" not in reasons
+    assert "shares of 6 validation images often tie" in chosen(validation=6)[1]["monitor"]
+    made, reasons = chosen("monitor=macro_f1", validation=6)
+    assert (made["monitor"], reasons["monitor"]) == ("macro_f1", "as you typed")
 
 
 def test_details_that_facts_decide():

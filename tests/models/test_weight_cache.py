@@ -12,7 +12,7 @@ from tlcli.config import published
 from tlcli.config.published import files_of, weight_files
 from tlcli.errors import ConfigError, DataError
 from tlcli.models import weight_cache
-from tlcli.system import files
+from tlcli.system import console, files
 from tlcli.system.download import offline
 
 WANTED = files_of("mobilenet", 0.25, False, 128)
@@ -63,6 +63,32 @@ def test_a_file_of_other_pixels_serves_where_nothing_can_be_fetched(place):
     numbers(place / MOBILENET)
     with offline(True):
         assert weight_cache.ready(WANTED).file == MOBILENET
+
+
+def test_what_serves_is_told_and_nothing_is_said_to_be_fetched_that_is_not(place, capsys):
+    console.start_log(None)
+    numbers(place / MOBILENET)
+    with site() as web:  # it answers, and has no such file
+        away = dataclasses.replace(WANTED[0], url=f"{web.url}/{WANTED[0].file}")
+        assert weight_cache.ready((away, *WANTED[1:])).file == MOBILENET
+    said = " ".join(capsys.readouterr().err.split())
+    assert "fetching" not in said
+    assert f"{MOBILENET} serves instead of {WANTED[0].file}: cannot fetch http" in said
+    assert "404" in said
+    (place / WANTED[0].file).write_text("<html>")
+    with offline(True):
+        assert weight_cache.ready(WANTED).file == MOBILENET
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"instead of {WANTED[0].file}: that cannot be read (" in said
+    assert "offline=true" in said
+
+
+def test_a_file_is_said_to_be_fetched_once_it_comes(place, hashed, capsys):
+    console.start_log(None)
+    one, content = hashed
+    with site(**{one.file: content}) as web:
+        weight_cache.fetch(one, nothing, f"{web.url}/{one.file}")
+    assert capsys.readouterr().err.count(f"fetching {one.file}") == 1
 
 
 def test_a_missing_file_is_told_at_once_with_all_that_helps(place):

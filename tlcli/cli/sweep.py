@@ -51,7 +51,7 @@ def _jobs(request: compose.Request, execute: Execute, folder: Path) -> int:
         typed = request.typed(overrides)
         if "run_dir" in values and values["run_dir"] is None:
             values["run_dir"] = HydraConfig.get().runtime.output_dir
-        return _result(execute, request.word, values, typed)
+        return _result(execute, request, values, typed)
 
     more = [f"hydra.sweep.dir={quoted(str(folder))}", "hydra.sweep.subdir=${hydra.job.num}"]
     # Otherwise Hydra prints a traceback and ends the process.
@@ -72,11 +72,13 @@ def _jobs(request: compose.Request, execute: Execute, folder: Path) -> int:
 
 
 def _result(
-    execute: Execute, word: str, values: dict[str, Any], typed: tuple[str, ...]
+    execute: Execute, request: compose.Request, values: dict[str, Any], typed: tuple[str, ...]
 ) -> float | None:
     """Run one job; gives what a sweeper optimises."""
+    word = request.word
     try:
-        return _objective(execute(check(word, values, typed)), Path(str(values.get("run_dir"))))
+        code = execute(check(word, values, typed))
+        return _objective(code, Path(str(values.get("run_dir"))), _turned(request))
     except TlError as error:
         if error.exit_code not in STOPPED:
             raise
@@ -106,12 +108,26 @@ def _direction(request: compose.Request) -> list[str]:
                     for o in request.overrides)  # fmt: skip
     if not optimises or "hydra.sweeper.direction" in keys:
         return []
-    falling = any(o.lstrip("+") == "monitor=loss" for o in request.overrides)
-    return [f"hydra.sweeper.direction={'minimize' if falling else 'maximize'}"]
+    return [f"hydra.sweeper.direction={'minimize' if _falls(request) else 'maximize'}"]
 
 
-def _objective(code: int, run_dir: Path) -> float | None:
+def _falls(request: compose.Request) -> bool:
+    """Whether a figure was typed that is better when lower."""
+    return any(o.lstrip("+") == "monitor=loss" for o in request.overrides)
+
+
+def _turned(request: compose.Request) -> bool:
+    """Whether a figure that is better when lower changes its sign for a sweeper that goes up."""
+    return bool(_direction(request)) and not _falls(request)
+
+
+def _objective(code: int, run_dir: Path, turned: bool = False) -> float | None:
     """What a sweeper optimises: the validation figure that chose the best epoch.
+
+    Args:
+        code: Exit code of the job.
+        run_dir: Its folder.
+        turned: Give a loss, which a recipe or `auto` may have chosen, with the other sign.
 
     Raises:
         TlError: The job failed.
@@ -120,11 +136,12 @@ def _objective(code: int, run_dir: Path) -> float | None:
         raise TlError(f"the job ended with {code}")
     if not (run_dir / "metrics.json").is_file():
         return None
-    from tlcli.commands.compare import gather
+    from tlcli.commands.compare import FALLING, gather
 
-    _, rows = gather([run_dir], "auto")
+    figure, rows = gather([run_dir], "auto")
     figures = rows[0].figures
-    return figures["test"] if figures["validation"] is None else figures["validation"]
+    value = figures["test"] if figures["validation"] is None else figures["validation"]
+    return -value if turned and figure in FALLING and value is not None else value
 
 
 def validate(request: compose.Request) -> None:

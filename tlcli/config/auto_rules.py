@@ -36,6 +36,8 @@ RATES = ((5e6, 1.0), (5e7, 0.3), (math.inf, 0.1))
 SCRATCH_NORMED, SCRATCH = 3.0, 1.0
 # Images a step from which their mean and variance are worth following.
 STATISTICS = 16
+# Labelled validation images below which shares of them tie in many epochs; the loss does not.
+HANDFUL = 50
 # Part of the memory for the activations of a step, three times those of a forward pass.
 MEMORY = 0.5
 
@@ -46,7 +48,7 @@ class Facts:
 
     Attributes:
         images: Of the training split.
-        validation: Images of the validation split.
+        validation: Labelled images of the validation split.
         classes: Number of classes.
         least, most: Training images of the rarest and of the most frequent class.
         multi_label: Whether an image may have several classes.
@@ -235,13 +237,15 @@ def rates(facts: Facts, config: Mapping[str, Any]) -> Choices:
 
 def regularisation(facts: Facts, config: Mapping[str, Any]) -> Choices:
     """What labels and imbalance ask for."""
+    if few := 0 < facts.validation < HANDFUL:
+        yield Choice("monitor", "loss", f"shares of {facts.validation} validation images often tie")
     if facts.multi_label:
         yield Choice("loss", "bce", "images have several labels")
         return
     yield Choice("loss", "cross_entropy", "one label an image, smoothed by 0.1")
     if facts.most >= 10 * max(facts.least, 1):
         yield Choice("loss.class_weight", "balanced", f"classes have {facts.least} to {facts.most}")
-    if facts.most >= 5 * max(facts.least, 1):
+    if facts.most >= 5 * max(facts.least, 1) and not few:
         yield Choice("monitor", "balanced_accuracy", "so that rare classes count")
 
 

@@ -87,7 +87,8 @@ def ready(wanted: tuple[WeightFile, ...], told: Told = lambda *_: None) -> Weigh
             return best
     for one in wanted[1:]:
         if (place / one.file).is_file() and not problem(one, place / one.file):
-            console.say(f"weights    {one.file} serves instead: {reason.rstrip('.')}")
+            why = f"that {damaged}; {reason}" if damaged else reason
+            console.say(f"weights    {one.file} serves instead of {best.file}: {why.rstrip('.')}")
             return one
     raise missing(best, damaged, reason)
 
@@ -132,9 +133,17 @@ def fetch(one: WeightFile, told: Told, url: str = "") -> Path:
     Raises:
         TlError: It cannot be fetched, or is another.
     """
-    path = folder() / one.file
-    console.say(f"weights    fetching {one.file} ({described(one)})")
-    download.fetch(url or one.url, path, lambda part: _require(one, part), told)
+    path, said = folder() / one.file, False
+
+    def begun(done: int, total: int) -> None:
+        """Say that it is fetched once something comes; where there is no network nothing is."""
+        nonlocal said
+        if not said:
+            console.say(f"weights    fetching {one.file} ({described(one)})")
+        said = True
+        told(done, total)
+
+    download.fetch(url or one.url, path, lambda part: _require(one, part), begun)
     _note(path, files.sha256(path))
     return path
 

@@ -53,7 +53,7 @@ def gather(job: TrainJob) -> Facts:
     network = backbone.build(keras.Input((size, size, 3)))
     layers = network._flatten_layers()
     return Facts(
-        images=len(manifest.rows(TRAIN)), validation=len(manifest.rows(VALIDATION)),
+        images=len(manifest.rows(TRAIN)), validation=len(manifest.labelled(VALIDATION)),
         classes=len(manifest.class_names), least=int(counts.min()), most=int(counts.max()),
         multi_label=manifest.multi_label, side=median_side(manifest),
         symbols=all(len(name) == 1 for name in manifest.class_names),
