@@ -162,6 +162,12 @@ def readers(folder: Path) -> dict[str, Reader]:
         "jpeg": Reader(made["a.jpg"], read_picture, "a.jpg"),
         "gif": Reader(made["a.gif"], read_picture, "a.gif"),
         "state": Reader(made["state.npz"], read_state, "00000001.npz"),
+        "jsonl": Reader(made["a.jsonl"], read_csv, "a.jsonl", text=True),
+        "tiff": Reader(made["a.tiff"], read_picture, "a.tiff"),
+        "webp": Reader(made["a.webp"], read_picture, "a.webp"),
+        "split": Reader(made["split.csv"], read_split, "split.csv", text=True),
+        "prepared": Reader(made["prepared.json"], read_prepared, "prepared.json", text=True),
+        "index": Reader(made["index.npz"], read_prepared, "train-00000-of-00001.npz"),
     }
 
 
@@ -194,7 +200,7 @@ def make_inputs(folder: Path) -> None:
              "data=digits", f"cache_dir={folder / 'cache'}"]  # fmt: skip
     with contextlib.redirect_stderr(io.StringIO()):
         train.run(check_request(compose.read("train", words)))
-    for name in ("metadata.json", "config.json", "metrics.json", "model.weights.h5"):
+    for name in ("metadata.json", "config.json", "metrics.json", "model.weights.h5", "split.csv"):
         (folder / name).write_bytes((run / name).read_bytes())
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (8, 8, 8, 3), np.uint8)
@@ -203,16 +209,36 @@ def make_inputs(folder: Path) -> None:
     np.savez(folder / "a.npz", train_data=pictures, train_labels=labels)
     ids = np.array([f"{number}.png" for number in range(8)])
     np.savez(folder / "outputs.npz", ids=ids, logits=rng.normal(size=(8, 2)))
-    for name, kind in (("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.gif", "GIF")):
-        Image.fromarray(pictures[0]).save(folder / name, kind)
+    for name in ("a.png", "a.jpg", "a.gif", "a.tiff", "a.webp"):
+        Image.fromarray(pictures[0]).save(folder / name)
     (folder / "recipe").write_text(
         "# A recipe.\nepochs: 3\nbatch_size: 16\nseed: 7\noptimizer:\n  name: adamw\n"
         "  learning_rate: 0.001\ndata: {name: digits, images_per_class: 8}\nassistants: []\n"
     )
     rows = "".join(f"{number}.png,{'ab'[number % 2]},train\n" for number in range(8))
     (folder / "a.csv").write_text(f"path,label,split\n{rows}")
+    table = [{"path": f"{number}.png", "label": "ab"[number % 2]} for number in range(8)]
+    (folder / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in table))
     np.savez(folder / "state.npz", a0=rng.normal(size=(4, 4)))
     make_records(folder)
+    make_prepared(folder)
+
+
+def make_prepared(folder: Path) -> None:
+    """Write what `tl prepare` makes of the table."""
+    from tlcli.commands import prepare
+    from tlcli.config import compose
+    from tlcli.config.checking import check_request
+
+    for number in range(8):
+        (folder / f"{number}.png").write_bytes((folder / "a.png").read_bytes())
+    out = folder.with_name("prepared")  # never within the data
+    words = ["data=csv", f"data.path={folder / 'a.csv'}", f"output={out}",
+             f"cache_dir={folder / 'cache'}"]  # fmt: skip
+    with contextlib.redirect_stderr(io.StringIO()):
+        prepare.run(check_request(compose.read("prepare", words)))
+    (folder / "prepared.json").write_bytes((out / "prepared.json").read_bytes())
+    (folder / "index.npz").write_bytes((out / "train-00000-of-00001.npz").read_bytes())
 
 
 def make_records(folder: Path) -> None:
@@ -334,6 +360,21 @@ def read_csv(path: Path) -> None:
         if not picture.exists():
             picture.write_bytes((path.parents[1] / "good" / "a.png").read_bytes())
     _data("csv", path)
+
+
+def read_split(path: Path) -> None:
+    """What a run has seen."""
+    from tlcli.runs.seen import seen_by
+
+    seen_by(path.parent)
+
+
+def read_prepared(path: Path) -> None:
+    """A folder that `tl prepare` made, one of its files damaged."""
+    for good in (path.parents[1] / "prepared").iterdir():
+        if good.name != path.name:
+            (path.parent / good.name).write_bytes(good.read_bytes())
+    _data("tfrecord", path.parent)
 
 
 def _data(name: str, path: Path) -> None:

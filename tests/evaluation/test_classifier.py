@@ -1,5 +1,6 @@
 """The one engine that scores validation, test, eval and predict."""
 
+import unicodedata
 from dataclasses import replace
 
 import keras
@@ -27,6 +28,13 @@ def test_labels_are_read_by_the_names_of_the_classes(manifest):
     assert classifier.by_name(manifest, manifest.class_names) is manifest
     with pytest.raises(DataError, match="has classes the checkpoint does not know: 9"):
         classifier.by_name(manifest, ("5", "6", "7", "8"))
+
+
+def test_names_are_the_same_in_either_form_of_unicode(manifest):
+    forms = [unicodedata.normalize(form, "é") for form in ("NFC", "NFD")]
+    one, other = (replace(manifest, class_names=(form, *"123456789")) for form in forms)
+    for data, names in ((one, other.class_names), (other, one.class_names)):
+        np.testing.assert_array_equal(classifier.by_name(data, names).labels, manifest.labels)
 
 
 def test_rows_are_labelled_ones_of_a_split(manifest):

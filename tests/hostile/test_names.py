@@ -4,12 +4,17 @@ import csv
 import io
 import json
 import shlex
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tlcli.commands import compare, listing
 from tlcli.commands.predict import WRITERS
-from tlcli.system.shown import CsvWriter, escaped, shown, shown_lines, typed
+from tlcli.config import registry
+from tlcli.runs import folder
+from tlcli.runs.seen import seen_by
+from tlcli.system.shown import CsvWriter, defused, escaped, fused, shown, shown_lines, typed
 
 EVIL = [
     "\x1b[31mred\x1b]0;title\x07.jpg", "\udcff.jpg", "a\nb.jpg", "=cmd|' /C calc'!A0", "+1",
@@ -65,6 +70,47 @@ def test_csv_is_read_by_python_and_computes_nothing():
     out = io.StringIO()
     CsvWriter(out).row([-0.5, "-0.5"])
     assert out.getvalue() == "-0.5,'-0.5\n"
+
+
+def test_what_a_spreadsheet_is_not_to_compute_can_be_given_back():
+    for name in names():
+        assert not defused(name).startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert fused(defused(name)) == name
+
+
+def test_the_split_of_a_run_computes_nothing_and_is_read_back(tmp_path):
+    ids = [name for name in names() if name and name.isprintable()]
+    count = len(ids)
+    manifest = SimpleNamespace(
+        ids=np.array(ids, object), splits=np.zeros(count, np.int8), class_names=("=1+1", "b"),
+        labels=np.zeros(count, np.int32), multi_label=False,
+    )  # fmt: skip
+    folder.write_split(manifest, tmp_path)
+    with (tmp_path / "split.csv").open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert len(rows) == count
+    assert not [c for row in rows for c in row if c.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert set(seen_by(tmp_path).splits) == set(ids)
+
+
+def test_a_table_of_strangers_runs_is_harmless():
+    nothing = {"validation": None, "test": 0.5}
+    rows = [compare.Row(name, {"data.path": name, f"x.{name}": [name]}, 1, nothing, nothing,
+                        1, 1.0, True) for name in names()]  # fmt: skip
+    for kind, writer in compare.WRITERS.items():
+        text = writer("accuracy", rows)
+        text.encode("utf-8")
+        assert harmless(text), kind
+    assert len(compare.as_table("accuracy", rows).splitlines()) == len(rows) + 1
+
+
+@pytest.mark.parametrize("text", ["# \x1b[31mred\nname: x\n", "# \xe9", "\x00", ""])
+def test_options_of_strangers_are_listed_harmlessly(tmp_path, monkeypatch, text):
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "\x1b]0;x\x07.yaml").write_bytes(text.encode("latin-1"))
+    (tmp_path / "head" / "a.yaml").mkdir()
+    monkeypatch.setattr(registry, "own_config_dir", lambda: tmp_path)
+    assert all(map(harmless, listing.options("head")))
 
 
 def test_what_is_shown():

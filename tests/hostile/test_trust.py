@@ -105,6 +105,7 @@ def test_a_stored_run_cannot_trust_itself(saved_model, digits_run, tmp_path):
         ("defaults: [override /hydra/launcher: joblib]\nname: tiny\n", "is no key of an option"),
         ("name: saved_model\ntrust: true\n", "trust counts only where a person types it"),
         ("name: !!python/name:os.system\n", "uses a YAML tag"),
+        ("name: tiny\nweights: [a, '${oc.env:HOME}']\n", "weights: has an interpolation"),
     ],
 )
 def test_an_option_of_the_users_reaches_no_key_of_hydras(tmp_path, text, said):

@@ -1,5 +1,8 @@
 """Whether the data of a state is that of the training that goes on from it."""
 
+import base64
+import tracemalloc
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,6 +35,15 @@ def test_a_state_is_compared_by_the_pictures_that_it_has_seen():
     assert not same_pictures(manifest(values=(9, 2, 3)), facts)
     assert same_pictures(manifest(), {})
     assert not same_pictures(manifest(), {"seen": "?"})
+    assert not same_pictures(manifest(), {"seen": 5})
+
+
+def test_what_expands_to_gigabytes_is_not_expanded():
+    bomb = base64.b85encode(zlib.compress(bytes(1 << 28))).decode()
+    tracemalloc.start()
+    assert not same_pictures(manifest(), {"seen": bomb, "content": "x"})
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

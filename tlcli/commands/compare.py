@@ -18,7 +18,7 @@ from tlcli.runs.facts import Facts
 from tlcli.runs.resume import FREE_KEYS
 from tlcli.system import files
 from tlcli.system.files import expanded
-from tlcli.system.shown import CsvWriter
+from tlcli.system.shown import CsvWriter, json_line, shown, shown_lines
 
 SPLITS = ("validation", "test")
 # Figures of which less is better.
@@ -61,7 +61,7 @@ def run(checked: Checked[Compare, None]) -> int:
     figure, rows = gather(find_runs(given.runs), given.figure)
     text = WRITERS[given.format](figure, rows)
     if given.format == "table":
-        text += gained(figure, rows)
+        text = shown_lines(text + gained(figure, rows))
     if place is None:
         sys.stdout.write(text)
     else:
@@ -77,7 +77,7 @@ def after_sweep(folder: Path) -> None:
         return
     figure, rows = gather(found, "auto")
     files.write_text(folder / "comparison.csv", as_csv(figure, rows))
-    text = as_table(figure, rows) + gained(figure, rows)
+    text = shown_lines(as_table(figure, rows) + gained(figure, rows))
     sys.stdout.write(f"\n{text}\nwritten to {folder / 'comparison.csv'}\n")
 
 
@@ -220,16 +220,18 @@ def _mean(rows: Sequence[Row]) -> Row:
 def as_table(figure: str, rows: Sequence[Row]) -> str:
     """Aligned columns for a person; keys are cut to their last word where that is clear."""
     keys = _keys(rows)
-    short = [key.split(".")[-1] for key in keys]
-    heads = [k if short.count(s) > 1 or s == "name" else s
+    short = [shown(key.split(".")[-1]) for key in keys]
+    heads = [shown(k) if short.count(s) > 1 or s == "name" else s
              for k, s in zip(keys, short, strict=True)]  # fmt: skip
     lines = [["run", *heads, *(f"{split} {figure}" for split in SPLITS), "parameters", "seconds"]]
     for row in rows:
         name = row.run if row.seeds == 1 else f"mean of {row.seeds} seeds"
         parameters = "-" if row.parameters is None else f"{row.parameters:,}"
         seconds = "unfinished" if row.seconds is None else f"{row.seconds:.1f}"
-        config = ["" if k not in row.config else _shown(row.config[k]) for k in keys]
-        lines.append([name, *config, *(_figure(row, s) for s in SPLITS), parameters, seconds])
+        config = ["" if k not in row.config else shown(_shown(row.config[k])) for k in keys]
+        lines.append(
+            [shown(name), *config, *(_figure(row, s) for s in SPLITS), parameters, seconds]
+        )
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "".join("  ".join(_aligned(line, widths)).rstrip() + "\n" for line in lines)
 
@@ -258,8 +260,8 @@ def as_csv(figure: str, rows: Sequence[Row]) -> str:
     """One line a row, all digits, deviations in columns of their own."""
     keys, text = _keys(rows), io.StringIO()
     writer = CsvWriter(text)
-    shown = [f"{split}_{figure}{end}" for split in SPLITS for end in ("", "_sd")]
-    writer.row(["run", "seeds", *keys, *shown, "parameters", "seconds", "finished"])
+    names = [f"{split}_{figure}{end}" for split in SPLITS for end in ("", "_sd")]
+    writer.row(["run", "seeds", *keys, *names, "parameters", "seconds", "finished"])
     for row in rows:
         figures = [f[s] for s in SPLITS for f in (row.figures, row.deviations)]
         config = [_shown(row.config[k]) if k in row.config else "" for k in keys]
@@ -271,7 +273,7 @@ def as_csv(figure: str, rows: Sequence[Row]) -> str:
 def as_json(figure: str, rows: Sequence[Row]) -> str:
     """Everything, for a program."""
     found = {"figure": figure, "rows": [asdict(row) for row in rows]}
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    return json_line(json.dumps(found, indent=2, ensure_ascii=False)) + "\n"
 
 
 WRITERS = {"table": as_table, "csv": as_csv, "json": as_json}

@@ -162,8 +162,7 @@ def unwritable(folder: Path) -> str:
 
 def weights_folder() -> Path:
     """Where Keras keeps published weights."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home).expanduser() if home else Path.home() / ".keras") / "models"
+    return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")) / "models"
 
 
 def _weights(found: Health) -> None:

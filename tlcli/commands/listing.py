@@ -11,7 +11,10 @@ from tlcli.config.checking import Checked
 from tlcli.config.published import Network, networks
 from tlcli.config.registry import config_files
 from tlcli.config.settings import LISTED, Listing
+from tlcli.errors import DataError
 from tlcli.models import weight_cache
+from tlcli.system.opened import read_text
+from tlcli.system.shown import shown
 
 # What networks are sorted by: ascending.
 ORDERS: dict[str, Callable[[Network], Any]] = {
@@ -40,8 +43,8 @@ def options(group: str) -> Iterator[str]:
     told = {one.name for one in networks()} if group == "backbone" else set()
     for name, (path, origin) in config_files(group).items():
         if name not in told or origin != "tlcli":
-            shown = "" if origin == "tlcli" else f"  [{origin}]"
-            line = f"  {name:<24}{_first_line(path)}{shown}"
+            whose = "" if origin == "tlcli" else f"  [{shown(origin)}]"
+            line = f"  {shown(name):<24}{_first_line(path)}{whose}"
             yield from textwrap.wrap(line, WIDTH, subsequent_indent=" " * 26) or [line]
 
 
@@ -64,6 +67,8 @@ def published(order: str) -> Iterator[str]:
 
 def _first_line(path: Path) -> str:
     """The comment an option's YAML begins with."""
-    with path.open(encoding="utf-8") as lines:
-        first = lines.readline().strip()
-    return first.lstrip("# ") if first.startswith("#") else ""
+    try:
+        first = read_text(path, "recipe").partition("\n")[0].strip()
+    except DataError as error:
+        return shown(error.problem)
+    return shown(first.lstrip("# ")) if first.startswith("#") else ""

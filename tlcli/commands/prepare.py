@@ -23,6 +23,7 @@ from tlcli.data.shards import OVERHEAD, content, write_all
 from tlcli.errors import ConfigError
 from tlcli.system import console, files
 from tlcli.system.files import expanded
+from tlcli.system.shown import typed
 
 log = logging.getLogger(__name__)
 SAMPLE = 256
@@ -62,7 +63,7 @@ def run(checked: Checked[Prepare, None]) -> int:
             remember_verified(shard.records(folder), part.sha256, cache)
     counts = [sum(len(s.rows) for s in shards if s.split == split) for split in range(3)]
     console.say(f"prepared   {folder}: {counts[0]} train, {counts[1]} validation, {counts[2]} test")
-    console.say(f"next       tl train data=tfrecord data.path={folder}")
+    console.say(f"next       tl train data=tfrecord data.path={typed(folder)}")
     return 0
 
 

@@ -31,6 +31,7 @@ from tlcli.runs.resume import (
 )
 from tlcli.system import cluster, console
 from tlcli.system.notes import WARNING
+from tlcli.system.shown import typed
 from tlcli.training import auto_backbone, balance, epoch_rows, plan_text, result, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
@@ -64,7 +65,7 @@ def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
         checkpoint.read_facts(run_dir)
         check_finished(numbered(asked, run_dir), run_dir, checked.typed)
         if not _control_is_due(run_dir):
-            console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={run_dir}")
+            console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={typed(run_dir)}")
             return 0
     # Both may try steps, and so look at pictures.
     job = persistent(lambda: settled_job(numbered(asked, run_dir), run_dir, checked.typed), _warn)

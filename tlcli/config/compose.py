@@ -1,6 +1,7 @@
 """From the words of a command line to a composed configuration, by Hydra."""
 
 import glob as globbing
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -171,7 +172,7 @@ def _config_dir(flags: list[str]) -> Path | None:
 
 def _search_dirs(config_dir: Path | None) -> list[Path]:
     own = own_config_dir()
-    found = [d for d in (config_dir,) if d] + ([own] if own.is_dir() else [])
+    found = [d for d in (config_dir,) if d] + ([own] if os.path.isdir(own) else [])
     return found + list(plugin_config_dirs())
 
 

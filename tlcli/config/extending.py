@@ -8,6 +8,7 @@ from tlcli.config import chain, registry, upgraded
 from tlcli.config.recipe import KEYS, PASSING, Recipe, beneath
 from tlcli.errors import ConfigError, DataError
 from tlcli.system.files import expanded
+from tlcli.system.shown import typed as typed_word
 
 # What an ended training did beside itself; a new one is asked for it anew.
 BESIDE = ("control", "keep_state", "generations", "assistants")
@@ -31,7 +32,7 @@ def extended(config: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
     if not (path / "config.json").is_file():
         raise ConfigError("extend", f"{given} is no run folder", "Give a folder of tl train.")
     if not (path / "model.weights.h5").is_file():
-        remedy = f"Go on with it: tl train resume={given}."
+        remedy = f"Go on with it: tl train resume={typed_word(given)}."
         raise ConfigError("extend", f"{given} is not finished", remedy)
     for key in ("backbone", "auto"):
         if key in typed:

@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
+import os
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -105,7 +106,8 @@ def plugin_config_dirs() -> dict[Path, str]:
 
 def own_config_dir() -> Path:
     """Folder of the user's own YAML files; it need not be there."""
-    return Path("~/.config/tl").expanduser()
+    # Of Path, expanduser raises where a user has no home, as many in containers have none.
+    return Path(os.path.expanduser("~/.config/tl"))
 
 
 def config_files(group: str) -> dict[str, tuple[Path, str]]:
@@ -113,6 +115,9 @@ def config_files(group: str) -> dict[str, tuple[Path, str]]:
     found: dict[str, tuple[Path, str]] = {}
     folders = {config_root(): OURS, own_config_dir(): "~/.config/tl", **plugin_config_dirs()}
     for folder, origin in folders.items():
+        # A home that this user may not look into is as one without such files.
+        if not os.path.isdir(folder / group):
+            continue
         for path in sorted((folder / group).glob("*.yaml")):
             found.setdefault(path.stem, (path, origin))
     return dict(sorted(found.items()))

@@ -75,7 +75,17 @@ def option_values(path: Path) -> dict[str, Any]:
         if not KEY.fullmatch(key) or key in ("defaults", "hydra"):
             raise ConfigError(f"{path}: {key}", "is no key of an option", "Leave it out.")
     refuse_trust(found, str(path))
+    _refuse_interpolation(found, str(path))
     return found
+
+
+def _refuse_interpolation(value: Any, place: str) -> None:
+    """Refuse what Hydra would put something else into, as a variable of the environment."""
+    if isinstance(value, str) and "${" in value:
+        raise ConfigError(place, f"has an interpolation {value!r}", "Write the value.")
+    inner = value.items() if isinstance(value, Mapping) else ()
+    for key, one in inner or enumerate(value if isinstance(value, (list, tuple)) else ()):
+        _refuse_interpolation(one, f"{place}: {key}" if inner else place)
 
 
 def refuse_trust(values: Any, place: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from tlcli.data.content import content_hash
 from tlcli.errors import DataError, TlError
 from tlcli.system import cache
+from tlcli.system.opened import read_text
 from tlcli.system.shown import shown
 
 Value = TypeVar("Value")
@@ -129,7 +130,7 @@ class Damage:
     def _held(self) -> dict[str, Fault]:
         here = _found_here.get(self._path, {})
         try:
-            held = json.loads(self._path.read_text(encoding="utf-8"))
+            held = json.loads(read_text(self._path, "json"))
             return {name: Fault(*map(_typed, one)) for name, one in held.items()} | here
         # A border: whatever a damaged cache raises means that nothing is remembered.
         except Exception:

@@ -11,6 +11,8 @@ from typing import Any
 from tlcli.data.stamps import stamp
 from tlcli.lazy import np
 from tlcli.system import cache
+from tlcli.system.array_file import load_npz
+from tlcli.system.opened import read_text
 
 SIZE = 16
 
@@ -25,8 +27,8 @@ def read(path: Path | None) -> tuple[bytes, Any, Any] | None:
     if path is None:
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names, old, hashes = file["names"].tobytes(), file["stamps"], file["hashes"]
+        found = load_npz(path)
+        names, old, hashes = found["names"].tobytes(), found["stamps"], found["hashes"]
     # A border: whatever a damaged cache raises means that there is none.
     except Exception:
         return None
@@ -73,8 +75,9 @@ def verified(path: Path, sha256: Callable[[Path], str], expected: str, cache_dir
     now = stamp(path)
     key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:24]
     kept = cache_dir / f"verified-{key}.json"
-    with contextlib.suppress(OSError, ValueError):
-        if json.loads(kept.read_text(encoding="utf-8")) == [*now, expected]:
+    # A border: whatever a damaged cache raises means that nothing is remembered.
+    with contextlib.suppress(Exception):
+        if json.loads(read_text(kept, "json")) == [*now, expected]:
             return True
     if sha256(path) != expected or stamp(path) != now:
         return False

@@ -23,6 +23,7 @@ from tlcli.data.scan import Listing, Scan, load_scan, scan_file
 from tlcli.data.stamps import stamp, stamps
 from tlcli.lazy import np
 from tlcli.system import cache
+from tlcli.system.array_file import load_npz
 
 STAT_ALL = 100_000
 _SAMPLE = 4096
@@ -73,9 +74,9 @@ class Index:
         if not self.path.is_file():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                words = json.loads(file["words"].tobytes())
-                labels, splits, times = file["labels"], file["splits"], file["times"]
+            held = load_npz(self.path)
+            words = json.loads(held["words"].tobytes())
+            labels, splits, times = held["labels"], held["splits"], held["times"]
         # A border: whatever a damaged cache raises means that there is none.
         except Exception:
             return None

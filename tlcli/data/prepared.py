@@ -10,6 +10,7 @@ that a training sees the same batches from either.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,14 +19,20 @@ from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES
 from tlcli.data.hash_memory import verified
+from tlcli.data.header import BY_JPEG, BY_PILLOW, BY_PNG, BY_WEBP
 from tlcli.errors import DataError
 from tlcli.lazy import np
 from tlcli.system import console, files
+from tlcli.system.array_file import load_npz
+from tlcli.system.opened import read_text, reading
+from tlcli.system.shown import shown
 
 FACTS = "prepared.json"
 FORMAT = "tl-prepared-1"
 COLUMNS = ("offsets", "lengths", "decoders", "orientations", "widths", "heights", "checksums")
 _REMEDY = "Run tl prepare again; it completes the folder."
+# As plan_shards names them: a name from a file must not lead out of its folder.
+_NAME = re.compile(rf"({'|'.join(SPLIT_NAMES)})-[0-9]{{5,}}-of-[0-9]{{5,}}")
 
 
 @dataclass(frozen=True)
@@ -91,15 +98,34 @@ def plan_shards(splits: Any, count_of: Sequence[int]) -> list[Shard]:
 def read_part(path: Path) -> Part | None:
     """Index of a shard; None where it is missing or broken."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in COLUMNS}
-            words = json.loads(file["words"].tobytes())
-            ids = file["ids"].tobytes().decode().split("\0")
-            told = (words["size"], words["sha256"], words.get("pictures", ""))
-            return Part(columns, ids, file["labels"], *told)
+        found = load_npz(path)
+        columns = {name: found[name] for name in COLUMNS}
+        words = json.loads(found["words"].tobytes())
+        ids = found["ids"].tobytes().decode().split("\0")
+        told = (words["size"], words["sha256"], words.get("pictures", ""))
+        part = Part(columns, ids, found["labels"], *told)
+        return part if _fits(part) else None
     # A border: whatever a damaged index raises means that it is broken.
     except Exception:
         return None
+
+
+def _fits(part: Part) -> bool:
+    """Whether an index describes pictures that lie within its file of records."""
+    numbers, labels = [*part.columns.values()], np.asarray(part.labels)
+    whole = all(c.dtype.kind in "iu" and c.shape == (len(part.ids),) for c in numbers)
+    if not whole or any(c.min(initial=0) < 0 for c in numbers):
+        return False
+    ends = part.columns["offsets"] + part.columns["lengths"]
+    decoders, turned = part.columns["decoders"], part.columns["orientations"]
+    labelled = labels.dtype.kind in "iu" and labels.ndim in (1, 2)
+    return bool(
+        labelled and len(labels) == len(part.ids) and labels.min(initial=0) >= -1
+        and isinstance(part.size, int) and isinstance(part.sha256, str)
+        and isinstance(part.pictures, str) and ends.max(initial=0) <= part.size
+        and set(np.unique(decoders).tolist()) <= {BY_JPEG, BY_PNG, BY_WEBP, BY_PILLOW}
+        and turned.min(initial=1) >= 1 and turned.max(initial=1) <= 8
+    )  # fmt: skip
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:
@@ -111,14 +137,35 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     path = folder / FACTS
     if not path.is_file():
         return None
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        form = facts["format"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(str(path), "is broken", "Prepare the data anew.") from None
-    if form != FORMAT:
-        raise DataError(str(path), f"has the format {form!r}", "Prepare the data anew.")
-    return dict(facts)
+    again = "Prepare the data anew."
+    text = read_text(path, "json")
+    with reading(path, again, "is broken"):
+        facts = dict(json.loads(text))
+        if (form := facts["format"]) != FORMAT:
+            raise DataError(str(path), f"has the format {shown(form)!r}", again)
+        _check_facts(facts)
+    return facts
+
+
+def _check_facts(facts: dict[str, Any]) -> None:
+    """Refuse facts that are none, whoever wrote them.
+
+    Raises:
+        ValueError: A value is missing or of another form.
+    """
+    shards, names = facts["shards"], facts["class_names"]
+    if not (isinstance(shards, list) and shards and all(map(_is_shard, shards))):
+        raise ValueError("shards are no names of shards")
+    if not (isinstance(names, list) and all(isinstance(one, str) and one for one in names)):
+        raise ValueError("class_names are no names")
+    if len(set(names)) < len(names) or len(set(shards)) < len(shards):
+        raise ValueError("a name stands twice")
+    if not isinstance(facts["complete"], bool) or not isinstance(facts["source"], str):
+        raise ValueError("complete is true or false, and source a text")
+
+
+def _is_shard(name: Any) -> bool:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def read_parts(folder: Path, facts: dict[str, Any], cache_dir: Path) -> list[Part]:
@@ -152,3 +199,19 @@ def read_parts(folder: Path, facts: dict[str, Any], cache_dir: Path) -> list[Par
                 problem = "is damaged: its SHA-256 is another than was written"
                 raise DataError(str(folder / f"{name}.tfrecord"), problem, _REMEDY)
     return parts
+
+
+def check_labels(folder: Path, parts: Sequence[Part], classes: int) -> None:
+    """Refuse labels that are none of the classes, or of two forms.
+
+    Raises:
+        DataError: They are.
+    """
+    for part in parts:
+        labels = np.asarray(part.labels)
+        several = labels.ndim == 2
+        fits = labels.shape[1] == classes if several else labels.max(initial=-1) < classes
+        if not fits or (several and not np.isin(labels, (0, 1)).all()) or (
+            several != (np.ndim(parts[0].labels) == 2)
+        ):  # fmt: skip
+            raise DataError(str(folder), f"has labels that are none of {classes} classes", _REMEDY)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import struct
+import unicodedata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from tlcli.data.stamps import stamp
 from tlcli.errors import DataError
 from tlcli.lazy import np, tf
 from tlcli.system import cache, console
+from tlcli.system.array_file import load_npz
 
-_VERSION = 2
+_VERSION = 3
 _COLUMNS = (
     "offsets",
     "lengths",
@@ -199,19 +201,19 @@ def _example(place: str, record: bytes) -> tuple[bytes, int, str]:
     labels = feature["image/class/label"].int64_list.value
     texts = feature["image/class/text"].bytes_list.value
     text = texts[0].decode("utf-8", "replace") if texts else ""
-    return encoded[0], labels[0] if labels else -1, text
+    return encoded[0], labels[0] if labels else -1, unicodedata.normalize("NFC", text)
 
 
 def _load(path: Path) -> Index | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in _COLUMNS}
-            words = json.loads(file["words"].tobytes())
+        found = load_npz(path)
+        columns = {name: found[name] for name in _COLUMNS}
+        words = json.loads(found["words"].tobytes())
+        problems = {int(row): str(why) for row, why in words["problems"].items()}
+        return Index(**columns, texts=words["texts"], problems=problems)
     # A border: whatever a damaged cache raises means that there is none.
     except Exception:
         return None
-    problems = {int(row): why for row, why in words["problems"].items()}
-    return Index(**columns, texts=words["texts"], problems=problems)
 
 
 def _save(path: Path, index: Index) -> None:

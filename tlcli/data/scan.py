@@ -14,6 +14,7 @@ from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, 
 from tlcli.data.stamps import stamps
 from tlcli.lazy import np
 from tlcli.system import cache, console
+from tlcli.system.array_file import load_npz
 
 _VERSION = 3
 _CHUNK = 256
@@ -195,13 +196,13 @@ def header_or_problem(source: str | bytes, max_pixels: int) -> Header | str:
 def load_scan(path: Path) -> tuple[bytes, Scan] | None:
     """Names and scan from a cache file; None if there is none that can be used."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in (*_COLUMNS, "twins")}
-            names, problems = file["names"].tobytes(), json.loads(file["problems"].tobytes())
+        found = load_npz(path)
+        columns = {name: found[name] for name in (*_COLUMNS, "twins")}
+        names, problems = found["names"].tobytes(), json.loads(found["problems"].tobytes())
+        return names, Scan(**columns, problems={int(row): why for row, why in problems.items()})
     # A border: whatever a damaged cache raises means that there is none.
     except Exception:
         return None
-    return names, Scan(**columns, problems={int(row): why for row, why in problems.items()})
 
 
 def _save(path: Path, names: bytes, scan: Scan) -> None:

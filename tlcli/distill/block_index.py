@@ -12,6 +12,7 @@ from typing import Any
 
 from tlcli.models.frozen.items import Sources
 from tlcli.system import files
+from tlcli.system.opened import read_text
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: It is not what was written.
     """
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(read_text(path, "json"))
     if "own" not in found:
         raise ValueError("another version wrote it")
     if found.pop("own") != _hash(found):
@@ -100,7 +101,9 @@ def flush(file: Any) -> None:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Inside, no other process fills the store."""
-    with (folder / "lock").open("a") as file:
+    # Without O_NONBLOCK a pipe that nobody reads would wait for ever.
+    number = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    with os.fdopen(number, "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

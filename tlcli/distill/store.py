@@ -28,7 +28,7 @@ from tlcli.models.frozen.items import Sources
 from tlcli.system import console, files
 from tlcli.system.array_file import check_whole
 from tlcli.system.notes import EXPERT
-from tlcli.system.opened import reason
+from tlcli.system.opened import open_regular, reason
 
 log = logging.getLogger(__name__)
 
@@ -153,10 +153,10 @@ class Store:
     def _bytes(self, slot: int, count: int) -> bytes:
         shard, start = self._where(slot)
         try:
-            with shard.open("rb") as file:
+            with open_regular(shard, "shard") as file:
                 file.seek(start)
                 return file.read(count * self._coding().dtype.itemsize)
-        except OSError:
+        except (OSError, DataError):
             return b""
 
     def fill(

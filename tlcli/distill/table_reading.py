@@ -17,6 +17,7 @@ from tlcli.errors import ConfigError, DataError
 from tlcli.system import files
 from tlcli.system.files import expanded
 from tlcli.system.opened import read_text
+from tlcli.system.shown import fused
 
 SMALLEST = 1e-12
 
@@ -135,6 +136,8 @@ def matched(keys: Any, manifest: Manifest) -> Any:
     def named(key: str) -> str:
         if key in known:
             return key
+        if fused(key) in known:  # as split.csv writes it
+            return fused(key)
         path = os.path.normpath(key.replace("\\", "/"))
         below = os.path.relpath(os.path.realpath(path), root)
         return next((name for name in (path, below) if name in known), key)

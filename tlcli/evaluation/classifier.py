@@ -1,5 +1,6 @@
 """A classifier as fast as is exact, and the one engine that scores it."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -25,7 +26,9 @@ def by_name(manifest: Manifest, names: tuple[str, ...]) -> Manifest:
 
     if manifest.class_names == names:
         return manifest
-    unknown = sorted(set(manifest.class_names) - set(names))
+    known = {unicodedata.normalize("NFC", name): number for number, name in enumerate(names)}
+    found = [unicodedata.normalize("NFC", name) for name in manifest.class_names]
+    unknown = sorted(set(found) - set(known))
     if unknown:
         raise DataError(
             manifest.root,
@@ -35,7 +38,7 @@ def by_name(manifest: Manifest, names: tuple[str, ...]) -> Manifest:
         )
     if not manifest.class_names:
         return replace(manifest, class_names=names)
-    places = np.array([names.index(n) for n in manifest.class_names])
+    places = np.array([known[name] for name in found])
     if manifest.multi_label:
         labels = np.zeros((len(manifest.ids), len(names)), np.uint8)
         labels[:, places] = manifest.labels

@@ -47,13 +47,13 @@ class Report:
 def folder() -> Path:
     """Where Keras keeps published weights; it need not be there."""
     home = os.environ.get("KERAS_HOME")
-    return (Path(home).expanduser() if home else Path("~/.keras").expanduser()) / "models"
+    return Path(os.path.expanduser(home or "~/.keras")) / "models"
 
 
 def present() -> list[WeightFile]:
     """Published files that lie in the cache, unchecked."""
     found = folder()
-    return [one for name, one in sorted(weight_files().items()) if (found / name).is_file()]
+    return [one for name, one in sorted(weight_files().items()) if os.path.isfile(found / name)]
 
 
 def has(name: str, alpha: float | None) -> bool:

@@ -30,6 +30,7 @@ from tlcli.runs.facts import FORMAT, Facts
 from tlcli.runs.schema import by_name, mapping, number, text, values_of
 from tlcli.system import files, opened
 from tlcli.system.files import expanded
+from tlcli.system.shown import typed
 
 WEIGHTS = sealed.WEIGHTS
 REMEDY = "Restore or train again."
@@ -198,7 +199,7 @@ def read_facts(path: Path) -> tuple[dict[str, Any], Facts]:
     if not path.is_dir():
         raise DataError(str(path), "is no run folder", "Give the folder of a finished run.")
     if not is_finished(path):
-        remedy = "Go on with it: tl train resume=" + str(path) + "."
+        remedy = f"Go on with it: tl train resume={typed(path)}."
         if not (path / "state").is_dir():
             remedy = "Train it again."
         raise DataError(str(path), f"has no {WEIGHTS}, so the run did not finish", remedy)

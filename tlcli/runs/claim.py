@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.errors import ConfigError, TlError
-from tlcli.system import console, files
+from tlcli.system import console, files, shown
 
 LOCK = "run.lock"
 MOST_BYTES = 4096
@@ -91,7 +91,7 @@ class Claim:
             return f"its {LOCK} was removed or replaced during the training. No more is written."
         return (
             f"was moved during the training and is {now} now. Nothing more is written; go on "
-            f"with: tl train resume={now}"
+            f"with: tl train resume={shown.typed(now)}"
         )
 
     def release(self) -> None:

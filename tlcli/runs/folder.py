@@ -20,6 +20,7 @@ from tlcli.runs import checkpoint, claim
 from tlcli.runs.claim import Claim
 from tlcli.system import files
 from tlcli.system.files import expanded
+from tlcli.system.shown import defused
 
 RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 
@@ -199,7 +200,10 @@ def write_split(manifest: Manifest, run_dir: Path, found: Sequence[str] = ()) ->
     names = np.array([*SPLIT_NAMES, ""], object)
     splits = names[np.minimum(manifest.splits, len(SPLIT_NAMES))]
     columns = [manifest.ids, class_texts(manifest), splits, *([found] if found else [])]
-    writer.writerows(row for row in zip(*columns, strict=True) if row[2])
+    writer.writerows(
+        (defused(str(name)), defused(label), *rest)
+        for name, label, *rest in zip(*columns, strict=True) if rest[0]
+    )  # fmt: skip
     files.write_text(run_dir / "split.csv", text.getvalue())
 
 

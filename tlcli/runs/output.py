@@ -12,6 +12,7 @@ from pathlib import Path
 from tlcli.config.settings import cache_folder
 from tlcli.errors import ConfigError, TlError
 from tlcli.system import files
+from tlcli.system.opened import read_text
 
 
 def place(given: str, overwrite: bool) -> Path:
@@ -54,8 +55,8 @@ def _is_file(path: Path) -> bool:
 
 def _is_ours(path: Path) -> bool:
     try:
-        return _note(path).read_text(encoding="ascii") == files.sha256(path)
-    except (OSError, ValueError):
+        return read_text(_note(path), "recipe") == files.sha256(path)
+    except (OSError, TlError):
         return False
 
 

@@ -16,6 +16,7 @@ from tlcli.runs import checkpoint, identity, state
 from tlcli.runs.state_data import same_pictures
 from tlcli.runs.stored_job import found_again
 from tlcli.system import cluster, console
+from tlcli.system.shown import typed as typed_word
 from tlcli.system.surroundings import changes, surroundings
 
 # Keys that may differ between a state and the training that goes on from it.
@@ -48,11 +49,11 @@ def check_finished(job: TrainJob, run_dir: Path, typed: Sequence[str]) -> None:
     now = json.loads(json.dumps(dict(job.config)))
     ignored = unheeded(job, stored, typed)
     if ignored:
-        where = "resume" if job.settings.resume else "run_dir"
+        where, word = "resume" if job.settings.resume else "run_dir", typed_word(run_dir)
         raise ConfigError(
             where, f"{run_dir} is finished, and was trained otherwise: {_told(ignored)}",
-            f"See it as it is with tl eval checkpoint={run_dir}; go on from its weights as a new "
-            f"run with tl train extend={run_dir} epochs=+{_more(stored, now):g}; or train anew in "
+            f"See it as it is with tl eval checkpoint={word}; go on from its weights as a new "
+            f"run with tl train extend={word} epochs=+{_more(stored, now):g}; or train anew in "
             "another run_dir.",
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ from tlcli.contracts.data import SPLIT_NAMES, TRAIN, VALIDATION, Manifest
 from tlcli.errors import DataError
 from tlcli.system import opened
 from tlcli.system.files import expanded
-from tlcli.system.shown import shown
+from tlcli.system.shown import fused, shown
 
 UNSEEN = -1
 
@@ -71,7 +71,7 @@ def seen_by(path: Path) -> Seen | None:
             raise DataError(str(file), "has no columns id and split", "Restore or train again.")
         column = "content" if "content" in names else "id"
         for row in rows:
-            key, split = row[column], numbers[row["split"]]
+            key, split = fused(row[column]), numbers[row["split"]]
             if key:
                 splits[key] = min(split, splits.get(key, split))
     return Seen(splits, column)

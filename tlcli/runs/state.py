@@ -18,6 +18,7 @@ import numpy as np
 from tlcli.errors import DataError
 from tlcli.runs.schema import each, mapping, number, of, or_none, text, values_of, whole
 from tlcli.system import files, opened
+from tlcli.system.array_file import load_npz
 
 KEPT_STATES = 2
 MOST_STEPS = 10**15
@@ -152,8 +153,8 @@ def _read(data: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ValueError(f"in its description {problem}") from None
     if files.sha256(data) != content["sha256"]:
         raise ValueError("its hash differs")
-    with opened.open_regular(data, "state") as binary, np.load(binary, allow_pickle=False) as file:
-        arrays = {name: file[f"a{i}"] for i, name in enumerate(content["names"])}
+    found = load_npz(data)
+    arrays = {name: found[f"a{i}"] for i, name in enumerate(content["names"])}
     return arrays, dict(content["facts"])
 
 

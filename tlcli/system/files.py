@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from tlcli.errors import ConfigError, TlError
+from tlcli.system.opened import open_regular
 
 log = logging.getLogger(__name__)
 
@@ -270,9 +271,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file's content, hex."""
+    """Hash of a file's content, hex.
+
+    Raises:
+        DataError: It is missing, no regular file, or cannot be opened.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path, "shard") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()

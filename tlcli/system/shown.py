@@ -109,3 +109,13 @@ class CsvWriter:
 def cell(text: str) -> str:
     """A text that a spreadsheet shows and does not compute."""
     return f"'{escaped(text)}" if text.startswith(_FORMULA) else escaped(text)
+
+
+def defused(text: str) -> str:
+    """A text that a spreadsheet does not compute; `fused` gives it back."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def fused(text: str) -> str:
+    """The text that `defused` was given."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text

@@ -6,6 +6,7 @@ from typing import Any
 
 from tlcli.errors import TlError
 from tlcli.system import console
+from tlcli.system.shown import typed
 
 # Ctrl-C; what schedulers send before they kill: SLURM by SIGTERM, or by what --signal names, which
 # is SIGUSR1 by custom.
@@ -21,7 +22,7 @@ class Stopped(TlError):  # noqa: N818 - it is no error
 
     def __init__(self, step: int, run_dir: Path, number: int) -> None:
         self.exit_code = 130 if number == signal.SIGINT else 76
-        super().__init__(f"stopped at step {step}. Go on with: tl train resume={run_dir}")
+        super().__init__(f"stopped at step {step}. Go on with: tl train resume={typed(run_dir)}")
 
 
 class StopRequest:

@@ -1,3 +1,4 @@
+import os
 import sys
 
 import keras
@@ -6,7 +7,7 @@ import pytest
 import yaml
 
 from tlcli.config import registry
-from tlcli.errors import ConfigError
+from tlcli.errors import ConfigError, DataError
 from tlcli.system.download import offline
 
 
@@ -66,3 +67,16 @@ def test_offline_asks_for_no_preset_by_name():
     backbone = option(preset="dinov2_small")
     with offline(True), pytest.raises(ConfigError, match=r"^backbone\.preset: .* offline=true"):
         backbone.build(keras.Input((224, 224, 3)))
+
+
+@pytest.mark.parametrize("content", ["{}", "5", "[" * 100_000, '{"class_name": []}', "", "\xff"])
+def test_a_folder_whatever_it_holds_is_refused_in_one_line(preset, tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"^backbone\.preset: cannot use .*save_to_preset\.$"):
+        option(preset=str(tmp_path)).build(pictures())
+
+
+def test_a_pipe_in_a_preset_is_not_waited_for(preset, tmp_path):
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(DataError, match=r"config\.json: is a pipe, no file"):
+        option(preset=str(tmp_path)).build(pictures())

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -158,3 +159,13 @@ def test_a_missing_table_or_folder_is_named(root, tmp_path):
     path = write(root, "path,label\np0,a\np1,b\n")
     with pytest.raises(ConfigError, match=r"^data\.image_root: .*there is no such folder"):
         table(path, tmp_path, image_root=str(root / "none"))
+
+
+def test_two_unicode_forms_of_a_label_are_one_class(root, tmp_path):
+    one, other = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    assert one != other
+    names = [path.name for path in sorted(root.glob("*"))][:4]
+    labels = [one, other, "b", "b"]
+    rows = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+    manifest = table(write(root, "\n".join(["path,label", *rows])), tmp_path)
+    assert manifest.class_names == ("b", one)

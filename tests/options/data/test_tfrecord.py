@@ -19,6 +19,7 @@ def records(path, tmp_path, **changes):
         "validation_fraction": 0.0,
         "test_fraction": 0.0,
         "on_error": "fail",
+        "damaged": "skip",
         "max_pixels": 1_000_000,
     }
     return Data(**(fields | changes)).manifest(0, tmp_path / "cache")

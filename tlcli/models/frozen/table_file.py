@@ -20,6 +20,7 @@ import numpy as np
 from tlcli.data.stamps import stamp
 from tlcli.system import files
 from tlcli.system.array_file import load_npy
+from tlcli.system.opened import read_text
 
 FACTS = "table.json"
 NEW = ".new-"
@@ -145,7 +146,7 @@ def read(place: Path, mapped: bool) -> list[Any] | None:
         DamagedError: A file is not what was written.
     """
     try:
-        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        facts = json.loads(read_text(place / FACTS, "json"))
         parts = list(zip(facts["sha256"], facts["stamps"], facts["dtypes"], strict=True))
         arrays = []
         for index, (expected, stamp, dtype) in enumerate(parts):
@@ -165,7 +166,7 @@ def read(place: Path, mapped: bool) -> list[Any] | None:
 def blocks(place: Path) -> dict[int, tuple[str, str]]:
     """From the first entry of each block to what it is called and what it was made of."""
     try:
-        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        facts = json.loads(read_text(place / FACTS, "json"))
         return {int(start): (str(name), str(made_of)) for start, name, made_of in facts["blocks"]}
     # A border: whatever a damaged file raises means that nothing is known of blocks.
     except Exception:

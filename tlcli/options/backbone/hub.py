@@ -9,6 +9,7 @@ from tlcli.errors import ConfigError, require
 from tlcli.lazy import Tensor, keras
 from tlcli.system import download
 from tlcli.system.files import expanded
+from tlcli.system.opened import open_regular
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,12 @@ class Backbone(backbone.Backbone):
     def _original(self, shape: tuple[int, ...], load_weights: bool) -> Any:
         """The backbone as KerasHub builds it, on an input of its own."""
         self._check_offline()
+        self._check_files()
         try:
             return _keras_hub().models.Backbone.from_preset(
                 self.preset, load_weights=load_weights, image_shape=tuple(shape)
             )
-        except (ValueError, TypeError, OSError) as error:
+        except Exception as error:  # a stranger's folder may hold anything
             raise self._refused(error) from error
 
     def _check_offline(self) -> None:
@@ -96,6 +98,17 @@ class Backbone(backbone.Backbone):
                 "cache has it.",
             )  # fmt: skip
 
+    def _check_files(self) -> None:
+        """Refuse a preset folder with a pipe or a device in it, which KerasHub would wait for.
+
+        Raises:
+            DataError: There is one, or a file is too large.
+        """
+        folder = expanded(self.preset, "backbone.preset")
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if not path.is_dir():
+                open_regular(path, "json" if path.suffix == ".json" else "weights").close()
+
     def _prepared(self, images: Tensor) -> Tensor:
         from tlcli.options.backbone._layers import Affine, preprocess
 
@@ -103,7 +116,7 @@ class Backbone(backbone.Backbone):
             return preprocess(images, self.preprocessing)
         try:
             converter = _keras_hub().layers.ImageConverter.from_preset(self.preset)
-        except (ValueError, TypeError, OSError) as error:
+        except Exception as error:  # a stranger's folder may hold anything
             raise ConfigError(
                 "backbone.preprocessing",
                 f"{self.preset} has no image converter",

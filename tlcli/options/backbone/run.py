@@ -1,6 +1,7 @@
 """The backbone of an earlier run, and its head as far as the classes are the same."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,6 +142,9 @@ class Backbone(backbone.Backbone):
             )
         metadata = path.with_name("metadata.json")
         if not metadata.is_file():
+            if os.path.lexists(path.with_name(sealed.SEAL)):
+                # A finished run, whose files nobody can compare with what was written.
+                raise DataError(str(metadata), "is missing", "Restore it, or give another run.")
             return _read(path), None
         facts = Facts.from_json(_read(metadata), metadata)
         sealed.check(Path(self.run), facts)

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -137,7 +138,8 @@ class Data(DataSource):
             raise DataError(place, "has a path with a NUL character", "Correct it.")
         label = values.get("label")
         labels = label if isinstance(label, list) else self._several(label)
-        texts = [str(one).strip() for one in labels]
+        # Programs write one name in two forms of Unicode, and mean one class.
+        texts = [unicodedata.normalize("NFC", str(one).strip()) for one in labels]
         return _Row(
             place=place,
             path=_inside(place, path.strip()),

@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
 from tlcli.options.data._shards import _images, _Records, _Shards, _Table
 from tlcli.system.files import expanded
+from tlcli.system.opened import read_text
 
 _SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
 _ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
@@ -158,6 +160,7 @@ class Data(DataSource):
                 f"has {len(names)} names for {len(facts['class_names'])} classes",
                 "Give one name a class, or null.",
             )
+        prepared.check_labels(folder, parts, len(names))
         counts = [len(part.ids) for part in parts]
         words = [SPLIT_WORDS[name.split("-", 1)[0]] for name in facts["shards"]]
         samples = Samples(
@@ -268,7 +271,8 @@ def _labels_file(folder: Path) -> tuple[str, ...] | None:
     path = folder / "labels.txt"
     if not path.is_file():
         return None
-    lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    text = unicodedata.normalize("NFC", read_text(path, "csv"))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     numbered = [re.fullmatch(r"(\d+):\s*(.+)", line) for line in lines]
     if all(match and int(match[1]) == row for row, match in enumerate(numbered)):
         return tuple(match[2] for match in numbered if match)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlcli.contracts.teacher import Target
-from tlcli.errors import ConfigError, DataError, nearest
+from tlcli.errors import ConfigError, nearest
 from tlcli.options.teacher._common import Foreign
 from tlcli.system.files import expanded
+from tlcli.system.opened import reading
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,8 @@ class Teacher(Foreign):
         path = expanded(self.path, "teacher.path")
         if not path.is_file():
             raise ConfigError("teacher.path", f"{path}: there is no such file", "Give an .onnx.")
-        try:
+        with reading(path, "Give a whole ONNX model."):
             session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        except _errors() as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(
-                str(path), f"cannot be read ({first})", "Give a whole ONNX model."
-            ) from None
         if len(session.get_inputs()) != 1:
             raise ConfigError(
                 "teacher.path", f"{path} has {len(session.get_inputs())} inputs", "Give one."
@@ -62,10 +58,3 @@ class Teacher(Foreign):
                 "teacher.output", f"got {self.output!r}", nearest(str(self.output), names)
             )
         return self.output
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """The runtime's own errors, which share no parent but Exception."""
-    state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-    found = [e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception)]
-    return (*found, RuntimeError, ValueError)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.teacher import Target
-from tlcli.errors import ConfigError, DataError, nearest
+from tlcli.errors import ConfigError, nearest
 from tlcli.lazy import tf
 from tlcli.options.teacher._common import Foreign
 from tlcli.system.files import expanded
+from tlcli.system.opened import reading
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,8 @@ class Teacher(Foreign):
         path = expanded(self.path, "teacher.path")
         if not (path / "saved_model.pb").is_file():
             raise ConfigError("teacher.path", f"{path} has no saved_model.pb", "Give its folder.")
-        try:
+        with reading(path, "Export it again."):
             loaded = tf.saved_model.load(str(path))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            first = str(error).splitlines()[0]
-            raise DataError(str(path), f"cannot be read ({first})", "Export it again.") from None
         if "serving_default" not in loaded.signatures:
             raise ConfigError("teacher.path", f"{path} has no serving_default", "Export with one.")
         signature = loaded.signatures["serving_default"]
