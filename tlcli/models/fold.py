@@ -20,6 +20,8 @@ from tlcli.models.graph.trace import (
     single,
     trace,
 )
+from tlcli.system import console
+from tlcli.system.notes import EXPERT
 
 Tensor = Any
 Layer = Any
@@ -74,7 +76,7 @@ def folded(model: Model) -> Model | None:
         _LOG.info("%s is not folded: it has no batch normalization.", model.name)
         return None
     if clash := name_clash(original):
-        _LOG.warning("%s is not folded: two layers are called %s.", model.name, clash)
+        console.say(f"fold       not for {model.name}: two layers are called {clash}", EXPERT)
         return None
     chosen = _foldable(original)
     pairs, inference = _rebuild(model, original, chosen)
@@ -82,7 +84,7 @@ def folded(model: Model) -> Model | None:
     _write(pairs)
     error = _difference(model, inference)
     if not error <= (1e-4 if _full_precision(model) else 5e-2):
-        _LOG.warning("%s is not folded: outputs would differ by %.1e.", model.name, error)
+        console.say(f"fold       not for {model.name}: outputs would differ by {error:.1e}", EXPERT)
         return None
     _LOG.info(
         "%s: %d batch normalizations folded, %d kept, relative difference %.0e.",
