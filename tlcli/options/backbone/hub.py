@@ -81,8 +81,9 @@ class Backbone(backbone.Backbone):
         """The backbone as KerasHub builds it, on an input of its own."""
         self._check_offline()
         self._check_files()
+        hub = _keras_hub()
         try:
-            return _keras_hub().models.Backbone.from_preset(
+            return hub.models.Backbone.from_preset(
                 self.preset, load_weights=load_weights, image_shape=tuple(shape)
             )
         except Exception as error:  # a stranger's folder may hold anything
@@ -114,8 +115,9 @@ class Backbone(backbone.Backbone):
 
         if self.preprocessing != "preset":
             return preprocess(images, self.preprocessing)
+        hub = _keras_hub()
         try:
-            converter = _keras_hub().layers.ImageConverter.from_preset(self.preset)
+            converter = hub.layers.ImageConverter.from_preset(self.preset)
         except Exception as error:  # a stranger's folder may hold anything
             raise ConfigError(
                 "backbone.preprocessing",
