@@ -86,7 +86,7 @@ def test_views_of_all_epochs_are_the_same_to_the_bit(pictures, tmp_path):
         given = ("data=folder", f"data.path={pictures}", "image_size=16", f"cache_dir={tmp_path}")
         job = train_job(config("train", *given, "augmentation=standard", *words))
         manifest = job.data.manifest(0, tmp_path)
-        views = train_views(job, manifest, resize_of(job))
+        views = train_views(job, manifest, resize_of(job), 10**6)
         assert isinstance(views, Views)
         rows = manifest.rows(0)
         order = Order(len(rows), 5, 0)
