@@ -14,6 +14,7 @@ from tests.helpers.sealing import resealed
 from tests.helpers.words import config
 from tlcli.config import registry
 from tlcli.config.job import train_job
+from tlcli.config.upgraded import upgraded
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, DataError
 from tlcli.runs import checkpoint
@@ -61,16 +62,20 @@ def tl(*words, site=None, cwd, code=0):
 @pytest.fixture(scope="module")
 def run_dir(site, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pebble")
-    words = ("backbone=pebble", "data.images_per_class=8", "batch_size=10", "epochs=2")
+    words = ("backbone=pebble", "data.images_per_class=8", "batch_size=10", "epochs=2",
+             "verbose=true")  # fmt: skip
     said = tl("train", *words, "run_dir=run", site=site, cwd=folder)
-    assert re.search(r"backbone +pebble at 32 px, weights .*pebble\.weights\.h5: 2 layers", said)
+    assert re.search(
+        r"backbone +pebble at 32 px, [\d,]+ numbers, weights pebble\.weights\.h5", said
+    )
+    assert re.search(r"weights \S+pebble\.weights\.h5: 2 layers loaded", said)
     return folder / "run"
 
 
 def test_the_list_names_the_package(site, tmp_path):
-    line = next(x for x in tl("list", "backbone", site=site, cwd=tmp_path).splitlines()
-                if "pebble" in x)  # fmt: skip
-    assert line.endswith("[tl-pebble 1.2.0]")
+    listed = tl("list", "backbone", site=site, cwd=tmp_path)
+    told = listed[listed.index("  pebble") :].split("\n  ")[1:]
+    assert "[tl-pebble 1.2.0]" in " ".join(" ".join(told).split()[:20])
     assert "pebble" not in tl("list", "backbone", cwd=tmp_path)
 
 
@@ -127,7 +132,7 @@ def test_nothing_is_imported_because_a_checkpoint_names_it(digits_run, tmp_path,
     with pytest.raises(ConfigError, match="no backbone is called"):
         checkpoint.read_run(run)
     with pytest.raises(ConfigError, match="no backbone is called"):
-        train_job(config)
+        train_job(upgraded(config))
     assert not list(tmp_path.glob("*.ran"))
 
 

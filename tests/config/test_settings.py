@@ -14,7 +14,7 @@ from tlcli.errors import ConfigError, DataError
         (lambda: settings.Launch(("0", "--"), 0, 1.0), r"^launch: .*N from 1 to 256"),
         (lambda: settings.Launch(("2", "eval"), 0, 1.0), r"^launch: got '2 eval'"),
         (lambda: settings.Launch(("2", "train"), -1, 1.0), r"^restarts: got -1"),
-        (lambda: settings.Listing(("backbne",)), r"^group: .*Did you mean backbone"),
+        (lambda: settings.Listing(("backbne",), "name"), r"^group: .*Did you mean backbone"),
         (lambda: settings.Preview("sheet.gif", False, 1, 1), r"^output: got 'sheet.gif'"),
         (lambda: settings.FindLr(1.0, 0.1, 100, 1, 0.9, 4.0, None, False), r"^end: got 0.1"),
         (lambda: settings.Prepare("x", 1, 4, 0, "auto", None), r"^shrink: got 4"),

@@ -200,7 +200,7 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir):
     arrays = read_weights(run_dir)
     assert not [name for name in arrays if "lora" in name]
     found = checkpoint.read_run(run_dir)
-    start = pieces_of(train_job(checkpoint.read_json(run_dir / "config.json"))).student.model
+    start = pieces_of(train_job(checkpoint.read_config(run_dir))).student.model
     for new, old in zip(found.model.variables, start.variables, strict=True):
         change = new.numpy() - old.numpy()
         if new.path in ("tiny_block3_conv/kernel", "tiny_block4_conv/kernel"):

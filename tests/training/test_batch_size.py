@@ -147,7 +147,7 @@ def test_a_run_keeps_its_number(tmp_path, capsys, monkeypatch):
     assert checkpoint.read_json(run_dir / "config.json")["batch_size"] == 16
     # What was begun goes on with its number, whatever would fit now.
     monkeypatch.setattr(batch_size, "found", lambda job: (2, "another machine"))
-    auto = train_job({**checkpoint.read_json(run_dir / "config.json"), "batch_size": "auto"})
+    auto = train_job({**checkpoint.read_config(run_dir), "batch_size": "auto"})
     assert batch_size.resolved(auto, run_dir).settings.batch_size == 16
     assert batch_size.resolved(auto, tmp_path / "new").settings.batch_size == 2
     given = replace(auto, settings=replace(auto.settings, batch_size=5))
