@@ -43,7 +43,7 @@ COUNT, SIDE = 1500, 32
 WORDS = (
     "data=npy", "backbone=tiny", "backbone.weights=none", "backbone.output_layer=tiny_block3",
     "finetune=partial", "epochs=1", "hardware=cpu", "batch_size=16", "calibrate=false",
-    "save_every=off", f"image_size={SIDE}", "distillation=fitnet", "teacher=run",
+    "save_every=off", f"image_size={SIDE}", "distillation=fitnet", "teacher=run", "verbose=true",
     "teacher.minimum_accuracy=0",
 )  # fmt: skip
 
