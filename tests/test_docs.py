@@ -29,7 +29,7 @@ def commands(page):
     """What a page shows to be typed, a list of words each."""
     lines = "".join(CONSOLE.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
     typed = [line.removeprefix("$ ") for line in lines.splitlines() if line.startswith("$ ")]
-    return [shlex.split(line) for line in typed]
+    return [shlex.split(line, comments=True) for line in typed]
 
 
 WITH_COMMANDS = [page for page in PAGES if any(w[0] == "tl" for w in commands(page))]
