@@ -167,7 +167,6 @@ def readers(folder: Path) -> dict[str, Reader]:
         "webp": Reader(made["a.webp"], read_picture, "a.webp"),
         "split": Reader(made["split.csv"], read_split, "split.csv", text=True),
         "prepared": Reader(made["prepared.json"], read_prepared, "prepared.json", text=True),
-        "index": Reader(made["index.npz"], read_prepared, "train-00000-of-00001.npz"),
     }
 
 

@@ -11,7 +11,7 @@ from tlcli.models.student import build_student, is_head
 from tlcli.options.backbone.keras_applications import SMALLEST
 from tlcli.training.rates import with_rates
 
-NAMES = sorted(p.stem for p in (registry.config_root() / "backbone").glob("*.yaml"))
+NAMES = sorted(p.stem for p in (registry.config_root() / "backbone").glob("[!a]*.yaml"))
 QUICK = ("hub", "mobilenet", "run", "tiny", "vgg16")
 # The smallest of each family; a new option that stands in neither list is one of a family.
 WHOLE = (*QUICK, "convnext_tiny", "densenet121", "dinov2", "efficientnet_b0",

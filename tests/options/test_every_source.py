@@ -123,7 +123,7 @@ def teachers(lab, digits_run, tmp_path_factory):
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=[] if n in ("run", "file") else [pytest.mark.slow])
-     for n in FILES["teacher"] if n != "none"],
+     for n in FILES["teacher"] if n not in ("none", "recipe")],
 )  # fmt: skip
 def test_every_teacher_teaches_two_steps(lab, teachers, name):
     values = lab.values("teacher", name, **teachers[name]())
