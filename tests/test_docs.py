@@ -1,5 +1,6 @@
 """The pages: made from the code where they can be, linked right, and every command in them runs."""
 
+import ast
 import os
 import re
 import runpy
@@ -70,6 +71,27 @@ def test_scripts_that_a_page_names_are_there(page):
     for block in SHELL.findall(page.read_text(encoding="utf-8")):
         for name in re.findall(r"scripts/\S+\.(?:sh|py)", block):
             assert (ROOT / name).is_file(), name
+
+
+def test_messages_of_the_troubleshooting_page_are_those_of_the_code():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    told = [m for row in re.findall(r"^\| (`.*?`) \|", page, re.M) for m in row.split("` and `")]
+    pieces = [re.split(r"\b[A-Z]{2,}\b|[.:=] |[:`]", message) for message in told]
+    texts = {text for path in (ROOT / "tlcli").rglob("*.py") for text in literals(path)}
+    assert len(told) > 10
+    for piece in (piece.strip() for one in pieces for piece in one):
+        assert re.fullmatch(r"[\w.]*", piece) or any(piece in text for text in texts), piece
+
+
+def literals(path):
+    """Strings of a module; what an f-string puts in is left out."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                getattr(v, "value", "") for v in node.values if isinstance(v, ast.Constant)
+            )
 
 
 @pytest.fixture(scope="module")
