@@ -220,8 +220,11 @@ def facts_of(path: Path) -> Facts:
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Write config.json of a run, with the folder that the run was first started in."""
-    started = started_in(path) or str(Path.cwd())
+    """Write config.json of a run, with the folder that the run was first started in.
+
+    A part of a run, as its teacher, was started where the run was.
+    """
+    started = started_in(path) or started_in(path.parent) or str(Path.cwd())
     files.write_json(path / "config.json", {**config, STARTED: started})
 
 
