@@ -25,17 +25,35 @@ def _own_caches(tmp_path_factory):
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 
 
-@pytest.fixture(autouse=True)
-def _plain_log():
-    """Undo what a command did to the log, so that tests do not hear of each other."""
-    yield
-    for name in ("tlcli", "tlcli.models.fold"):
+def plain_log():
+    """Undo what commands did to the log: its level, where it goes, and whether it is heard."""
+    logging.disable(logging.NOTSET)
+    logging.getLogger().setLevel(logging.WARNING)
+    for name in ("tlcli", *(n for n in logging.root.manager.loggerDict if n.startswith("tlcli."))):
         logger = logging.getLogger(name)
         logger.setLevel(logging.NOTSET)
-        logger.propagate = True
+        logger.propagate, logger.disabled = True, False
         for handler in list(logger.handlers):
             logger.removeHandler(handler)
             handler.close()
+
+
+@pytest.fixture(autouse=True)
+def _plain_log():
+    """Let tests not hear of each other's commands."""
+    plain_log()
+    yield
+    plain_log()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef):
+    """Let no test hear of commands that made what it shares with others."""
+    try:
+        return (yield)
+    finally:
+        if fixturedef.scope != "function":
+            plain_log()
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ OUTCOMES = ("ok", "refused", "traceback", "crash", "hang", "memory")
 BAD = OUTCOMES[2:]
 HANG_SECONDS = 10
 MOST_MEMORY = 1 << 30
+PREPARED = "good_prepared"  # no reader is called so: each has a folder of its name for its inputs
 HUGE = (
     "1e308", "-1e308", "1e400", "NaN", "-Infinity", "0", "-1", "99999999999999999999", "2147483648",
     "9" * 400, "1e30", "0.0000001", "null", "true", '""', "[]", "{}", "~nouser/x", "\x00", "\ud800",
@@ -167,6 +168,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "webp": Reader(made["a.webp"], read_picture, "a.webp"),
         "split": Reader(made["split.csv"], read_split, "split.csv", text=True),
         "prepared": Reader(made["prepared.json"], read_prepared, "prepared.json", text=True),
+        "index": Reader(made["index.npz"], read_prepared, "train-00000-of-00001.npz"),
     }
 
 
@@ -231,7 +233,7 @@ def make_prepared(folder: Path) -> None:
 
     for number in range(8):
         (folder / f"{number}.png").write_bytes((folder / "a.png").read_bytes())
-    out = folder.with_name("prepared")  # never within the data
+    out = folder.with_name(PREPARED)  # never within the data
     words = ["data=csv", f"data.path={folder / 'a.csv'}", f"output={out}",
              f"cache_dir={folder / 'cache'}"]  # fmt: skip
     with contextlib.redirect_stderr(io.StringIO()):
@@ -370,7 +372,7 @@ def read_split(path: Path) -> None:
 
 def read_prepared(path: Path) -> None:
     """A folder that `tl prepare` made, one of its files damaged."""
-    for good in (path.parents[1] / "prepared").iterdir():
+    for good in (path.parents[1] / PREPARED).iterdir():
         if good.name != path.name:
             (path.parent / good.name).write_bytes(good.read_bytes())
     _data("tfrecord", path.parent)

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.runs import train_digits
 from tests.helpers.words import checked
 from tlcli.commands import evaluate
-from tlcli.evaluation.calibration import fit_temperature, fit_thresholds
+from tlcli.evaluation.calibration import BOUNDS, at_bound, fit_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, rows_of
 from tlcli.evaluation.metrics import cross_entropy, sigmoid, softmax
 from tlcli.runs import checkpoint
@@ -86,3 +86,11 @@ def test_thresholds_reach_the_best_f1_there_is():
         cuts = [0, *sigmoid(logits[:, index])]
         assert f1(index, found[index]) == pytest.approx(max(f1(index, cut) for cut in cuts))
     assert found[2] == 0.5
+
+
+def test_a_temperature_at_its_bound_is_told():
+    labels = np.arange(60) % 3
+    sure = 0.5 * np.eye(3)[labels]
+    found = [fit_temperature(sure, labels), fit_temperature(-sure, labels)]
+    assert found == pytest.approx(BOUNDS, rel=1e-4)
+    assert [at_bound(one) for one in (*found, 1.0, 0.06, 19.0)] == [True, True, False, False, False]

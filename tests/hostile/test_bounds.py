@@ -1,5 +1,6 @@
 """Sizes are known before memory is taken; nothing is waited for that never comes; no file dies."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.runs import environment
+from tlcli.config import registry
 from tlcli.config.bounds import MOST, USUAL, check_number
 from tlcli.errors import ConfigError, DataError
 from tlcli.models import hdf5
@@ -40,6 +42,46 @@ def test_a_network_that_its_weights_do_not_fill_is_not_built(tmp_path):
     )
     with refused, built_within(path):
         keras.layers.Dense(1_000_000_000)(inputs)
+
+
+@pytest.fixture
+def large_run(tmp_path):
+    """A run whose backbone needs more than its weights hold, and what builds it."""
+    (tmp_path / "model.weights.h5").write_bytes(bytes(1000))
+
+    def build(**changes):
+        inner = {**registry.defaults("backbone", "resnet101"), "weights": "none", **changes}
+        text = json.dumps({"backbone": inner, "seed": 0})
+        (tmp_path / "config.json").write_text(text)
+        own = {**registry.defaults("backbone", "run"), "run": str(tmp_path)}
+        return registry.build("backbone", own).build(keras.Input((64, 64, 3)))
+
+    return build
+
+
+def test_the_backbone_of_a_run_that_its_weights_do_not_fill_is_not_built(large_run):
+    with pytest.raises(DataError, match=r"config\.json: describes a network of \d+\.\d MB or more"):
+        large_run()
+
+
+def test_what_lies_behind_the_cut_of_a_backbone_need_not_be_stored(large_run, monkeypatch):
+    assert large_run(output_layer="conv2_block1_out").output.shape == (None, 16, 16, 256)
+    monkeypatch.setattr(memory, "free", lambda: 50 << 20)
+    with pytest.raises(DataError, match=r"config\.json: describes .*, and 52\.4 MB are free"):
+        large_run(output_layer="conv2_block1_out")
+
+
+def test_the_network_of_a_preset_that_its_weights_do_not_fill_is_not_built(tmp_path):
+    hub = pytest.importorskip("keras_hub")
+    hub.models.ViTBackbone(
+        image_shape=(32, 32, 3), patch_size=8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=32
+    ).save_to_preset(str(tmp_path / "vit"))
+    config = tmp_path / "vit" / "config.json"
+    config.write_text(config.read_text().replace('"mlp_dim": 32', '"mlp_dim": 2000000'))
+    values = registry.defaults("backbone", "hub")
+    own = {**values, "preset": str(tmp_path / "vit"), "preprocessing": "tf"}
+    with pytest.raises(DataError, match=r"config\.json: describes a network of \d+\.\d MB or more"):
+        registry.build("backbone", own).build(keras.Input((32, 32, 3)))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "device"])

@@ -201,6 +201,7 @@ def test_a_model_without_norms_is_not_folded(caplog):
 
 
 def test_a_wrong_fold_is_refused(monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(fold, "_is_linear", lambda layer: True)
     assert fold.folded(net(convolution_with_activation)) is None
     assert "outputs would differ" in caplog.text

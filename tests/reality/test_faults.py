@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tests.helpers.changes import flip, shard_of
@@ -176,6 +177,22 @@ def test_what_was_found_stays_known_where_no_cache_can_be_written(tmp_path):
     assert not made.remember({"b/07.jpg": fault})
 
 
+def test_what_another_process_wrote_down_meanwhile_is_left_out_all_the_same(tmp_path, monkeypatch):
+    words, name = as_folder(pictures(tmp_path / "data", hollow))
+    told = []
+    for _ in range(2):  # Both list the data before one of them has found anything.
+        manifest = listed(words, tmp_path / "cache")
+        with pytest.raises(FaultyPictures) as fault:
+            passed(manifest)
+        told.append(fault.value)
+    assert told[0].remember()
+    monkeypatch.setattr(damage, "_found_here", {})
+    assert told[1].remember()
+    assert not told[1].remember()
+    again = listed(words, tmp_path / "cache")
+    assert [i for i, _ in again.report["skipped"]] == [name]
+
+
 def gone(path):
     path.unlink()
 
@@ -319,6 +336,31 @@ def test_a_training_begins_again_as_if_the_fault_had_been_known(tmp_path, learn,
     assert name not in (found / "split.csv").read_text()
 
 
+def test_a_warning_between_two_calls_is_heard(tmp_path, learn, capfd, monkeypatch):
+    from tlcli.system import complaints
+    from tlcli.training.phase import PhaseTraining
+
+    words, name = as_folder(pictures(tmp_path / "data", cut))
+    run, calls = PhaseTraining.run, []
+
+    def decoded_ahead(phase, first, last):
+        if calls:
+            return run(phase, first, last)
+        calls.append(first)
+        # Nothing is heard of what this call decodes, and afterwards of what none was waiting for.
+        with monkeypatch.context() as deaf:
+            deaf.setattr(complaints, "_ear", lambda: None)
+            found = run(phase, first, last)
+        tf.io.decode_jpeg((tmp_path / "data" / name).read_bytes())
+        return found
+
+    monkeypatch.setattr(PhaseTraining, "run", decoded_ahead)
+    learn("run", "cache", *words, *STREAM, "validate_every=2")
+    told = capfd.readouterr().err
+    assert f"skipped    {name}: is damaged" in told
+    assert "Corrupt JPEG data" not in told
+
+
 def test_a_faulty_test_image_is_left_out_of_the_figures_alone(tmp_path, learn, capsys):
     words, _ = as_folder(pictures(tmp_path / "data"))
     manifest = listed(words, tmp_path / "cache")
@@ -384,7 +426,6 @@ def test_a_picture_that_vanishes_in_training_stops_it_in_one_line(tmp_path, lear
         learn("run", "cache", *words, *STREAM, "epochs=20")
 
 
-@pytest.mark.xfail(strict=False, reason="workers do not begin again after libjpeg warnings")
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_workers_leave_out_the_same_pictures_at_the_same_place(tmp_path, fault):

@@ -48,6 +48,25 @@ def test_a_zip_that_expands_beyond_memory_is_refused_before_it_is_read(tmp_path,
     assert load_npz(path, ("y",)) == {}
 
 
+def told(path):
+    try:
+        return load_npy(path).tobytes()
+    except DataError as error:
+        return str(error)
+
+
+def test_a_damaged_header_is_told_in_the_same_words_each_time(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.arange(6.0))
+    data = path.read_bytes()
+    for place in range(96):
+        for bit in (1, 32, 128):
+            path.write_bytes(data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :])
+            assert told(path) == told(path)
+    path.write_bytes(data.replace(b"False", b"Falre"))
+    assert "its header describes no array" in told(path)
+
+
 def test_objects_and_lies_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(DataError, match="objects"):

@@ -160,3 +160,33 @@ def test_parts_are_counted_as_they_are_taken_and_a_fault_ends_the_stage(screen):
     with pytest.raises(ConfigError):
         list(taken)
     assert [one[0] for one in screen.asked] == ["reading", "e"]
+
+
+# ---- tests do not hear of each other -----------------------------------------------------------
+
+
+def _command():
+    console.start_log(None)
+
+
+def _sweep():
+    logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger("tlcli").disabled = True
+
+
+def _fuzzer():
+    logging.disable(logging.CRITICAL)
+
+
+@pytest.fixture(scope="module", params=[_command, _sweep, _fuzzer])
+def _shared(request):
+    """Something that several tests use and that a command made."""
+    request.param()
+
+
+@pytest.mark.usefixtures("_shared")
+def test_what_is_made_for_several_tests_leaves_the_log_as_it_was(caplog):
+    console.log.warning("a warning")
+    logging.getLogger("tlcli.models.fold").warning("another")
+    assert caplog.messages == ["a warning", "another"]
+    assert logging.getLogger().level == logging.WARNING

@@ -48,6 +48,7 @@ def deep(number=0):
         (lambda: [][1], "cannot be read"),
         (deep, "nested too deep"),
         (lambda: bytearray(1 << 62), "more memory"),
+        (lambda: int(object.__repr__(deep)), r"'<function object>'"),
     ],
 )
 def test_whatever_bytes_raise_becomes_one_line_with_the_file(fault, said):

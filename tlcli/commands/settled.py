@@ -1,9 +1,11 @@
 """Jobs with nothing left to choose: by what their folders hold, else by looking now."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tlcli.config import chain
-from tlcli.config.job import TrainJob, train_job
+from tlcli.config.job import TrainJob
 from tlcli.data.damage import FaultyPictures
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import ConfigError
@@ -11,6 +13,7 @@ from tlcli.runs import checkpoint, state
 from tlcli.runs.folder import RunFolder
 from tlcli.runs.resume import check_same_config, placed_as_begun, resumed_job
 from tlcli.runs.state_data import made_with_faulty
+from tlcli.runs.stored_job import found_again
 from tlcli.system import console
 from tlcli.system.notes import WARNING
 from tlcli.training import auto, auto_backbone, balance, batch_size
@@ -39,13 +42,23 @@ def settled_job(job: TrainJob, run_dir: Path, typed: tuple[str, ...]) -> TrainJo
     return job
 
 
+def part_job(config: Mapping[str, Any], run_dir: Path) -> TrainJob:
+    """The job of a part of a run, which may be gone on with elsewhere than it was started.
+
+    Args:
+        config: Of the part.
+        run_dir: Folder of the whole run.
+    """
+    return found_again(config, checkpoint.started_in(run_dir))
+
+
 def job_of(stage: chain.Stage) -> TrainJob:
     """A stage's job with nothing left to choose.
 
     Raises:
         ConfigError: Its folder holds a training that was begun otherwise.
     """
-    job = train_job(stage.config)
+    job = part_job(stage.config, stage.folder.parent)
     if stage.typed is not None:
         job = auto_backbone.resolved(job, stage.typed, stage.folder)
         job = numbered(job, stage.folder)

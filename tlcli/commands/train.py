@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.commands import gains
-from tlcli.commands.settled import begun, job_of, numbered, require_same_data, settled_job
+from tlcli.commands.settled import (
+    begun,
+    job_of,
+    numbered,
+    part_job,
+    require_same_data,
+    settled_job,
+)
 from tlcli.config import chain
 from tlcli.config.checking import Checked
-from tlcli.config.job import TrainJob, train_job
+from tlcli.config.job import TrainJob
 from tlcli.config.train_settings import Train
 from tlcli.contracts.data import TEST
 from tlcli.data.damage import FaultyPictures, persistent
@@ -65,7 +72,9 @@ def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
         checkpoint.read_facts(run_dir)
         check_finished(numbered(asked, run_dir), run_dir, checked.typed)
         if not _control_is_due(run_dir):
-            console.say(f"{run_dir} is finished. See it with: tl eval checkpoint={typed(run_dir)}")
+            see = f"tl eval checkpoint={typed(run_dir)}"
+            console.say(f"{run_dir} is finished. Whether its data is still the same was not looked "
+                        f"at; see that, and the run, with: {see}")  # fmt: skip
             return 0
     # Both may try steps, and so look at pictures.
     job = persistent(lambda: settled_job(numbered(asked, run_dir), run_dir, checked.typed), _warn)
@@ -89,7 +98,7 @@ def _train_control(job: TrainJob, folder: RunFolder, distilled: Mapping[str, Any
     """Train the same student without its teacher, and show both figures."""
     inner = folder.inside("control")
     console.say("control    the same student without its teacher")
-    found = train(train_job(chain.without_teacher(job.config, inner.path)), inner)
+    found = train(part_job(chain.without_teacher(job.config, inner.path), folder.path), inner)
     for line in [*control_lines(distilled, found), *gains.lines(job, folder.path)]:
         console.say(line)
 
@@ -133,7 +142,7 @@ def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     ending = "the best of them is the run" if own is None else "then the run"
     control = ", then the same student without its teacher" if job.settings.control else ""
     console.say(f"chain      {names}; {ending}{control}")
-    last = None if own is None else train_job(own)
+    last = None if own is None else part_job(own, run_dir)
     if job.settings.plan_only:
         return plan_chain(earlier, last, folder)
     if folder.is_chief:
@@ -185,7 +194,7 @@ def plan_chain(
         note = ", here without its teacher, which is not trained yet" if untaught else ""
         console.say(f"chain      {stage.title}{note}")
         if untaught:
-            job = train_job(alone)
+            job = part_job(alone, folder.path)
         else:
             job = own if own is not None and stage not in earlier else job_of(stage)
         show_plan(planned(job), stage.folder)

@@ -83,7 +83,7 @@ class _Rows(ImageSource):
     def first_broken(self, rows: Any) -> DataError | None:
         """The first of some rows that cannot be shown, told; see ImageSource."""
         if self._contents.changed is not None:
-            return self._contents.changed
+            return self._contents.first_changed()
         for row in map(int, rows):
             try:
                 self.pick(row)

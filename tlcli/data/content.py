@@ -123,6 +123,24 @@ class Contents:
         self.changed = DataError(shown(name), problem, AGAIN)
         return self.changed
 
+    def first_changed(self) -> DataError | None:
+        """What is told of the first row that is another than when it was listed.
+
+        Several threads read, and it is chance which of several such rows is seen first.
+        """
+        if self.changed is None:
+            return None
+        origin = self._origin
+        now = stamps([origin.path(file) for file in range(len(origin.stamps))])
+        for file in np.flatnonzero((now != origin.stamps).any(1)).tolist():
+            own = [file] if origin.numbers is None else np.flatnonzero(origin.numbers == file)
+            for row in map(int, own):
+                try:
+                    origin.read(row)
+                except DataError as error:
+                    return error
+        return self.changed
+
     def _as_before(self, row: int, data: bytes) -> bool:
         """Whether bytes that were read before are the same, though their file was touched."""
         self._open()

@@ -64,6 +64,8 @@ class Damage:
         name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
         self._path = cache_dir / f"faults-{name}.json"
         self.on_error, self.damaged, self.skipped, self.left = on_error, damaged, skipped, 0
+        # What this listing knew: another process may write down the same fault meanwhile.
+        self._told: dict[str, Fault] = {}
 
     def known(
         self, ids: Sequence[str], stamps: Any, read: Callable[[int], bytes]
@@ -78,7 +80,7 @@ class Damage:
         Raises:
             DataError: Such a picture is to stop the command.
         """
-        held = self._held()
+        held = self._told = self._held()
         found: dict[int, Fault] = {}
         for row, name in enumerate(ids) if held else ():
             fault = held.get(name)
@@ -93,12 +95,11 @@ class Damage:
         return {row: fault.why for row, fault in found.items()}
 
     def remember(self, found: Mapping[str, Fault]) -> bool:
-        """Keep faults by id; whether one was new."""
-        held = self._held()
-        if all(held.get(name) == fault for name, fault in found.items()):
+        """Keep faults by id; whether one was new to this listing of the data."""
+        if all(self._told.get(name) == fault for name, fault in found.items()):
             return False
-        together = {**held, **found}
-        _found_here[self._path] = together
+        together = {**self._held(), **found}
+        self._told = _found_here[self._path] = together
         text = json.dumps({name: astuple(fault) for name, fault in together.items()})
         # Where that cannot be, other commands find them again.
         cache.write(self._path, lambda file: file.write(text.encode()))

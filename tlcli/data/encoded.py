@@ -141,7 +141,7 @@ class EncodedImages(ImageSource):
         every picture is looked at, so that one pass finds them all.
         """
         if self.contents is not None and self.contents.changed is not None:
-            return self.contents.changed
+            return self.contents.first_changed()
         if self._damage is not None:
             rows = range(len(self._ids))
         with ThreadPoolExecutor(4) as pool:

@@ -101,12 +101,16 @@ class Views:
             check()
 
     @contextlib.contextmanager
-    def watched(self, rows: Any) -> Iterator[Callable[[], None]]:
+    def watched(self, rows: Any, since: int | None = None) -> Iterator[Callable[[], None]]:
         """Inside, a picture that does not decode is told by name.
 
         Gives a function to call when pictures were decoded: it raises where libjpeg warned of one.
+
+        Args:
+            rows: Of the pictures.
+            since: See complaints.listening.
         """
-        with complaints.listening() as heard:
+        with complaints.listening(since) as heard:
             told = False
 
             def check() -> None:

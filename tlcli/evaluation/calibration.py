@@ -7,6 +7,8 @@ import numpy as np
 from tlcli.contracts.data import Manifest
 from tlcli.evaluation.metrics import cross_entropy, sigmoid
 
+# Least and most divisor of logits: where all are right, or as good as guessed, none is the best.
+BOUNDS = (0.05, 20.0)
 # Labelled validation images below which a temperature would be that of chance.
 LEAST = 50
 
@@ -19,11 +21,13 @@ def can_calibrate(manifest: Manifest, images: int) -> bool:
 def fit_temperature(logits: Any, labels: Any) -> float:
     """Divisor of the logits that makes the labels most likely (Guo et al. 2017, arXiv:1706.04599).
 
+    Within BOUNDS; one that comes to lie there is said where the run ends.
+
     Args:
         logits: float (samples, classes).
         labels: Class indices (samples,).
     """
-    low, high = np.log(0.05), np.log(20.0)
+    low, high = np.log(BOUNDS)
     # The negative log-likelihood has one minimum along 1/T, so a golden search finds it.
     ratio = (np.sqrt(5) - 1) / 2
     for _ in range(60):
@@ -31,6 +35,11 @@ def fit_temperature(logits: Any, labels: Any) -> float:
         losses = [cross_entropy(logits / np.exp(t), labels).mean() for t in (first, second)]
         low, high = (low, second) if losses[0] < losses[1] else (first, high)
     return float(np.exp((low + high) / 2))
+
+
+def at_bound(temperature: float) -> bool:
+    """Whether a temperature is one of BOUNDS, to the precision of the search."""
+    return bool(np.isclose(temperature, BOUNDS, rtol=1e-3).any())
 
 
 def fit_thresholds(logits: Any, labels: Any) -> list[float]:

@@ -24,7 +24,7 @@ from tlcli.contracts import GROUPS
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.models import weights
-from tlcli.models.bounded import built_within
+from tlcli.models.bounded import built_within, is_cut
 from tlcli.runs import sealed
 from tlcli.runs.facts import FORMAT, Facts
 from tlcli.runs.schema import by_name, mapping, number, text, values_of
@@ -147,8 +147,10 @@ def read_run(given: str | Path) -> Checkpoint:
     if WEIGHTS not in facts.sha256:
         raise DataError(str(path / "metadata.json"), f"names no hash of {WEIGHTS}", REMEDY)
     registry.require_plugins(facts.plugins, ("backbone", "head"), str(path))
+    filled = [] if is_cut(config["backbone"]) else [path / WEIGHTS]
+    bound = built_within(*filled, config=path / "config.json")
     try:
-        with opened.reading(path / "config.json", REMEDY), built_within(path / WEIGHTS):
+        with opened.reading(path / "config.json", REMEDY), bound:
             model = rebuild(config, {"head": facts.head}, len(facts.class_names), facts.resize)
     except ConfigError as error:
         if isinstance(error, DataError):
@@ -218,8 +220,11 @@ def facts_of(path: Path) -> Facts:
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Write config.json of a run, with the folder that the run was first started in."""
-    started = started_in(path) or str(Path.cwd())
+    """Write config.json of a run, with the folder that the run was first started in.
+
+    A part of a run, as its teacher, was started where the run was.
+    """
+    started = started_in(path) or started_in(path.parent) or str(Path.cwd())
     files.write_json(path / "config.json", {**config, STARTED: started})
 
 

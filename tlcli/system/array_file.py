@@ -148,7 +148,11 @@ def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
     readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
     if version not in readers:
         raise ValueError(f"version {version} of .npy")
-    shape, fortran, dtype = readers[version](file, max_header_size=MOST_HEADER)
+    try:
+        shape, fortran, dtype = readers[version](file, max_header_size=MOST_HEADER)
+    # A border: what NumPy's parser says of a damaged header is for its authors.
+    except Exception as error:
+        raise ValueError("its header describes no array") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never loaded")
     if any(side < 0 for side in shape):

@@ -62,15 +62,26 @@ def _ear() -> _Ear | None:
         return None
 
 
+def so_far() -> int:
+    """How many complaints there were, for `listening` to begin from."""
+    ear = _ear()
+    return 0 if ear is None else ear.lines()
+
+
 @contextlib.contextmanager
-def listening() -> Iterator[Callable[[], bool]]:
-    """Inside, the function given tells whether libjpeg has complained since the start."""
+def listening(since: int | None = None) -> Iterator[Callable[[], bool]]:
+    """Inside, the function given tells whether libjpeg has complained since the start.
+
+    Args:
+        since: What `so_far` gave; then what was heard from there on counts, which another one who
+            listened all the while has kept. None begins now.
+    """
     ear = _ear()
     if ear is None:
         yield lambda: False
         return
     ear.listen(1)
-    before = ear.lines()
+    before = ear.lines() if since is None else since
     try:
         yield lambda: ear.lines() > before
     finally:

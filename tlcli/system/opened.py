@@ -6,6 +6,7 @@ exceptions that readers are known to raise always lacks the next one.
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,7 +112,8 @@ def reason(error: BaseException) -> str:
     """What an exception says, short and in one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = " ".join(str(error).split())
+    # Where an object lies in memory says nothing, and is another each time.
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(error).split()))
     return (text[:160] + "…" if len(text) > 160 else text) or type(error).__name__
 
 

@@ -12,7 +12,7 @@ from tlcli.data.labels import label_lookup
 from tlcli.data.streams import table_stream
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
-from tlcli.system import cluster
+from tlcli.system import cluster, complaints
 from tlcli.system.array_file import check_whole
 from tlcli.training.frozen_part import Joined, outputs
 from tlcli.training.plan import PhasePlan
@@ -140,19 +140,23 @@ def _distributed(
 
     def feed(first: int, last: int) -> Any:
         if at["next"] != first:
+            # Pictures are decoded ahead: before the first step, and between two calls.
+            at["since"] = complaints.so_far()
             made = strategy.distribute_datasets_from_function(lambda c: dataset(c, first))
             at["iterator"] = iter(made)
         at["next"] = last
         try:
             if member.size > 1:
-                with listening(member, pieces.manifest, failed):
-                    return run(last - first)
-            with pieces.train_views.watched(rows) as check:
-                figures = run(last - first)
-                check()
+                with listening(member, pieces.manifest, failed, at["since"]):
+                    figures = run(last - first)
+            else:
+                with pieces.train_views.watched(rows, at["since"]) as check:
+                    figures = run(last - first)
+                    check()
         except tf.errors.OpError:
             whole()
             raise
+        at["since"] = complaints.so_far()
         return figures
 
     return feed

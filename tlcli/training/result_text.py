@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tlcli.distill import likeness
 from tlcli.distill.fidelity import fidelity_line
+from tlcli.evaluation.calibration import BOUNDS, at_bound
 from tlcli.runs import best_of
 from tlcli.system.figures import figures_line, worst_classes
 from tlcli.system.notes import WORST, Note, Said, of_line
@@ -29,6 +30,9 @@ def closing_notes(result: Result, classes: tuple[str, ...], run_dir: Path) -> li
             f"temperature {metadata['temperature']:.3f}: validation ECE "
             f"{metadata['validation_ece_before']:.4f} -> {metadata['validation_ece_after']:.4f}"
         )
+        if at_bound(metadata["temperature"]):
+            least, most = BOUNDS
+            told += f"; it is kept within {least:g} to {most:g}, and a better one lies beyond"
         notes.append(Note("calibrated", told))
     if metadata["fidelity"]:
         lines = [fidelity_line(metadata["fidelity"]), *likeness.lines(metadata["fidelity"])]

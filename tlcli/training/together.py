@@ -33,7 +33,9 @@ def together(member: Alone, manifest: Callable[[], Manifest]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def listening(member: Alone, manifest: Manifest, failed: list[Exception]) -> Iterator[None]:
+def listening(
+    member: Alone, manifest: Manifest, failed: list[Exception], since: int | None = None
+) -> Iterator[None]:
     """Inside, steps run in which workers wait for each other.
 
     What one could not decode, or libjpeg warned it of, is looked for by all of them at once, so
@@ -43,11 +45,12 @@ def listening(member: Alone, manifest: Manifest, failed: list[Exception]) -> Ite
         member: This worker.
         manifest: The data.
         failed: Gets what stopped the batches of this worker, see `unbroken`.
+        since: See complaints.listening.
 
     Raises:
         DataError: A picture that cannot be used, here or elsewhere.
     """
-    with complaints.listening() as heard:
+    with complaints.listening(since) as heard:
         yield
         found = bool(failed) or (manifest.images.heeds_warnings and heard())
     if not member.any(found):

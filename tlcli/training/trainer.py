@@ -14,7 +14,7 @@ from typing import Any
 from tlcli.errors import TlError
 from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
-from tlcli.system import cluster, console, files, memory
+from tlcli.system import cluster, complaints, console, files, memory
 from tlcli.training import epoch_rows, second_look
 from tlcli.training.fallback import Snapshot, check_losses, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
@@ -67,7 +67,7 @@ class Trainer:
             if whole:
                 self._restore(state)
         try:
-            with self.stop:
+            with self.stop, complaints.listening():
                 self._phases(state if whole else None)
         except memory.OutOfMemory as error:
             raise memory.OutOfMemory(f"{error} {self.saver.told(self.run_dir)}") from error

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from tlcli.contracts import backbone
 from tlcli.contracts.backbone import LoadReport
-from tlcli.errors import ConfigError, require
+from tlcli.errors import ConfigError, TlError, require
 from tlcli.lazy import Tensor, keras
 from tlcli.system import download
 from tlcli.system.files import expanded
@@ -81,11 +81,17 @@ class Backbone(backbone.Backbone):
         """The backbone as KerasHub builds it, on an input of its own."""
         self._check_offline()
         self._check_files()
-        hub = _keras_hub()
+        from tlcli.models.bounded import built_within
+
+        hub, folder = _keras_hub(), expanded(self.preset, "backbone.preset")
+        filled = sorted(folder.glob("*.weights.h5")) if self.weights == "preset" else []
         try:
-            return hub.models.Backbone.from_preset(
-                self.preset, load_weights=load_weights, image_shape=tuple(shape)
-            )
+            with built_within(*filled, config=folder / "config.json"):
+                return hub.models.Backbone.from_preset(
+                    self.preset, load_weights=load_weights, image_shape=tuple(shape)
+                )
+        except TlError:
+            raise
         except Exception as error:  # a stranger's folder may hold anything
             raise self._refused(error) from error
 

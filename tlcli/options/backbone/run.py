@@ -68,9 +68,13 @@ class Backbone(backbone.Backbone):
         Returns:
             Functional model images → features.
         """
+        from tlcli.models.bounded import built_within, is_cut
         from tlcli.options.backbone._graph import cut
 
-        return cut(self.inner().build(images), self.output_layer)
+        run, values = Path(self.run), self.config or self._read_config()
+        filled = [run / "model.weights.h5"] if self.weights == "run" and not is_cut(values) else []
+        with built_within(*filled, config=run / "config.json"):
+            return cut(self.inner().build(images), self.output_layer)
 
     def load(self, model: Any) -> LoadReport:
         """Put the run's weights into what `build` made.
