@@ -89,6 +89,7 @@ class Compare:
     figure: Literal[
         "auto", "loss", "accuracy", "macro_f1", "balanced_accuracy", "mean_average_precision"
     ]
+    unpaired: bool
     format: Literal["table", "json", "csv"]
     output: str | None
     overwrite: bool

@@ -15,6 +15,7 @@ from tlcli.contracts.data import TEST, VALIDATION, Manifest
 from tlcli.distill.pieces import Pieces
 from tlcli.evaluation.calibration import can_calibrate, fit_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, scored
+from tlcli.evaluation.intervals import with_intervals
 from tlcli.evaluation.metrics import Scores, probabilities
 from tlcli.models.graph.cost import parameters
 from tlcli.runs import predictions
@@ -52,8 +53,10 @@ def measured(pieces: Pieces, model: Any) -> Measured:
     call = classifier(model)
     if len(validation):
         batches = list(logits_of(call, views, validation))
-        figures["validation"] = scored(batches, manifest, validation).result()
         logits = np.concatenate(batches)
+        figures["validation"] = with_intervals(
+            scored(batches, manifest, validation).result(), logits, manifest.labels[validation]
+        )
         every.append(logits)
         if pieces.job.settings.calibrate and can_calibrate(manifest, len(validation)):
             with console.Stage("calibrating"):
@@ -64,7 +67,9 @@ def measured(pieces: Pieces, model: Any) -> Measured:
         scores = scored(batches, manifest, test, divisor, least)
         logits = np.concatenate(batches)
         every.append(logits)
-        figures["test"] = scores.result()
+        figures["test"] = with_intervals(
+            scores.result(), logits / divisor, manifest.labels[test], least
+        )
     rows = np.concatenate([validation, test])
     predicted = predicted_rows(manifest, rows, every, facts)
     return Measured(figures, facts, scores, logits, predicted)
