@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tlcli.contracts.data import TEST, VALIDATION, Manifest
 from tlcli.distill.pieces import Pieces
-from tlcli.evaluation.calibration import can_calibrate, fit_temperature, fit_thresholds
+from tlcli.evaluation.calibration import can_calibrate, chosen_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, scored
 from tlcli.evaluation.intervals import with_intervals
 from tlcli.evaluation.metrics import Scores, probabilities
@@ -109,7 +109,7 @@ def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
     """Temperature (one label) or thresholds (several) fitted on validation."""
     if multi_label:
         return {"thresholds": fit_thresholds(logits, labels)}
-    temperature = fit_temperature(logits, labels)
+    temperature = chosen_temperature(logits, labels)
     after = Scores(logits.shape[1])
     before = Scores(logits.shape[1])
     before.update(logits, labels)
