@@ -51,6 +51,10 @@ COMMANDS = {
         "predict", "Name what pictures show.", "tl predict photo.jpg",
         "Predict", "predict", words="images",
     ),
+    "explain": Command(
+        "explain", "Show where in pictures a class was read from.",
+        "tl explain photo.jpg output=why", "Explain", "explain", words="images",
+    ),
     "compare": Command(
         "compare", "Put several runs into one table.", "tl compare runs/sweep/TIME",
         "Compare", "compare", words="runs", needs_tensorflow=False,
