@@ -14,7 +14,7 @@ from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
 from tlcli.lazy import np
-from tlcli.runs import checkpoint, latest, output
+from tlcli.runs import checkpoint, latest, output, predictions
 from tlcli.runs.seen import UNSEEN, earlier_run, seen_by, unseen
 from tlcli.system import console, files
 from tlcli.system.figures import figures_line, worst_classes
@@ -31,6 +31,8 @@ def measure(checked: Checked[Eval, None]) -> int:
     console.start_log(None)
     settings = checked.settings
     place = output.place(settings.output, settings.overwrite) if settings.output else None
+    wanted = settings.predictions
+    kept = output.place(wanted, settings.overwrite, "predictions") if wanted else None
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
@@ -39,12 +41,17 @@ def measure(checked: Checked[Eval, None]) -> int:
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
     call = classifier(found.model, settings.tta)
-    logits = logits_of(call, views, rows, settings.batch_size)
+    logits = list(logits_of(call, views, rows, settings.batch_size))
     scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
     figures = {**scores.result(), **marked(int(trained[rows].sum()), len(rows))}
     content = json_line(files.as_json(files.finite(figures)))
     if place is not None:
         output.write(place, content.encode())
+    if kept is not None:
+        predicted = predictions.made(
+            manifest, rows, np.concatenate(logits), found.probabilities, found.thresholds
+        )
+        output.write_by(kept, lambda file: predictions.save(file, predicted))
     if settings.format == "json":
         sys.stdout.write(content)
         return 0

@@ -19,8 +19,9 @@ from tlcli.data import named
 from tlcli.data.views import worker_count
 from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError, nearest
-from tlcli.evaluation.classifier import classifier, probabilities
+from tlcli.evaluation.classifier import classifier
 from tlcli.evaluation.explain import Explainer
+from tlcli.evaluation.metrics import probabilities
 from tlcli.lazy import tf
 from tlcli.runs import checkpoint, latest, output
 from tlcli.runs.checkpoint import Checkpoint

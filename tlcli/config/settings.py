@@ -45,6 +45,7 @@ class Eval:
     tta: Tta
     format: Literal["table", "json"]
     output: str | None
+    predictions: str | None
     overwrite: bool
     runs: str
     workers: int | Literal["auto"]
@@ -52,6 +53,9 @@ class Eval:
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
         check_workers(self.workers)
+        kept = self.predictions
+        fits = kept is None or Path(kept).suffix.lower() == ".npz"
+        require(fits, "predictions", kept, "Give a .npz file, or null.")
 
 
 @dataclass(frozen=True)

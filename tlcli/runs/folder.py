@@ -16,8 +16,9 @@ from tlcli.config.job import TrainJob
 from tlcli.config.recipe import written
 from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
-from tlcli.runs import checkpoint, claim
+from tlcli.runs import checkpoint, claim, predictions
 from tlcli.runs.claim import Claim
+from tlcli.runs.predictions import Predictions
 from tlcli.system import files
 from tlcli.system.files import expanded
 from tlcli.system.shown import defused
@@ -145,9 +146,9 @@ class RunFolder:
 
     def write(
         self, model: Any, config: Mapping[str, Any], figures: Mapping[str, Any],
-        metadata: Mapping[str, Any],
+        metadata: Mapping[str, Any], predicted: Predictions | None = None,
     ) -> None:  # fmt: skip
-        """Write a finished run: figures, facts, weights."""
+        """Write a finished run: figures, predictions, facts, weights."""
         if not self.is_chief:
             return
         path = self.made().path
@@ -157,6 +158,8 @@ class RunFolder:
             self.check()
             try:
                 files.write_json(path / "metrics.json", figures)
+                if predicted is not None:
+                    predictions.write(path, predicted)
                 checkpoint.write_run(path, model, dict(config), files.finite(dict(metadata)))
             except OSError as error:
                 raise files.write_error(path, error) from error
