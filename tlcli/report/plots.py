@@ -43,8 +43,6 @@ def curves(rows: Rows) -> str:
             axis.set(title=title, xlabel="epoch", xlim=(0.5, len(rows) + 0.5))
             if len(lines) > 1:
                 axis.legend()
-            elif (_values(rows, "learning_rate") > 0).all():
-                axis.set_yscale("log")
     return found.text
 
 
