@@ -146,16 +146,16 @@ class Writer(ABC):
     def figures(self, points: Sequence[Figures]) -> None:
         """Take in figures, in the order of their steps."""
 
-    def pictures(self, found: Pictures) -> None:
+    def pictures(self, found: Pictures) -> None:  # noqa: B027 - it may be left out
         """Take in pictures."""
 
-    def confusion(self, found: Confusion) -> None:
+    def confusion(self, found: Confusion) -> None:  # noqa: B027
         """Take in a matrix."""
 
-    def finished(self, found: Finished) -> None:
+    def finished(self, found: Finished) -> None:  # noqa: B027
         """Take in what came of the run, before it is closed."""
 
-    def close(self, ending: Ending) -> None:
+    def close(self, ending: Ending) -> None:  # noqa: B027
         """Write what is left; nothing comes after."""
 
 

@@ -217,6 +217,8 @@ def check_agreement(
     member.agree("configuration", identity.config_hash(job.config, FREE_KEYS)[:16])
     member.agree("data", manifest.fingerprint[:64])
     member.agree("state", str(step))
+    # A step that tells its gradient's norm has figures of another shape.
+    member.agree("logger", str(any(one.wants_gradients for one in job.logger.parts)))
 
 
 def _as_stored(run_dir: Path) -> Mapping[str, Any] | None:

@@ -20,7 +20,7 @@ LARGE = ("model.weights.h5", "split.csv", "predictions.npz", "report.html")
 SURROUNDINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR", "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
 }  # fmt: skip
 STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
@@ -54,7 +54,7 @@ class Logger(Pictured):
         if has_secret(self.uri):
             raise ConfigError(
                 "logger.uri", "holds a password, which would be stored with the run",
-                "Give user and password by $MLFLOW_TRACKING_USERNAME and $MLFLOW_TRACKING_PASSWORD.",
+                "Give them by $MLFLOW_TRACKING_USERNAME and $MLFLOW_TRACKING_PASSWORD.",
             )  # fmt: skip
 
     def open(self, begun: Begun) -> "Writer":

@@ -32,7 +32,7 @@ class Logger(logger.Logger):
         return nothing(begun)
 
     @functools.cached_property
-    def parts(self) -> tuple[logger.Logger, ...]:  # type: ignore[override]
+    def parts(self) -> tuple[logger.Logger, ...]:
         """The loggers of the list."""
         found = tuple(one for index, entry in enumerate(self.loggers)
                       for one in _part(f"logger.loggers[{index}]", entry).parts)  # fmt: skip
@@ -63,7 +63,8 @@ def _part(where: str, entry: Any) -> logger.Logger:
         raise ConfigError(f"{where}.name", "would be a list in the list", "Name single loggers.")
     defaults = registry.defaults("logger", given["name"], f"{where}.name")
     try:
-        found: logger.Logger = registry.build("logger", {**defaults, **given, "name": defaults["name"]})
+        values = {**defaults, **given, "name": defaults["name"]}
+        found: logger.Logger = registry.build("logger", values)
     except ConfigError as error:
         place = where + error.where.removeprefix("logger")
         raise type(error)(place, error.problem, error.remedy) from None
