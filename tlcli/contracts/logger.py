@@ -1,8 +1,8 @@
 """Loggers: where the figures of a training go beside its own files, for those who look elsewhere.
 
-A new option is a frozen dataclass `Logger` that subclasses `Logger` of this module and has a `label`
-and the method `open`, which gives a `Writer`. All of a writer runs in a thread of its own behind a
-queue: it may be slow, and may raise whatever it likes, for the training goes on without it.
+A new option is a frozen dataclass `Logger` that subclasses `Logger` of this module and has a
+`label` and the method `open`, which gives a `Writer`. All of a writer runs in a thread of its own
+behind a queue: it may be slow, and may raise what it likes, for the training goes on without it.
 `distance`, `view_count` and `wants_gradients` say what it is given.
 """
 

@@ -174,8 +174,9 @@ class Loggers:
             ending = "finished"
         elif isinstance(error, (Stopped, KeyboardInterrupt)):
             ending = "stopped"
-        for line in self._lines:
-            line.end(ending)
+        with console.Stage("waiting for loggers"):
+            for line in self._lines:
+                line.end(ending)
 
     def __bool__(self) -> bool:
         """Whether there is anybody to tell."""
