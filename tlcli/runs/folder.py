@@ -16,7 +16,7 @@ from tlcli.config.job import TrainJob
 from tlcli.config.recipe import written
 from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
-from tlcli.runs import checkpoint, claim, predictions
+from tlcli.runs import checkpoint, claim, logger_ids, predictions
 from tlcli.runs.claim import Claim
 from tlcli.runs.predictions import Predictions
 from tlcli.system import files
@@ -132,6 +132,7 @@ class RunFolder:
         if self.is_chief:
             self.check()
             self.forget_state()
+            logger_ids.forget(self.path)
             files.write_json(self.path / "config.json", dict(job.config))
 
     def note_contents(self, manifest: Manifest) -> None:
