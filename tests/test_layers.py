@@ -27,7 +27,6 @@ LAYERS = (
     ("models",),
     ("evaluation",),
     ("runs",),
-    ("report",),
     ("distill",),
     ("training",),
     ("commands", "options"),

@@ -1,1 +1,0 @@
-"""A run as one page: read from its folder, measured, drawn, written."""
