@@ -48,7 +48,7 @@ def test_what_is_looked_at(cache):
     assert found.classes == 5
     assert found.side == 8
     assert not found.gpu
-    assert (found.budget, found.flexible, found.epochs) == (600.0, True, 40)
+    assert (found.budget, found.flexible, found.epochs) == (600.0, True, 24)
     assert found.cached == {"mobilenet 0.25"}
     assert (found.online, found.offline) == (False, "offline=true")
     given = checked("train", "backbone=auto", "config=auto", "epochs=3", "image_size=64")
