@@ -1,6 +1,7 @@
 """What cannot be written into the cache folder is told once and done without."""
 
 import errno
+import json
 import logging
 
 import pytest
@@ -38,3 +39,30 @@ def test_a_folder_that_cannot_be_made_is_done_without(tmp_path):
     (tmp_path / "file").touch()
     cache.write(tmp_path / "file" / "a.npz", lambda file: file.write(b"abc"))
     assert (tmp_path / "file").read_bytes() == b""
+
+
+def test_what_cannot_be_used_is_told_once_and_is_none(tmp_path, caplog):
+    path = tmp_path / "a.json"
+    with caplog.at_level(logging.WARNING, "tlcli"):
+        assert cache.read(path, lambda path: json.loads(path.read_text())) is None
+        assert not caplog.messages
+        path.write_text("[1]")
+        assert cache.read(path, lambda path: json.loads(path.read_text())) == [1]
+        path.write_text("[")
+        for _ in range(3):
+            assert cache.read(path, lambda path: json.loads(path.read_text())) is None
+    (line,) = caplog.messages
+    assert line.startswith(f"cache: {path} cannot be used (")
+    assert line.endswith("made anew")
+
+
+def test_what_the_caller_answers_for_rises(tmp_path):
+    path = tmp_path / "a.json"
+    path.touch()
+
+    def load(_):
+        raise KeyError("a")
+
+    with pytest.raises(KeyError):
+        cache.read(path, load, (KeyError,))
+    assert cache.read(path, load) is None

@@ -130,12 +130,12 @@ class Damage:
 
     def _held(self) -> dict[str, Fault]:
         here = _found_here.get(self._path, {})
-        try:
-            held = json.loads(read_text(self._path, "json"))
-            return {name: Fault(*map(_typed, one)) for name, one in held.items()} | here
-        # A border: whatever a damaged cache raises means that nothing is remembered.
-        except Exception:
-            return dict(here)
+        return (cache.read(self._path, _read_faults) or {}) | here
+
+
+def _read_faults(path: Path) -> dict[str, Fault]:
+    held = json.loads(read_text(path, "json"))
+    return {name: Fault(*map(_typed, one)) for name, one in held.items()}
 
 
 def _typed(value: Any) -> Any:

@@ -24,14 +24,12 @@ def joined(names: Sequence[str]) -> bytes:
 
 def read(path: Path | None) -> tuple[bytes, Any, Any] | None:
     """Names, stamps and hashes; None where there is nothing that can be used."""
-    if path is None:
-        return None
-    try:
-        found = load_npz(path)
-        names, old, hashes = found["names"].tobytes(), found["stamps"], found["hashes"]
-    # A border: whatever a damaged cache raises means that there is none.
-    except Exception:
-        return None
+    return None if path is None else cache.read(path, _read)
+
+
+def _read(path: Path) -> tuple[bytes, Any, Any] | None:
+    found = load_npz(path)
+    names, old, hashes = found["names"].tobytes(), found["stamps"], found["hashes"]
     count = names.count(b"\0") + 1
     fits = old.shape == (count, 2) and hashes.shape == (count, SIZE)
     return (names, old, hashes) if fits and hashes.dtype == np.uint8 else None
@@ -75,10 +73,8 @@ def verified(path: Path, sha256: Callable[[Path], str], expected: str, cache_dir
     now = stamp(path)
     key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:24]
     kept = cache_dir / f"verified-{key}.json"
-    # A border: whatever a damaged cache raises means that nothing is remembered.
-    with contextlib.suppress(Exception):
-        if json.loads(read_text(kept, "json")) == [*now, expected]:
-            return True
+    if cache.read(kept, lambda path: json.loads(read_text(path, "json"))) == [*now, expected]:
+        return True
     if sha256(path) != expected or stamp(path) != now:
         return False
     remember_verified(path, expected, cache_dir)

@@ -73,13 +73,10 @@ class Index:
         """The list of last time, if nothing is known to have changed."""
         if not self.path.is_file():
             return None
-        try:
-            held = load_npz(self.path)
-            words = json.loads(held["words"].tobytes())
-            labels, splits, times = held["labels"], held["splits"], held["times"]
-        # A border: whatever a damaged cache raises means that there is none.
-        except Exception:
+        held = cache.read(self.path, _read)
+        if held is None:
             return None
+        words, labels, splits, times = held
         if not np.array_equal(_times(words["folders"]), times):
             return None
         found = load_scan(self.scan_path)
@@ -115,6 +112,12 @@ class Index:
             "labels": known.labels, "splits": known.splits,
         }  # fmt: skip
         cache.write(self.path, lambda file: np.savez(file, **columns))
+
+
+def _read(path: Path) -> tuple[Any, Any, Any, Any]:
+    held = load_npz(path)
+    words = json.loads(held["words"].tobytes())
+    return words, held["labels"], held["splits"], held["times"]
 
 
 def now_ns() -> int:

@@ -80,7 +80,7 @@ def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:
     listed = stamp(path)
     key = f"{_VERSION}\0{path.resolve()}\0{max_pixels}\0{listed}"
     kept = cache_dir / f"tfrecord-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
-    index = _load(kept)
+    index = cache.read(kept, _load)
     if index is None:
         index = _build(path, max_pixels)
         _save(kept, index)
@@ -204,16 +204,12 @@ def _example(place: str, record: bytes) -> tuple[bytes, int, str]:
     return encoded[0], labels[0] if labels else -1, unicodedata.normalize("NFC", text)
 
 
-def _load(path: Path) -> Index | None:
-    try:
-        found = load_npz(path)
-        columns = {name: found[name] for name in _COLUMNS}
-        words = json.loads(found["words"].tobytes())
-        problems = {int(row): str(why) for row, why in words["problems"].items()}
-        return Index(**columns, texts=words["texts"], problems=problems)
-    # A border: whatever a damaged cache raises means that there is none.
-    except Exception:
-        return None
+def _load(path: Path) -> Index:
+    found = load_npz(path)
+    columns = {name: found[name] for name in _COLUMNS}
+    words = json.loads(found["words"].tobytes())
+    problems = {int(row): str(why) for row, why in words["problems"].items()}
+    return Index(**columns, texts=words["texts"], problems=problems)
 
 
 def _save(path: Path, index: Index) -> None:

@@ -195,14 +195,14 @@ def header_or_problem(source: str | bytes, max_pixels: int) -> Header | str:
 
 def load_scan(path: Path) -> tuple[bytes, Scan] | None:
     """Names and scan from a cache file; None if there is none that can be used."""
-    try:
-        found = load_npz(path)
-        columns = {name: found[name] for name in (*_COLUMNS, "twins")}
-        names, problems = found["names"].tobytes(), json.loads(found["problems"].tobytes())
-        return names, Scan(**columns, problems={int(row): why for row, why in problems.items()})
-    # A border: whatever a damaged cache raises means that there is none.
-    except Exception:
-        return None
+    return cache.read(path, _read_scan)
+
+
+def _read_scan(path: Path) -> tuple[bytes, Scan]:
+    found = load_npz(path)
+    columns = {name: found[name] for name in (*_COLUMNS, "twins")}
+    names, problems = found["names"].tobytes(), json.loads(found["problems"].tobytes())
+    return names, Scan(**columns, problems={int(row): why for row, why in problems.items()})
 
 
 def _save(path: Path, names: bytes, scan: Scan) -> None:

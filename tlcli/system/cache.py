@@ -5,7 +5,11 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
+
+from tlcli.system import opened
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,33 @@ def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         done_without(path.parent, error)
+
+
+def read(
+    path: Path, load: Callable[[Path], T], rises: tuple[type[Exception], ...] = ()
+) -> T | None:
+    """What a file of the cache holds; None where there is none, or one that cannot be used.
+
+    What cannot be used is told, once a process, and made anew by whoever asked.
+
+    Args:
+        path: The file.
+        load: Reads it, and may raise whatever damaged bytes can.
+        rises: What it raises that is the caller's to answer.
+    """
+    if not os.path.lexists(path):
+        return None
+    try:
+        return load(path)
+    except rises:
+        raise
+    # A border: what damaged bytes raise cannot be listed.
+    except Exception as error:
+        if str(path) not in _told:
+            _told.add(str(path))
+            why = opened.reason(error).removeprefix(f"{path}: ")
+            log.warning("cache: %s cannot be used (%s); it is made anew", path, why)
+        return None
 
 
 _told: set[str] = set()

@@ -90,7 +90,7 @@ def typed(word: object) -> str:
 
 
 def json_line(text: str) -> str:
-    r"""JSON of one line, equal to what it was: what a terminal would hide or obey as `\uXXXX`."""
+    r"""JSON of one line, equal to what it was: `\u` and digits for what a terminal would obey."""
     return _HIDDEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tlcli.data.stamps import stamp
-from tlcli.system import files
+from tlcli.system import cache, files
 from tlcli.system.array_file import load_npy
 from tlcli.system.opened import read_text
 
@@ -145,32 +145,30 @@ def read(place: Path, mapped: bool) -> list[Any] | None:
     Raises:
         DamagedError: A file is not what was written.
     """
-    try:
-        facts = json.loads(read_text(place / FACTS, "json"))
-        parts = list(zip(facts["sha256"], facts["stamps"], facts["dtypes"], strict=True))
-        arrays = []
-        for index, (expected, stamp, dtype) in enumerate(parts):
-            path = place / f"{index}.npy"
-            now = _stamp(path)
-            if (now[0] <= ALWAYS_HASHED or now != stamp) and files.sha256(path) != expected:
-                raise DamagedError(str(path))
-            arrays.append(_as(load_npy(path, mapped), dtype))
-    except DamagedError:
-        raise
-    # A border: whatever a damaged file raises means that there is none.
-    except Exception:
-        return None
+    return cache.read(place / FACTS, lambda facts: _arrays(facts, mapped), (DamagedError,))
+
+
+def _arrays(facts_file: Path, mapped: bool) -> list[Any]:
+    facts = json.loads(read_text(facts_file, "json"))
+    parts = list(zip(facts["sha256"], facts["stamps"], facts["dtypes"], strict=True))
+    arrays = []
+    for index, (expected, written, dtype) in enumerate(parts):
+        path = facts_file.with_name(f"{index}.npy")
+        now = _stamp(path)
+        if (now[0] <= ALWAYS_HASHED or now != written) and files.sha256(path) != expected:
+            raise DamagedError(str(path))
+        arrays.append(_as(load_npy(path, mapped), dtype))
     return arrays
 
 
 def blocks(place: Path) -> dict[int, tuple[str, str]]:
     """From the first entry of each block to what it is called and what it was made of."""
-    try:
-        facts = json.loads(read_text(place / FACTS, "json"))
-        return {int(start): (str(name), str(made_of)) for start, name, made_of in facts["blocks"]}
-    # A border: whatever a damaged file raises means that nothing is known of blocks.
-    except Exception:
-        return {}
+    return cache.read(place / FACTS, _blocks) or {}
+
+
+def _blocks(facts_file: Path) -> dict[int, tuple[str, str]]:
+    facts = json.loads(read_text(facts_file, "json"))
+    return {int(start): (str(name), str(made_of)) for start, name, made_of in facts["blocks"]}
 
 
 def _as(array: Any, dtype: str) -> Any:
