@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from tlcli.errors import DataError
 from tlcli.system import opened
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def read(
     except Exception as error:
         if str(path) not in _told:
             _told.add(str(path))
-            why = opened.reason(error).removeprefix(f"{path}: ")
+            why = error.problem if isinstance(error, DataError) else opened.reason(error)
             log.warning("cache: %s cannot be used (%s); it is made anew", path, why)
         return None
 
