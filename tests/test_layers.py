@@ -27,6 +27,7 @@ LAYERS = (
     ("models",),
     ("evaluation",),
     ("runs",),
+    ("report",),
     ("distill",),
     ("training",),
     ("commands", "options"),

@@ -11,7 +11,9 @@ from tlcli.config.train_settings import Train
 from tlcli.contracts import GROUPS
 
 OLD = json.loads(Path(__file__).with_name("options_of_0_1_0.json").read_text(encoding="utf-8"))
-OPTIONS = [(group, values) for group in GROUPS for values in OLD[group]]
+# Groups that came later.
+NEW = ("logger",)
+OPTIONS = [(group, values) for group in GROUPS if group not in NEW for values in OLD[group]]
 
 
 def old_config(**changed):
@@ -21,7 +23,7 @@ def old_config(**changed):
         "optimizer": "adamw", "loss": "cross_entropy", "head": "linear", "hardware": "auto",
     }  # fmt: skip
     groups = {group: next(v for v in OLD[group] if v["name"] == names.get(group, "none"))
-              for group in GROUPS}  # fmt: skip
+              for group in GROUPS if group not in NEW}  # fmt: skip
     return {**OLD["settings"], **groups, **changed}
 
 
@@ -49,6 +51,13 @@ def test_keys_outside_the_groups_take_their_default():
     assert {field.name for field in dataclasses.fields(Train)} <= found.keys()
     assert found["extend"] is None
     assert {key: found[key] for key in OLD["settings"]} == OLD["settings"]
+
+
+def test_nothing_was_logged_by_0_1_0():
+    assert upgraded.upgraded(old_config())["logger"] == {"name": "none"}
+    mine = registry.defaults("logger", "csv")
+    assert upgraded.upgraded(old_config(logger=mine))["logger"] == mine
+    assert "logger" not in upgraded.upgraded({"distillation": option("distillation", "kd")})
 
 
 def test_a_configuration_of_today_stays_as_it_is():

@@ -8,7 +8,14 @@ import pytest
 from tests.helpers.runs import train_digits
 from tests.helpers.words import checked
 from tlcli.commands import evaluate
-from tlcli.evaluation.calibration import BOUNDS, at_bound, fit_temperature, fit_thresholds
+from tlcli.evaluation.calibration import (
+    BOUNDS,
+    at_bound,
+    chosen_temperature,
+    fit_temperature,
+    fit_thresholds,
+    held_out,
+)
 from tlcli.evaluation.classifier import classifier, logits_of, rows_of
 from tlcli.evaluation.metrics import cross_entropy, sigmoid, softmax
 from tlcli.runs import checkpoint
@@ -64,10 +71,11 @@ def test_the_temperature_is_the_best_of_a_grid():
     logits, labels = random.normal(size=(50, 3)) * 4, random.integers(0, 3, 50)
 
     def loss(temperature):
-        return cross_entropy(logits / temperature, labels).mean()
+        # As if a few images more, PRIOR_IMAGES, spoke for 1.
+        return cross_entropy(logits / temperature, labels).sum() + 5 * np.log(temperature) ** 2
 
     found = fit_temperature(logits, labels)
-    assert loss(found) <= min(map(loss, np.geomspace(0.06, 19, 400))) + 1e-9
+    assert loss(found) <= min(map(loss, np.geomspace(*BOUNDS, 400))) + 1e-9
 
 
 def test_thresholds_reach_the_best_f1_there_is():
@@ -89,8 +97,35 @@ def test_thresholds_reach_the_best_f1_there_is():
 
 
 def test_a_temperature_at_its_bound_is_told():
-    labels = np.arange(60) % 3
+    labels = np.arange(6000) % 3  # so many that they outweigh the pull towards 1
     sure = 0.5 * np.eye(3)[labels]
     found = [fit_temperature(sure, labels), fit_temperature(-sure, labels)]
     assert found == pytest.approx(BOUNDS, rel=1e-4)
-    assert [at_bound(one) for one in (*found, 1.0, 0.06, 19.0)] == [True, True, False, False, False]
+    assert [at_bound(one) for one in (*found, 1.0, 0.21, 9.5)] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_temperature_of_few_images_never_hurts_on_held_out_ones(seed):
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 3, 60)
+    logits = random.normal(0, 2, (60, 3))
+    logits[np.arange(60), labels] += random.uniform(0, 3)
+    temperature = chosen_temperature(logits, labels)
+    without, fitted = held_out(logits, labels)
+    assert temperature == 1.0 or fitted < without
+    assert (temperature == 1.0) == (fitted >= without)
+    assert BOUNDS[0] <= temperature <= BOUNDS[1]
+
+
+def test_nine_images_that_are_all_right_do_not_make_a_network_sure_of_everything():
+    random = np.random.default_rng(3)
+    labels = np.arange(9) % 3
+    logits = random.normal(0, 0.3, (9, 3))
+    logits[np.arange(9), labels] += 1.5
+    # Unbounded, the likelihood grows as T falls to 0.
+    losses = [cross_entropy(logits / t, labels).mean() for t in (0.5, 0.1, 0.01)]
+    assert losses[0] > losses[1] > losses[2]
+    assert fit_temperature(logits, labels) > 0.4
+    assert fit_temperature(np.tile(logits, (500, 1)), np.tile(labels, 500)) == pytest.approx(
+        BOUNDS[0], abs=0.02
+    )

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tlcli import __version__
-from tlcli.cli import border
+from tlcli.cli import border, seeds
 from tlcli.cli.help import command_help, usage
 from tlcli.cli.tensorflow import import_tensorflow
 from tlcli.config.commands import COMMANDS, Command
@@ -64,7 +64,7 @@ def answer(word: str, words: list[str]) -> int:
     from tlcli.config import compose
     from tlcli.config.checking import check_request
 
-    request = compose.read(word, words)
+    request = compose.read(word, seeds.swept(words) if word == "train" else words)
     if {"-m", "--multirun"} & set(request.flags):
         from tlcli.cli import sweep
 

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.commands import gains
+from tlcli.commands import gains, pairs
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Compare
 from tlcli.errors import ConfigError, DataError
+from tlcli.evaluation import significance
 from tlcli.runs import checkpoint, output
 from tlcli.runs.facts import Facts
 from tlcli.runs.resume import FREE_KEYS
@@ -21,8 +22,7 @@ from tlcli.system.files import expanded
 from tlcli.system.shown import CsvWriter, json_line, shown, shown_lines
 
 SPLITS = ("validation", "test")
-# Figures of which less is better.
-FALLING = ("loss", "ece")
+FALLING = significance.FALLING
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Row:
         seeds: How many runs it stands for.
         figures: By split; None where there is none.
         deviations: Sample standard deviation by split; None for one run.
+        lows: Lower ends of the intervals of 95 % by split: over images, or over seeds.
+        highs: Upper ends.
         parameters: Weights of the model.
         seconds: Of the training; a mean for several runs.
         finished: Whether all its runs are.
@@ -45,6 +47,8 @@ class Row:
     seeds: int
     figures: dict[str, float | None]
     deviations: dict[str, float | None]
+    lows: dict[str, float | None]
+    highs: dict[str, float | None]
     parameters: int | None
     seconds: float | None
     finished: bool
@@ -58,15 +62,33 @@ def run(checked: Checked[Compare, None]) -> int:
     """
     given = checked.settings
     place = None if given.output is None else output.place(given.output, given.overwrite)
-    figure, rows = gather(find_runs(given.runs), given.figure)
+    runs = find_runs(given.runs)
+    figure, rows = gather(runs, given.figure)
+    found, notes = pairs.compared(units(runs, rows), figure, given.unpaired)
     text = WRITERS[given.format](figure, rows)
-    if given.format == "table":
-        text = shown_lines(text + gained(figure, rows))
+    if given.format == "json":
+        text = as_json(figure, rows, found)
+    elif given.format == "table":
+        lines = [pair.line() for pair in found] + notes
+        told = "\n" + "".join(lines) if lines else ""
+        text = shown_lines(text + told + gained(figure, rows))
+    else:
+        sys.stderr.writelines(notes)
     if place is None:
         sys.stdout.write(text)
     else:
         output.write(place, text.encode())
     return 0
+
+
+def units(runs: Sequence[Path], rows: Sequence["Row"]) -> list[pairs.Unit]:
+    """What is compared two by two: in the order given, of many the best first."""
+    single = [row for row in rows if row.seeds == 1]
+    found = pairs.units_of(_alike(single))
+    if len(found) > pairs.MOST_UNITS:
+        return found
+    place = {run: number for number, run in enumerate(runs)}
+    return sorted(found, key=lambda unit: min(place[run] for run in unit.runs.values()))
 
 
 def after_sweep(folder: Path) -> None:
@@ -133,7 +155,10 @@ def gather(runs: Sequence[Path], figure: str) -> tuple[str, list[Row]]:
         rows.append(Row(
             run=str(path), config={k: config.get(k) for k in keys}, seeds=1,
             figures={s: (metrics.get(s) or {}).get(figure) for s in SPLITS},
-            deviations=dict.fromkeys(SPLITS), parameters=fact.parameters if fact else None,
+            deviations=dict.fromkeys(SPLITS),
+            lows={s: (metrics.get(s) or {}).get(f"{figure}_low") for s in SPLITS},
+            highs={s: (metrics.get(s) or {}).get(f"{figure}_high") for s in SPLITS},
+            parameters=fact.parameters if fact else None,
             seconds=fact.seconds if fact else None, finished=fact is not None,
         ))  # fmt: skip
     rows = _sorted(rows, figure)
@@ -208,10 +233,12 @@ def gained(figure: str, rows: Sequence[Row]) -> str:
 def _mean(rows: Sequence[Row]) -> Row:
     values = {s: [v for r in rows if (v := r.figures[s]) is not None] for s in SPLITS}
     seconds = [r.seconds for r in rows if r.seconds is not None]
+    ends = {s: significance.of_seeds(v) or (None, None) for s, v in values.items()}
     return Row(
         run="mean", config={k: v for k, v in rows[0].config.items() if k != "seed"},
         seeds=len(rows), figures={s: statistics.fmean(v) if v else None for s, v in values.items()},
         deviations={s: statistics.stdev(v) if len(v) > 1 else None for s, v in values.items()},
+        lows={s: e[0] for s, e in ends.items()}, highs={s: e[1] for s, e in ends.items()},
         parameters=rows[0].parameters, seconds=statistics.fmean(seconds) if seconds else None,
         finished=all(r.finished for r in rows),
     )  # fmt: skip
@@ -245,7 +272,9 @@ def _figure(row: Row, split: str) -> str:
     value, deviation = row.figures[split], row.deviations[split]
     if value is None:
         return "-"
-    return f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+    low, high = row.lows[split], row.highs[split]
+    ends = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
+    return f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}") + ends
 
 
 def _shown(value: Any) -> str:
@@ -260,20 +289,24 @@ def as_csv(figure: str, rows: Sequence[Row]) -> str:
     """One line a row, all digits, deviations in columns of their own."""
     keys, text = _keys(rows), io.StringIO()
     writer = CsvWriter(text)
-    names = [f"{split}_{figure}{end}" for split in SPLITS for end in ("", "_sd")]
+    names = [f"{split}_{figure}{end}" for split in SPLITS for end in ("", "_sd", "_low", "_high")]
     writer.row(["run", "seeds", *keys, *names, "parameters", "seconds", "finished"])
     for row in rows:
-        figures = [f[s] for s in SPLITS for f in (row.figures, row.deviations)]
+        kinds = (row.figures, row.deviations, row.lows, row.highs)
+        figures = [found[split] for split in SPLITS for found in kinds]
         config = [_shown(row.config[k]) if k in row.config else "" for k in keys]
         rest = [row.parameters, row.seconds, str(row.finished).lower()]
         writer.row([row.run, row.seeds, *config, *figures, *rest])
     return text.getvalue()
 
 
-def as_json(figure: str, rows: Sequence[Row]) -> str:
+def as_json(figure: str, rows: Sequence[Row], found: Sequence[pairs.Pair] = ()) -> str:
     """Everything, for a program."""
-    found = {"figure": figure, "rows": [asdict(row) for row in rows]}
-    return json_line(json.dumps(found, indent=2, ensure_ascii=False)) + "\n"
+    content = {
+        "figure": figure, "rows": [asdict(row) for row in rows],
+        "pairs": [pair.as_json() for pair in found],
+    }  # fmt: skip
+    return json_line(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
 
 WRITERS = {"table": as_table, "csv": as_csv, "json": as_json}

@@ -13,11 +13,12 @@ from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
+from tlcli.evaluation.intervals import with_intervals
 from tlcli.lazy import np
-from tlcli.runs import checkpoint, latest, output
+from tlcli.runs import checkpoint, latest, output, predictions
 from tlcli.runs.seen import UNSEEN, earlier_run, seen_by, unseen
 from tlcli.system import console, files
-from tlcli.system.figures import figures_line, worst_classes
+from tlcli.system.figures import figures_line, intervals_line, worst_classes
 from tlcli.system.shown import json_line, shown
 
 
@@ -30,7 +31,10 @@ def measure(checked: Checked[Eval, None]) -> int:
     """Measure once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
     settings = checked.settings
-    place = output.place(settings.output, settings.overwrite) if settings.output else None
+    place, kept = (
+        output.place(wanted, settings.overwrite, key) if wanted else None
+        for key, wanted in (("output", settings.output), ("predictions", settings.predictions))
+    )
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
@@ -39,19 +43,36 @@ def measure(checked: Checked[Eval, None]) -> int:
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
     call = classifier(found.model, settings.tta)
-    logits = logits_of(call, views, rows, settings.batch_size)
+    logits = list(logits_of(call, views, rows, settings.batch_size))
     scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
-    figures = {**scores.result(), **marked(int(trained[rows].sum()), len(rows))}
+    said = np.concatenate(logits)
+    calibrated, labels = said / found.temperature, manifest.labels[rows]
+    figures = with_intervals(scores.result(), calibrated, labels, found.thresholds)
+    figures |= marked(int(trained[rows].sum()), len(rows))
     content = json_line(files.as_json(files.finite(figures)))
     if place is not None:
         output.write(place, content.encode())
+    if kept is not None:
+        predicted = predictions.made(manifest, rows, said, found.probabilities, found.thresholds)
+        output.write_by(kept, lambda file: predictions.save(file, predicted))
     if settings.format == "json":
         sys.stdout.write(content)
-        return 0
-    sys.stdout.write(f"{settings.split:<10} {len(rows)} images of {shown(manifest.root)}\n")
-    sys.stdout.write(f"{'figures':<10} {figures_line(figures, len(found.class_names))}\n")
-    sys.stdout.write(f"{'worst':<10} {worst_classes(scores.per_class(), found.class_names)}\n")
+    else:
+        told = f"{len(rows)} images of {shown(manifest.root)}"
+        sys.stdout.write(table(settings.split, told, figures, scores, found.class_names))
     return 0
+
+
+def table(
+    split: str, images: str, figures: Mapping[str, Any], scores: Any, names: tuple[str, ...]
+) -> str:
+    """The figures for a person."""
+    lines = {
+        split: images, "figures": figures_line(figures, len(names)),
+        "95 %": intervals_line(figures, len(names)),
+        "worst": worst_classes(scores.per_class(), names),
+    }  # fmt: skip
+    return "".join(f"{name:<10} {text}\n" for name, text in lines.items())
 
 
 def told_apart(found: Any, manifest: Manifest) -> tuple[Manifest, Any]:

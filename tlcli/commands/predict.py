@@ -19,7 +19,8 @@ from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
 from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError
-from tlcli.evaluation.classifier import classifier, probabilities
+from tlcli.evaluation.classifier import classifier
+from tlcli.evaluation.metrics import probabilities
 from tlcli.lazy import keras, tf
 from tlcli.models import imagenet
 from tlcli.models.graph.trace import rerun

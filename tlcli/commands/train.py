@@ -39,12 +39,13 @@ from tlcli.runs.resume import (
 from tlcli.system import cluster, console
 from tlcli.system.notes import WARNING
 from tlcli.system.shown import typed
-from tlcli.training import auto_backbone, balance, epoch_rows, plan_text, result, result_text
+from tlcli.training import auto_backbone, balance, epoch_rows, log_events, plan_text, result_text
 from tlcli.training import plan as plans
 from tlcli.training.build import pieces_of
 from tlcli.training.data import data_of, without
 from tlcli.training.plan import Plan
 from tlcli.training.progress import Outcome
+from tlcli.training.result import Result, written
 from tlcli.training.together import together
 from tlcli.training.trainer import Trainer
 
@@ -246,8 +247,11 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     console.show(sheet)
     started = time.monotonic()
     try:
-        outcome = Trainer(plan, run_dir, folder.check).run(found)
-        return finish(plan, outcome, folder, time.monotonic() - started)
+        with log_events.loggers_of(plan, folder, found) as loggers:
+            outcome = Trainer(plan, run_dir, folder.check, loggers).run(found)
+            made = finish(plan, outcome, folder, time.monotonic() - started)
+            log_events.tell_result(loggers, plan, outcome, run_dir, made)
+        return made.figures
     except FaultyPictures:
         folder.begin_again(asked)
         member.any(False)  # Nobody reads the folder before it is written.
@@ -271,21 +275,21 @@ def show_plan(plan: Plan, run_dir: Path) -> None:
         console.show(line)
 
 
-def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> dict[str, Any]:
+def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> Result:
     """Write the result and show it; then the state has done its work."""
     member, manifest = cluster.join(plan.pieces.job.hardware), plan.pieces.manifest
     if member.size > 1:  # Alone, nothing is read before the test images are decoded.
         member.agree("data", manifest.content(np.flatnonzero(manifest.splits != TEST)))
     try:
         with together(member, lambda: manifest):
-            found = result.written(plan, outcome, folder, seconds)
+            found = written(plan, outcome, folder, seconds)
     except FaultyPictures as fault:  # of the test images, which are looked at only now
         fault.remember()
         for line in fault.lines():
             _warn(line)
         plan = replace(plan, pieces=without(plan.pieces, list(fault.found)))
         with together(member, lambda: manifest):
-            found = result.written(plan, outcome, folder, seconds)
+            found = written(plan, outcome, folder, seconds)
     # A process that ends while another still works would be taken for lost.
     member.any(False)
     if folder.is_chief:
@@ -297,4 +301,4 @@ def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> d
             *result_text.closing_notes(found, classes, folder.path),
         ):
             console.show(said)
-    return found.figures
+    return found

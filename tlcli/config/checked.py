@@ -19,8 +19,8 @@ def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
     Raises:
         ConfigError: Unknown key, missing value, wrong type or range.
     """
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
+    fields = {key_of(f.name): f for f in dataclasses.fields(cls)}
+    hints = {key_of(name): hint for name, hint in typing.get_type_hints(cls).items()}
     given = {k: v for k, v in values.items() if k != "name" or "name" in fields}
     for key in given:
         if key not in fields:
@@ -38,8 +38,13 @@ def build_dataclass(cls: type, values: Mapping[str, Any], where: str) -> Any:
         place = f"{where}.{key}" if where else key
         if key not in given or given[key] == "???":
             raise ConfigError(place, "no value", f"Give {place}=VALUE.")
-        checked[key] = _checked(given[key], hints[key], place)
+        checked[fields[key].name] = _checked(given[key], hints[key], place)
     return cls(**checked)
+
+
+def key_of(field: str) -> str:
+    """The key that a field is for; one that is a word of Python, as class, has a stroke behind."""
+    return field.removesuffix("_")
 
 
 def check_types(cls: type, values: Mapping[str, Any]) -> None:

@@ -51,6 +51,14 @@ COMMANDS = {
         "predict", "Name what pictures show.", "tl predict photo.jpg",
         "Predict", "predict", words="images",
     ),
+    "explain": Command(
+        "explain", "Show where in pictures a class was read from.",
+        "tl explain photo.jpg output=why", "Explain", "explain", words="images",
+    ),
+    "report": Command(
+        "report", "Write one page of a run, or of several beside each other.",
+        "tl report runs/train/TIME", "Report", "report", words="runs",
+    ),
     "compare": Command(
         "compare", "Put several runs into one table.", "tl compare runs/sweep/TIME",
         "Compare", "compare", words="runs", needs_tensorflow=False,

@@ -21,13 +21,13 @@ from tlcli.config.registry import (
     own_config_dir,
     plugin_config_dirs,
 )
-from tlcli.contracts import GROUPS
+from tlcli.contracts import GROUPS, SEVERAL
 from tlcli.errors import ConfigError, nearest
 from tlcli.system.files import expanded
 
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
-    "output", "extend", "runs", "file", "preset", "unlabelled", "ids", "config",
+    "output", "extend", "runs", "file", "preset", "unlabelled", "ids", "config", "class", "audit",
 }  # fmt: skip
 
 
@@ -201,8 +201,9 @@ def _merged(
         if key.lstrip("+~").startswith("hydra") or key.startswith("~"):
             values[key] = value
         elif key in GROUPS and value not in ("null",) and not value.startswith("{"):
-            if key == "distillation" and value.startswith("["):
-                groups[key], values["distillation.methods"] = "sum", value
+            if key in SEVERAL and value.startswith("["):
+                groups[key], inner = SEVERAL[key]
+                values[f"{key}.{inner}"] = value
             else:
                 groups[key] = value
         else:

@@ -17,6 +17,7 @@ from tlcli.contracts.distillation import Method
 from tlcli.contracts.finetune import Finetune
 from tlcli.contracts.hardware import Hardware
 from tlcli.contracts.head import Head
+from tlcli.contracts.logger import Logger
 from tlcli.contracts.loss import Loss
 from tlcli.contracts.optimizer import Optimizer
 from tlcli.contracts.schedule import Schedule
@@ -65,6 +66,7 @@ class TrainJob:
     optimizer: Optimizer
     schedule: Schedule
     hardware: Hardware
+    logger: Logger
     config: Mapping[str, Any]
     reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -151,5 +153,7 @@ def _check_together(job: TrainJob) -> None:
             "distillation", "there is a teacher that nothing learns from",
             "Give distillation=kd, or teacher=none.",
         )  # fmt: skip
+    for logger in job.logger.parts:
+        logger.require_installed()
     if settings.control and not job.distillation.distils:
         raise ConfigError("control", "there is no teacher to compare with", "Give control=false.")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from tlcli.config import settings, words
+from tlcli.config.checked import key_of
 from tlcli.config.commands import COMMANDS
 from tlcli.config.registry import config_root, names
 from tlcli.config.train_settings import Train
@@ -20,7 +21,8 @@ def keys_of(word: str) -> frozenset[str]:
     own = [getattr(settings, command.settings)] if command.settings else []
     classes = [*own, Train] if command.trains else own
     groups = GROUPS if command.trains else (*command.needs, *command.changes)
-    return frozenset({*groups, *(f.name for cls in classes for f in dataclasses.fields(cls))})
+    fields = (key_of(field.name) for cls in classes for field in dataclasses.fields(cls))
+    return frozenset({*groups, *fields})
 
 
 def places_of(key: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import yaml
 from tlcli.config import known, strict_yaml, words
 from tlcli.config.registry import config_root, defaults, names
 from tlcli.config.train_settings import Train
-from tlcli.contracts import GROUPS
+from tlcli.contracts import GROUPS, SEVERAL
 from tlcli.errors import ConfigError, nearest
 from tlcli.system.files import expanded
 
@@ -206,7 +206,7 @@ def _plain(path: Path, where: str, value: Any) -> None:
 
 
 def _group(key: str, value: Any, groups: dict[str, str], values: dict[str, Any]) -> None:
-    """Enter what a recipe says of one group: an option's name, or keys, or a list of methods."""
+    """Enter what a recipe says of one group: an option's name, or keys, or a list of options."""
     if isinstance(value, str):
         groups[key] = value
     elif isinstance(value, Mapping):
@@ -214,8 +214,9 @@ def _group(key: str, value: Any, groups: dict[str, str], values: dict[str, Any])
         if "option" in rest:
             groups[key] = str(rest.pop("option"))
         values |= {f"{key}.{k}": v for k, v in rest.items()}
-    elif key == "distillation" and isinstance(value, list):
-        groups[key], values["distillation.methods"] = "sum", value
+    elif key in SEVERAL and isinstance(value, list):
+        groups[key], inner = SEVERAL[key]
+        values[f"{key}.{inner}"] = value
     else:
         values[key] = value
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.config.look_settings import Explain as Explain
+from tlcli.config.look_settings import Report as Report
 from tlcli.config.upgraded import stored
 from tlcli.config.weights_settings import Weights as Weights
 from tlcli.contracts import GROUPS
@@ -44,6 +46,7 @@ class Eval:
     tta: Tta
     format: Literal["table", "json"]
     output: str | None
+    predictions: str | None
     overwrite: bool
     runs: str
     workers: int | Literal["auto"]
@@ -51,6 +54,9 @@ class Eval:
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
         check_workers(self.workers)
+        kept = self.predictions
+        fits = kept is None or Path(kept).suffix.lower() == ".npz"
+        require(fits, "predictions", kept, "Give a .npz file, or null.")
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class Compare:
     figure: Literal[
         "auto", "loss", "accuracy", "macro_f1", "balanced_accuracy", "mean_average_precision"
     ]
+    unpaired: bool
     format: Literal["table", "json", "csv"]
     output: str | None
     overwrite: bool

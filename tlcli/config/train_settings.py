@@ -24,6 +24,7 @@ class Train:
     resize: Literal["crop", "squash", "pad"]
     crop_fraction: float
     seed: int
+    seeds: int
     sampler: Literal["uniform", "balanced"]
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
     jit: bool | Literal["auto"]
@@ -74,6 +75,7 @@ class Train:
         count = self.generations
         require(1 <= count <= 100, "generations", count, "Give a number from 1 to 100.")
         require(0 <= self.seed < 2**31, "seed", self.seed, "Give a number from 0 to 2147483647.")
+        require(self.seeds == 1, "seeds", self.seeds, "Type it: tl train seeds=5.")
         stop = self.early_stopping
         require(stop is None or stop >= 1, "early_stopping", stop, "Give 1 or more, or null.")
         require(self.validate_every >= 1, "validate_every", self.validate_every, "Give 1 or more.")

@@ -32,7 +32,7 @@ def upgraded(config: Mapping[str, Any]) -> Values:
     for change in (
         damaged_pictures_were_used, heads_had_the_common_rate, focus_had_gradients,
         terms_had_published_weights, tf_kd_was_the_papers, adafactor_was_relative,
-        lamb_had_no_least_size,
+        lamb_had_no_least_size, nothing_was_logged,
     ):  # fmt: skip
         found = change(found)
     found.pop(STARTED, None)
@@ -107,6 +107,13 @@ def adafactor_was_relative(config: Values) -> Values:
 def lamb_had_no_least_size(config: Values) -> Values:
     """0.1.0 took kernels for as small as they are."""
     return _given(config, "optimizer", ("lamb",), least_size=0.0)
+
+
+def nothing_was_logged(config: Values) -> Values:
+    """0.1.0 had no loggers; a configuration of a whole training has an optimizer."""
+    if "logger" in config or "optimizer" not in config:
+        return config
+    return {**config, "logger": {"name": "none"}}
 
 
 @functools.cache

@@ -8,5 +8,7 @@ of no field: where one sets it from a field, as `mixing_factors` from `mixing`, 
 
 GROUPS = (
     "data", "augmentation", "backbone", "head", "finetune", "loss",
-    "distillation", "teacher", "optimizer", "schedule", "hardware",
+    "distillation", "teacher", "optimizer", "schedule", "hardware", "logger",
 )  # fmt: skip
+# Groups that take a list of options: the option that stands for several, and its key of them.
+SEVERAL = {"distillation": ("sum", "methods"), "logger": ("several", "loggers")}

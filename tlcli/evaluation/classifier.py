@@ -11,7 +11,7 @@ from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.views import Views
 from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation import tta
-from tlcli.evaluation.metrics import new_scores, sigmoid, softmax
+from tlcli.evaluation.metrics import new_scores
 from tlcli.models import fold
 from tlcli.system import console
 
@@ -128,10 +128,3 @@ def logits_of(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iter
     batches = views.batches(rows, np.zeros(len(rows)), batch_size)
     for images in console.staged(batches, "evaluating", len(rows), "images", len):
         yield np.asarray(call(images))
-
-
-def probabilities(logits: Any, multi_label: bool, temperature: float = 1.0) -> Any:
-    """Probabilities of logits, float64 (batch, classes)."""
-    if multi_label:
-        return sigmoid(logits)
-    return softmax(logits / temperature)

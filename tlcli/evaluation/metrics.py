@@ -22,6 +22,13 @@ def sigmoid(logits: Any) -> Any:
     return 0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))
 
 
+def probabilities(logits: Any, multi_label: bool, temperature: float = 1.0) -> Any:
+    """Probabilities of logits, float64 (batch, classes)."""
+    if multi_label:
+        return sigmoid(logits)
+    return softmax(logits / temperature)
+
+
 def cross_entropy(logits: Any, labels: Any) -> Any:
     """Cross-entropy with class indices in nats, float64 (samples,)."""
     shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.evaluation.monitor import better
-from tlcli.runs import checkpoint, sealed
+from tlcli.runs import checkpoint, predictions, sealed
 from tlcli.system import console, files
 
 TABLES = ("split.csv", "metrics.csv")
@@ -41,11 +41,13 @@ def ship(run_dir: Path, folders: Sequence[Path], monitor: str) -> dict[str, Any]
     for name in TABLES:
         files.write_text(run_dir / name, (best / name).read_text(encoding="utf-8"))
     files.write_json(run_dir / "metrics.json", metrics)
+    if (best / predictions.FILE).is_file():
+        copied(best / predictions.FILE, run_dir / predictions.FILE)
     hashes = sealed.hashes(run_dir, best / checkpoint.WEIGHTS)
     facts = replace(facts, generations=generations, sha256=hashes)
     files.write_json(run_dir / "metadata.json", facts.as_json())
     sealed.seal(run_dir, hashes)
-    copy_weights(best / checkpoint.WEIGHTS, run_dir / checkpoint.WEIGHTS)
+    copied(best / checkpoint.WEIGHTS, run_dir / checkpoint.WEIGHTS)
     console.say(f"chain      {told(metric, found, best.name)}")
     return metrics
 
@@ -75,7 +77,7 @@ def best_place(monitor: str, figures: Sequence[float | None]) -> int:
     return place
 
 
-def copy_weights(source: Path, target: Path) -> None:
+def copied(source: Path, target: Path) -> None:
     """Copy a file so that it is whole or not there.
 
     Raises:

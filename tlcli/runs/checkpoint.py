@@ -23,6 +23,7 @@ from tlcli.config.upgraded import upgraded
 from tlcli.contracts import GROUPS
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError, TlError
+from tlcli.evaluation.metrics import probabilities
 from tlcli.models import weights
 from tlcli.models.bounded import built_within, is_cut
 from tlcli.runs import sealed
@@ -76,6 +77,10 @@ class Checkpoint:
     def thresholds(self) -> Any:
         """Per-class thresholds of a multi-label model."""
         return np.asarray(self.facts.thresholds or 0.5)
+
+    def probabilities(self, logits: Any) -> Any:
+        """Calibrated probabilities of logits, float64 (batch, classes)."""
+        return probabilities(logits, self.multi_label, self.temperature)
 
 
 def write_run(

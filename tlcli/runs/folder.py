@@ -16,8 +16,9 @@ from tlcli.config.job import TrainJob
 from tlcli.config.recipe import written
 from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
-from tlcli.runs import checkpoint, claim
+from tlcli.runs import checkpoint, claim, logger_ids, predictions
 from tlcli.runs.claim import Claim
+from tlcli.runs.predictions import Predictions
 from tlcli.system import files
 from tlcli.system.files import expanded
 from tlcli.system.shown import defused
@@ -131,6 +132,7 @@ class RunFolder:
         if self.is_chief:
             self.check()
             self.forget_state()
+            logger_ids.forget(self.path)
             files.write_json(self.path / "config.json", dict(job.config))
 
     def note_contents(self, manifest: Manifest) -> None:
@@ -145,9 +147,9 @@ class RunFolder:
 
     def write(
         self, model: Any, config: Mapping[str, Any], figures: Mapping[str, Any],
-        metadata: Mapping[str, Any],
+        metadata: Mapping[str, Any], predicted: Predictions | None = None,
     ) -> None:  # fmt: skip
-        """Write a finished run: figures, facts, weights."""
+        """Write a finished run: figures, predictions, facts, weights."""
         if not self.is_chief:
             return
         path = self.made().path
@@ -157,6 +159,8 @@ class RunFolder:
             self.check()
             try:
                 files.write_json(path / "metrics.json", figures)
+                if predicted is not None:
+                    predictions.write(path, predicted)
                 checkpoint.write_run(path, model, dict(config), files.finite(dict(metadata)))
             except OSError as error:
                 raise files.write_error(path, error) from error

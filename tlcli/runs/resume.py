@@ -24,7 +24,7 @@ FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
     "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "verbose",
     "calibrate", "abstain_below", "control", "hardware", "accumulation_steps",
-    STARTED, "offline",
+    STARTED, "offline", "seeds", "logger",
 )  # fmt: skip
 # Within these, what decides the weights all the same.
 KEPT_KEYS = ("hardware.batch_norm",)
@@ -217,6 +217,8 @@ def check_agreement(
     member.agree("configuration", identity.config_hash(job.config, FREE_KEYS)[:16])
     member.agree("data", manifest.fingerprint[:64])
     member.agree("state", str(step))
+    # A step that tells its gradient's norm has figures of another shape.
+    member.agree("logger", str(any(one.wants_gradients for one in job.logger.parts)))
 
 
 def _as_stored(run_dir: Path) -> Mapping[str, Any] | None:

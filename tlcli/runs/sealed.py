@@ -18,7 +18,8 @@ METADATA = "metadata.json"
 SEAL = "run.sha256"
 # A run cannot do without the first two; one that was carried elsewhere may lack the others.
 NEEDED = ("config.json", WEIGHTS)
-FILES = (*NEEDED, "metrics.json", "metrics.csv", "split.csv", "auto.yaml")
+FILES = (*NEEDED, "metrics.json", "metrics.csv", "split.csv", "auto.yaml",
+         "predictions.npz")  # fmt: skip
 REMEDY = "Restore or train again."
 
 

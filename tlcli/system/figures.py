@@ -28,15 +28,26 @@ def bars(heights: Sequence[float], rows: int) -> list[str]:
     ]
 
 
+NAMES = {
+    "accuracy": "top-1", "top5_accuracy": "top-5", "macro_f1": "macro-F1",
+    "balanced_accuracy": "balanced accuracy", "mean_average_precision": "mAP", "ece": "ECE",
+    "loss": "loss",
+}  # fmt: skip
+
+
 def figures_line(figures: Mapping[str, float], classes: int) -> str:
     """Metrics in one line; top-5 only of more than five classes."""
-    names = {
-        "accuracy": "top-1", "top5_accuracy": "top-5", "macro_f1": "macro-F1",
-        "balanced_accuracy": "balanced accuracy", "mean_average_precision": "mAP", "ece": "ECE",
-        "loss": "loss",
-    }  # fmt: skip
     shown = {k for k in figures if k != "top5_accuracy" or classes > 5}
-    return "  ".join(f"{names[k]} {figures[k]:.4f}" for k in names if k in shown)
+    return "  ".join(f"{NAMES[k]} {figures[k]:.4f}" for k in NAMES if k in shown)
+
+
+def intervals_line(figures: Mapping[str, float], classes: int) -> str:
+    """The intervals of metrics in one line, as far as they have one."""
+    shown = {k for k in NAMES if f"{k}_low" in figures and (k != "top5_accuracy" or classes > 5)}
+    return "  ".join(
+        f"{NAMES[k]} {figures[f'{k}_low']:.4f} to {figures[f'{k}_high']:.4f}"
+        for k in NAMES if k in shown
+    )  # fmt: skip
 
 
 def worst_classes(per_class: Any, names: Sequence[str], count: int = 3) -> str:

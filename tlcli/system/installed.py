@@ -1,6 +1,7 @@
 """What of this program and its extras is installed, by its own metadata."""
 
 import importlib.metadata
+import importlib.util
 from collections.abc import Iterator
 
 from packaging.requirements import Requirement
@@ -16,6 +17,11 @@ def version_of(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def is_importable(module: str) -> bool:
+    """Whether a module is there; it is not imported."""
+    return importlib.util.find_spec(module) is not None
 
 
 def extras() -> dict[str, list[str]]:

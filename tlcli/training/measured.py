@@ -1,7 +1,9 @@
 """A network's figures, and what metadata.json says of it."""
 
+import functools
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcli.contracts.data import TEST, VALIDATION
+from tlcli.contracts.data import TEST, VALIDATION, Manifest
 from tlcli.distill.pieces import Pieces
-from tlcli.evaluation.calibration import can_calibrate, fit_temperature, fit_thresholds
+from tlcli.evaluation.calibration import can_calibrate, chosen_temperature, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, scored
-from tlcli.evaluation.metrics import Scores
+from tlcli.evaluation.intervals import with_intervals
+from tlcli.evaluation.metrics import Scores, probabilities
 from tlcli.models.graph.cost import parameters
+from tlcli.runs import predictions
+from tlcli.runs.predictions import Predictions
 from tlcli.system import console
 
 
@@ -27,12 +32,14 @@ class Measured:
         facts: Temperature or thresholds, for metadata.json.
         test: Scores on the test images, or None.
         logits: On the test images, or else those of validation; None without either.
+        predictions: Of validation and test images.
     """
 
     figures: dict[str, Any]
     facts: dict[str, Any]
     test: Any
     logits: Any
+    predictions: Predictions
 
 
 def measured(pieces: Pieces, model: Any) -> Measured:
@@ -42,11 +49,15 @@ def measured(pieces: Pieces, model: Any) -> Measured:
     figures: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     scores = logits = None
+    every: list[Any] = []
     call = classifier(model)
     if len(validation):
         batches = list(logits_of(call, views, validation))
-        figures["validation"] = scored(batches, manifest, validation).result()
         logits = np.concatenate(batches)
+        figures["validation"] = with_intervals(
+            scored(batches, manifest, validation).result(), logits, manifest.labels[validation]
+        )
+        every.append(logits)
         if pieces.job.settings.calibrate and can_calibrate(manifest, len(validation)):
             with console.Stage("calibrating"):
                 facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
@@ -55,8 +66,23 @@ def measured(pieces: Pieces, model: Any) -> Measured:
         divisor, least = facts.get("temperature", 1.0), facts.get("thresholds", 0.5)
         scores = scored(batches, manifest, test, divisor, least)
         logits = np.concatenate(batches)
-        figures["test"] = scores.result()
-    return Measured(figures, facts, scores, logits)
+        every.append(logits)
+        figures["test"] = with_intervals(
+            scores.result(), logits / divisor, manifest.labels[test], least
+        )
+    rows = np.concatenate([validation, test])
+    predicted = predicted_rows(manifest, rows, every, facts)
+    return Measured(figures, facts, scores, logits, predicted)
+
+
+def predicted_rows(
+    manifest: Manifest, rows: Any, parts: Sequence[Any], facts: Mapping[str, Any]
+) -> Predictions:
+    """What the network says of labelled rows, calibrated by what was fitted on validation."""
+    logits = np.concatenate([np.empty((0, len(manifest.class_names)), np.float32), *parts])
+    divisor, several = facts.get("temperature", 1.0), manifest.multi_label
+    shares = functools.partial(probabilities, multi_label=several, temperature=divisor)
+    return predictions.made(manifest, rows, logits, shares, facts.get("thresholds", 0.5))
 
 
 def described(pieces: Pieces, model: Any, found: Measured) -> dict[str, Any]:
@@ -83,7 +109,7 @@ def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
     """Temperature (one label) or thresholds (several) fitted on validation."""
     if multi_label:
         return {"thresholds": fit_thresholds(logits, labels)}
-    temperature = fit_temperature(logits, labels)
+    temperature = chosen_temperature(logits, labels)
     after = Scores(logits.shape[1])
     before = Scores(logits.shape[1])
     before.update(logits, labels)

@@ -90,4 +90,5 @@ def _write_network(pieces: Pieces, network: Learnt, folder: RunFolder) -> None:
     for variable, value in zip(model.variables, network.weights, strict=True):
         variable.assign(value)
     found = measured(pieces, model)
-    folder.write(model, config, found.figures, described(pieces, model, found))
+    facts = described(pieces, model, found)
+    folder.write(model, config, found.figures, facts, found.predictions)

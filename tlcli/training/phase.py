@@ -47,7 +47,8 @@ class PhaseTraining:
         averages: Moving and equal averages of the weights.
         loss_scale: Variable, or None.
         begun: Whether a step was made, for which the graph was.
-        feed: A function (first step, last step) -> figures, float32 (steps, 4).
+        feed: A function (first step, last step) -> figures, float32 (steps, 4), or (steps, 5)
+            with the norm of the gradient where a logger shows it.
     """
 
     def __init__(self, pieces: Pieces, lesson: Lesson, plan: PhasePlan) -> None:
@@ -138,6 +139,7 @@ class PhaseTraining:
             multi_label=pieces.manifest.multi_label, ema=self.averages.ema,
             statistics=self._own_statistics(),
             moving=self._moving() if job.optimizer.sam is not None else [],
+            norms=any(one.wants_gradients for one in job.logger.parts),
         )  # fmt: skip
         return TrainStep(pieces.strategy, parts)
 
@@ -161,7 +163,7 @@ class PhaseTraining:
     # ---- steps --------------------------------------------------------------------------------
 
     def run(self, first: int, last: int) -> Any:
-        """Figures of some steps, float32 (steps, 4).
+        """Figures of some steps, float32 (steps, 4 or 5).
 
         Raises:
             NotFinite: A loss is not finite and such steps are not passed over.
@@ -211,8 +213,12 @@ class PhaseTraining:
 
     def rate_at(self, step: int) -> float:
         """Learning rate after so many steps."""
-        rate = float(self.plan.rate_table[min(step, self.plan.total_steps) - 1])
-        return rate * (float(self.rate_factor.numpy()) if self.rate_factor is not None else 1.0)
+        return float(self.plan.rate_table[min(step, self.plan.total_steps) - 1]) * self.rate_times
+
+    @property
+    def rate_times(self) -> float:
+        """What the schedule is multiplied by now."""
+        return float(self.rate_factor.numpy()) if self.rate_factor is not None else 1.0
 
     def set_rate_factor(self, factor: float) -> None:
         """Multiply the schedule, where anything may change it."""

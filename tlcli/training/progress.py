@@ -1,10 +1,12 @@
 """Where a training stands."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from tlcli.contracts.schedule import Schedule
 from tlcli.errors import TlError
 from tlcli.training.kept import KeptWeights
 
@@ -67,9 +69,9 @@ class Progress:
     peers: list[float | None] = field(default_factory=list)
 
     def count(self, figures: Any, step: int) -> None:
-        """Add the figures of the steps up to one, float32 (steps, 4)."""
+        """Add the figures of the steps up to one, float32 (steps, 4 or more)."""
         sums = np.asarray(self.sums)
-        for row in figures:  # one by one, so that a resume adds in the same order
+        for row in figures[:, :4]:  # one by one, so that a resume adds in the same order
             sums += [*row, 1]
         self.sums, self.step = sums.tolist(), step
 
@@ -77,6 +79,20 @@ class Progress:
         """The sums so far, which begin anew."""
         sums, self.sums = self.sums, [0.0] * 5
         return sums
+
+    def watch(self, schedule: Schedule, metric: str, figures: Mapping[str, float]) -> bool:
+        """Let a plateau schedule see validation figures; whether it did.
+
+        Args:
+            schedule: Of the training.
+            metric: The figure that chooses the best epoch.
+            figures: Of a validation, perhaps none.
+        """
+        if not schedule.watches_validation or not figures:
+            return False
+        value = figures[metric] if metric == "loss" else -figures[metric]
+        self.plateau = schedule.update(self.plateau or schedule.initial_state(), value)
+        return True
 
     def end_phase(self) -> None:
         """Forget what counts within a phase."""

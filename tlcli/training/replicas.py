@@ -47,6 +47,14 @@ def assign_alike(variables: list[Any], values: list[Any], function: Any) -> None
         context.merge_call(apply, args=(values,))
 
 
+def average(variables: list[Any]) -> None:
+    """Let what each replica moved alone be the mean of all."""
+    context = tf.distribute.get_replica_context()
+    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v) for v in variables])
+    for variable, mean in zip(variables, means, strict=True):
+        variable.assign(mean)
+
+
 def as_taken(tensors: Any, suffix: Any) -> list[Any]:
     """Cut tensors as a suffix takes them: tables may hold float16 of float32."""
     return [

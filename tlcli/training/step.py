@@ -20,6 +20,7 @@ from tlcli.training import gradients
 from tlcli.training.replicas import (
     as_taken,
     assign_alike,
+    average,
     label_mass,
     part_of_batch,
     replica_number,
@@ -35,6 +36,7 @@ class TrainStep:
     def __init__(self, strategy: Any, parts: StepParts) -> None:
         self.strategy, self.parts = strategy, parts
         self.replicas = strategy.num_replicas_in_sync
+        self.columns = 5 if parts.norms else 4
         self._gradients = (
             tf.function(self.loss_and_gradients, jit_compile=True, autograph=False)
             if parts.jit
@@ -127,14 +129,16 @@ class TrainStep:
         return figures, grads
 
     def _step(self, batch: dict[str, Any]) -> Any:
-        """One update; gives this replica's share of the figures, float32 (4,).
+        """One update; gives this replica's share of the figures, float32 (columns,).
 
         They are the loss, the label loss, and the shares of images whose label the student says
-        and of those that have one.
+        and of those that have one; then the norm of the gradient, if wanted, before it is clipped.
         """
         figures, grads = self._reduced(batch)
         if self.parts.option.sam is not None:
             grads = self._sharpness_aware(batch, grads)
+        if self.parts.norms:
+            figures = tf.concat([figures, [gradients.global_norm(grads) / self.replicas]], 0)
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in grads])
         grads = self._clipped(grads)
         changed = [*self.parts.variables, *self.parts.optimizer.variables]
@@ -195,13 +199,8 @@ class TrainStep:
 
     def _average_statistics(self) -> None:
         """Let statistics of batches that each replica took alone be their mean."""
-        variables = [v.value for v in self.parts.statistics]
-        if not variables or self.replicas == 1:
-            return
-        context = tf.distribute.get_replica_context()
-        means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v) for v in variables])
-        for variable, mean in zip(variables, means, strict=True):
-            variable.assign(mean)
+        if self.parts.statistics and self.replicas > 1:
+            average([v.value for v in self.parts.statistics])
 
     def _move_average(self) -> None:
         decay = self.parts.option.ema
@@ -220,7 +219,7 @@ class TrainStep:
     # ---- many steps ---------------------------------------------------------------------------
 
     def _repeated(self, step: Callable[[Any], tuple[Any, Any]], count: Any) -> Any:
-        """Figures of some steps, float32 (count, 4), inside a graph.
+        """Figures of some steps, float32 (count, columns), inside a graph.
 
         Args:
             step: From the number of a step, from 0, to what each replica does and its arguments.
@@ -232,12 +231,12 @@ class TrainStep:
             total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
             return index + 1, figures.write(index, total)
 
-        figures = tf.TensorArray(tf.float32, count, element_shape=(4,))
+        figures = tf.TensorArray(tf.float32, count, element_shape=(self.columns,))
         start = (tf.constant(0), figures)
         return tf.while_loop(lambda index, _: index < count, body, start)[1].stack()
 
     def from_tables(self, tables: list[Any], labels: Any, samples: int, extra: Any = None) -> Any:
-        """A function (rows, views, first step) -> float32 (steps, 4) over tables.
+        """A function (rows, views, first step) -> float32 (steps, columns) over tables.
 
         Args:
             tables: Cut tensors, arrays (views * samples, ...).
@@ -278,7 +277,7 @@ class TrainStep:
         return run
 
     def from_stream(self) -> Any:
-        """A function (iterator, steps) -> float32 (steps, 4) over a distributed dataset."""
+        """A function (iterator, steps) -> float32 (steps, columns) over a distributed dataset."""
 
         def one(batch: Any) -> Any:
             local = len(self.parts.order.places(replica_number()))

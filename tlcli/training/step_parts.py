@@ -37,6 +37,7 @@ class StepParts:
         ema: Moving averages of `averaged`, or empty.
         statistics: Variables that replicas move apart in a step, to be averaged after it.
         moving: Statistics of batches that every pass over images moves.
+        norms: Whether the figures of a step end in the norm of its gradient.
     """
 
     suffix: Any
@@ -61,6 +62,7 @@ class StepParts:
     ema: list[Any] = field(default_factory=list)
     statistics: list[Any] = field(default_factory=list)
     moving: list[Any] = field(default_factory=list)
+    norms: bool = False
 
     def penalty(self) -> Any:
         """Penalties on weights, over all replicas, float32 scalar."""

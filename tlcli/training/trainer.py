@@ -15,9 +15,10 @@ from tlcli.errors import TlError
 from tlcli.evaluation.monitor import better
 from tlcli.runs import state as states
 from tlcli.system import cluster, complaints, console, files, memory
-from tlcli.training import epoch_rows, second_look
+from tlcli.training import epoch_rows, log_events, second_look
 from tlcli.training.fallback import Snapshot, check_losses, check_weights, next_halving
 from tlcli.training.kept import KeptWeights, numbered, values_of
+from tlcli.training.loggers import SILENT, Loggers
 from tlcli.training.phase import PhaseTraining
 from tlcli.training.plan import Plan
 from tlcli.training.progress import NOT_FINITE, Epoch, NotFinite, Outcome, Progress
@@ -32,6 +33,7 @@ class Trainer:
         plan: What to train.
         run_dir: Where states and metrics.csv go.
         check: Raises before a write where the folder is no longer the run's own.
+        loggers: Hear of steps and epochs.
 
     Attributes:
         progress: Where it stands.
@@ -42,9 +44,10 @@ class Trainer:
     phase: PhaseTraining
 
     def __init__(
-        self, plan: Plan, run_dir: Path, check: Callable[[], None] = files.nothing
-    ) -> None:
-        self.plan, self.run_dir = plan, run_dir
+        self, plan: Plan, run_dir: Path, check: Callable[[], None] = files.nothing,
+        loggers: Loggers = SILENT,
+    ) -> None:  # fmt: skip
+        self.plan, self.run_dir, self.loggers = plan, run_dir, loggers
         self.settings = plan.pieces.job.settings
         self.student = plan.lesson.student.model
         self.member = cluster.join(plan.pieces.job.hardware)
@@ -121,6 +124,7 @@ class Trainer:
             console.show(epoch_rows.shown(row, max(0.0, (time.monotonic() - done) * rest)))
             done = time.monotonic()
             self._write_rows()
+            log_events.tell_epoch(self.loggers, self.plan, row, phase.validation.confusion)
             second_look.tell(self.plan, progress.rows)
             self._remember_good()
             limit = self.settings.early_stopping
@@ -153,6 +157,9 @@ class Trainer:
         while progress.step < end:
             last = min(end, progress.step + phase.steps_per_call)
             figures = phase.run(progress.step, last)
+            if self.loggers:
+                args = (self.plan, progress.phase, progress.step)
+                self.loggers.tell(log_events.steps(*args, figures, phase.rate_times))
             images += (last - progress.step) * phase.plan.order.batch_size
             progress.count(figures, last)
             stage.move(last, epoch_rows.doing(phase, progress))
@@ -219,14 +226,8 @@ class Trainer:
 
     def _watch(self, figures: Mapping[str, float]) -> None:
         """Let a plateau schedule see a validation figure."""
-        schedule = self.plan.pieces.job.schedule
-        if not schedule.watches_validation or not figures:
-            return
-        state = self.progress.plateau or schedule.initial_state()
-        metric = self.phase.monitor
-        value = figures[metric] if metric == "loss" else -figures[metric]
-        self.progress.plateau = schedule.update(state, value)
-        self._set_rate()
+        if self.progress.watch(self.plan.pieces.job.schedule, self.phase.monitor, figures):
+            self._set_rate()
 
     def _set_rate(self) -> None:
         """Multiply the schedule by what plateaus and halvings came to."""

@@ -27,6 +27,10 @@ class Validation:
         pieces: Of the training.
         split: The network cut in two.
         place: How the first part's outputs are kept, or None.
+
+    Attributes:
+        confusion: Of the last figures, int (classes, classes), a row a real class; None before
+            any, and where an image has several classes.
     """
 
     def __init__(self, pieces: Pieces, split: Split, place: Place | None) -> None:
@@ -39,6 +43,7 @@ class Validation:
             lambda *inputs: model(single(list(inputs)), training=False),
             reduce_retracing=True, autograph=False,
         )  # fmt: skip
+        self.confusion: Any = None
         self.arrays = outputs(pieces.tables, split.prefix, self.views, self.rows, place)
         self.front = None
         if self.arrays is None and split.prefix is not None:
@@ -55,7 +60,9 @@ class Validation:
             return {}
         if self.inference is not None:
             fold.refresh(self.inference, self.model)
-        found: dict[str, float] = scored(self._logits(), self.manifest, self.rows).result()
+        scores = scored(self._logits(), self.manifest, self.rows)
+        self.confusion = None if self.manifest.multi_label else scores.confusion
+        found: dict[str, float] = scores.result()
         return found
 
     def _logits(self) -> Iterator[Any]:

@@ -1,0 +1,55 @@
+"""`tl report`: one page of a run, or of several beside each other."""
+
+import sys
+from pathlib import Path
+
+from tlcli.commands.evaluate import data_of
+from tlcli.config.checking import Checked
+from tlcli.config.settings import Report
+from tlcli.data.views import Views, worker_count
+from tlcli.errors import TlError
+from tlcli.report import comparison, single, values
+from tlcli.report.pictures import Source
+from tlcli.runs import checkpoint, output
+from tlcli.system import console
+from tlcli.system.files import expanded
+from tlcli.system.shown import shown
+
+
+def run(checked: Checked[Report, None]) -> int:
+    """Write the page and print its path; returns the exit code.
+
+    Raises:
+        DataError: A folder holds no finished run, or a file of it is damaged.
+    """
+    console.start_log(None)
+    settings = checked.settings
+    folders = [expanded(word, "runs") for word in settings.runs]
+    usual = folders[0] / "report.html" if len(folders) == 1 else Path("comparison.html")
+    place = output.place(settings.output or str(usual), settings.overwrite)
+    audit = settings.audit
+    findings = [] if audit is None else values.findings(expanded(audit, "audit"))
+    found = [values.read(folder) for folder in folders]
+    if len(found) > 1:
+        text = comparison.page(found)
+    else:
+        source, why = source_of(folders[0], settings) if settings.thumbnails else (None, "")
+        with console.Stage("writing the report"):
+            text = single.page(found[0], source, settings.thumbnails, findings, why)
+    output.write(place, text.encode("utf-8", "backslashreplace"))
+    sys.stdout.write(f"{shown(place)}\n")
+    return 0
+
+
+def source_of(folder: Path, settings: Report) -> tuple[Source | None, str]:
+    """The run's pictures and network; None and why where its data is gone or another."""
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(folder)
+    try:
+        manifest = data_of(found, None)
+    except TlError as problem:
+        why = f"There are no pictures: {shown(problem)}"
+        console.say(f"{'report':<10} {why}")
+        return None, why
+    views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
+    return Source(views, found.model if settings.explain else None), ""

@@ -1,0 +1,56 @@
+"""Keys of the commands that look inside runs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tlcli.errors import ConfigError, require
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Keys of `tl explain`."""
+
+    checkpoint: str | None
+    images: tuple[str, ...]
+    output: str
+    class_: str | tuple[str | int, ...] | None
+    method: Literal["auto", "grad_cam", "grad_cam_pp", "gradient", "occlusion"]
+    batch_size: int
+    overwrite: bool
+    runs: str
+    workers: int | Literal["auto"]
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+        workers = self.workers
+        require(workers == "auto" or workers >= 1, "workers", workers, "Give 1 or more, or auto.")
+        if not self.images:
+            raise ConfigError("images", "no value", "Give one picture at least: tl explain a.jpg.")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes that are asked about, by name; none takes those of the answer."""
+        given = () if self.class_ is None else self.class_
+        return (given,) if isinstance(given, str) else tuple(map(str, given))
+
+
+@dataclass(frozen=True)
+class Report:
+    """Keys of `tl report`."""
+
+    runs: tuple[str, ...]
+    output: str | None
+    thumbnails: int
+    explain: bool
+    audit: str | None
+    overwrite: bool
+    workers: int | Literal["auto"]
+
+    def __post_init__(self) -> None:
+        require(0 <= self.thumbnails <= 64, "thumbnails", self.thumbnails, "Give 0 to 64.")
+        workers = self.workers
+        require(workers == "auto" or workers >= 1, "workers", workers, "Give 1 or more, or auto.")
+        if not self.runs:
+            raise ConfigError("runs", "no value", "Give a run folder: tl report runs/train/TIME.")
+        known = self.output is None or self.output.lower().endswith(".html")
+        require(known, "output", self.output, "Give an .html file, or null.")

@@ -1,0 +1,1 @@
+"""A run as one page: read from its folder, measured, drawn, written."""
