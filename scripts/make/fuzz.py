@@ -285,7 +285,7 @@ def read_words(path: Path) -> None:
 
 def read_in_run(path: Path) -> None:
     """A file of a run in its run: for predict, for compare, and as a backbone."""
-    from tlcli.commands import compare
+    from tlcli.commands import compare_rows
     from tlcli.config import registry
     from tlcli.errors import TlError
     from tlcli.runs import checkpoint, sealed
@@ -303,7 +303,7 @@ def read_in_run(path: Path) -> None:
     problems = []
     for read in (
         lambda: checkpoint.read_run(run),
-        lambda: compare.gather([run], "auto"),
+        lambda: compare_rows.gather([run], "auto"),
         lambda: registry.build("backbone", {**registry.defaults("backbone", "run"),
                                             "run": str(run)}),
     ):  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.helpers.words import checked, config
-from tlcli.commands import compare
+from tlcli.commands import compare, compare_rows, compare_text
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError
 
@@ -57,20 +57,20 @@ def test_runs_are_found_in_the_order_of_their_numbers_and_inner_ones_are_not(run
     inner = runs / "2" / "control"
     inner.mkdir()
     (inner / "config.json").write_text((runs / "2" / "config.json").read_text())
-    assert [p.name for p in compare.find_runs([str(runs)])] == ["2", "9", "10", "11"]
-    named = compare.find_runs([str(inner), str(runs / "9"), str(runs / "9")])
+    assert [p.name for p in compare_rows.find_runs([str(runs)])] == ["2", "9", "10", "11"]
+    named = compare_rows.find_runs([str(inner), str(runs / "9"), str(runs / "9")])
     assert [p.name for p in named] == ["control", "9"]
 
 
 def test_only_keys_that_decide_and_differ_are_shown_and_the_best_is_first(runs):
-    figure, rows = compare.gather(compare.find_runs([str(runs)]), "auto")
+    figure, rows = compare_rows.gather(compare_rows.find_runs([str(runs)]), "auto")
     assert figure == "accuracy"
     assert [r.run.split("/")[-1] for r in rows] == ["10", "11", "9", "2", "mean"]
     assert rows[0].config == {"optimizer.learning_rate": 0.1, "seed": 3}
 
 
 def test_mean_and_deviation_over_seeds(runs):
-    _, rows = compare.gather(compare.find_runs([str(runs)]), "auto")
+    _, rows = compare_rows.gather(compare_rows.find_runs([str(runs)]), "auto")
     mean = rows[-1]
     assert (mean.seeds, mean.config) == (3, {"optimizer.learning_rate": 0.1})
     assert mean.figures == pytest.approx({"validation": 0.7, "test": 0.5})
@@ -80,7 +80,7 @@ def test_mean_and_deviation_over_seeds(runs):
 
 
 def test_less_loss_is_better(runs):
-    _, rows = compare.gather(compare.find_runs([str(runs)]), "loss")
+    _, rows = compare_rows.gather(compare_rows.find_runs([str(runs)]), "loss")
     losses = [r.figures["validation"] for r in rows if r.seeds == 1]
     assert losses == sorted(losses)
 
@@ -107,10 +107,10 @@ def test_the_three_formats_say_the_same(runs, capsys):
 
 def test_an_unfinished_run_is_listed_without_figures(runs):
     (runs / "11" / "model.weights.h5").unlink()
-    figure, rows = compare.gather(compare.find_runs([str(runs)]), "auto")
+    figure, rows = compare_rows.gather(compare_rows.find_runs([str(runs)]), "auto")
     unfinished = next(r for r in rows if not r.finished)
     assert unfinished.figures == {"validation": None, "test": None}
-    assert "unfinished" in compare.as_table(figure, rows)
+    assert "unfinished" in compare_text.as_table(figure, rows)
 
 
 def test_mistakes_are_told(tmp_path):

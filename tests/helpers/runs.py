@@ -20,10 +20,11 @@ def train_digits(run_dir, *words):
     from tlcli.commands import train
 
     given = {word.partition("=")[0] for word in words}
+    given_page = [] if any(w.startswith("report") for w in given) else ["report=false"]
     few = [word for word in FEW if word.partition("=")[0] not in given and "data" not in given]
     # Photos get another network, which has no weights here.
     small = [] if "backbone" in given else ["backbone=tiny"]
-    code = train.run(checked("train", f"run_dir={run_dir}", "epochs=2", *few, *small, *words))
+    code = train.run(checked("train", f"run_dir={run_dir}", "epochs=2", *few, *small, *given_page, *words))
     assert code == 0
     return Path(run_dir)
 

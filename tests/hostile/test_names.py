@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tlcli.commands import compare, listing
+from tlcli.commands import compare_rows, compare_text, listing
 from tlcli.commands.predict import WRITERS
 from tlcli.config import registry
 from tlcli.runs import folder
@@ -95,13 +95,13 @@ def test_the_split_of_a_run_computes_nothing_and_is_read_back(tmp_path):
 
 def test_a_table_of_strangers_runs_is_harmless():
     nothing = {"validation": None, "test": 0.5}
-    rows = [compare.Row(name, {"data.path": name, f"x.{name}": [name]}, 1, nothing, nothing,
+    rows = [compare_rows.Row(name, {"data.path": name, f"x.{name}": [name]}, 1, nothing, nothing,
                         1, 1.0, True) for name in names()]  # fmt: skip
-    for kind, writer in compare.WRITERS.items():
+    for kind, writer in compare_text.WRITERS.items():
         text = writer("accuracy", rows)
         text.encode("utf-8")
         assert harmless(text), kind
-    assert len(compare.as_table("accuracy", rows).splitlines()) == len(rows) + 1
+    assert len(compare_text.as_table("accuracy", rows).splitlines()) == len(rows) + 1
 
 
 @pytest.mark.parametrize("text", ["# \x1b[31mred\nname: x\n", "# \xe9", "\x00", ""])

@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.sealing import resealed, sealed_again
 from tests.helpers.words import checked
-from tlcli.commands import compare, train
+from tlcli.commands import compare_rows, train
 from tlcli.config import registry
 from tlcli.errors import DataError, TlError
 from tlcli.runs import checkpoint, sealed, state
@@ -63,7 +63,7 @@ def refused(action, run):
 @pytest.mark.parametrize(("name", "change"), CASES, ids=str)
 def test_a_wrong_value_is_refused_by_every_reader(run, name, change):
     edited(run / name, change)
-    refused(lambda: compare.gather([run], "auto"), run)
+    refused(lambda: compare_rows.gather([run], "auto"), run)
     refused(lambda: train.run(checked("train", f"resume={run}")), run)
     for seal in (lambda _: None, SEALED[name]):
         seal(run)
@@ -79,7 +79,7 @@ def test_any_other_byte_of_any_file_is_noticed(run, name):
     (run / name).write_bytes(bytes(content))
     told = refused(lambda: checkpoint.read_run(run), run)
     assert name in told
-    refused(lambda: compare.gather([run], "auto"), run)
+    refused(lambda: compare_rows.gather([run], "auto"), run)
     refused(lambda: train.run(checked("train", f"resume={run}")), run)
     values = {**registry.defaults("backbone", "run"), "run": str(run)}
     refused(lambda: registry.build("backbone", values).resolved(), run)
@@ -163,7 +163,7 @@ def test_whatever_stands_in_a_file_ends_in_one_line(run, name):
         try:
             checkpoint.read_facts(run)
             checkpoint.read_metrics(run)
-            compare.gather([run], "auto")
+            compare_rows.gather([run], "auto")
         except TlError as error:
             lines.append(str(error))
     assert len(lines) > 200

@@ -136,7 +136,7 @@ def _objective(code: int, run_dir: Path, turned: bool = False) -> float | None:
         raise TlError(f"the job ended with {code}")
     if not (run_dir / "metrics.json").is_file():
         return None
-    from tlcli.commands.compare import FALLING, gather
+    from tlcli.commands.compare_rows import FALLING, gather
 
     figure, rows = gather([run_dir], "auto")
     figures = rows[0].figures

@@ -1,14 +1,14 @@
 """`tl train`: data, model, teacher, plan, phases, result. A straight line."""
 
-import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlcli.commands import gains
+from tlcli.commands import gains, run_page
+from tlcli.commands.own_folder import control_is_due, shared_folder
 from tlcli.commands.settled import (
     begun,
     job_of,
@@ -28,7 +28,7 @@ from tlcli.distill.fidelity import control_lines
 from tlcli.errors import ConfigError
 from tlcli.lazy import np
 from tlcli.runs import best_of, checkpoint
-from tlcli.runs.folder import RunFolder, claimed, find_run_dir
+from tlcli.runs.folder import RunFolder
 from tlcli.runs.resume import (
     check_agreement,
     check_finished,
@@ -72,7 +72,7 @@ def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
             raise ConfigError("run_dir", f"{run_dir} holds a finished run", "Give another run_dir.")
         checkpoint.read_facts(run_dir)
         check_finished(numbered(asked, run_dir), run_dir, checked.typed)
-        if not _control_is_due(run_dir):
+        if not control_is_due(run_dir):
             see = f"tl eval checkpoint={typed(run_dir)}"
             console.say(f"{run_dir} is finished. Whether its data is still the same was not looked "
                         f"at; see that, and the run, with: {see}")  # fmt: skip
@@ -89,12 +89,6 @@ def _run(checked: Checked[Train, TrainJob], folder: RunFolder) -> int:
     return 0
 
 
-def _control_is_due(run_dir: Path) -> bool:
-    """Whether a finished run still lacks its control."""
-    stored = checkpoint.read_config(run_dir)
-    return bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
-
-
 def _train_control(job: TrainJob, folder: RunFolder, distilled: Mapping[str, Any]) -> None:
     """Train the same student without its teacher, and show both figures."""
     inner = folder.inside("control")
@@ -102,34 +96,6 @@ def _train_control(job: TrainJob, folder: RunFolder, distilled: Mapping[str, Any
     found = train(part_job(chain.without_teacher(job.config, inner.path), folder.path), inner)
     for line in [*control_lines(distilled, found), *gains.lines(job, folder.path)]:
         console.say(line)
-
-
-@contextlib.contextmanager
-def shared_folder(job: TrainJob) -> Iterator[RunFolder]:
-    """The run's folder, which the chief chooses and claims for all; joins the other workers."""
-    with contextlib.ExitStack() as stack:
-        # The chief claims before it joins, so that nobody waits for one that is refused.
-        folder = stack.enter_context(_chosen(job)) if job.hardware.leads else None
-        member = cluster.join(job.hardware)
-        if folder is None and member.is_chief:
-            folder = stack.enter_context(_chosen(job))
-        if member.size > 1:
-            path = Path(member.from_chief(str(folder.path.absolute()) if folder else ""))
-            folder = folder or RunFolder(path, False, job.settings.retry_seconds)
-            folder = replace(folder, path=path)
-        assert folder is not None
-        yield folder
-
-
-@contextlib.contextmanager
-def _chosen(job: TrainJob) -> Iterator[RunFolder]:
-    """The run's folder, claimed unless its run is finished and nothing is left to write."""
-    path = find_run_dir(job)
-    if checkpoint.is_finished(path) and not _control_is_due(path):
-        yield RunFolder(path, True, job.settings.retry_seconds)
-        return
-    with claimed(job, path) as folder:
-        yield folder
 
 
 def train_chain(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
@@ -290,6 +256,8 @@ def finish(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> R
         plan = replace(plan, pieces=without(plan.pieces, list(fault.found)))
         with together(member, lambda: manifest):
             found = written(plan, outcome, folder, seconds)
+    if folder.is_chief:
+        run_page.written(plan, found.model, folder)
     # A process that ends while another still works would be taken for lost.
     member.any(False)
     if folder.is_chief:

@@ -8,6 +8,9 @@ from tlcli.config.intervals import Every
 from tlcli.config.settings import cache_folder, check_workers
 from tlcli.errors import require
 
+# What report=true means, as train.yaml does.
+USUAL_THUMBNAILS = 8
+
 
 @dataclass(frozen=True)
 class Train:
@@ -48,6 +51,7 @@ class Train:
     control: bool
     generations: int
     assistants: tuple[dict[str, Any], ...]
+    report: bool | dict[str, int]
     verbose: bool
     plan_only: bool
     workers: int | Literal["auto"]
@@ -89,7 +93,16 @@ class Train:
         require(plain, "name", name, "Give a plain name, without / or \\; run_dir is a path.")
         remedy = "A new run is begun by extend, an old one gone on with by resume; leave one out."
         require(not (self.resume and self.extend), "extend", self.extend, remedy)
+        self._check_report()
         self._check_times()
+
+    def _check_report(self) -> None:
+        if isinstance(self.report, bool):
+            return
+        known = set(self.report) == {"thumbnails"}
+        require(known, "report", self.report, "Give true, false or report.thumbnails=8.")
+        count = self.report["thumbnails"]
+        require(0 <= count <= 64, "report.thumbnails", count, "Give 0 to 64.")
 
     def _check_times(self) -> None:
         Every.parse(self.save_every, "save_every")
@@ -110,6 +123,13 @@ class Train:
     def budget_seconds(self) -> float | None:
         """What the training may take, None where nobody said."""
         return Every.parse(str(self.time_budget or "off"), "time_budget").seconds
+
+    @property
+    def thumbnails(self) -> int | None:
+        """Pictures of each gallery of the page of the run, None where no page is asked for."""
+        if isinstance(self.report, bool):
+            return USUAL_THUMBNAILS if self.report else None
+        return self.report["thumbnails"]
 
     @property
     def cache_folder(self) -> Path:

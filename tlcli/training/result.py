@@ -29,11 +29,13 @@ class Result:
         figures: metrics.json.
         test: Scores on the test images, or None.
         metadata: metadata.json.
+        model: What was written: uint8 images to logits.
     """
 
     figures: dict[str, Any]
     test: Any
     metadata: Mapping[str, Any]
+    model: Any
 
 
 def written(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> Result:
@@ -69,7 +71,7 @@ def written(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> 
     }
     folder.note_contents(pieces.manifest)
     folder.write(model, pieces.job.config, found.figures, metadata, found.predictions)
-    return Result(found.figures, found.test, metadata)
+    return Result(found.figures, found.test, metadata, model)
 
 
 def plain_model(plan: Plan) -> Any:

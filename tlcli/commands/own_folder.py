@@ -1,0 +1,45 @@
+"""The folder of a training, which one process chooses and claims for all."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tlcli.config.job import TrainJob
+from tlcli.runs import checkpoint
+from tlcli.runs.folder import RunFolder, claimed, find_run_dir
+from tlcli.system import cluster
+
+
+def control_is_due(run_dir: Path) -> bool:
+    """Whether a finished run still lacks its control."""
+    stored = checkpoint.read_config(run_dir)
+    return bool(stored["control"]) and not checkpoint.is_finished(run_dir / "control")
+
+
+@contextlib.contextmanager
+def shared_folder(job: TrainJob) -> Iterator[RunFolder]:
+    """The run's folder, which the chief chooses and claims for all; joins the other workers."""
+    with contextlib.ExitStack() as stack:
+        # The chief claims before it joins, so that nobody waits for one that is refused.
+        folder = stack.enter_context(_chosen(job)) if job.hardware.leads else None
+        member = cluster.join(job.hardware)
+        if folder is None and member.is_chief:
+            folder = stack.enter_context(_chosen(job))
+        if member.size > 1:
+            path = Path(member.from_chief(str(folder.path.absolute()) if folder else ""))
+            folder = folder or RunFolder(path, False, job.settings.retry_seconds)
+            folder = replace(folder, path=path)
+        assert folder is not None
+        yield folder
+
+
+@contextlib.contextmanager
+def _chosen(job: TrainJob) -> Iterator[RunFolder]:
+    """The run's folder, claimed unless its run is finished and nothing is left to write."""
+    path = find_run_dir(job)
+    if checkpoint.is_finished(path) and not control_is_due(path):
+        yield RunFolder(path, True, job.settings.retry_seconds)
+        return
+    with claimed(job, path) as folder:
+        yield folder
