@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.marks import cases
 from tests.helpers.pictures import make_classes, smooth
 from tests.helpers.published import MOBILENET, random_mobilenet
 from tests.helpers.runs import process
@@ -33,6 +34,7 @@ def commands(page):
     return [shlex.split(line, comments=True) for line in typed]
 
 
+QUICK, TAUGHT = [ROOT / "README.md"], [ROOT / "docs" / name for name in ("photos.md", "index.md")]
 WITH_COMMANDS = [page for page in PAGES if any(w[0] == "tl" for w in commands(page))]
 
 
@@ -131,7 +133,7 @@ def digits_of():
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(p, marks=[] if p.stem == "README" else pytest.mark.slow) for p in WITH_COMMANDS],
+    cases(WITH_COMMANDS, quick=QUICK, slow=TAUGHT),
     ids=lambda p: p.stem,
 )
 def test_every_command_of_a_page_runs(page, machine, tmp_path, monkeypatch):

@@ -191,7 +191,9 @@ FEW = ("data.images_per_class=9", "batch_size=10", "epochs=1", "finetune=full", 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["train_multi_node.sh", "train_slurm.sh"])
+@pytest.mark.parametrize(
+    "script", ["train_multi_node.sh", pytest.param("train_slurm.sh", marks=pytest.mark.long)]
+)
 def test_scripts_train(start, tmp_path, script):
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\ncd "$HERE" && PYTHONPATH={ROOT} exec {sys.executable} "$@"\n')

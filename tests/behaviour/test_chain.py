@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.marks import LONG
 from tests.helpers.runs import same_weights
 from tests.helpers.words import checked
 from tlcli.commands import evaluate, train
@@ -82,9 +83,7 @@ def test_the_run_needs_the_generations_no_more(generations, tmp_path, capsys):
     assert figures["accuracy"] == facts(run)["metrics"]["test"]["accuracy"]
 
 
-@pytest.mark.parametrize(
-    "saves", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(6, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("saves", [pytest.param(1, marks=LONG), 4, pytest.param(6, marks=LONG)])
 def test_broken_off_in_any_generation_gives_the_unbroken_run(
     generations, monkeypatch, tmp_path, saves
 ):

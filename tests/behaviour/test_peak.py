@@ -80,6 +80,7 @@ def budget_of(shown):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_peak_is_at_most_the_floor_the_budget_and_a_batch(words, tmp_path):
     floor, _ = trained((*words, "cache=off"), tmp_path / "floor", 0.5)
     room = 40.0  # of what a batch, the block of a store and the allocator's leavings take

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.marks import LONG
 from tests.helpers.runs import same_weights
 from tests.helpers.trainings import phase_of, planned, streams
 from tests.helpers.words import checked, config
@@ -113,9 +114,7 @@ def test_the_student_itself_may_be_kept(prepared):
         assert not any(differ(now, values(plan.lesson.student.model.variables)))
 
 
-@pytest.mark.parametrize(
-    "words", [pytest.param(MUTUAL, marks=pytest.mark.slow), MEAN], ids=["mutual", "mean"]
-)
+@pytest.mark.parametrize("words", [pytest.param(MUTUAL, marks=LONG), MEAN], ids=["mutual", "mean"])
 def test_tables_and_streams_give_the_same_networks(prepared, words):
     views = ("augmentation=light", "augmentation.views=2")
     found = []
@@ -129,9 +128,7 @@ def test_tables_and_streams_give_the_same_networks(prepared, words):
 
 
 @pytest.mark.parametrize("words", [MUTUAL, MEAN], ids=["mutual", "mean"])
-@pytest.mark.parametrize(
-    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=LONG)])
 def test_half_precision_trains(prepared, words, precision):
     try:
         _, trainer = prepared(*words, f"precision={precision}", "augmentation.mixup=1.0",
@@ -155,9 +152,7 @@ class Interrupted(Exception):  # noqa: N818
     pass
 
 
-@pytest.mark.parametrize(
-    "words", [pytest.param(MUTUAL, marks=pytest.mark.slow), MEAN], ids=["mutual", "mean"]
-)
+@pytest.mark.parametrize("words", [pytest.param(MUTUAL, marks=LONG), MEAN], ids=["mutual", "mean"])
 def test_resumed_bit_equal_controlled_and_read_back(monkeypatch, tmp_path, capsys, words):
     few = ("save_every=2steps", "finetune=lp_ft", "backbone.batch_norm=train", "epochs=4")
     given = [*WORDS, *few, *words]
@@ -216,7 +211,9 @@ np.savez(out, figures=figures, replicas=strategy.num_replicas_in_sync, **state)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [MUTUAL, MEAN], ids=["mutual", "mean"])
+@pytest.mark.parametrize(
+    "words", [MUTUAL, pytest.param(MEAN, marks=pytest.mark.long)], ids=["mutual", "mean"]
+)
 def test_two_devices_equal_one(tmp_path, words):
     found = []
     for name in ("cpu", "mirrored"):

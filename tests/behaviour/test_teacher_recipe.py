@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.marks import LONG
 from tests.helpers.runs import same_weights
 from tests.helpers.stopped import Interrupted
 from tests.helpers.words import checked
@@ -147,8 +148,8 @@ def test_a_teacher_of_other_data_is_not_used(pictures, tmp_path):
 @pytest.mark.parametrize(
     ("saves", "reached"),
     [
-        pytest.param(1, "", marks=pytest.mark.slow), (3, "teacher"),
-        pytest.param(5, "teacher .", marks=pytest.mark.slow),
+        pytest.param(1, "", marks=LONG), (3, "teacher"),
+        pytest.param(5, "teacher .", marks=LONG),
     ],
 )  # fmt: skip
 def test_broken_off_anywhere_gives_the_unbroken_run(said, monkeypatch, tmp_path, saves, reached):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.marks import LONG
+
 ROOT = Path(__file__).parents[2]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 WORDS = ("train", "data.images_per_class=8", "epochs=2", "batch_size=10", "run_dir=run")
@@ -59,9 +61,9 @@ def lines(sent, encoding="utf-8"):
     [
         (60, {}),
         pytest.param(40, {"NO_COLOR": "1"}, marks=pytest.mark.slow),
-        pytest.param(120, {"TERM": "dumb"}, marks=pytest.mark.slow),
-        pytest.param(80, {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}, marks=pytest.mark.slow),
-        pytest.param(80, {"PYTHONIOENCODING": "cp437"}, marks=pytest.mark.slow),
+        pytest.param(120, {"TERM": "dumb"}, marks=LONG),
+        pytest.param(80, {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}, marks=LONG),
+        pytest.param(80, {"PYTHONIOENCODING": "cp437"}, marks=LONG),
     ],
 )
 def test_a_training_fits_its_terminal_and_its_log_is_plain(

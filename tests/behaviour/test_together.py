@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.marks import LONG, METHODS, cases
 from tests.helpers.runs import train_digits
 from tests.helpers.trainings import streams
 from tests.helpers.words import config
@@ -107,12 +108,15 @@ def moved(trainer, before):
     return any((v.numpy() != b).any() for v, b in zip(trainer.variables, before, strict=True))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [(name, "mixed_float16") for name in MODULES]
-    + [(name, "mixed_bfloat16") for name in ("crd", "dkd", "fitnet")],
-)
+    [
+        *(pytest.param(n, "mixed_float16", marks=pytest.mark.slow if n in METHODS else LONG)
+          for n in MODULES),
+        pytest.param("fitnet", "mixed_bfloat16", marks=pytest.mark.slow),
+        *(pytest.param(n, "mixed_bfloat16", marks=LONG) for n in ("crd", "dkd")),
+    ],
+)  # fmt: skip
 def test_mixed_images_class_weights_and_half_precision(teacher, name, precision):
     words = (*MIXED, "data.images_per_class=4", f"precision={precision}")
     trainer = two_steps(name, teacher, words)
@@ -122,8 +126,7 @@ def test_mixed_images_class_weights_and_half_precision(teacher, name, precision)
     assert all(v.dtype == "float32" for v in trainer.variables)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", cases(MODULES, slow=METHODS))
 def test_several_labels_an_image_are_learnt_or_refused(taught_several, several, name):
     words = (*several, "augmentation=light", "augmentation.mixup=0.5")
     if name in EXCLUSIVE_ONLY:

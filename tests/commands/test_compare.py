@@ -170,19 +170,20 @@ def test_a_job_that_fails_is_told_and_the_others_are_in_the_table(tl, tmp_path):
 
 @pytest.mark.slow
 @needs("hydra_optuna_sweeper")
-def test_six_trials_of_optuna_end_in_the_table_and_the_best_is_the_best(tl, tmp_path):
+def test_three_trials_of_optuna_end_in_the_table_and_the_best_is_the_best(tl, tmp_path):
     done = tl("train", "-m", "optimizer.learning_rate=tag(log,interval(0.0001,0.1))", *FEW,
-              "hydra/sweeper=optuna", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=1",
+              "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1",
               "hydra.sweep.dir=sweep")  # fmt: skip
     _, written = table_of(done, tmp_path / "sweep")
-    assert len(written) == 6
-    assert len({row["optimizer.learning_rate"] for row in written}) == 6
+    assert len(written) == 3
+    assert len({row["optimizer.learning_rate"] for row in written}) == 3
     best = yaml.safe_load((tmp_path / "sweep" / "optimization_results.yaml").read_text())
     figures = [float(row["validation_accuracy"]) for row in written]
     assert best["best_value"] == max(figures)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @needs("hydra_optuna_sweeper")
 def test_a_loss_that_a_recipe_names_is_made_small_by_optuna(tl, tmp_path):
     (tmp_path / "mine.yaml").write_text("monitor: loss\n")

@@ -24,7 +24,9 @@ def train_digits(run_dir, *words):
     few = [word for word in FEW if word.partition("=")[0] not in given and "data" not in given]
     # Photos get another network, which has no weights here.
     small = [] if "backbone" in given else ["backbone=tiny"]
-    code = train.run(checked("train", f"run_dir={run_dir}", "epochs=2", *few, *small, *given_page, *words))
+    code = train.run(
+        checked("train", f"run_dir={run_dir}", "epochs=2", *few, *small, *given_page, *words)
+    )
     assert code == 0
     return Path(run_dir)
 

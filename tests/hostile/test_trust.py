@@ -207,6 +207,7 @@ def test_no_code_named_in_a_run_is_called(digits_run, here, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_pickle_in_a_run_is_read(digits_run, here, tmp_path, capsys):
     mark = str(here / MARK)
     before = files_below(here)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.marks import cases
 from tlcli.config import registry
 from tlcli.data.resize import Resize
 from tlcli.models.student import build_student, is_head
@@ -13,14 +14,11 @@ from tlcli.training.rates import with_rates
 
 NAMES = sorted(p.stem for p in (registry.config_root() / "backbone").glob("[!a]*.yaml"))
 QUICK = ("hub", "mobilenet", "run", "tiny", "vgg16")
+SLOW = ("convnext_tiny", "efficientnet_v2_b0", "mobilenet_v3_small", "resnet50", "vit")
 # The smallest of each family; a new option that stands in neither list is one of a family.
 WHOLE = (*QUICK, "convnext_tiny", "densenet121", "dinov2", "efficientnet_b0",
          "efficientnet_v2_b0", "inception_v3", "mobilenet_v2", "mobilenet_v3_small",
          "nasnet_mobile", "resnet50", "resnet50_v2", "vit", "xception")  # fmt: skip
-
-
-def cases(names, quick=()):
-    return [pytest.param(n, marks=[] if n in quick else [pytest.mark.slow]) for n in names]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def side_of(values):
     return SMALLEST.get(values.get("constructor"), 32)
 
 
-@pytest.mark.parametrize("name", cases(WHOLE, QUICK))
+@pytest.mark.parametrize("name", cases(WHOLE, QUICK, SLOW))
 def test_one_of_each_family_trains_as_a_whole(lab, request, name):
     values = lab.values("backbone", name, **given(name, request))
     pieces = lab.pieces(

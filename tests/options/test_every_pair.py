@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.marks import cases
 from tlcli.config import registry
 from tlcli.contracts import GROUPS
 from tlcli.contracts.data import TRAIN
@@ -81,8 +82,7 @@ def with_factors(lab):
     return lab.pieces(finetune="lora")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("strategy", NAMES["finetune"])
+@pytest.mark.parametrize("strategy", cases(NAMES["finetune"], slow=("lora", "lp_ft")))
 def test_each_strategy_moves_what_it_trains_with_each_optimizer(lab, fresh, request, strategy):
     own = request.getfixturevalue("with_factors") if strategy == "lora" else fresh
     for name in NAMES["optimizer"]:

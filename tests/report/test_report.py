@@ -67,11 +67,6 @@ def test_counts_are_those_of_scikit_learn(told):
     assert square[real, guess] == square.max() == count
 
 
-def test_wilson_by_hand():
-    # 8 of 10: centre (0.8 + z2/20)/(1 + z2/10), z2 = 3.8415; ends 0.4902 and 0.9433.
-    np.testing.assert_allclose(measures.wilson(8, 10), (0.4902, 0.9433), atol=1e-4)
-
-
 def test_confused_classes_stand_side_by_side():
     # Classes i and i + 20 are taken for each other.
     matrix = 50 * np.eye(40, dtype=int) + 20 * np.roll(np.eye(40, dtype=int), 20, 1)

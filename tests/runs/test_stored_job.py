@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.helpers.marks import LONG
 from tests.helpers.pictures import make_classes
 from tests.helpers.runs import same_weights
 from tests.helpers.stopped import Interrupted, stop_after
@@ -57,7 +58,7 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("saves", [2, 8])
+@pytest.mark.parametrize("saves", [2, pytest.param(8, marks=LONG)])
 @pytest.mark.parametrize("part", PARTS)
 def test_the_parts_of_a_run_are_gone_on_with_from_elsewhere(tmp_path, monkeypatch, part, saves):
     words = (*WORDS, *PARTS[part])

@@ -66,18 +66,25 @@ class Pair:
             "verdict": self.verdict, "by": self.by, "count": found.count, "needed": found.needed,
         }  # fmt: skip
 
-    def line(self) -> str:
-        """In words."""
+    @property
+    def told(self) -> str:
+        """The verdict in words; where none can be told, how many more images or seeds might."""
+        more = self.found.needed if self.verdict == "cannot tell" else None
+        return self.verdict + (f", about {more:,} more {self.by} would be needed" if more else "")
+
+    @property
+    def basis(self) -> str:
+        """What the verdict rests on."""
         found = self.found
         text = f"{self.split} {self.figure.replace('_', ' ')} {found.difference:+.4f}"
         if found.low is not None and found.high is not None:
             text += f" ({found.low:+.4f} to {found.high:+.4f})"
         text += f" on {found.count:,} {self.by}"
-        text += "" if found.p is None else f", p {found.p:.2g}"
-        told = self.verdict
-        if told == "cannot tell" and found.needed:
-            told += f", about {found.needed:,} more {self.by} would be needed"
-        return f"{shown(self.a)} against {shown(self.b)}: {told} ({text})\n"
+        return text + ("" if found.p is None else f", p {found.p:.2g}")
+
+    def line(self) -> str:
+        """In words."""
+        return f"{shown(self.a)} against {shown(self.b)}: {self.told} ({self.basis})\n"
 
 
 def units_of(groups: Sequence[Sequence[Any]]) -> list[Unit]:

@@ -1,13 +1,15 @@
 """`tl report`: one page of a run, or of several beside each other."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from tlcli.commands import compare, compare_rows, pairs
 from tlcli.commands.evaluate import data_of
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Report
 from tlcli.data.views import Views, worker_count
-from tlcli.errors import TlError
+from tlcli.errors import ConfigError, TlError
 from tlcli.report import comparison, single, values
 from tlcli.report.pictures import Source
 from tlcli.runs import checkpoint, output
@@ -31,7 +33,7 @@ def run(checked: Checked[Report, None]) -> int:
     findings = [] if audit is None else values.findings(expanded(audit, "audit"))
     found = [values.read(folder) for folder in folders]
     if len(found) > 1:
-        text = comparison.page(found)
+        text = comparison.page(found, *verdicts(folders))
     else:
         source, why = source_of(folders[0], settings) if settings.thumbnails else (None, "")
         with console.Stage("writing the report"):
@@ -39,6 +41,16 @@ def run(checked: Checked[Report, None]) -> int:
     output.write(place, text.encode("utf-8", "backslashreplace"))
     sys.stdout.write(f"{shown(place)}\n")
     return 0
+
+
+def verdicts(folders: Sequence[Path]) -> tuple[list[tuple[str, ...]], str]:
+    """Which of every two runs is better, and why nothing can be said of some."""
+    figure, rows = compare_rows.gather(folders, "auto")
+    try:
+        found, notes = pairs.compared(compare.units(folders, rows), figure, unpaired=False)
+    except ConfigError as problem:
+        return [], str(problem)
+    return [(pair.a, pair.b, pair.told, pair.basis) for pair in found], " ".join(notes)
 
 
 def source_of(folder: Path, settings: Report) -> tuple[Source | None, str]:

@@ -37,7 +37,7 @@ def written(plan: Plan, model: Any, folder: RunFolder) -> None:
             text = single.page(values.read(folder.path), source, thumbnails, [])
         folder.check()
         output.write(folder.path / FILE, text.encode("utf-8", "backslashreplace"))
-    except Exception as problem:  # noqa: BLE001 - of a library that draws, of a disk, of a picture
+    except Exception as problem:  # of a library that draws, of a disk, of a picture
         log.debug("no report", exc_info=True)
         console.say(f"report     none: {shown(problem)}; write it with tl report", WARNING)
         return

@@ -16,8 +16,15 @@ from tlcli.system.shown import shown
 FIGURES = ("accuracy", "mean_average_precision", "macro_f1", "balanced_accuracy", "ece", "loss")
 
 
-def page(runs: Sequence[RunValues]) -> str:
-    """The page of several runs."""
+def page(runs: Sequence[RunValues], verdicts: Sequence[Sequence[str]] = (), told: str = "") -> str:
+    """The page of several runs.
+
+    Args:
+        runs: Their values.
+        verdicts: Of every two runs: the first, the second, whether the first is better, and how
+            that is known.
+        told: Why there are none, a sentence.
+    """
     split = "test" if all("test" in run.metrics for run in runs) else "validation"
     names = _short([str(run.path) for run in runs])
     there = [n for n in FIGURES if any(n in run.metrics.get(split, {}) for run in runs)]
@@ -28,6 +35,7 @@ def page(runs: Sequence[RunValues]) -> str:
         "title": f"{len(runs)} runs", "split": split,
         "columns": ["run", *(tables.NAMES[name] for name in there), "parameters", "seconds"],
         "rows": [_row(name, run, split, there) for name, run in zip(names, runs, strict=True)],
+        "verdicts": [[shown(word) for word in row] for row in verdicts], "told": shown(told),
         "changed": _changed(runs), "classes": [], "class_columns": [], "note": "",
         "curves": drawn(plots.compared(curves, column)) if any(curves.values()) else "",
     }  # fmt: skip

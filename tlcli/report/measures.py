@@ -6,30 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.evaluation.intervals import wilson
 from tlcli.runs.predictions import Predictions
 
-Z95 = 1.959964
 BINS = 15
 ROWS = 4096  # at a time
 POINTS = 200  # of a curve
 # Classes above which no square of all pairs is made.
 MOST_SQUARE = 3000
-
-
-def wilson(hits: Any, totals: Any) -> tuple[Any, Any]:
-    """95 % interval of shares (Wilson 1927); 0 to 1 where there is nothing to count.
-
-    Args:
-        hits: Of each share, (…).
-        totals: What they are of, (…).
-    """
-    n = np.maximum(np.asarray(totals, float), 1)
-    share, square = np.asarray(hits, float) / n, Z95**2
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = Z95 * np.sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
-    empty = np.asarray(totals) == 0
-    low = np.where(empty, 0.0, np.clip(middle - half, 0, 1))
-    return low, np.where(empty, 1.0, np.clip(middle + half, 0, 1))
 
 
 @dataclass(frozen=True)

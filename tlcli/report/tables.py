@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tlcli.config.differences import command, differences
-from tlcli.report.measures import Classes, average_precisions, wilson
+from tlcli.evaluation.intervals import wilson
+from tlcli.report.measures import Classes, average_precisions
 from tlcli.report.values import RunValues
 from tlcli.system.shown import shown
 

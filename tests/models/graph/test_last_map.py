@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.helpers.marks import cases
 from tlcli.config import registry
 from tlcli.config.published import networks
 from tlcli.data.resize import Resize
@@ -40,8 +41,7 @@ def test_every_family_has_a_map_that_leads_to_the_same_logits(name):
     np.testing.assert_allclose(logits, model(images), atol=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases(NAMES, slow=("convnext_tiny", "nasnet_mobile")))
 def test_every_published_network_has_a_map(name):
     place = last_place(network(name))
     assert place.is_map

@@ -37,7 +37,7 @@ def figures(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", ["two devices", "2", "3"])
+@pytest.mark.parametrize("devices", ["two devices", "2", pytest.param("3", marks=pytest.mark.long)])
 def test_weights_and_metrics_are_those_of_one_device(tmp_path, alone, devices):
     spread = train_all(devices, JOBS, tmp_path)
     for job, folder in alone.items():

@@ -71,7 +71,12 @@ def whole(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("victim", "fate"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)]
+    ("victim", "fate"),
+    [
+        (0, signal.SIGKILL),
+        pytest.param(1, signal.SIGKILL, marks=pytest.mark.long),
+        (1, signal.SIGSTOP),
+    ],
 )
 def test_after_a_loss_the_others_end_and_a_restart_gives_the_unbroken_run(
     start, tmp_path, whole, victim, fate
