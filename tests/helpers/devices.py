@@ -47,9 +47,10 @@ def train_all(devices, jobs, base):
     started = []
     for kind in kinds(devices):
         words = [
-            [f"run_dir={folders[name]}", *kind, "hardware.threads=1", *map(str, words)]
+            [f"run_dir={folders[name]}", *kind, "hardware.threads=1", "report=false",
+             *map(str, words)]
             for name, words in jobs.items()
-        ]
+        ]  # fmt: skip
         command = [sys.executable, "-c", RUNNER, json.dumps(words)]
         started.append(
             subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)

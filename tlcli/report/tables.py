@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.config.differences import command, differences
+from tlcli.config.compose import literal
+from tlcli.config.differences import command, differences, option_of
 from tlcli.evaluation.intervals import wilson
 from tlcli.report.measures import Classes, average_precisions
 from tlcli.report.values import RunValues
@@ -53,18 +54,21 @@ def figures(run: RunValues) -> list[tuple[str, list[dict[str, str]]]]:
 
 def changed(run: RunValues) -> list[tuple[str, str]]:
     """What differs from the defaults, as texts."""
-    return [(key, shown(value)) for key, value in differences(run.config)]
+    return [(key, shown(value if isinstance(value, str) else literal(value)))
+            for key, value in differences(run.config)]  # fmt: skip
 
 
 def subject(run: RunValues) -> str:
     """What was trained, a sentence."""
     config, facts = run.config, run.facts
     weights = config["backbone"].get("weights")
-    taught = config["teacher"]["name"]
-    by = "" if taught == "none" else f", taught by {shown(config['distillation']['name'])}"
+    network, head, tuned, method = (
+        shown(option_of(group, config[group])[0])
+        for group in ("backbone", "head", "finetune", "distillation")
+    )
+    by = "" if config["teacher"]["name"] == "none" else f", taught by {method}"
     return (
-        f"{shown(config['backbone']['name'])} with weights {shown(weights)}, head "
-        f"{shown(config['head']['name'])}, by {shown(config['finetune']['name'])}{by}, on "
+        f"{network} with weights {shown(weights)}, head {head}, by {tuned}{by}, on "
         f"{len(facts.class_names):,} classes of {shown(facts.data_root)}."
     )
 
@@ -80,12 +84,17 @@ def facts_of(run: RunValues) -> list[tuple[str, str]]:
         ("run", run.path), ("data", facts.data_root), ("fingerprint", facts.data_fingerprint),
         ("measured on", ", ".join(sizes)), ("parameters", f"{facts.parameters or 0:,}"),
         ("seed", facts.seed), ("seconds of training", facts.seconds),
-        ("best epoch", " of phase ".join(str(n) for n in reversed(facts.best_epoch[:2]))),
+        ("best epoch", _best(facts.best_epoch)),
         ("image size", f"{facts.resize.size} px, {facts.resize.mode}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
         ("git commit", facts.git_commit),
     )  # fmt: skip
     return [(name, shown(value)) for name, value in rows if value not in (None, "")]
+
+
+def _best(found: Sequence[int]) -> str:
+    """Phase, counted from 0, and epoch, counted from 1, in words."""
+    return f"{found[1]} of phase {found[0] + 1}" if len(found) > 1 else ""
 
 
 def repeated(run: RunValues) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.config import registry
+from tlcli.config.differences import option_of
 from tlcli.config.recipe import usual
 from tlcli.contracts import GROUPS
 from tlcli.contracts.data import TRAIN
 from tlcli.contracts.logger import Begun, Confusion, Figures, Finished, Logger, Pictures, Steps
-from tlcli.errors import ConfigError, DataError
+from tlcli.errors import DataError
 from tlcli.runs import logger_ids
 from tlcli.runs.folder import RunFolder
 from tlcli.runs.state import State
@@ -93,16 +93,10 @@ def chosen(config: Mapping[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in config.items() if key not in GROUPS}
     found = {key: value for key, value in flat(rest).items() if values.get(key, ...) != value}
     for group in GROUPS:
-        own = config[group]
-        if group in PASSING:
-            continue
-        try:
-            base = registry.defaults(group, own["name"])
-        except ConfigError:  # a plug-in's option, whose file is called otherwise
-            base = {}
-        changed = {key: value for key, value in own.items() if base.get(key, ...) != value}
-        found[group] = own["name"]
-        found |= {key: v for key, v in flat(changed, group).items() if key != f"{group}.name"}
+        if group not in PASSING:
+            option, changed = option_of(group, config[group])
+            found[group] = option
+            found |= flat(changed, group)
     return found
 
 

@@ -2,19 +2,21 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 
 from tests.helpers.devices import train_all
 from tests.helpers.runs import read_weights
+from tlcli.runs import predictions
 
 # 45 images are trained with: neither they nor their batches divide by two.
 FEW = ("data.images_per_class=9", "epochs=2", "finetune=full", "backbone.batch_norm=train",
        "calibrate=false")  # fmt: skip
 JOBS = {
     "sgd": (*FEW, "batch_size=10", "optimizer=sgd", "optimizer.clip_norm=0.5",
-            "accumulation_steps=2"),
+            "accumulation_steps=2", "report.thumbnails=2"),
     "adamw": (*FEW, "batch_size=13", "head=mlp", "head.dropout=0.3",
               "optimizer=adamw", "optimizer.clip_norm=0.5",
               "augmentation=light", "augmentation.mixup=0.4"),
@@ -36,6 +38,11 @@ def figures(folder):
     return {k: found[k] for k in ("validation", "test")}, rows
 
 
+def tiles(folder):
+    """Figures of the page of a run, as they are shown."""
+    return re.findall(r"<b>([\d.]+)</b>", (folder / "report.html").read_text())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", ["two devices", "2", pytest.param("3", marks=pytest.mark.long)])
 def test_weights_and_metrics_are_those_of_one_device(tmp_path, alone, devices):
@@ -52,3 +59,10 @@ def test_weights_and_metrics_are_those_of_one_device(tmp_path, alone, devices):
         for split, values in first.items():
             assert second[split] == pytest.approx(values, rel=1e-6, abs=1e-6), job
         assert others == [pytest.approx(row, rel=1e-6, abs=1e-6) for row in rows], job
+        one, other = predictions.read(folder), predictions.read(spread[job])
+        assert one.ids.tolist() == other.ids.tolist()
+        np.testing.assert_array_equal(one.labels, other.labels)
+        loose = 1e-6 if job == "sgd" else 1e-4
+        np.testing.assert_allclose(other.probabilities, one.probabilities, atol=loose, err_msg=job)
+    assert tiles(alone["sgd"]) == tiles(spread["sgd"]) != []
+    assert (spread["sgd"] / "report.html").read_text().count("data:image/webp") > 2
