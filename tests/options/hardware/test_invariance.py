@@ -16,7 +16,7 @@ FEW = ("data.images_per_class=9", "epochs=2", "finetune=full", "backbone.batch_n
        "calibrate=false")  # fmt: skip
 JOBS = {
     "sgd": (*FEW, "batch_size=10", "optimizer=sgd", "optimizer.clip_norm=0.5",
-            "accumulation_steps=2", "report.thumbnails=2"),
+            "accumulation_steps=2", "report.thumbnails=2", "logger=csv"),
     "adamw": (*FEW, "batch_size=13", "head=mlp", "head.dropout=0.3",
               "optimizer=adamw", "optimizer.clip_norm=0.5",
               "augmentation=light", "augmentation.mixup=0.4"),
@@ -36,6 +36,12 @@ def figures(folder):
     with (folder / "metrics.csv").open() as file:
         rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
     return {k: found[k] for k in ("validation", "test")}, rows
+
+
+def logged(folder):
+    """Step and name of each row that the chief, and nobody else, logged."""
+    with (folder / "log.csv").open() as file:
+        return [(row["step"], row["name"]) for row in csv.DictReader(file)]
 
 
 def tiles(folder):
@@ -64,5 +70,7 @@ def test_weights_and_metrics_are_those_of_one_device(tmp_path, alone, devices):
         np.testing.assert_array_equal(one.labels, other.labels)
         loose = 1e-6 if job == "sgd" else 1e-4
         np.testing.assert_allclose(other.probabilities, one.probabilities, atol=loose, err_msg=job)
+    assert logged(alone["sgd"]) == logged(spread["sgd"])
+    assert len(logged(alone["sgd"])) == len(set(logged(alone["sgd"]))) > 10
     assert tiles(alone["sgd"]) == tiles(spread["sgd"]) != []
     assert (spread["sgd"] / "report.html").read_text().count("data:image/webp") > 2
