@@ -50,6 +50,13 @@ def test_what_an_old_file_lacks_has_its_default():
         ({"temperature": True}, "temperature is True, and not a number above 0"),
         ({"thresholds": [0.5, 1.5]}, "thresholds is 1.5, and not a number from 0 to 1"),
         ({"thresholds": [0.5]}, "thresholds are 1 for 2 classes"),
+        (
+            {"vector_scale": [1, 0], "vector_bias": [0, 0]},
+            "vector_scale is 0, and not a number",
+        ),
+        ({"vector_scale": [1, 1], "vector_bias": [0, 1e9]}, "vector_bias is 1000000000.0, and not"),
+        ({"vector_scale": [1], "vector_bias": [0, 0]}, "vector_scale are 1 for 2 classes"),
+        ({"vector_scale": [1, 1]}, "has one of vector_scale and vector_bias"),
         ({"abstain_below": -0.1}, "abstain_below is -0.1, and not a number from 0 to 1"),
         ({"metrics": {"test": 1}}, "metrics is 1, and not a mapping"),
         ({"plugins": [{"group": "head"}]}, "plugins names no option, package, version"),

@@ -44,9 +44,9 @@ def measure(checked: Checked[Eval, None]) -> int:
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
     call = classifier(found.model, settings.tta)
     logits = list(logits_of(call, views, rows, settings.batch_size))
-    scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
+    scores = scored(logits, manifest, rows, found.scaling, found.thresholds)
     said = np.concatenate(logits)
-    calibrated, labels = said / found.temperature, manifest.labels[rows]
+    calibrated, labels = found.scaling(said), manifest.labels[rows]
     figures = with_intervals(scores.result(), calibrated, labels, found.thresholds)
     figures |= marked(int(trained[rows].sum()), len(rows))
     content = json_line(files.as_json(files.finite(figures)))

@@ -21,6 +21,7 @@ from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError
 from tlcli.evaluation.classifier import classifier
 from tlcli.evaluation.metrics import probabilities
+from tlcli.evaluation.scaling import PLAIN, Scaling
 from tlcli.lazy import keras, tf
 from tlcli.models import imagenet
 from tlcli.models.graph.trace import rerun
@@ -41,7 +42,7 @@ class Namer:
         model: uint8 images to logits.
         class_names: In index order.
         resize: How pictures become squares.
-        temperature: Divisor of the logits.
+        scaling: What calibrates the logits.
         multi_label: Whether a picture may have several classes.
         thresholds: Of a multi-label model.
         abstain_below: Least probability of an answer, or None.
@@ -51,7 +52,7 @@ class Namer:
     model: Any
     class_names: tuple[str, ...]
     resize: Resize
-    temperature: float = 1.0
+    scaling: Scaling = PLAIN
     multi_label: bool = False
     thresholds: Any = 0.5
     abstain_below: float | None = None
@@ -95,7 +96,7 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
     return Namer(
-        found.model, found.class_names, found.resize, found.temperature, found.multi_label,
+        found.model, found.class_names, found.resize, found.scaling, found.multi_label,
         found.thresholds, found.facts.abstain_below, limit_of(found.config.get("data")),
     )  # fmt: skip
 
@@ -146,7 +147,7 @@ def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict
 
 def answer(namer: Namer, logits: Any, top: int) -> dict[str, Any]:
     """Label, probability and the best classes of one picture."""
-    shares = probabilities(logits[None], namer.multi_label, namer.temperature)[0]
+    shares = probabilities(logits[None], namer.multi_label, namer.scaling)[0]
     order = np.argsort(-shares, kind="stable")
     best = [{"label": namer.class_names[i], "probability": float(shares[i])} for i in order[:top]]
     found: dict[str, Any] = {**best[0], "top": best}

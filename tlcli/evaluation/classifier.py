@@ -12,6 +12,7 @@ from tlcli.data.views import Views
 from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation import tta
 from tlcli.evaluation.metrics import new_scores
+from tlcli.evaluation.scaling import PLAIN, Scaling
 from tlcli.models import fold
 from tlcli.system import console
 
@@ -96,7 +97,7 @@ def classifier(model: Any, kind: tta.Kind = "none", many: bool = True) -> Any:
 
 
 def scored(
-    logits: Iterable[Any], manifest: Manifest, rows: Any, temperature: float = 1.0,
+    logits: Iterable[Any], manifest: Manifest, rows: Any, scaling: Scaling = PLAIN,
     thresholds: Any = 0.5,
 ) -> Any:  # fmt: skip
     """The counter that has seen each image once: validation, test, eval and predict count alike.
@@ -105,13 +106,13 @@ def scored(
         logits: Batches float32 (batch, classes), in the order of the rows.
         manifest: Of the images.
         rows: Manifest rows.
-        temperature: Divisor of the logits.
+        scaling: What calibrates the logits.
         thresholds: Of a multi-label model.
     """
     scores, start = new_scores(manifest, thresholds), 0
     labels = manifest.labels[rows]
     for batch in logits:
-        scores.update(batch / temperature, labels[start : start + len(batch)])
+        scores.update(scaling(batch), labels[start : start + len(batch)])
         start += len(batch)
     return scores
 

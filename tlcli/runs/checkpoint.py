@@ -24,6 +24,7 @@ from tlcli.contracts import GROUPS
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.evaluation.metrics import probabilities
+from tlcli.evaluation.scaling import Scaling
 from tlcli.models import weights
 from tlcli.models.bounded import built_within, is_cut
 from tlcli.runs import sealed
@@ -69,9 +70,9 @@ class Checkpoint:
         return self.facts.multi_label
 
     @property
-    def temperature(self) -> float:
-        """Divisor of the logits, fitted on validation; 1 when it was not."""
-        return float(self.facts.temperature or 1.0)
+    def scaling(self) -> Scaling:
+        """What calibrates the logits, fitted on validation; nothing when it was not."""
+        return self.facts.scaling
 
     @property
     def thresholds(self) -> Any:
@@ -80,7 +81,7 @@ class Checkpoint:
 
     def probabilities(self, logits: Any) -> Any:
         """Calibrated probabilities of logits, float64 (batch, classes)."""
-        return probabilities(logits, self.multi_label, self.temperature)
+        return probabilities(logits, self.multi_label, self.scaling)
 
 
 def write_run(

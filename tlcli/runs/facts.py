@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tlcli.data.resize import Resize
 from tlcli.errors import DataError
+from tlcli.evaluation.scaling import Scaling
 from tlcli.runs.schema import (
     Reader,
     by_name,
@@ -24,8 +25,8 @@ from tlcli.runs.schema import (
 
 FORMAT: Final = 1
 # Left out of the file where they are None: not every run has them.
-SOMETIMES = frozenset({"temperature", "validation_ece_before", "validation_ece_after",
-                       "thresholds", "generations"})  # fmt: skip
+SOMETIMES = frozenset({"temperature", "vector_scale", "vector_bias", "validation_ece_before",
+                       "validation_ece_after", "thresholds", "generations"})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,9 @@ class Facts:
         head: The head that it borrowed from its teacher, as `borrowed_head` writes it, or None.
         abstain_below: Confidence, in [0, 1], below which no class is named, or None.
         temperature: Divisor of the logits, above 0, fitted on validation; None when it was not.
+        vector_scale: Factor of each class's logit, above 0, fitted on validation in place of a
+            temperature, or None.
+        vector_bias: What is added to it then, or None.
         validation_ece_before: Calibration error without it.
         validation_ece_after: Calibration error with it.
         thresholds: One a class, in [0, 1], of a multi-label model; None when they were not fitted.
@@ -70,6 +74,8 @@ class Facts:
     head: Mapping[str, Any] | None = None
     abstain_below: float | None = None
     temperature: float | None = None
+    vector_scale: tuple[float, ...] | None = None
+    vector_bias: tuple[float, ...] | None = None
     validation_ece_before: float | None = None
     validation_ece_after: float | None = None
     thresholds: tuple[float, ...] | None = None
@@ -112,10 +118,20 @@ class Facts:
         except ValueError as problem:
             raise DataError(str(path), str(problem), REMEDY) from None
         facts = cls(**found)
-        if facts.thresholds is not None and len(facts.thresholds) != len(facts.class_names):
-            numbers = f"{len(facts.thresholds)} for {len(facts.class_names)} classes"
-            raise DataError(str(path), f"thresholds are {numbers}", REMEDY)
+        classes = len(facts.class_names)
+        for name in ("thresholds", "vector_scale", "vector_bias"):
+            numbers = getattr(facts, name)
+            if numbers is not None and len(numbers) != classes:
+                told = f"{name} are {len(numbers)} for {classes} classes"
+                raise DataError(str(path), told, REMEDY)
+        if (facts.vector_scale is None) != (facts.vector_bias is None):
+            raise DataError(str(path), "has one of vector_scale and vector_bias", REMEDY)
         return facts
+
+    @property
+    def scaling(self) -> Scaling:
+        """What calibrates the logits."""
+        return Scaling(self.temperature or 1.0, self.vector_scale, self.vector_bias)
 
     def as_json(self) -> dict[str, Any]:
         """The content of the file, plain values."""
@@ -172,6 +188,8 @@ READERS: dict[str, Reader] = {
     "head": or_none(mapping),
     "abstain_below": _SHARE,
     "temperature": or_none(number(0.0, 1e6, above=True)),
+    "vector_scale": or_none(each(number(0.0, 1e6, above=True))),
+    "vector_bias": or_none(each(number(-1e6, 1e6))),
     "validation_ece_before": _SHARE,
     "validation_ece_after": _SHARE,
     "thresholds": or_none(each(number(0.0, 1.0))),

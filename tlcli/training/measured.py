@@ -13,10 +13,11 @@ import tensorflow as tf
 
 from tlcli.contracts.data import TEST, VALIDATION, Manifest
 from tlcli.distill.pieces import Pieces
-from tlcli.evaluation.calibration import can_calibrate, chosen_temperature, fit_thresholds
+from tlcli.evaluation.calibration import can_calibrate, chosen, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, scored
 from tlcli.evaluation.intervals import with_intervals
 from tlcli.evaluation.metrics import Scores, probabilities
+from tlcli.evaluation.scaling import Scaling
 from tlcli.models.graph.cost import parameters
 from tlcli.runs import predictions
 from tlcli.runs.predictions import Predictions
@@ -29,7 +30,7 @@ class Measured:
 
     Attributes:
         figures: By split, as in metrics.json.
-        facts: Temperature or thresholds, for metadata.json.
+        facts: What was fitted on validation, for metadata.json.
         test: Scores on the test images, or None.
         logits: On the test images, or else those of validation; None without either.
         predictions: Of validation and test images.
@@ -63,12 +64,12 @@ def measured(pieces: Pieces, model: Any) -> Measured:
                 facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
     if len(test):
         batches = list(logits_of(call, views, test))
-        divisor, least = facts.get("temperature", 1.0), facts.get("thresholds", 0.5)
-        scores = scored(batches, manifest, test, divisor, least)
+        scaling, least = Scaling.of(facts), facts.get("thresholds", 0.5)
+        scores = scored(batches, manifest, test, scaling, least)
         logits = np.concatenate(batches)
         every.append(logits)
         figures["test"] = with_intervals(
-            scores.result(), logits / divisor, manifest.labels[test], least
+            scores.result(), scaling(logits), manifest.labels[test], least
         )
     rows = np.concatenate([validation, test])
     predicted = predicted_rows(manifest, rows, every, facts)
@@ -80,8 +81,8 @@ def predicted_rows(
 ) -> Predictions:
     """What the network says of labelled rows, calibrated by what was fitted on validation."""
     logits = np.concatenate([np.empty((0, len(manifest.class_names)), np.float32), *parts])
-    divisor, several = facts.get("temperature", 1.0), manifest.multi_label
-    shares = functools.partial(probabilities, multi_label=several, temperature=divisor)
+    scaling, several = Scaling.of(facts), manifest.multi_label
+    shares = functools.partial(probabilities, multi_label=several, scaling=scaling)
     return predictions.made(manifest, rows, logits, shares, facts.get("thresholds", 0.5))
 
 
@@ -106,16 +107,16 @@ def described(pieces: Pieces, model: Any, found: Measured) -> dict[str, Any]:
 
 
 def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
-    """Temperature (one label) or thresholds (several) fitted on validation."""
+    """Temperature or vector (one label), or thresholds (several), fitted on validation."""
     if multi_label:
         return {"thresholds": fit_thresholds(logits, labels)}
-    temperature = chosen_temperature(logits, labels)
+    scaling = chosen(logits, labels)
     after = Scores(logits.shape[1])
     before = Scores(logits.shape[1])
     before.update(logits, labels)
-    after.update(logits / temperature, labels)
+    after.update(scaling(logits), labels)
     return {
-        "temperature": temperature,
+        **scaling.facts(),
         "validation_ece_before": before.result()["ece"],
         "validation_ece_after": after.result()["ece"],
     }
