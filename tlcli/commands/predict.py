@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -20,6 +20,7 @@ from tlcli.data.views import worker_count
 from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError
 from tlcli.evaluation.classifier import classifier
+from tlcli.evaluation.conformal import Sets
 from tlcli.evaluation.metrics import probabilities
 from tlcli.evaluation.scaling import PLAIN, Scaling
 from tlcli.lazy import keras, tf
@@ -43,6 +44,7 @@ class Namer:
         class_names: In index order.
         resize: How pictures become squares.
         scaling: What calibrates the logits.
+        sets: What decides which classes the set of a picture holds, or None.
         multi_label: Whether a picture may have several classes.
         thresholds: Of a multi-label model.
         abstain_below: Least probability of an answer, or None.
@@ -53,10 +55,16 @@ class Namer:
     class_names: tuple[str, ...]
     resize: Resize
     scaling: Scaling = PLAIN
+    sets: Sets | None = None
     multi_label: bool = False
     thresholds: Any = 0.5
     abstain_below: float | None = None
     max_pixels: int = MAX_PIXELS
+
+    @property
+    def told(self) -> list[str]:
+        """What it tells of a picture beside its label."""
+        return ["set"] * (self.sets is not None)
 
 
 def run(checked: Checked[Predict, None]) -> int:
@@ -68,7 +76,7 @@ def run(checked: Checked[Predict, None]) -> int:
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
         namer = namer_of(checked)
     failed = count = 0
-    writer = WRITERS[settings.format](sys.stdout)
+    writer = WRITERS[settings.format](sys.stdout, namer.told)
     found = rows(namer, paths, settings)
     # Where the rows themselves are seen, they tell how far it is.
     if not sys.stdout.isatty():
@@ -96,8 +104,9 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
     return Namer(
-        found.model, found.class_names, found.resize, found.scaling, found.multi_label,
-        found.thresholds, found.facts.abstain_below, limit_of(found.config.get("data")),
+        found.model, found.class_names, found.resize, found.scaling, found.facts.conformal,
+        found.multi_label, found.thresholds, found.facts.abstain_below,
+        limit_of(found.config.get("data")),
     )  # fmt: skip
 
 
@@ -156,6 +165,9 @@ def answer(namer: Namer, logits: Any, top: int) -> dict[str, Any]:
         found["labels"] = [namer.class_names[i] for i in order if chosen[i]]
     elif namer.abstain_below is not None and shares[order[0]] < namer.abstain_below:
         found["label"] = "uncertain"
+    if namer.sets is not None:
+        held = namer.sets.members(shares[None])[0]
+        found["set"] = [namer.class_names[i] for i in order if held[i]]
     return found
 
 
@@ -167,7 +179,7 @@ def text_of(row: Mapping[str, Any]) -> str:
 class _Json:
     """One JSON list."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, _: Sequence[str] = ()) -> None:
         self.out, self.first = out, True
         out.write("[")
 
@@ -184,7 +196,7 @@ class _Json:
 class _Jsonl:
     """A JSON object a line, as soon as it is known."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, _: Sequence[str] = ()) -> None:
         self.out = out
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -197,16 +209,21 @@ class _Jsonl:
 
 
 class _Csv:
-    """path,label,probability,error."""
+    """path,label,probability, then set and stranger as far as the run tells them, and error."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, told: Sequence[str] = ()) -> None:
         self.writer = CsvWriter(out)
-        self.writer.row(["path", "label", "probability", "error"])
+        self.columns = ["path", "label", "probability", *told, "error"]
+        self.writer.row(self.columns)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row."""
-        label = "|".join(row["labels"]) if "labels" in row else row.get("label", "")
-        self.writer.row([row["path"], label, row.get("probability", ""), row.get("error", "")])
+        values = dict(row)
+        if "labels" in row:
+            values["label"] = "|".join(row["labels"])
+        if "set" in row:
+            values["set"] = "|".join(row["set"])
+        self.writer.row([values.get(column, "") for column in self.columns])
 
     def close(self) -> None:
         """Nothing is open."""
@@ -215,7 +232,7 @@ class _Csv:
 class _Table:
     """Columns for a person."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, _: Sequence[str] = ()) -> None:
         self.out = out
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -225,7 +242,8 @@ class _Table:
             return
         best = ", ".join(f"{shown(t['label'])} {t['probability']:.2f}" for t in row["top"])
         doubt = "" if row["label"] != "uncertain" else "uncertain: "
-        self.out.write(f"{escaped(row['path'])}  {doubt}{best}\n")
+        held = f"  set: {', '.join(map(shown, row['set']))}" if "set" in row else ""
+        self.out.write(f"{escaped(row['path'])}  {doubt}{best}{held}\n")
 
     def close(self) -> None:
         """Nothing is open."""

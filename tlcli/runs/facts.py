@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tlcli.data.resize import Resize
 from tlcli.errors import DataError
+from tlcli.evaluation.conformal import Sets
 from tlcli.evaluation.scaling import Scaling
 from tlcli.runs.schema import (
     Reader,
@@ -26,7 +27,8 @@ from tlcli.runs.schema import (
 FORMAT: Final = 1
 # Left out of the file where they are None: not every run has them.
 SOMETIMES = frozenset({"temperature", "vector_scale", "vector_bias", "validation_ece_before",
-                       "validation_ece_after", "thresholds", "generations"})  # fmt: skip
+                       "validation_ece_after", "conformal", "thresholds",
+                       "generations"})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class Facts:
         vector_bias: What is added to it then, or None.
         validation_ece_before: Calibration error without it.
         validation_ece_after: Calibration error with it.
+        conformal: What decides which classes the set of an image holds, or None.
         thresholds: One a class, in [0, 1], of a multi-label model; None when they were not fitted.
         seed: Of the training.
         data_fingerprint: Hash of the data.
@@ -78,6 +81,7 @@ class Facts:
     vector_bias: tuple[float, ...] | None = None
     validation_ece_before: float | None = None
     validation_ece_after: float | None = None
+    conformal: Sets | None = None
     thresholds: tuple[float, ...] | None = None
     seed: int | None = None
     data_fingerprint: str | None = None
@@ -124,6 +128,9 @@ class Facts:
             if numbers is not None and len(numbers) != classes:
                 told = f"{name} are {len(numbers)} for {classes} classes"
                 raise DataError(str(path), told, REMEDY)
+        if facts.conformal is not None and len(facts.conformal.thresholds) != classes:
+            told = f"conformal has {len(facts.conformal.thresholds)} thresholds for {classes}"
+            raise DataError(str(path), f"{told} classes", REMEDY)
         if (facts.vector_scale is None) != (facts.vector_bias is None):
             raise DataError(str(path), "has one of vector_scale and vector_bias", REMEDY)
         return facts
@@ -138,6 +145,7 @@ class Facts:
         found = {one.name: getattr(self, one.name) for one in fields(self)}
         plain = {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
         plain["resize"] = self.resize.as_dict()
+        plain["conformal"] = self.conformal and self.conformal.as_json()
         return {k: v for k, v in plain.items() if v is not None or k not in SOMETIMES}
 
 
@@ -170,6 +178,13 @@ def _resize(value: Any) -> Resize:
     return Resize.from_dict(values)
 
 
+def _sets(value: Any) -> Sets:
+    found = values_of(mapping(value), SETS, tuple(SETS))
+    if len(found["own"]) != len(found["thresholds"]):
+        raise ValueError("has another number of own than of thresholds")
+    return Sets.of(found)
+
+
 def _hash(value: Any) -> str:
     if not re.fullmatch("[0-9a-f]{64}", text(value)):
         raise wrong(value, "64 digits of 0-9 and a-f")
@@ -177,6 +192,13 @@ def _hash(value: Any) -> str:
 
 
 LARGEST_SIDE = 4096
+SETS: dict[str, Reader] = {
+    "coverage": number(0.0, 1.0),
+    "penalty": number(0.0, 1e6),
+    "free": whole(0, 2**31 - 1),
+    "thresholds": each(or_none(number(0.0, 1e12))),
+    "own": each(of(bool, "true or false")),
+}
 # Figures are told, not computed with.
 _SHARE = or_none(number(0.0, 1.0))
 READERS: dict[str, Reader] = {
@@ -192,6 +214,7 @@ READERS: dict[str, Reader] = {
     "vector_bias": or_none(each(number(-1e6, 1e6))),
     "validation_ece_before": _SHARE,
     "validation_ece_after": _SHARE,
+    "conformal": or_none(_sets),
     "thresholds": or_none(each(number(0.0, 1.0))),
     "seed": or_none(whole(0, 2**31 - 1)),
     "data_fingerprint": or_none(text),

@@ -13,10 +13,12 @@ import tensorflow as tf
 
 from tlcli.contracts.data import TEST, VALIDATION, Manifest
 from tlcli.distill.pieces import Pieces
+from tlcli.evaluation import conformal
 from tlcli.evaluation.calibration import can_calibrate, chosen, fit_thresholds
 from tlcli.evaluation.classifier import classifier, logits_of, scored
+from tlcli.evaluation.conformal import Sets
 from tlcli.evaluation.intervals import with_intervals
-from tlcli.evaluation.metrics import Scores, probabilities
+from tlcli.evaluation.metrics import Scores, probabilities, softmax
 from tlcli.evaluation.scaling import Scaling
 from tlcli.models.graph.cost import parameters
 from tlcli.runs import predictions
@@ -62,6 +64,7 @@ def measured(pieces: Pieces, model: Any) -> Measured:
         if pieces.job.settings.calibrate and can_calibrate(manifest, len(validation)):
             with console.Stage("calibrating"):
                 facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
+        facts |= sets_of(pieces, logits, facts)
     if len(test):
         batches = list(logits_of(call, views, test))
         scaling, least = Scaling.of(facts), facts.get("thresholds", 0.5)
@@ -71,6 +74,7 @@ def measured(pieces: Pieces, model: Any) -> Measured:
         figures["test"] = with_intervals(
             scores.result(), scaling(logits), manifest.labels[test], least
         )
+        figures["test"] |= of_sets(facts, scaling(logits), manifest.labels[test])
     rows = np.concatenate([validation, test])
     predicted = predicted_rows(manifest, rows, every, facts)
     return Measured(figures, facts, scores, logits, predicted)
@@ -120,6 +124,29 @@ def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
         "validation_ece_before": before.result()["ece"],
         "validation_ece_after": after.result()["ece"],
     }
+
+
+def sets_of(pieces: Pieces, logits: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides which classes sets hold, fitted on validation, where that is asked for."""
+    coverage = pieces.job.settings.conformal
+    if coverage is None:
+        return {}
+    shares = softmax(Scaling.of(facts)(logits))
+    labels = pieces.manifest.labels[pieces.manifest.labelled(VALIDATION)]
+    return {"conformal": conformal.fitted(shares, labels, coverage).as_json()}
+
+
+def of_sets(facts: Mapping[str, Any], logits: Any, labels: Any) -> dict[str, float]:
+    """Figures of the sets of some images, where the run has any.
+
+    Args:
+        facts: For metadata.json.
+        logits: Calibrated, float (images, classes).
+        labels: Class indices (images,).
+    """
+    if "conformal" not in facts:
+        return {}
+    return conformal.figures(Sets.of(facts["conformal"]).members(softmax(logits)), labels)
 
 
 def versions() -> dict[str, str]:

@@ -6,7 +6,9 @@ from typing import Any
 
 from tlcli.distill import likeness
 from tlcli.distill.fidelity import fidelity_line
+from tlcli.evaluation import conformal
 from tlcli.evaluation.calibration import BOUNDS, at_bound
+from tlcli.evaluation.conformal import Sets
 from tlcli.runs import best_of
 from tlcli.system.figures import figures_line, worst_classes
 from tlcli.system.notes import WORST, Note, Said, of_line
@@ -29,6 +31,8 @@ def closing_notes(result: Result, classes: tuple[str, ...], run_dir: Path) -> li
         notes.append(Note("peers", best_of.told(figure, each, metadata["peers"]["shipped"])))
     if "validation_ece_after" in metadata:
         notes.append(Note("calibrated", calibrated(metadata)))
+    if "conformal" in metadata:
+        notes.append(Note("sets", conformal.told(Sets.of(metadata["conformal"]))))
     if metadata["fidelity"]:
         lines = [fidelity_line(metadata["fidelity"]), *likeness.lines(metadata["fidelity"])]
         notes += map(of_line, lines)
