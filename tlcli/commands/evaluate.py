@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from tlcli.commands import ood
 from tlcli.config import registry
 from tlcli.config.checking import Checked
 from tlcli.config.places import placed
@@ -13,8 +14,9 @@ from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation import conformal
-from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
+from tlcli.evaluation.classifier import answers, by_name, rows_of, scored, watcher
 from tlcli.evaluation.intervals import with_intervals
+from tlcli.evaluation.strangers import Strangers
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, latest, output, predictions
 from tlcli.runs.checkpoint import Checkpoint
@@ -37,17 +39,18 @@ def measure(checked: Checked[Eval, None]) -> int:
         output.place(wanted, settings.overwrite, key) if wanted else None
         for key, wanted in (("output", settings.output), ("predictions", settings.predictions))
     )
-    given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
-    with console.Stage("reading the checkpoint"):
-        found = checkpoint.read_run(given)
+    found, known = read(settings)
     manifest = data_of(found, checked.config.get("data"))
     manifest, trained = told_apart(found, manifest)
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
-    logits = list(logits_of(classifier(found.model, settings.tta), views, rows,
-                            settings.batch_size))  # fmt: skip
-    said = np.concatenate(logits)
+    call = watcher(found.model, known, settings.tta)
+    batches = list(answers(call, views, rows, settings.batch_size))
+    said = np.concatenate([logits for logits, _ in batches])
     figures, scores = figures_of(found, manifest, rows, said)
+    if known is not None:
+        strange = np.concatenate([one for _, one in batches])
+        figures |= ood.figures_of(settings, known, found, call, strange)
     figures |= marked(int(trained[rows].sum()), len(rows))
     classes = classes_of(found, manifest.labels[rows], said)
     told = figures | ({"classes": classes} if classes else {})
@@ -59,11 +62,25 @@ def measure(checked: Checked[Eval, None]) -> int:
         output.write_by(kept, lambda file: predictions.save(file, predicted))
     if settings.format == "json":
         sys.stdout.write(content)
-    else:
-        images = f"{len(rows)} images of {shown(manifest.root)}"
-        sys.stdout.write(table(settings.split, images, figures, scores, found.class_names))
-        sys.stdout.write(sets_lines(found, classes))
+        return 0
+    images = f"{len(rows)} images of {shown(manifest.root)}"
+    sys.stdout.write(table(settings.split, images, figures, scores, found.class_names)
+                     + sets_lines(found, classes) + ood.lines(figures))  # fmt: skip
     return 0
+
+
+def read(settings: Eval) -> tuple[Checkpoint, Strangers | None]:
+    """The run, and what tells pictures that it does not know.
+
+    Raises:
+        ConfigError: There is no run, or strangers are asked for and it knows none.
+    """
+    given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(given)
+        known = found.strangers
+    ood.require_known(settings.ood, known, found)
+    return found, known
 
 
 def figures_of(found: Checkpoint, manifest: Manifest, rows: Any, said: Any) -> tuple[Any, Any]:

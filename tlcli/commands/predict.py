@@ -19,10 +19,11 @@ from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
 from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError
-from tlcli.evaluation.classifier import classifier
+from tlcli.evaluation.classifier import watcher
 from tlcli.evaluation.conformal import Sets
 from tlcli.evaluation.metrics import probabilities
 from tlcli.evaluation.scaling import PLAIN, Scaling
+from tlcli.evaluation.strangers import Strangers
 from tlcli.lazy import keras, tf
 from tlcli.models import imagenet
 from tlcli.models.graph.trace import rerun
@@ -45,6 +46,7 @@ class Namer:
         resize: How pictures become squares.
         scaling: What calibrates the logits.
         sets: What decides which classes the set of a picture holds, or None.
+        strangers: What tells pictures unlike the validation images, or None.
         multi_label: Whether a picture may have several classes.
         thresholds: Of a multi-label model.
         abstain_below: Least probability of an answer, or None.
@@ -56,6 +58,7 @@ class Namer:
     resize: Resize
     scaling: Scaling = PLAIN
     sets: Sets | None = None
+    strangers: Strangers | None = None
     multi_label: bool = False
     thresholds: Any = 0.5
     abstain_below: float | None = None
@@ -64,7 +67,7 @@ class Namer:
     @property
     def told(self) -> list[str]:
         """What it tells of a picture beside its label."""
-        return ["set"] * (self.sets is not None)
+        return ["set"] * (self.sets is not None) + ["stranger"] * (self.strangers is not None)
 
 
 def run(checked: Checked[Predict, None]) -> int:
@@ -103,9 +106,10 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
     given = latest.chosen(given, checked.settings.runs, OTHERWISE)
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
+        known = found.strangers
     return Namer(
         found.model, found.class_names, found.resize, found.scaling, found.facts.conformal,
-        found.multi_label, found.thresholds, found.facts.abstain_below,
+        known, found.multi_label, found.thresholds, found.facts.abstain_below,
         limit_of(found.config.get("data")),
     )  # fmt: skip
 
@@ -144,18 +148,19 @@ def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict
     call = None
     while part := list(itertools.islice(decoded, size)):
         if call is None:
-            call = classifier(namer.model, settings.tta, many=len(part) == size)
+            call = watcher(namer.model, namer.strangers, settings.tta, len(part) == size)
         images = [found for _, found in part if not isinstance(found, TlError)]
-        logits = iter(np.asarray(call(tf.stack(images)))) if images else iter(())
+        logits, scores = call(tf.stack(images)) if images else ((), None)
+        said = zip(logits, itertools.repeat(None) if scores is None else scores, strict=False)
         for path, found in part:
             if isinstance(found, TlError):
                 yield {"path": path, "error": getattr(found, "problem", str(found))}
             else:
-                yield {"path": path, **answer(namer, next(logits), settings.top)}
+                yield {"path": path, **answer(namer, *next(said), settings.top)}
 
 
-def answer(namer: Namer, logits: Any, top: int) -> dict[str, Any]:
-    """Label, probability and the best classes of one picture."""
+def answer(namer: Namer, logits: Any, strange: Any, top: int) -> dict[str, Any]:
+    """Label, probability and the best classes of one picture, and what else is told of it."""
     shares = probabilities(logits[None], namer.multi_label, namer.scaling)[0]
     order = np.argsort(-shares, kind="stable")
     best = [{"label": namer.class_names[i], "probability": float(shares[i])} for i in order[:top]]
@@ -168,6 +173,8 @@ def answer(namer: Namer, logits: Any, top: int) -> dict[str, Any]:
     if namer.sets is not None:
         held = namer.sets.members(shares[None])[0]
         found["set"] = [namer.class_names[i] for i in order if held[i]]
+    if namer.strangers is not None:
+        found["stranger"] = bool(namer.strangers.are(strange))
     return found
 
 
@@ -223,6 +230,8 @@ class _Csv:
             values["label"] = "|".join(row["labels"])
         if "set" in row:
             values["set"] = "|".join(row["set"])
+        if "stranger" in row:
+            values["stranger"] = str(row["stranger"]).lower()
         self.writer.row([values.get(column, "") for column in self.columns])
 
     def close(self) -> None:
@@ -243,7 +252,8 @@ class _Table:
         best = ", ".join(f"{shown(t['label'])} {t['probability']:.2f}" for t in row["top"])
         doubt = "" if row["label"] != "uncertain" else "uncertain: "
         held = f"  set: {', '.join(map(shown, row['set']))}" if "set" in row else ""
-        self.out.write(f"{escaped(row['path'])}  {doubt}{best}{held}\n")
+        unlike = "  unlike the training images" if row.get("stranger") else ""
+        self.out.write(f"{escaped(row['path'])}  {doubt}{best}{held}{unlike}\n")
 
     def close(self) -> None:
         """Nothing is open."""

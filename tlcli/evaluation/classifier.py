@@ -13,7 +13,9 @@ from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation import tta
 from tlcli.evaluation.metrics import new_scores
 from tlcli.evaluation.scaling import PLAIN, Scaling
+from tlcli.evaluation.strangers import Strangers
 from tlcli.models import fold
+from tlcli.models.graph.embedding import with_embedding
 from tlcli.system import console
 
 
@@ -87,13 +89,54 @@ def classifier(model: Any, kind: tta.Kind = "none", many: bool = True) -> Any:
     # One trace serves batches of every size.
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
     def logits(images: Any) -> Any:
-        return tf.cast(inference(images, training=False), tf.float32)
+        found = inference(images, training=False)
+        return tf.nest.map_structure(lambda one: tf.cast(one, tf.float32), found)
 
     def augmented(images: Any) -> Any:
         shown = [logits(tf.cast(v, tf.uint8)) for v in tta.views(images, kind)]
         return tf.math.log(tta.mean_probabilities([tf.nn.softmax(z) for z in shown]) + 1e-30)
 
     return logits if kind == "none" else augmented
+
+
+def looker(model: Any, many: bool = True) -> Any:
+    """A function from uint8 images to logits and embedding, float32 arrays of (batch, …)."""
+    return _looker(with_embedding(model), many)
+
+
+def _looker(embedded: Any, many: bool) -> Any:
+    call = classifier(embedded, many=many)
+    return lambda images: tuple(np.asarray(one) for one in call(images))
+
+
+def watcher(model: Any, known: Strangers | None, kind: tta.Kind = "none", many: bool = True) -> Any:
+    """A function from uint8 images to logits and how strange each image is.
+
+    Args:
+        model: uint8 images to logits.
+        known: What tells strangers; without it no image has a score.
+        kind: Test-time augmentation of the logits; strangers are told by the image as it is.
+        many: Whether there are so many images that half a second for folding pays.
+
+    Raises:
+        DataError: What tells strangers is another network's.
+    """
+    if known is None:
+        plain = classifier(model, kind, many)
+        return lambda images: (np.asarray(plain(images)), None)
+    embedded = with_embedding(model)
+    look, channels = _looker(embedded, many), embedded.outputs[1].shape[-1]
+    if known.bank.shape[1] != channels:
+        problem = f"knows {known.bank.shape[1]} channels, and the network has {channels}"
+        raise DataError("strangers.npz", problem, "Restore it or train again.")
+    if kind == "none":
+        return lambda images: _with_scores(known, *look(images))
+    augmented = classifier(model, kind, many)
+    return lambda images: (np.asarray(augmented(images)), known.scores(*look(images)))
+
+
+def _with_scores(known: Strangers, logits: Any, embedding: Any) -> tuple[Any, Any]:
+    return logits, known.scores(logits, embedding)
 
 
 def scored(
@@ -126,6 +169,19 @@ def logits_of(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iter
         rows: Manifest rows.
         batch_size: Images at a time.
     """
+    for found in answers(call, views, rows, batch_size):
+        yield np.asarray(found)
+
+
+def answers(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iterator[Any]:
+    """What a function of uint8 images says of batches of some rows, in order.
+
+    Args:
+        call: The function.
+        views: Evaluation views.
+        rows: Manifest rows.
+        batch_size: Images at a time.
+    """
     batches = views.batches(rows, np.zeros(len(rows)), batch_size)
     for images in console.staged(batches, "evaluating", len(rows), "images", len):
-        yield np.asarray(call(images))
+        yield call(images)
