@@ -1,4 +1,4 @@
-"""What a network knows of an image before it decides: the input of its last weights."""
+"""What a network knows of an image before it decides: the input of its last matrix of weights."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tlcli.models.graph.trace import Graph, Model, Value, fresh_inputs, replay, 
 def with_embedding(model: Model) -> Model:
     """Images to [logits, embedding (batch, channels)], on the network's own layers.
 
-    Layers without weights behind the last ones (a choice of classes) are passed over; an embedding
+    Layers without a matrix behind the last one (a choice of classes) are passed over; an embedding
     with places is averaged over them.
 
     Args:
@@ -37,6 +37,6 @@ def _embedding(graph: Graph) -> Value:
         if len(before) != 1:
             return value
         value = before[0]
-        if getattr(call.layer, "weights", ()):
+        if any(len(weight.shape) > 1 for weight in getattr(call.layer, "weights", ())):
             return value
     return value
