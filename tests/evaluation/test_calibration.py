@@ -1,4 +1,4 @@
-"""The temperature fitted on validation mends an over-confident model, and `tl eval` applies it."""
+"""What is fitted on validation mends an over-confident model, and `tl eval` applies it."""
 
 import json
 
@@ -11,13 +11,15 @@ from tlcli.commands import evaluate
 from tlcli.evaluation.calibration import (
     BOUNDS,
     at_bound,
-    chosen_temperature,
+    chosen,
+    clearly_less,
     fit_temperature,
     fit_thresholds,
     held_out,
 )
 from tlcli.evaluation.classifier import classifier, logits_of, rows_of
 from tlcli.evaluation.metrics import cross_entropy, sigmoid, softmax
+from tlcli.evaluation.scaling import PLAIN
 from tlcli.runs import checkpoint
 
 
@@ -33,13 +35,14 @@ def sure(tmp_path_factory):
 
 def test_calibration_lowers_the_error_and_eval_reports_it(sure, capsys):
     metadata = checkpoint.read_json(sure / "metadata.json")
-    assert metadata["temperature"] > 1.5
+    assert max(metadata["vector_scale"]) < 0.5  # as a temperature above 2
+    assert "temperature" not in metadata
     assert metadata["validation_ece_after"] < metadata["validation_ece_before"] - 0.01
     words = ("split=validation", "format=json")
     assert evaluate.run(checked("eval", f"checkpoint={sure}", *words)) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["ece"] == pytest.approx(metadata["validation_ece_after"], abs=1e-6)
-    assert figures["accuracy"] == metadata["metrics"]["validation"]["accuracy"]
+    assert figures["loss"] < metadata["metrics"]["validation"]["loss"] - 0.5
 
 
 def test_the_error_before_and_after_by_hand(sure):
@@ -49,8 +52,9 @@ def test_the_error_before_and_after_by_hand(sure):
     rows = rows_of(manifest, "validation")
     logits = np.concatenate(list(logits_of(classifier(found.model), views, rows)))
     labels = manifest.labels[rows]
-    for divisor, name in ((1.0, "before"), (found.temperature, "after")):
-        probabilities = softmax(np.float64(logits) / divisor)
+    own = np.float64(found.facts.vector_scale), np.float64(found.facts.vector_bias)
+    for (scale, bias), name in (((1.0, 0.0), "before"), (own, "after")):
+        probabilities = softmax(np.float64(logits) * scale + bias)
         sure_of, right = probabilities.max(-1), probabilities.argmax(-1) == labels
         bins = np.minimum((sure_of * 15).astype(int), 14)
         gaps = [abs(sure_of[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
@@ -110,11 +114,43 @@ def test_a_temperature_of_few_images_never_hurts_on_held_out_ones(seed):
     labels = random.integers(0, 3, 60)
     logits = random.normal(0, 2, (60, 3))
     logits[np.arange(60), labels] += random.uniform(0, 3)
-    temperature = chosen_temperature(logits, labels)
-    without, fitted = held_out(logits, labels)
-    assert temperature == 1.0 or fitted < without
-    assert (temperature == 1.0) == (fitted >= without)
-    assert BOUNDS[0] <= temperature <= BOUNDS[1]
+    scaling, losses = chosen(logits, labels), held_out(logits, labels)
+    means = {name: one.mean() for name, one in losses.items()}
+    kind = "vector" if scaling.scale else "none" if scaling == PLAIN else "temperature"
+    assert means[kind] <= means["none"]
+    assert (kind == "none") == (means["temperature"] >= means["none"])
+    assert BOUNDS[0] <= scaling.temperature <= BOUNDS[1]
+
+
+def drawn(seed, images, skewed):
+    """Logits of three classes that are too sure, and of a class too much where skewed; labels."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 1.5, (images, 3))
+    labels = (softmax(logits).cumsum(-1) < random.random((images, 1))).sum(-1).clip(0, 2)
+    return (logits * [1.3, 1.3, 3.0] + [0, 0, 2.0] if skewed else logits * 1.3), labels
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_calibration_of_small_sets_does_not_hurt_unseen_images_on_average(skewed):
+    gains, kinds = [], []
+    for seed in range(20):
+        logits, labels = drawn(seed, 1060, skewed)
+        found = chosen(logits[:60], labels[:60])
+        gains.append((cross_entropy(logits[60:], labels[60:])
+                      - cross_entropy(found(logits[60:]), labels[60:])).mean())  # fmt: skip
+        kinds.append(found.scale is not None)
+    assert np.mean(gains) >= 0
+    # Where one divisor is the truth, few sets may think otherwise by chance.
+    assert sum(kinds) >= 15 if skewed else sum(kinds) <= 2
+
+
+def test_a_vector_needs_images_enough_and_a_gain_beyond_chance():
+    logits, labels = drawn(0, 29, True)
+    assert held_out(logits, labels).keys() == {"none", "temperature"}
+    assert held_out(*drawn(0, 30, True)).keys() == {"none", "temperature", "vector"}
+    # By hand: gains of 0.1 throughout; of 0.1 on average, deviation 0.23, so 0.115 of chance.
+    assert clearly_less(np.zeros(4), np.array([0.1, 0.1, 0.1, 0.1001]))
+    assert not clearly_less(np.zeros(4), np.array([0.3, -0.1, 0.3, -0.1]))
 
 
 def test_nine_images_that_are_all_right_do_not_make_a_network_sure_of_everything():

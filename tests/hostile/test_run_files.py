@@ -16,6 +16,7 @@ from tlcli.config import registry
 from tlcli.errors import DataError, TlError
 from tlcli.runs import checkpoint, sealed, state
 
+SETS = {"coverage": 0.9, "penalty": 0.01, "free": 5, "thresholds": [0.5] * 5, "own": [False] * 5}
 # Wrong on purpose; those of the first kind must be refused whatever their hash says.
 TAMPERED = {
     "metadata.json": [
@@ -26,6 +27,11 @@ TAMPERED = {
         {"thresholds": [float("nan")]}, {"sha256": "x"}, {"sha256": {"config.json": "x"}},
         {"abstain_below": [1]}, {"seed": -1}, {"parameters": 10**400}, {"format": True},
         {"metrics": {"test": {"accuracy": "high"}}}, {"temperature": 10**400}, {"plugins": [[]]},
+        {"vector_scale": [1.0]}, {"vector_scale": [0.0], "vector_bias": [0.0]},
+        {"vector_scale": [1.0], "vector_bias": [1e300]}, {"vector_bias": "x"},
+        {"conformal": {"coverage": 0.9}}, {"conformal": SETS | {"thresholds": [0.5]}},
+        {"conformal": SETS | {"thresholds": [-1] * 5}}, {"conformal": SETS | {"own": [1] * 5}},
+        {"conformal": SETS | {"coverage": 2}}, {"conformal": SETS | {"free": 10**40}},
     ],
     "config.json": [
         {"seed": None}, {"seed": "x"}, {"backbone": {"name": ["a"]}}, {"data": 5}, {"head": []},
@@ -89,7 +95,7 @@ def test_a_value_that_could_be_right_is_noticed_too(run):
     edited(run / "metadata.json", {"temperature": 1.25})
     assert "metadata.json: is not the file" in refused(lambda: checkpoint.read_run(run), run)
     sealed_again(run)
-    assert checkpoint.read_run(run).temperature == 1.25
+    assert checkpoint.read_run(run).facts.temperature == 1.25
     (run / sealed.SEAL).unlink()
     assert f"{sealed.SEAL}: is missing" in refused(lambda: checkpoint.read_run(run), run)
 

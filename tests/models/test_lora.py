@@ -215,7 +215,7 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir):
     views = evaluate.Views(manifest, found.resize, None, 0, 1)
     for split in ("validation", "test"):
         rows = rows_of(manifest, split)
-        divisor = found.temperature if split == "test" else 1.0
+        divisor = found.facts.temperature if split == "test" else 1.0
         logits = logits_of(classifier(found.model), views, rows)
         scores = scored(logits, manifest, rows, divisor)
         stored = json.loads((run_dir / "metrics.json").read_text())[split]

@@ -21,6 +21,16 @@ WRITTEN = {
 }  # fmt: skip
 
 
+SETS = {"coverage": 0.9, "penalty": 0.01, "free": 5, "thresholds": [0.5, None],
+        "own": [True, False]}  # fmt: skip
+
+
+def test_sets_are_read_and_written_as_they_were():
+    facts = Facts.from_json({**WRITTEN, "conformal": SETS}, PATH)
+    assert facts.conformal.thresholds == (0.5, None)
+    assert facts.as_json()["conformal"] == SETS
+
+
 def test_a_file_is_read_and_written_as_it_was():
     facts = Facts.from_json(WRITTEN, PATH)
     assert (facts.class_names, facts.temperature, facts.resize) == (("cat", "dog"), 1.5, RESIZE)
@@ -50,6 +60,23 @@ def test_what_an_old_file_lacks_has_its_default():
         ({"temperature": True}, "temperature is True, and not a number above 0"),
         ({"thresholds": [0.5, 1.5]}, "thresholds is 1.5, and not a number from 0 to 1"),
         ({"thresholds": [0.5]}, "thresholds are 1 for 2 classes"),
+        (
+            {"vector_scale": [1, 0], "vector_bias": [0, 0]},
+            "vector_scale is 0, and not a number",
+        ),
+        ({"vector_scale": [1, 1], "vector_bias": [0, 1e9]}, "vector_bias is 1000000000.0, and not"),
+        ({"vector_scale": [1], "vector_bias": [0, 0]}, "vector_scale are 1 for 2 classes"),
+        ({"conformal": {**SETS, "own": [True]}}, "conformal has another number of own than"),
+        ({"conformal": {**SETS, "coverage": "x"}}, "conformal coverage is 'x', and not a number"),
+        (
+            {"conformal": {**SETS, "own": [1], "thresholds": [1]}},
+            "conformal own is 1, and not",
+        ),
+        (
+            {"conformal": {**SETS, "own": [True] * 3, "thresholds": [None] * 3}},
+            "3 thresholds",
+        ),
+        ({"vector_scale": [1, 1]}, "has one of vector_scale and vector_bias"),
         ({"abstain_below": -0.1}, "abstain_below is -0.1, and not a number from 0 to 1"),
         ({"metrics": {"test": 1}}, "metrics is 1, and not a mapping"),
         ({"plugins": [{"group": "head"}]}, "plugins names no option, package, version"),

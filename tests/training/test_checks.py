@@ -47,6 +47,9 @@ CASES = [
      "or another schedule"),
     (without_validation, ["early_stopping=3"],
      "early_stopping: there is no labelled validation image", "or early_stopping=null"),
+    (without_validation, ["conformal=0.9"],
+     "conformal: there is no labelled validation image", "or conformal=null"),
+    (several, [BCE, "conformal=0.9"], "conformal: is for one label", "Give conformal=null"),
 ]  # fmt: skip
 
 

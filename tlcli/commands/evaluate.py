@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from tlcli.commands import ood
 from tlcli.config import registry
 from tlcli.config.checking import Checked
 from tlcli.config.places import placed
@@ -12,10 +13,13 @@ from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
-from tlcli.evaluation.classifier import by_name, classifier, logits_of, rows_of, scored
+from tlcli.evaluation import conformal
+from tlcli.evaluation.classifier import answers, by_name, rows_of, scored, watcher
 from tlcli.evaluation.intervals import with_intervals
+from tlcli.evaluation.strangers import Strangers
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, latest, output, predictions
+from tlcli.runs.checkpoint import Checkpoint
 from tlcli.runs.seen import UNSEEN, earlier_run, seen_by, unseen
 from tlcli.system import console, files
 from tlcli.system.figures import figures_line, intervals_line, worst_classes
@@ -35,21 +39,22 @@ def measure(checked: Checked[Eval, None]) -> int:
         output.place(wanted, settings.overwrite, key) if wanted else None
         for key, wanted in (("output", settings.output), ("predictions", settings.predictions))
     )
-    given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
-    with console.Stage("reading the checkpoint"):
-        found = checkpoint.read_run(given)
+    found, known = read(settings)
     manifest = data_of(found, checked.config.get("data"))
     manifest, trained = told_apart(found, manifest)
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
-    call = classifier(found.model, settings.tta)
-    logits = list(logits_of(call, views, rows, settings.batch_size))
-    scores = scored(logits, manifest, rows, found.temperature, found.thresholds)
-    said = np.concatenate(logits)
-    calibrated, labels = said / found.temperature, manifest.labels[rows]
-    figures = with_intervals(scores.result(), calibrated, labels, found.thresholds)
+    call = watcher(found.model, known, settings.tta)
+    batches = list(answers(call, views, rows, settings.batch_size))
+    said = np.concatenate([logits for logits, _ in batches])
+    figures, scores = figures_of(found, manifest, rows, said)
+    if known is not None:
+        strange = np.concatenate([one for _, one in batches])
+        figures |= ood.figures_of(settings, known, found, call, strange)
     figures |= marked(int(trained[rows].sum()), len(rows))
-    content = json_line(files.as_json(files.finite(figures)))
+    classes = classes_of(found, manifest.labels[rows], said)
+    told = figures | ({"classes": classes} if classes else {})
+    content = json_line(files.as_json(files.finite(told)))
     if place is not None:
         output.write(place, content.encode())
     if kept is not None:
@@ -57,10 +62,51 @@ def measure(checked: Checked[Eval, None]) -> int:
         output.write_by(kept, lambda file: predictions.save(file, predicted))
     if settings.format == "json":
         sys.stdout.write(content)
-    else:
-        told = f"{len(rows)} images of {shown(manifest.root)}"
-        sys.stdout.write(table(settings.split, told, figures, scores, found.class_names))
+        return 0
+    images = f"{len(rows)} images of {shown(manifest.root)}"
+    sys.stdout.write(table(settings.split, images, figures, scores, found.class_names)
+                     + sets_lines(found, classes) + ood.lines(figures))  # fmt: skip
     return 0
+
+
+def read(settings: Eval) -> tuple[Checkpoint, Strangers | None]:
+    """The run, and what tells pictures that it does not know.
+
+    Raises:
+        ConfigError: There is no run, or strangers are asked for and it knows none.
+    """
+    given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(given)
+        known = found.strangers
+    ood.require_known(settings.ood, known, found)
+    return found, known
+
+
+def figures_of(found: Checkpoint, manifest: Manifest, rows: Any, said: Any) -> tuple[Any, Any]:
+    """Figures with their intervals, and the scores they are of.
+
+    Args:
+        found: The run.
+        manifest: Of the images.
+        rows: Of the manifest.
+        said: Logits of these rows.
+    """
+    labels, calibrated = manifest.labels[rows], found.scaling(said)
+    scores = scored([said], manifest, rows, found.scaling, found.thresholds)
+    figures = with_intervals(scores.result(), calibrated, labels, found.thresholds)
+    if found.facts.conformal is not None:
+        held = found.facts.conformal.members(found.probabilities(said))
+        figures |= conformal.figures(held, labels)
+    return figures, scores
+
+
+def classes_of(found: Checkpoint, labels: Any, said: Any) -> dict[str, Mapping[str, float]]:
+    """Figures of the sets by class; none where the run has no sets."""
+    if found.facts.conformal is None:
+        return {}
+    held = found.facts.conformal.members(found.probabilities(said))
+    return conformal.by_class(held, labels, found.class_names)
 
 
 def table(
@@ -73,6 +119,17 @@ def table(
         "worst": worst_classes(scores.per_class(), names),
     }  # fmt: skip
     return "".join(f"{name:<10} {text}\n" for name, text in lines.items())
+
+
+def sets_lines(found: Checkpoint, classes: Mapping[str, Mapping[str, float]]) -> str:
+    """Classes whose label is least often in the set, for a person; nothing without sets."""
+    if found.facts.conformal is None:
+        return ""
+    least = sorted(classes.items(), key=lambda one: one[1]["coverage"])[:3]
+    told = ", ".join(
+        f"{shown(name)} {one['coverage']:.2f} of size {one['set_size']:.1f}" for name, one in least
+    )
+    return f"{'sets':<10} {found.facts.conformal.coverage:g} asked; least covered: {told}\n"
 
 
 def told_apart(found: Any, manifest: Manifest) -> tuple[Manifest, Any]:

@@ -21,7 +21,6 @@ from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError, nearest
 from tlcli.evaluation.classifier import classifier
 from tlcli.evaluation.explain import Explainer
-from tlcli.evaluation.metrics import probabilities
 from tlcli.lazy import tf
 from tlcli.runs import checkpoint, latest, output
 from tlcli.runs.checkpoint import Checkpoint
@@ -113,7 +112,7 @@ def explained(
         if good:
             images = tf.stack([image for _, image in good])
             logits = np.asarray(call(images))
-            shares = probabilities(logits, found.multi_label, found.temperature)
+            shares = found.probabilities(logits)
             yield from heated(explainer, good, shares, settings, chosen(found, shares, asked))
 
 

@@ -196,7 +196,7 @@ def _said(run: Path, found: Predictions, split: str) -> tuple[Any, Any]:
         return found.logits, 0.5
     if found.multi_label:
         return found.logits, found.thresholds
-    return found.logits / (checkpoint.facts_of(run).temperature or 1.0), 0.5
+    return checkpoint.facts_of(run).scaling(found.logits), 0.5
 
 
 def different(first: Path, one: Predictions, second: Path, other: Predictions) -> str | None:

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -19,8 +19,11 @@ from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
 from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError
-from tlcli.evaluation.classifier import classifier
+from tlcli.evaluation.classifier import watcher
+from tlcli.evaluation.conformal import Sets
 from tlcli.evaluation.metrics import probabilities
+from tlcli.evaluation.scaling import PLAIN, Scaling
+from tlcli.evaluation.strangers import Strangers
 from tlcli.lazy import keras, tf
 from tlcli.models import imagenet
 from tlcli.models.graph.trace import rerun
@@ -41,7 +44,9 @@ class Namer:
         model: uint8 images to logits.
         class_names: In index order.
         resize: How pictures become squares.
-        temperature: Divisor of the logits.
+        scaling: What calibrates the logits.
+        sets: What decides which classes the set of a picture holds, or None.
+        strangers: What tells pictures unlike the validation images, or None.
         multi_label: Whether a picture may have several classes.
         thresholds: Of a multi-label model.
         abstain_below: Least probability of an answer, or None.
@@ -51,11 +56,18 @@ class Namer:
     model: Any
     class_names: tuple[str, ...]
     resize: Resize
-    temperature: float = 1.0
+    scaling: Scaling = PLAIN
+    sets: Sets | None = None
+    strangers: Strangers | None = None
     multi_label: bool = False
     thresholds: Any = 0.5
     abstain_below: float | None = None
     max_pixels: int = MAX_PIXELS
+
+    @property
+    def told(self) -> list[str]:
+        """What it tells of a picture beside its label."""
+        return ["set"] * (self.sets is not None) + ["stranger"] * (self.strangers is not None)
 
 
 def run(checked: Checked[Predict, None]) -> int:
@@ -67,7 +79,7 @@ def run(checked: Checked[Predict, None]) -> int:
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
         namer = namer_of(checked)
     failed = count = 0
-    writer = WRITERS[settings.format](sys.stdout)
+    writer = WRITERS[settings.format](sys.stdout, namer.told)
     found = rows(namer, paths, settings)
     # Where the rows themselves are seen, they tell how far it is.
     if not sys.stdout.isatty():
@@ -94,9 +106,11 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
     given = latest.chosen(given, checked.settings.runs, OTHERWISE)
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
+        known = found.strangers
     return Namer(
-        found.model, found.class_names, found.resize, found.temperature, found.multi_label,
-        found.thresholds, found.facts.abstain_below, limit_of(found.config.get("data")),
+        found.model, found.class_names, found.resize, found.scaling, found.facts.conformal,
+        known, found.multi_label, found.thresholds, found.facts.abstain_below,
+        limit_of(found.config.get("data")),
     )  # fmt: skip
 
 
@@ -134,19 +148,20 @@ def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict
     call = None
     while part := list(itertools.islice(decoded, size)):
         if call is None:
-            call = classifier(namer.model, settings.tta, many=len(part) == size)
+            call = watcher(namer.model, namer.strangers, settings.tta, len(part) == size)
         images = [found for _, found in part if not isinstance(found, TlError)]
-        logits = iter(np.asarray(call(tf.stack(images)))) if images else iter(())
+        logits, scores = call(tf.stack(images)) if images else ((), None)
+        said = zip(logits, itertools.repeat(None) if scores is None else scores, strict=False)
         for path, found in part:
             if isinstance(found, TlError):
                 yield {"path": path, "error": getattr(found, "problem", str(found))}
             else:
-                yield {"path": path, **answer(namer, next(logits), settings.top)}
+                yield {"path": path, **answer(namer, *next(said), settings.top)}
 
 
-def answer(namer: Namer, logits: Any, top: int) -> dict[str, Any]:
-    """Label, probability and the best classes of one picture."""
-    shares = probabilities(logits[None], namer.multi_label, namer.temperature)[0]
+def answer(namer: Namer, logits: Any, strange: Any, top: int) -> dict[str, Any]:
+    """Label, probability and the best classes of one picture, and what else is told of it."""
+    shares = probabilities(logits[None], namer.multi_label, namer.scaling)[0]
     order = np.argsort(-shares, kind="stable")
     best = [{"label": namer.class_names[i], "probability": float(shares[i])} for i in order[:top]]
     found: dict[str, Any] = {**best[0], "top": best}
@@ -155,6 +170,11 @@ def answer(namer: Namer, logits: Any, top: int) -> dict[str, Any]:
         found["labels"] = [namer.class_names[i] for i in order if chosen[i]]
     elif namer.abstain_below is not None and shares[order[0]] < namer.abstain_below:
         found["label"] = "uncertain"
+    if namer.sets is not None:
+        held = namer.sets.members(shares[None])[0]
+        found["set"] = [namer.class_names[i] for i in order if held[i]]
+    if namer.strangers is not None:
+        found["stranger"] = bool(namer.strangers.are(strange))
     return found
 
 
@@ -166,7 +186,7 @@ def text_of(row: Mapping[str, Any]) -> str:
 class _Json:
     """One JSON list."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, _: Sequence[str] = ()) -> None:
         self.out, self.first = out, True
         out.write("[")
 
@@ -183,7 +203,7 @@ class _Json:
 class _Jsonl:
     """A JSON object a line, as soon as it is known."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, _: Sequence[str] = ()) -> None:
         self.out = out
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -196,16 +216,23 @@ class _Jsonl:
 
 
 class _Csv:
-    """path,label,probability,error."""
+    """path,label,probability, then set and stranger as far as the run tells them, and error."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, told: Sequence[str] = ()) -> None:
         self.writer = CsvWriter(out)
-        self.writer.row(["path", "label", "probability", "error"])
+        self.columns = ["path", "label", "probability", *told, "error"]
+        self.writer.row(self.columns)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row."""
-        label = "|".join(row["labels"]) if "labels" in row else row.get("label", "")
-        self.writer.row([row["path"], label, row.get("probability", ""), row.get("error", "")])
+        values = dict(row)
+        if "labels" in row:
+            values["label"] = "|".join(row["labels"])
+        if "set" in row:
+            values["set"] = "|".join(row["set"])
+        if "stranger" in row:
+            values["stranger"] = str(row["stranger"]).lower()
+        self.writer.row([values.get(column, "") for column in self.columns])
 
     def close(self) -> None:
         """Nothing is open."""
@@ -214,7 +241,7 @@ class _Csv:
 class _Table:
     """Columns for a person."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, _: Sequence[str] = ()) -> None:
         self.out = out
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -224,7 +251,9 @@ class _Table:
             return
         best = ", ".join(f"{shown(t['label'])} {t['probability']:.2f}" for t in row["top"])
         doubt = "" if row["label"] != "uncertain" else "uncertain: "
-        self.out.write(f"{escaped(row['path'])}  {doubt}{best}\n")
+        held = f"  set: {', '.join(map(shown, row['set']))}" if "set" in row else ""
+        unlike = "  unlike the training images" if row.get("stranger") else ""
+        self.out.write(f"{escaped(row['path'])}  {doubt}{best}{held}{unlike}\n")
 
     def close(self) -> None:
         """Nothing is open."""

@@ -47,6 +47,7 @@ class Eval:
     format: Literal["table", "json"]
     output: str | None
     predictions: str | None
+    ood: str | None
     overwrite: bool
     runs: str
     workers: int | Literal["auto"]

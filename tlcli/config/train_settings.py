@@ -43,6 +43,8 @@ class Train:
     cache_memory: float
     calibrate: bool
     abstain_below: float | None
+    conformal: float | None
+    strangers: float | None
     save_every: str
     save_retry: str
     keep_state: bool
@@ -87,6 +89,8 @@ class Train:
         require(0 < memory < 1, "cache_memory", memory, "Give a number in (0, 1).")
         least = self.abstain_below
         require(least is None or 0 < least < 1, "abstain_below", least, "Give a number in (0, 1).")
+        for key, share in (("conformal", self.conformal), ("strangers", self.strangers)):
+            require(share is None or 0 < share < 1, key, share, "Give a number in (0, 1).")
         check_workers(self.workers)
         name = self.name
         plain = name is None or (name.strip(". ") and not set(name) & set("/\\\0"))

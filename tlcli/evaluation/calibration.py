@@ -1,4 +1,4 @@
-"""Temperature and thresholds fitted on validation."""
+"""Temperature, vector or thresholds fitted on validation."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ import numpy as np
 
 from tlcli.contracts.data import Manifest
 from tlcli.evaluation.metrics import cross_entropy, sigmoid
+from tlcli.evaluation.scaling import PLAIN, Scaling
+from tlcli.evaluation.vector_scaling import fit_vector
 
 # Labelled validation images below which a temperature would be that of chance.
 LEAST = 50
@@ -13,8 +15,11 @@ LEAST = 50
 BOUNDS = (0.2, 10.0)
 # Weight of log(T)^2 beside the loss of one image: what pulls a temperature of few images to 1.
 PRIOR_IMAGES = 5.0
-# Parts of the validation images that decide whether a temperature helps; of many images, two.
+# Parts of the validation images that decide what helps; of many images, two.
 FOLDS, MANY = 5, 5000
+# A vector is tried from so many images a class on average, up to so many classes, and kept where
+# it lowers the loss of held-out images by so many standard errors.
+IMAGES_A_CLASS, MOST_CLASSES, CLEARLY = 10, 100, 2.0
 SEARCH_STEPS = 40
 
 
@@ -60,30 +65,52 @@ def at_bound(temperature: float) -> bool:
     return bool(np.isclose(temperature, BOUNDS, rtol=1e-3).any())
 
 
-def chosen_temperature(logits: Any, labels: Any) -> float:
-    """The fitted temperature where it helps on images that it was not fitted to, else 1.
+def chosen(logits: Any, labels: Any) -> Scaling:
+    """What calibrates best on images that it was not fitted to: nothing, a temperature or a vector.
+
+    A temperature is taken where it lowers the loss; a vector, which has two numbers a class, only
+    where it lowers it further by more than chance would (`CLEARLY` standard errors).
 
     Args:
         logits: float (samples, classes).
         labels: Class indices (samples,).
     """
-    without, fitted = held_out(logits, labels)
-    return fit_temperature(logits, labels) if fitted < without else 1.0
+    losses = held_out(logits, labels)
+    helps = losses["temperature"].mean() < losses["none"].mean()
+    best = losses["temperature" if helps else "none"]
+    if "vector" in losses and clearly_less(losses["vector"], best):
+        return fit_vector(logits, labels, fit_temperature(logits, labels))
+    return Scaling(fit_temperature(logits, labels)) if helps else PLAIN
 
 
-def held_out(logits: Any, labels: Any) -> tuple[float, float]:
-    """Mean loss in nats without and with a temperature that was fitted to the other folds."""
+def clearly_less(losses: Any, others: Any) -> bool:
+    """Whether losses of the same images are less by more than chance would make them."""
+    gain = others - losses
+    return bool(gain.mean() > CLEARLY * gain.std(ddof=1) / np.sqrt(len(gain)))
+
+
+def held_out(logits: Any, labels: Any) -> dict[str, Any]:
+    """Losses in nats (samples,) by what was fitted to the other folds: none, temperature, vector.
+
+    There is no vector where the images are too few for its numbers, or the classes too many.
+    """
     folds = FOLDS if len(labels) <= MANY else 2
     order = np.argsort(labels, kind="stable")
     fold = np.empty(len(labels), int)
     fold[order] = np.arange(len(labels)) % folds  # each class in every fold
-    fitted = 0.0
+    classes = logits.shape[1]
+    wide = classes <= MOST_CLASSES and len(labels) >= IMAGES_A_CLASS * classes
+    names = ("none", "temperature", "vector") if wide else ("none", "temperature")
+    losses = {name: np.empty(len(labels)) for name in names}
     for number in range(folds):
         ours = fold == number
         temperature = fit_temperature(logits[~ours], labels[~ours])
-        fitted += float(cross_entropy(logits[ours] / temperature, labels[ours]).sum())
-    without = float(cross_entropy(logits, labels).sum())
-    return without / len(labels), fitted / len(labels)
+        fitted = {"none": PLAIN, "temperature": Scaling(temperature)}
+        if wide:
+            fitted["vector"] = fit_vector(logits[~ours], labels[~ours], temperature)
+        for name, scaling in fitted.items():
+            losses[name][ours] = cross_entropy(scaling(logits[ours]), labels[ours])
+    return losses
 
 
 def fit_thresholds(logits: Any, labels: Any) -> list[float]:

@@ -12,7 +12,10 @@ from tlcli.data.views import Views
 from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation import tta
 from tlcli.evaluation.metrics import new_scores
+from tlcli.evaluation.scaling import PLAIN, Scaling
+from tlcli.evaluation.strangers import Strangers
 from tlcli.models import fold
+from tlcli.models.graph.embedding import with_embedding
 from tlcli.system import console
 
 
@@ -86,7 +89,8 @@ def classifier(model: Any, kind: tta.Kind = "none", many: bool = True) -> Any:
     # One trace serves batches of every size.
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
     def logits(images: Any) -> Any:
-        return tf.cast(inference(images, training=False), tf.float32)
+        found = inference(images, training=False)
+        return tf.nest.map_structure(lambda one: tf.cast(one, tf.float32), found)
 
     def augmented(images: Any) -> Any:
         shown = [logits(tf.cast(v, tf.uint8)) for v in tta.views(images, kind)]
@@ -95,8 +99,48 @@ def classifier(model: Any, kind: tta.Kind = "none", many: bool = True) -> Any:
     return logits if kind == "none" else augmented
 
 
+def looker(model: Any, many: bool = True) -> Any:
+    """A function from uint8 images to logits and embedding, float32 arrays of (batch, …)."""
+    return _looker(with_embedding(model), many)
+
+
+def _looker(embedded: Any, many: bool) -> Any:
+    call = classifier(embedded, many=many)
+    return lambda images: tuple(np.asarray(one) for one in call(images))
+
+
+def watcher(model: Any, known: Strangers | None, kind: tta.Kind = "none", many: bool = True) -> Any:
+    """A function from uint8 images to logits and how strange each image is.
+
+    Args:
+        model: uint8 images to logits.
+        known: What tells strangers; without it no image has a score.
+        kind: Test-time augmentation of the logits; strangers are told by the image as it is.
+        many: Whether there are so many images that half a second for folding pays.
+
+    Raises:
+        DataError: What tells strangers is another network's.
+    """
+    if known is None:
+        plain = classifier(model, kind, many)
+        return lambda images: (np.asarray(plain(images)), None)
+    embedded = with_embedding(model)
+    look, channels = _looker(embedded, many), embedded.outputs[1].shape[-1]
+    if known.bank.shape[1] != channels:
+        problem = f"knows {known.bank.shape[1]} channels, and the network has {channels}"
+        raise DataError("strangers.npz", problem, "Restore it or train again.")
+    if kind == "none":
+        return lambda images: _with_scores(known, *look(images))
+    augmented = classifier(model, kind, many)
+    return lambda images: (np.asarray(augmented(images)), known.scores(*look(images)))
+
+
+def _with_scores(known: Strangers, logits: Any, embedding: Any) -> tuple[Any, Any]:
+    return logits, known.scores(logits, embedding)
+
+
 def scored(
-    logits: Iterable[Any], manifest: Manifest, rows: Any, temperature: float = 1.0,
+    logits: Iterable[Any], manifest: Manifest, rows: Any, scaling: Scaling = PLAIN,
     thresholds: Any = 0.5,
 ) -> Any:  # fmt: skip
     """The counter that has seen each image once: validation, test, eval and predict count alike.
@@ -105,13 +149,13 @@ def scored(
         logits: Batches float32 (batch, classes), in the order of the rows.
         manifest: Of the images.
         rows: Manifest rows.
-        temperature: Divisor of the logits.
+        scaling: What calibrates the logits.
         thresholds: Of a multi-label model.
     """
     scores, start = new_scores(manifest, thresholds), 0
     labels = manifest.labels[rows]
     for batch in logits:
-        scores.update(batch / temperature, labels[start : start + len(batch)])
+        scores.update(scaling(batch), labels[start : start + len(batch)])
         start += len(batch)
     return scores
 
@@ -125,6 +169,19 @@ def logits_of(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iter
         rows: Manifest rows.
         batch_size: Images at a time.
     """
+    for found in answers(call, views, rows, batch_size):
+        yield np.asarray(found)
+
+
+def answers(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iterator[Any]:
+    """What a function of uint8 images says of batches of some rows, in order.
+
+    Args:
+        call: The function.
+        views: Evaluation views.
+        rows: Manifest rows.
+        batch_size: Images at a time.
+    """
     batches = views.batches(rows, np.zeros(len(rows)), batch_size)
     for images in console.staged(batches, "evaluating", len(rows), "images", len):
-        yield np.asarray(call(images))
+        yield call(images)

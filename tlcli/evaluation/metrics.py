@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.contracts.data import Manifest
+from tlcli.evaluation.scaling import PLAIN, Scaling
 
 BINS = 15
 
@@ -22,11 +23,11 @@ def sigmoid(logits: Any) -> Any:
     return 0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))
 
 
-def probabilities(logits: Any, multi_label: bool, temperature: float = 1.0) -> Any:
+def probabilities(logits: Any, multi_label: bool, scaling: Scaling = PLAIN) -> Any:
     """Probabilities of logits, float64 (batch, classes)."""
     if multi_label:
         return sigmoid(logits)
-    return softmax(logits / temperature)
+    return softmax(scaling(logits))
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:

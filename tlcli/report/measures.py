@@ -54,7 +54,7 @@ def guesses_of(found: Predictions) -> Any:
     """The answers: class indices int (samples,), or of several labels bool (samples, classes)."""
     if found.multi_label:
         return found.probabilities >= found.thresholds
-    return np.concatenate([found.logits[part].argmax(1) for part in _parts(found)])
+    return np.concatenate([found.probabilities[part].argmax(1) for part in _parts(found)])
 
 
 def _parts(found: Predictions) -> Iterator[slice]:

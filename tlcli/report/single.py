@@ -133,6 +133,8 @@ def _calibration(run: RunValues, told: Predictions, guesses: Any) -> dict[str, A
     )  # fmt: skip
     text = "No temperature was fitted." if facts.temperature is None else (
         f"Temperature {facts.temperature:.3f}, fitted on validation.")  # fmt: skip
+    if facts.vector_scale is not None:
+        text = "A factor and a summand of each class's logit, fitted on validation."
     return {"diagrams": [(drawn(svg), words) for svg, words in diagrams], "calibration": text}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.evaluation.monitor import better
-from tlcli.runs import checkpoint, predictions, sealed
+from tlcli.runs import checkpoint, predictions, sealed, strangers
 from tlcli.system import console, files
 
 TABLES = ("split.csv", "metrics.csv")
@@ -41,8 +41,9 @@ def ship(run_dir: Path, folders: Sequence[Path], monitor: str) -> dict[str, Any]
     for name in TABLES:
         files.write_text(run_dir / name, (best / name).read_text(encoding="utf-8"))
     files.write_json(run_dir / "metrics.json", metrics)
-    if (best / predictions.FILE).is_file():
-        copied(best / predictions.FILE, run_dir / predictions.FILE)
+    for name in (predictions.FILE, strangers.FILE):
+        if (best / name).is_file():
+            copied(best / name, run_dir / name)
     hashes = sealed.hashes(run_dir, best / checkpoint.WEIGHTS)
     facts = replace(facts, generations=generations, sha256=hashes)
     files.write_json(run_dir / "metadata.json", facts.as_json())

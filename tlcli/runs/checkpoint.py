@@ -4,9 +4,7 @@ A checkpoint is data: JSON and weights. Reading one builds the model from the op
 fills in weights whose names, shapes and types are checked first.
 """
 
-import errno
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +20,13 @@ from tlcli.config.train_settings import Train
 from tlcli.config.upgraded import upgraded
 from tlcli.contracts import GROUPS
 from tlcli.data.resize import Resize
-from tlcli.errors import ConfigError, DataError, TlError
+from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation.metrics import probabilities
+from tlcli.evaluation.scaling import Scaling
+from tlcli.evaluation.strangers import Strangers
 from tlcli.models import weights
 from tlcli.models.bounded import built_within, is_cut
-from tlcli.runs import sealed
+from tlcli.runs import sealed, strangers, weights_file
 from tlcli.runs.facts import FORMAT, Facts
 from tlcli.runs.schema import by_name, mapping, number, text, values_of
 from tlcli.system import files, opened
@@ -69,18 +69,27 @@ class Checkpoint:
         return self.facts.multi_label
 
     @property
-    def temperature(self) -> float:
-        """Divisor of the logits, fitted on validation; 1 when it was not."""
-        return float(self.facts.temperature or 1.0)
+    def scaling(self) -> Scaling:
+        """What calibrates the logits, fitted on validation; nothing when it was not."""
+        return self.facts.scaling
 
     @property
     def thresholds(self) -> Any:
         """Per-class thresholds of a multi-label model."""
         return np.asarray(self.facts.thresholds or 0.5)
 
+    @property
+    def strangers(self) -> Strangers | None:
+        """What tells pictures unlike its validation images, or None.
+
+        Raises:
+            DataError: Its file is damaged.
+        """
+        return strangers.read(self.path)
+
     def probabilities(self, logits: Any) -> Any:
         """Calibrated probabilities of logits, float64 (batch, classes)."""
-        return probabilities(logits, self.multi_label, self.temperature)
+        return probabilities(logits, self.multi_label, self.scaling)
 
 
 def write_run(
@@ -94,10 +103,10 @@ def write_run(
         config: Its configuration, plain values.
         metadata: Its `Facts` as JSON has them; those that this function knows are added.
     """
-    require_finite(model, path)
+    weights_file.require_finite(model, path)
     write_config(path, config)
     temporary = path / f".new.{WEIGHTS}"
-    _save_weights(model, temporary)
+    weights_file.save(model, temporary)
     found = sealed.hashes(path, temporary)
     metadata = {
         "format": FORMAT, "tlcli": __version__, **metadata,
@@ -107,33 +116,6 @@ def write_run(
     sealed.seal(path, found)
     temporary.replace(path / WEIGHTS)
     files.sync_folder(path)
-
-
-def require_finite(model: Any, path: Path) -> None:
-    """Refuse to make a run of weights that are not numbers.
-
-    Raises:
-        TlError: A weight is not finite.
-    """
-    for variable in model.variables:
-        value = np.asarray(variable)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise TlError(
-                f"{path}: {variable.path} is not finite, so this is no run. Lower "
-                "optimizer.learning_rate, or set optimizer.clip_norm=1."
-            )
-
-
-def _save_weights(model: Any, path: Path) -> None:
-    """Write weights if there is room: HDF5 cannot end a file well on a full disk."""
-    needed = 100_000 + sum(4 * math.prod(v.shape) for v in model.variables)
-    if files.free_bytes(path.parent) < needed:
-        full = OSError(errno.ENOSPC, "No space left on device")
-        raise files.write_error(path, full, needed)
-    try:
-        weights.save_weights(model, path)
-    except OSError as error:
-        raise files.write_error(path, error, needed) from error
 
 
 def is_finished(path: Path) -> bool:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from tlcli.data.resize import Resize
 from tlcli.errors import DataError
+from tlcli.evaluation.conformal import Sets
+from tlcli.evaluation.scaling import Scaling
 from tlcli.runs.schema import (
     Reader,
     by_name,
@@ -24,8 +26,9 @@ from tlcli.runs.schema import (
 
 FORMAT: Final = 1
 # Left out of the file where they are None: not every run has them.
-SOMETIMES = frozenset({"temperature", "validation_ece_before", "validation_ece_after",
-                       "thresholds", "generations"})  # fmt: skip
+SOMETIMES = frozenset({"temperature", "vector_scale", "vector_bias", "validation_ece_before",
+                       "validation_ece_after", "conformal", "thresholds",
+                       "generations"})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,12 @@ class Facts:
         head: The head that it borrowed from its teacher, as `borrowed_head` writes it, or None.
         abstain_below: Confidence, in [0, 1], below which no class is named, or None.
         temperature: Divisor of the logits, above 0, fitted on validation; None when it was not.
+        vector_scale: Factor of each class's logit, above 0, fitted on validation in place of a
+            temperature, or None.
+        vector_bias: What is added to it then, or None.
         validation_ece_before: Calibration error without it.
         validation_ece_after: Calibration error with it.
+        conformal: What decides which classes the set of an image holds, or None.
         thresholds: One a class, in [0, 1], of a multi-label model; None when they were not fitted.
         seed: Of the training.
         data_fingerprint: Hash of the data.
@@ -70,8 +77,11 @@ class Facts:
     head: Mapping[str, Any] | None = None
     abstain_below: float | None = None
     temperature: float | None = None
+    vector_scale: tuple[float, ...] | None = None
+    vector_bias: tuple[float, ...] | None = None
     validation_ece_before: float | None = None
     validation_ece_after: float | None = None
+    conformal: Sets | None = None
     thresholds: tuple[float, ...] | None = None
     seed: int | None = None
     data_fingerprint: str | None = None
@@ -112,16 +122,30 @@ class Facts:
         except ValueError as problem:
             raise DataError(str(path), str(problem), REMEDY) from None
         facts = cls(**found)
-        if facts.thresholds is not None and len(facts.thresholds) != len(facts.class_names):
-            numbers = f"{len(facts.thresholds)} for {len(facts.class_names)} classes"
-            raise DataError(str(path), f"thresholds are {numbers}", REMEDY)
+        classes = len(facts.class_names)
+        for name in ("thresholds", "vector_scale", "vector_bias"):
+            numbers = getattr(facts, name)
+            if numbers is not None and len(numbers) != classes:
+                told = f"{name} are {len(numbers)} for {classes} classes"
+                raise DataError(str(path), told, REMEDY)
+        if facts.conformal is not None and len(facts.conformal.thresholds) != classes:
+            told = f"conformal has {len(facts.conformal.thresholds)} thresholds for {classes}"
+            raise DataError(str(path), f"{told} classes", REMEDY)
+        if (facts.vector_scale is None) != (facts.vector_bias is None):
+            raise DataError(str(path), "has one of vector_scale and vector_bias", REMEDY)
         return facts
+
+    @property
+    def scaling(self) -> Scaling:
+        """What calibrates the logits."""
+        return Scaling(self.temperature or 1.0, self.vector_scale, self.vector_bias)
 
     def as_json(self) -> dict[str, Any]:
         """The content of the file, plain values."""
         found = {one.name: getattr(self, one.name) for one in fields(self)}
         plain = {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
         plain["resize"] = self.resize.as_dict()
+        plain["conformal"] = self.conformal and self.conformal.as_json()
         return {k: v for k, v in plain.items() if v is not None or k not in SOMETIMES}
 
 
@@ -154,6 +178,13 @@ def _resize(value: Any) -> Resize:
     return Resize.from_dict(values)
 
 
+def _sets(value: Any) -> Sets:
+    found = values_of(mapping(value), SETS, tuple(SETS))
+    if len(found["own"]) != len(found["thresholds"]):
+        raise ValueError("has another number of own than of thresholds")
+    return Sets.of(found)
+
+
 def _hash(value: Any) -> str:
     if not re.fullmatch("[0-9a-f]{64}", text(value)):
         raise wrong(value, "64 digits of 0-9 and a-f")
@@ -161,6 +192,13 @@ def _hash(value: Any) -> str:
 
 
 LARGEST_SIDE = 4096
+SETS: dict[str, Reader] = {
+    "coverage": number(0.0, 1.0),
+    "penalty": number(0.0, 1e6),
+    "free": whole(0, 2**31 - 1),
+    "thresholds": each(or_none(number(0.0, 1e12))),
+    "own": each(of(bool, "true or false")),
+}
 # Figures are told, not computed with.
 _SHARE = or_none(number(0.0, 1.0))
 READERS: dict[str, Reader] = {
@@ -172,8 +210,11 @@ READERS: dict[str, Reader] = {
     "head": or_none(mapping),
     "abstain_below": _SHARE,
     "temperature": or_none(number(0.0, 1e6, above=True)),
+    "vector_scale": or_none(each(number(0.0, 1e6, above=True))),
+    "vector_bias": or_none(each(number(-1e6, 1e6))),
     "validation_ece_before": _SHARE,
     "validation_ece_after": _SHARE,
+    "conformal": or_none(_sets),
     "thresholds": or_none(each(number(0.0, 1.0))),
     "seed": or_none(whole(0, 2**31 - 1)),
     "data_fingerprint": or_none(text),

@@ -16,7 +16,8 @@ from tlcli.config.job import TrainJob
 from tlcli.config.recipe import written
 from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
-from tlcli.runs import checkpoint, claim, logger_ids, predictions
+from tlcli.evaluation.strangers import Strangers
+from tlcli.runs import checkpoint, claim, logger_ids, predictions, strangers
 from tlcli.runs.claim import Claim
 from tlcli.runs.predictions import Predictions
 from tlcli.system import files
@@ -148,8 +149,9 @@ class RunFolder:
     def write(
         self, model: Any, config: Mapping[str, Any], figures: Mapping[str, Any],
         metadata: Mapping[str, Any], predicted: Predictions | None = None,
+        known: Strangers | None = None,
     ) -> None:  # fmt: skip
-        """Write a finished run: figures, predictions, facts, weights."""
+        """Write a finished run: figures, predictions, what tells strangers, facts, weights."""
         if not self.is_chief:
             return
         path = self.made().path
@@ -161,6 +163,8 @@ class RunFolder:
                 files.write_json(path / "metrics.json", figures)
                 if predicted is not None:
                     predictions.write(path, predicted)
+                if known is not None:
+                    strangers.write(path, known)
                 checkpoint.write_run(path, model, dict(config), files.finite(dict(metadata)))
             except OSError as error:
                 raise files.write_error(path, error) from error

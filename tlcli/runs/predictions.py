@@ -5,7 +5,6 @@
 labels the `thresholds`. NumPy reads it: `numpy.load("RUN/predictions.npz")`.
 """
 
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import DataError
+from tlcli.runs.archive import save_npz
 from tlcli.system import files
 from tlcli.system.array_file import load_npz
 
@@ -98,14 +98,7 @@ def made(
 
 def save(file: BinaryIO, found: Predictions) -> None:
     """Write the arrays of an .npz; the same predictions give the same bytes."""
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in found.arrays().items():
-            member = zipfile.ZipInfo(f"{name}.npy")
-            packed = name in PACKED
-            member.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
-            with archive.open(member, "w", force_zip64=True) as out:
-                plain = np.ascontiguousarray(array)
-                np.lib.format.write_array(out, plain, allow_pickle=False)
+    save_npz(file, found.arrays(), PACKED)
 
 
 def write(folder: Path, found: Predictions) -> None:

@@ -19,7 +19,7 @@ SEAL = "run.sha256"
 # A run cannot do without the first two; one that was carried elsewhere may lack the others.
 NEEDED = ("config.json", WEIGHTS)
 FILES = (*NEEDED, "metrics.json", "metrics.csv", "split.csv", "auto.yaml",
-         "predictions.npz")  # fmt: skip
+         "predictions.npz", "strangers.npz")  # fmt: skip
 REMEDY = "Restore or train again."
 
 

@@ -31,7 +31,7 @@ def bars(heights: Sequence[float], rows: int) -> list[str]:
 NAMES = {
     "accuracy": "top-1", "top5_accuracy": "top-5", "macro_f1": "macro-F1",
     "balanced_accuracy": "balanced accuracy", "mean_average_precision": "mAP", "ece": "ECE",
-    "loss": "loss",
+    "loss": "loss", "coverage": "coverage", "set_size": "set size",
 }  # fmt: skip
 
 

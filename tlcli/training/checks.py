@@ -29,6 +29,7 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
             "early_stopping", "there is no labelled validation image",
             "Give data.validation_fraction above 0, or early_stopping=null.",
         )  # fmt: skip
+    check_sets(job, manifest)
     check_monitor(job, manifest)
     check_labels(job, manifest)
     wanted = job.loss.multi_label
@@ -47,6 +48,26 @@ def check_data(job: TrainJob, manifest: Manifest) -> None:
         )  # fmt: skip
     if job.settings.sampler == "balanced" and manifest.multi_label:
         raise ConfigError("sampler", "several labels an image have no one class", "Give uniform.")
+
+
+def check_sets(job: TrainJob, manifest: Manifest) -> None:
+    """Refuse sets of classes where nothing tells how large they must be.
+
+    Raises:
+        ConfigError: An image has several labels, or none of validation has any.
+    """
+    if job.settings.conformal is None:
+        return
+    if manifest.multi_label:
+        raise ConfigError(
+            "conformal", "is for one label an image, and the data has several labels an image",
+            "Give conformal=null; each class has its threshold.",
+        )  # fmt: skip
+    if not len(manifest.labelled(VALIDATION)):
+        raise ConfigError(
+            "conformal", "there is no labelled validation image to fit it to",
+            "Give data.validation_fraction above 0, or conformal=null.",
+        )  # fmt: skip
 
 
 def check_labels(job: TrainJob, manifest: Manifest) -> None:

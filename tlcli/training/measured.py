@@ -12,11 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from tlcli.contracts.data import TEST, VALIDATION, Manifest
+from tlcli.data.views import Views
 from tlcli.distill.pieces import Pieces
-from tlcli.evaluation.calibration import can_calibrate, chosen_temperature, fit_thresholds
-from tlcli.evaluation.classifier import classifier, logits_of, scored
+from tlcli.evaluation import conformal, strangers
+from tlcli.evaluation.calibration import can_calibrate, chosen, fit_thresholds
+from tlcli.evaluation.classifier import answers, looker, scored
+from tlcli.evaluation.conformal import Sets
 from tlcli.evaluation.intervals import with_intervals
-from tlcli.evaluation.metrics import Scores, probabilities
+from tlcli.evaluation.metrics import Scores, probabilities, softmax
+from tlcli.evaluation.scaling import Scaling
+from tlcli.evaluation.strangers import Strangers
 from tlcli.models.graph.cost import parameters
 from tlcli.runs import predictions
 from tlcli.runs.predictions import Predictions
@@ -29,10 +34,11 @@ class Measured:
 
     Attributes:
         figures: By split, as in metrics.json.
-        facts: Temperature or thresholds, for metadata.json.
+        facts: What was fitted on validation, for metadata.json.
         test: Scores on the test images, or None.
         logits: On the test images, or else those of validation; None without either.
         predictions: Of validation and test images.
+        known: What tells strangers, or None.
     """
 
     figures: dict[str, Any]
@@ -40,6 +46,7 @@ class Measured:
     test: Any
     logits: Any
     predictions: Predictions
+    known: Strangers | None
 
 
 def measured(pieces: Pieces, model: Any) -> Measured:
@@ -48,31 +55,74 @@ def measured(pieces: Pieces, model: Any) -> Measured:
     validation, test = (manifest.labelled(split) for split in (VALIDATION, TEST))
     figures: dict[str, Any] = {}
     facts: dict[str, Any] = {}
-    scores = logits = None
+    scores = logits = known = None
     every: list[Any] = []
-    call = classifier(model)
+    look = looker(model)
     if len(validation):
-        batches = list(logits_of(call, views, validation))
+        labels = manifest.labels[validation]
+        kept = strangers.chosen(labels)
+        batches, embeddings = looked(look, views, validation, kept)
         logits = np.concatenate(batches)
         figures["validation"] = with_intervals(
-            scored(batches, manifest, validation).result(), logits, manifest.labels[validation]
+            scored(batches, manifest, validation).result(), logits, labels
         )
         every.append(logits)
-        if pieces.job.settings.calibrate and can_calibrate(manifest, len(validation)):
-            with console.Stage("calibrating"):
-                facts = calibration(logits, manifest.labels[validation], manifest.multi_label)
+        facts = fitted(pieces, logits, labels)
+        known = known_by(pieces, logits[kept], embeddings)
     if len(test):
-        batches = list(logits_of(call, views, test))
-        divisor, least = facts.get("temperature", 1.0), facts.get("thresholds", 0.5)
-        scores = scored(batches, manifest, test, divisor, least)
+        batches, strange = watched(look, known, views, test)
+        scaling, least = Scaling.of(facts), facts.get("thresholds", 0.5)
+        scores = scored(batches, manifest, test, scaling, least)
         logits = np.concatenate(batches)
         every.append(logits)
         figures["test"] = with_intervals(
-            scores.result(), logits / divisor, manifest.labels[test], least
+            scores.result(), scaling(logits), manifest.labels[test], least
         )
+        figures["test"] |= of_sets(facts, scaling(logits), manifest.labels[test])
+        if known is not None:
+            figures["test"]["stranger_share"] = float(known.are(strange).mean())
     rows = np.concatenate([validation, test])
     predicted = predicted_rows(manifest, rows, every, facts)
-    return Measured(figures, facts, scores, logits, predicted)
+    return Measured(figures, facts, scores, logits, predicted, known)
+
+
+def fitted(pieces: Pieces, logits: Any, labels: Any) -> dict[str, Any]:
+    """What is fitted on validation, for metadata.json."""
+    manifest, settings = pieces.manifest, pieces.job.settings
+    facts: dict[str, Any] = {}
+    if settings.calibrate and can_calibrate(manifest, len(labels)):
+        with console.Stage("calibrating"):
+            facts = calibration(logits, labels, manifest.multi_label)
+    if settings.conformal is not None:
+        shares = softmax(Scaling.of(facts)(logits))
+        facts["conformal"] = conformal.fitted(shares, labels, settings.conformal).as_json()
+    return facts
+
+
+def known_by(pieces: Pieces, logits: Any, embeddings: Any) -> Strangers | None:
+    """What tells strangers, from validation images, where that is asked for and they are enough."""
+    inside, several = pieces.job.settings.strangers, pieces.manifest.multi_label
+    return None if inside is None else strangers.fitted(logits, embeddings, inside, several)
+
+
+def looked(look: Any, views: Views, rows: Any, kept: Any) -> tuple[list[Any], Any]:
+    """Logits of batches of rows, and the embeddings of those places among them that are kept."""
+    wanted, logits, embeddings, start = np.zeros(len(rows), bool), [], [], 0
+    wanted[kept] = True
+    for said, embedding in answers(look, views, rows):
+        logits.append(said)
+        embeddings.append(embedding[wanted[start : start + len(said)]])
+        start += len(said)
+    return logits, np.concatenate(embeddings)
+
+
+def watched(look: Any, known: Strangers | None, views: Views, rows: Any) -> tuple[list[Any], Any]:
+    """Logits of batches of rows, and how strange each is; 0 where nothing tells that."""
+    logits, strange = [], []
+    for said, embedding in answers(look, views, rows):
+        logits.append(said)
+        strange.append(known.scores(said, embedding) if known is not None else np.zeros(len(said)))
+    return logits, np.concatenate(strange)
 
 
 def predicted_rows(
@@ -80,8 +130,8 @@ def predicted_rows(
 ) -> Predictions:
     """What the network says of labelled rows, calibrated by what was fitted on validation."""
     logits = np.concatenate([np.empty((0, len(manifest.class_names)), np.float32), *parts])
-    divisor, several = facts.get("temperature", 1.0), manifest.multi_label
-    shares = functools.partial(probabilities, multi_label=several, temperature=divisor)
+    scaling, several = Scaling.of(facts), manifest.multi_label
+    shares = functools.partial(probabilities, multi_label=several, scaling=scaling)
     return predictions.made(manifest, rows, logits, shares, facts.get("thresholds", 0.5))
 
 
@@ -106,19 +156,32 @@ def described(pieces: Pieces, model: Any, found: Measured) -> dict[str, Any]:
 
 
 def calibration(logits: Any, labels: Any, multi_label: bool) -> dict[str, Any]:
-    """Temperature (one label) or thresholds (several) fitted on validation."""
+    """Temperature or vector (one label), or thresholds (several), fitted on validation."""
     if multi_label:
         return {"thresholds": fit_thresholds(logits, labels)}
-    temperature = chosen_temperature(logits, labels)
+    scaling = chosen(logits, labels)
     after = Scores(logits.shape[1])
     before = Scores(logits.shape[1])
     before.update(logits, labels)
-    after.update(logits / temperature, labels)
+    after.update(scaling(logits), labels)
     return {
-        "temperature": temperature,
+        **scaling.facts(),
         "validation_ece_before": before.result()["ece"],
         "validation_ece_after": after.result()["ece"],
     }
+
+
+def of_sets(facts: Mapping[str, Any], logits: Any, labels: Any) -> dict[str, float]:
+    """Figures of the sets of some images, where the run has any.
+
+    Args:
+        facts: For metadata.json.
+        logits: Calibrated, float (images, classes).
+        labels: Class indices (images,).
+    """
+    if "conformal" not in facts:
+        return {}
+    return conformal.figures(Sets.of(facts["conformal"]).members(softmax(logits)), labels)
 
 
 def versions() -> dict[str, str]:

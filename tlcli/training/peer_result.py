@@ -91,4 +91,4 @@ def _write_network(pieces: Pieces, network: Learnt, folder: RunFolder) -> None:
         variable.assign(value)
     found = measured(pieces, model)
     facts = described(pieces, model, found)
-    folder.write(model, config, found.figures, facts, found.predictions)
+    folder.write(model, config, found.figures, facts, found.predictions, found.known)

@@ -70,7 +70,7 @@ def written(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> 
         "seconds": round(seconds, 1),
     }
     folder.note_contents(pieces.manifest)
-    folder.write(model, pieces.job.config, found.figures, metadata, found.predictions)
+    folder.write(model, pieces.job.config, found.figures, metadata, found.predictions, found.known)
     return Result(found.figures, found.test, metadata, model)
 
 
