@@ -19,6 +19,7 @@ ELSEWHERE = {
     "cli/__main__": "cli/test_main.py",
     "commands/bench_arms": "commands/test_bench.py",
     "commands/own_folder": "commands/test_train.py",
+    "commands/run_page": "commands/test_report.py",
     "config/extending": "reality/test_own_run.py",
     "distill/network_teacher": "behaviour/test_distill.py",
     "distill/peers": "behaviour/test_peers.py",
