@@ -17,8 +17,9 @@ NAMES = {
     "accuracy": "accuracy", "top5_accuracy": "top-5 accuracy", "subset_accuracy": "all right",
     "macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy",
     "mean_average_precision": "mean average precision", "ece": "calibration error", "loss": "loss",
+    "coverage": "coverage of sets", "set_size": "mean size of sets",
 }  # fmt: skip
-SHARES = ("accuracy", "top5_accuracy", "subset_accuracy")
+SHARES = ("accuracy", "top5_accuracy", "subset_accuracy", "coverage")
 MOST_PAIRS = 30
 
 
