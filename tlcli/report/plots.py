@@ -41,6 +41,7 @@ def curves(rows: Rows) -> str:
             for place in _phases(rows):
                 axis.axvline(place, color=FAINT, linestyle=":")
             axis.set(title=title, xlabel="epoch", xlim=(0.5, len(rows) + 0.5))
+            axis.xaxis.get_major_locator().set_params(integer=True)
             if len(lines) > 1:
                 axis.legend()
     return found.text
@@ -100,6 +101,7 @@ def compared(curves_of: Mapping[str, Rows], column: str) -> str:
             style = ("-", "--", "-.", ":")[number // 2 % 4]
             found.axes[0].plot(range(1, len(values) + 1), values, style, color=colour, label=name)
         found.axes[0].set(xlabel="epoch", ylabel=column.replace("_", " "))
+        found.axes[0].xaxis.get_major_locator().set_params(integer=True)
         if len(curves_of) <= 8:
             found.axes[0].legend()
     return found.text
