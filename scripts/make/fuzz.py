@@ -155,6 +155,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "hdf5": Reader(made["model.weights.h5"], read_hdf5, "a.weights.h5"),
         "npy": Reader(made["a.npy"], read_npy, "train_data.npy"),
         "npz": Reader(made["a.npz"], read_npz, "a.npz"),
+        "strangers": Reader(made["strangers.npz"], read_strangers, "strangers.npz"),
         "outputs": Reader(made["outputs.npz"], read_outputs, "a.npz"),
         "records": Reader(made["a.tfrecord"], read_outputs, "a.tfrecord"),
         "shards": Reader(made["train.tfrecord"], read_shards, "train.tfrecord"),
@@ -220,6 +221,9 @@ def make_inputs(folder: Path) -> None:
     (folder / "a.csv").write_text(f"path,label,split\n{rows}")
     table = [{"path": f"{number}.png", "label": "ab"[number % 2]} for number in range(8)]
     (folder / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in table))
+    bank, two = rng.normal(size=(8, 4)).astype(np.float16), np.ones(2)
+    scalars = {"threshold": np.float64(1), "inside": np.float64(0.9), "several": np.bool_(False)}
+    np.savez(folder / "strangers.npz", bank=bank, centre=two, spread=two, **scalars)
     np.savez(folder / "state.npz", a0=rng.normal(size=(4, 4)))
     make_records(folder)
     make_prepared(folder)
@@ -361,6 +365,13 @@ def read_csv(path: Path) -> None:
         if not picture.exists():
             picture.write_bytes((path.parents[1] / "good" / "a.png").read_bytes())
     _data("csv", path)
+
+
+def read_strangers(path: Path) -> None:
+    """What tells strangers of a run."""
+    from tlcli.runs import strangers
+
+    strangers.read(path.parent)
 
 
 def read_split(path: Path) -> None:

@@ -31,6 +31,13 @@ def generations(tmp_path_factory):
     return run_dir
 
 
+def test_what_tells_strangers_is_shipped_with_the_best(generations):
+    best = generations / facts(generations)["generations"]["shipped"]
+    name = "strangers.npz"
+    assert (generations / name).read_bytes() == (best / name).read_bytes()
+    assert facts(generations)["sha256"][name] == facts(best)["sha256"][name]
+
+
 def facts(run_dir):
     return json.loads((Path(run_dir) / "metadata.json").read_text())
 

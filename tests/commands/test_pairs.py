@@ -13,7 +13,7 @@ from tests.helpers.sealing import resealed
 from tests.helpers.words import checked
 from tlcli.commands import compare, pairs
 from tlcli.errors import ConfigError
-from tlcli.runs import predictions
+from tlcli.runs import checkpoint, predictions
 
 
 @pytest.fixture
@@ -49,7 +49,8 @@ def compared(runs, capsys, *words):
 def test_a_pair_is_told_with_mcnemars_p(two, capsys):
     (pair,) = compared(two, capsys)
     first, second = (predictions.read(run).of("test") for run in two)
-    right = [p.logits.argmax(-1) == p.labels for p in (first, second)]
+    scaling = checkpoint.facts_of(two[0]).scaling
+    right = [scaling(p.logits).argmax(-1) == p.labels for p in (first, second)]
     b, c = (right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum()
     assert pair["difference"] == pytest.approx(right[0].mean() - right[1].mean())
     assert pair["p"] == pytest.approx(stats.binomtest(int(b), int(b + c)).pvalue)

@@ -10,9 +10,11 @@ from tests.helpers.words import checked
 from tlcli.commands import evaluate
 from tlcli.evaluation.calibration import (
     BOUNDS,
+    MOST_ERROR,
     at_bound,
     chosen,
     clearly_less,
+    error,
     fit_temperature,
     fit_thresholds,
     held_out,
@@ -115,7 +117,7 @@ def test_a_temperature_of_few_images_never_hurts_on_held_out_ones(seed):
     logits = random.normal(0, 2, (60, 3))
     logits[np.arange(60), labels] += random.uniform(0, 3)
     scaling, losses = chosen(logits, labels), held_out(logits, labels)
-    means = {name: one.mean() for name, one in losses.items()}
+    means = {name: cross_entropy(one, labels).mean() for name, one in losses.items()}
     kind = "vector" if scaling.scale else "none" if scaling == PLAIN else "temperature"
     assert means[kind] <= means["none"]
     assert (kind == "none") == (means["temperature"] >= means["none"])
@@ -142,6 +144,20 @@ def test_calibration_of_small_sets_does_not_hurt_unseen_images_on_average(skewed
     assert np.mean(gains) >= 0
     # Where one divisor is the truth, few sets may think otherwise by chance.
     assert sum(kinds) >= 15 if skewed else sum(kinds) <= 2
+
+
+def test_a_vector_that_raises_the_calibration_error_is_left_out():
+    """A network that gives one class too much, and is right more often than it thinks without."""
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 5, 150)
+    logits = random.normal([0, 1, 0, 0, 0], 0.3, (150, 5))
+    logits[np.arange(150), labels] += 1.0
+    logits *= 0.3
+    found = held_out(logits, labels)
+    losses = {name: cross_entropy(one, labels) for name, one in found.items()}
+    assert clearly_less(losses["vector"], losses["temperature"])
+    assert error(found["vector"], labels) > error(found["temperature"], labels) + 2 * MOST_ERROR
+    assert chosen(logits, labels).scale is None
 
 
 def test_a_vector_needs_images_enough_and_a_gain_beyond_chance():

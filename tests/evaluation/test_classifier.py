@@ -10,8 +10,9 @@ import pytest
 from tests.helpers.words import config
 from tlcli.config.job import train_job
 from tlcli.errors import ConfigError, DataError
-from tlcli.evaluation import classifier
+from tlcli.evaluation import classifier, strangers
 from tlcli.evaluation.metrics import Scores
+from tlcli.evaluation.scaling import Scaling
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_each_image_is_counted_once_whatever_the_batches(manifest):
     expected.update(logits / 2.0, manifest.labels[rows])
     for size in (1, 3, 7):
         parts = [logits[start : start + size] for start in range(0, 7, size)]
-        found = classifier.scored(parts, manifest, rows, 2.0)
+        found = classifier.scored(parts, manifest, rows, Scaling(2.0))
         assert found.result() == pytest.approx(expected.result())
 
 
@@ -69,3 +70,31 @@ def test_one_trace_serves_batches_of_every_size():
     for count in (1, 5):
         np.testing.assert_allclose(call(pixels[:count]), model(pixels[:count]), rtol=1e-5)
     assert call.experimental_get_tracing_count() == 1
+
+
+@pytest.fixture
+def watched():
+    """A network on 8 pixels a side, images, and what tells strangers among them."""
+    inputs = keras.Input((8, 8, 3), dtype="uint8")
+    vectors = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(vectors))
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)
+    logits, embedding = classifier.looker(model)(images)
+    return model, images, strangers.fitted(logits, embedding, 0.9, False)
+
+
+@pytest.mark.parametrize("kind", ["none", "flip"])
+def test_strangers_are_told_by_the_image_as_it_is(watched, kind):
+    model, images, known = watched
+    logits, scores = classifier.watcher(model, known, kind)(images)
+    plain, none = classifier.watcher(model, None, kind)(images)
+    assert none is None
+    np.testing.assert_allclose(logits, plain, rtol=1e-6)
+    np.testing.assert_allclose(logits, classifier.classifier(model, kind)(images), rtol=1e-6)
+    np.testing.assert_allclose(scores, known.scores(*classifier.looker(model)(images)), rtol=1e-6)
+
+
+def test_what_tells_another_networks_strangers_is_refused(watched):
+    model, _, known = watched
+    with pytest.raises(DataError, match=r"strangers.npz: knows 5 channels, .* network has 192"):
+        classifier.watcher(model, replace(known, bank=known.bank[:, :5]))

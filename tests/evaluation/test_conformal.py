@@ -123,6 +123,13 @@ def test_a_set_is_never_empty():
     assert sets.members(np.array([[0.9, 0.1], [0.5, 0.5]])).tolist() == [[True, False]] * 2
 
 
+def test_the_last_bits_of_equal_probabilities_decide_nothing():
+    shares = np.full((20, 5), 0.2)
+    sets = fitted(shares, np.repeat(np.arange(5), 4), 0.9)
+    assert sets.members(shares).all()
+    assert sets.members(shares.astype(np.float32).astype(float)).all()
+
+
 def test_figures_by_hand():
     held = np.array([[True, False], [True, True], [False, True], [True, False]])
     labels = np.array([0, 1, 0, 0])

@@ -17,6 +17,7 @@ from tlcli.config.job import train_job
 from tlcli.contracts.finetune import Block, Lora, Phase
 from tlcli.errors import ConfigError
 from tlcli.evaluation.classifier import classifier, logits_of, rows_of, scored
+from tlcli.evaluation.scaling import PLAIN
 from tlcli.models import lora, trainable
 from tlcli.runs import checkpoint
 from tlcli.training.build import pieces_of
@@ -215,9 +216,9 @@ def test_the_checkpoint_is_a_plain_model_with_the_figures_of_the_run(run_dir):
     views = evaluate.Views(manifest, found.resize, None, 0, 1)
     for split in ("validation", "test"):
         rows = rows_of(manifest, split)
-        divisor = found.facts.temperature if split == "test" else 1.0
+        scaling = found.scaling if split == "test" else PLAIN
         logits = logits_of(classifier(found.model), views, rows)
-        scores = scored(logits, manifest, rows, divisor)
+        scores = scored(logits, manifest, rows, scaling)
         stored = json.loads((run_dir / "metrics.json").read_text())[split]
         for name, value in scores.result().items():
             assert value == pytest.approx(stored[name], abs=1e-6), name

@@ -18,7 +18,7 @@ from tlcli.evaluation.classifier import answers, by_name, rows_of, scored, watch
 from tlcli.evaluation.intervals import with_intervals
 from tlcli.evaluation.strangers import Strangers
 from tlcli.lazy import np
-from tlcli.runs import checkpoint, latest, output, predictions
+from tlcli.runs import checkpoint, latest, output, predictions, strangers
 from tlcli.runs.checkpoint import Checkpoint
 from tlcli.runs.seen import UNSEEN, earlier_run, seen_by, unseen
 from tlcli.system import console, files
@@ -78,7 +78,7 @@ def read(settings: Eval) -> tuple[Checkpoint, Strangers | None]:
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
-        known = found.strangers
+        known = strangers.read(found.path)
     ood.require_known(settings.ood, known, found)
     return found, known
 

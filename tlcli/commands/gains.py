@@ -54,7 +54,8 @@ def lines(job: TrainJob, run_dir: Path) -> list[str]:
     figure = "mean_average_precision" if facts.multi_label else "accuracy"
     manifest = data_of(job)
     rows = measured_rows(manifest)
-    ours, theirs = (said_by(path, manifest, rows, job) for path in (run_dir, run_dir / CONTROL))
+    ours, theirs = (said_by(path, manifest, rows, job, split)
+                    for path in (run_dir, run_dir / CONTROL))  # fmt: skip
     found = paired.of_logits(ours, theirs, manifest, rows)
     words = f"{split} {figure.replace('_', ' ')}"
     return [
@@ -87,14 +88,15 @@ def split_of(metrics: Any) -> str:
     return next((split for split in ("test", "validation") if split in metrics), "")
 
 
-def said_by(folder: Path, manifest: Any, rows: Any, job: TrainJob) -> Any:
-    """What a finished run says of some images, float32 (rows, classes)."""
+def said_by(folder: Path, manifest: Any, rows: Any, job: TrainJob, split: str) -> Any:
+    """What a finished run says of images of a split, (rows, classes), as its figures have it."""
     from tlcli.evaluation.classifier import classifier, logits_of
 
     found = checkpoint.read_run(folder)
     views = Views(manifest, found.resize, None, 0, worker_count(job.settings.workers))
     call = classifier(found.model)
-    return np.concatenate(list(logits_of(call, views, rows)))
+    logits = np.concatenate(list(logits_of(call, views, rows)))
+    return found.scaling(logits) if split == "test" else logits
 
 
 def members(run_dir: Path, split: str, figure: str) -> list[Member]:

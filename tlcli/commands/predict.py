@@ -27,7 +27,7 @@ from tlcli.evaluation.strangers import Strangers
 from tlcli.lazy import keras, tf
 from tlcli.models import imagenet
 from tlcli.models.graph.trace import rerun
-from tlcli.runs import checkpoint, latest
+from tlcli.runs import checkpoint, latest, strangers
 from tlcli.system import console
 from tlcli.system.shown import CsvWriter, escaped, json_line, shown
 
@@ -106,7 +106,7 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
     given = latest.chosen(given, checked.settings.runs, OTHERWISE)
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
-        known = found.strangers
+        known = strangers.read(found.path)
     return Namer(
         found.model, found.class_names, found.resize, found.scaling, found.facts.conformal,
         known, found.multi_label, found.thresholds, found.facts.abstain_below,

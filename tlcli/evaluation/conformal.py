@@ -25,6 +25,8 @@ PENALTY, FREE = 0.01, 5
 # Images of a class that are expected outside its quantile where it has one of its own.
 OUTSIDE = 5
 Z95 = 1.959964
+# A score is as good as the threshold within this, lest the last bits of logits decide.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Sets:
         The likeliest class always is.
         """
         most = np.array([math.inf if one is None else one for one in self.thresholds])
-        found = scores(probabilities, self.penalty, self.free) <= most
+        found = scores(probabilities, self.penalty, self.free) <= most + ROUNDING
         found[np.arange(len(found)), np.argsort(-probabilities, -1, "stable")[:, 0]] = True
         return found
 

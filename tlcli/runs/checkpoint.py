@@ -23,10 +23,9 @@ from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation.metrics import probabilities
 from tlcli.evaluation.scaling import Scaling
-from tlcli.evaluation.strangers import Strangers
 from tlcli.models import weights
 from tlcli.models.bounded import built_within, is_cut
-from tlcli.runs import sealed, strangers, weights_file
+from tlcli.runs import sealed, weights_file
 from tlcli.runs.facts import FORMAT, Facts
 from tlcli.runs.schema import by_name, mapping, number, text, values_of
 from tlcli.system import files, opened
@@ -77,15 +76,6 @@ class Checkpoint:
     def thresholds(self) -> Any:
         """Per-class thresholds of a multi-label model."""
         return np.asarray(self.facts.thresholds or 0.5)
-
-    @property
-    def strangers(self) -> Strangers | None:
-        """What tells pictures unlike its validation images, or None.
-
-        Raises:
-            DataError: Its file is damaged.
-        """
-        return strangers.read(self.path)
 
     def probabilities(self, logits: Any) -> Any:
         """Calibrated probabilities of logits, float64 (batch, classes)."""
