@@ -9,6 +9,7 @@ import yaml
 
 from tests.helpers.words import config
 from tlcli.config import registry, settings
+from tlcli.config.checked import key_of
 from tlcli.config.commands import COMMANDS
 from tlcli.config.recipe import read_recipe
 from tlcli.config.train_settings import Train
@@ -80,7 +81,7 @@ def test_every_recipe_composes_into_what_train_accepts(name):
 def test_a_commands_yaml_has_the_fields_of_its_settings(word):
     command = COMMANDS[word]
     cls = getattr(settings, command.settings) if command.settings else Train
-    fields = {f.name for f in dataclasses.fields(cls)}
+    fields = {key_of(f.name) for f in dataclasses.fields(cls)}
     content = yaml.safe_load((ROOT / f"{command.config}.yaml").read_text())
     assert {*content} - {"defaults"} == fields
     assert issubclass(cls, settings.Beside) == ("train" in content.get("defaults", ()))

@@ -96,7 +96,7 @@ def test_the_split_of_a_run_computes_nothing_and_is_read_back(tmp_path):
 def test_a_table_of_strangers_runs_is_harmless():
     nothing = {"validation": None, "test": 0.5}
     rows = [compare_rows.Row(name, {"data.path": name, f"x.{name}": [name]}, 1, nothing, nothing,
-                        1, 1.0, True) for name in names()]  # fmt: skip
+                             nothing, nothing, 1, 1.0, True) for name in names()]  # fmt: skip
     for kind, writer in compare_text.WRITERS.items():
         text = writer("accuracy", rows)
         text.encode("utf-8")

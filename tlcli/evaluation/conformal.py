@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tlcli.evaluation.intervals import wilson
+from tlcli.lazy import np
 
 # What each rank beyond the first FREE adds to the score of a class.
 PENALTY, FREE = 0.01, 5

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 from typing import Any
 
-import numpy as np
-
 from tlcli.evaluation.metrics import BINS, cross_entropy, sigmoid, softmax
+from tlcli.lazy import np
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000

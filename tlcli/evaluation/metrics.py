@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from tlcli.contracts.data import Manifest
 from tlcli.evaluation.scaling import PLAIN, Scaling
+from tlcli.lazy import np
 
 BINS = 15
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from tlcli.lazy import np
 
 
 @dataclass(frozen=True)
