@@ -5,6 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
+from tests.helpers.data import PLAIN
 from tlcli.config.split_names import split_of
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION
 from tlcli.errors import ConfigError, DataError
@@ -34,7 +35,7 @@ def write(root, *names, count=4):
 
 def read(root, cache):
     options = {"validation_fraction": 0.25, "test_fraction": 0.25, "on_error": "skip"}
-    return Data(str(root), **options, damaged="skip", max_pixels=10**6).manifest(0, cache)
+    return Data(str(root), **options, damaged="skip", max_pixels=10**6, **PLAIN).manifest(0, cache)
 
 
 def said(manifest):
