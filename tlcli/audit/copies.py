@@ -34,10 +34,10 @@ class Copies:
         """KEEP or EXCLUDE."""
         return KEEP if row in self.kept else EXCLUDE
 
-    def groups(self) -> list[list[int]]:
-        """Rows that are copies of each other, directly or by a third."""
-        return connected([*self.exact, *zip(self.near.first.tolist(), self.near.second.tolist(),
-                                            strict=True)])  # fmt: skip
+    def together(self) -> Iterator[Sequence[int]]:
+        """Rows that are copies of each other: exact groups, then near pairs."""
+        yield from self.exact
+        yield from zip(self.near.first.tolist(), self.near.second.tolist(), strict=True)
 
 
 def same_content(hashes: Any) -> list[list[int]]:
@@ -70,7 +70,7 @@ def copies(hashes: Any, pairs: Pairs, splits: Any) -> Copies:
     other = np.array([group.get(a, -1) != group.get(b, -2) for a, b in both], bool)
     near = pairs.keep(np.flatnonzero(other))
     beside: dict[int, set[int]] = {}
-    for rows in [*exact, *zip(near.first.tolist(), near.second.tolist(), strict=True)]:
+    for rows in Copies(exact, near, frozenset()).together():
         for row in rows:
             beside.setdefault(row, set()).update(rows)
     kept: set[int] = set()
@@ -78,26 +78,6 @@ def copies(hashes: Any, pairs: Pairs, splits: Any) -> Copies:
         if not kept & (beside[row] - {row}):
             kept.add(row)
     return Copies(exact, near, frozenset(kept))
-
-
-def connected(groups: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Groups joined where they share a member, in order."""
-    above: dict[int, int] = {}
-
-    def top(row: int) -> int:
-        while above.setdefault(row, row) != row:
-            above[row] = above[above[row]]
-            row = above[row]
-        return row
-
-    for rows in groups:
-        for row in rows:
-            one, other = sorted((top(rows[0]), top(row)))
-            above[other] = one
-    found: dict[int, list[int]] = {}
-    for row in sorted(above):
-        found.setdefault(top(row), []).append(row)
-    return sorted(found.values())
 
 
 def partners(near: Pairs) -> Iterator[tuple[int, int, float, str]]:

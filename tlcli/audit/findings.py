@@ -95,22 +95,24 @@ def _labels(
 
 
 def _conflicts(manifest: Manifest, seen: Seen, texts: Sequence[str]) -> Iterator[Finding]:
-    same = {row for rows in seen.copies.exact for row in rows}
     shares: Mapping[str, Any] = {}
     if seen.errors is not None:
         shares = dict(zip(manifest.class_names, seen.errors.probabilities.T, strict=True))
-    for rows in seen.copies.groups():
-        rows = [row for row in rows if texts[row]]
+    told: set[int] = set()
+    exact = len(seen.copies.exact)
+    for number, every in enumerate(seen.copies.together()):
+        rows = [row for row in every if texts[row]]
         labels = [texts[row] for row in rows]
         if len(set(labels)) < 2:
             continue
         best = believed(rows, labels, shares)
-        told = ", ".join(sorted({shown(label, 60) for label in labels}))
-        for row in rows:
-            others = [other for other in rows if texts[other] != texts[row]]
-            detail = f"labels {told}; also {shown(manifest.ids[others[0]], 120)}"
-            score = 1.0 if row in same else 0.9
+        names = ", ".join(sorted({shown(label, 60) for label in labels}))
+        for row in sorted({*rows} - told):
+            other = next(one for one in rows if texts[one] != texts[row])
+            detail = f"labels {names}; also {_place(manifest, other)}"
+            score = 1.0 if number < exact else 0.9
             yield Finding(row, texts[row], "conflicting_label", score, best, detail)
+        told |= {*rows}
 
 
 def _exact(manifest: Manifest, copies: Copies, texts: Sequence[str]) -> Iterator[Finding]:

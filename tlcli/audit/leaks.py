@@ -22,6 +22,7 @@ FEWEST_GROUPS, MOST_MEMBERS = 5, 50
 COVERED = 0.3
 # Share of pairs within groups that must be more alike than a pair of the class at random.
 CLOSER, PAIRS = 0.6, 2000
+DEVIATIONS = 3.0  # by which it must be above one half
 # Seconds between two pictures of a burst.
 BURST = 2.0
 _COUNTER = re.compile(r"[ _.()-]*\d+[ _.()-]*$")
@@ -115,14 +116,17 @@ def _of_one(
     shared = real & tested & others
     if not shared.any():
         return None
-    closer = likeness(np.where(inside, numbers, -1), labels, vectors, seed)
-    if closer < CLOSER and not burst:
+    closer, pairs = likeness(np.where(inside, numbers, -1), labels, vectors, seed)
+    least = max(CLOSER, 0.5 + DEVIATIONS * 0.5 / max(1, pairs) ** 0.5)
+    if closer < least and not burst:
         return None
     return Leak(name, groups, np.flatnonzero(shared[numbers]), int(shared.sum()), closer)
 
 
-def likeness(numbers: Any, labels: Any, vectors: Any, seed: int) -> float:
+def likeness(numbers: Any, labels: Any, vectors: Any, seed: int) -> tuple[float, int]:
     """Share of pairs of a group that are more alike than one of them and a third of its class.
+
+    The second number is how many pairs there were.
 
     Args:
         numbers: Group of each picture, -1 for none.
@@ -147,7 +151,7 @@ def likeness(numbers: Any, labels: Any, vectors: Any, seed: int) -> float:
         if numbers[third] != numbers[first]:
             beside = vectors[first] @ vectors[second], vectors[first] @ vectors[third]
             wins.append(float(beside[0] > beside[1]))
-    return float(np.mean(wins)) if wins else 0.0
+    return (float(np.mean(wins)) if wins else 0.0), len(wins)
 
 
 def told(leak: Leak, row: int) -> str:

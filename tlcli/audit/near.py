@@ -3,7 +3,8 @@
 Candidates are those whose low frequencies agree in one of the eight turns and mirrors, as with
 perceptual hashes but without their rounding, and neighbours among the embeddings. A candidate is a
 copy where, one laid over the other, what is left without low frequencies agrees too: two pictures
-of one kind of thing agree in their light alone.
+of one kind of thing agree in their light alone. Where many pairs nearly agree, as among scans of
+digits, the pictures hold too little to tell copies, and only almost equal ones count.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ ALIKE, ALIKE_EMBEDDED = 0.65, 0.9
 MOST = 3
 # Correlation of grey, and of what is left of it without low frequencies, of copies.
 LIGHT, DETAIL = 0.9, 0.9
+# The latter where many pairs have NEARLY as much: more than MANY, a share of all pictures, and half
+# as many as have enough.
+NEARLY, EQUAL = 0.8, 0.985
+MANY, SHARE = 10, 1 / 300
 # Standard deviation of grey below which a picture shows nothing to compare.
 FLAT = 3.0
 # Parts of a side that a crop leaves, and places of it that are tried.
@@ -70,9 +75,22 @@ def near_copies(looked: Looked, neighbours: Any, closeness: Any) -> Pairs:
     beside, close = places[neighbours[rows, :MOST]], closeness[rows, :MOST]
     one, other = np.nonzero((close >= ALIKE_EMBEDDED) & (beside >= 0))
     found = _joined(spectra, found, one, beside[one, other])
-    found = confirmed(looked.grey[rows], found)
+    found = compared(looked.grey[rows], found)
+    found = found.keep(np.flatnonzero(found.likeness >= limit(found.likeness, len(rows))))
     found = Pairs(rows[found.first], rows[found.second], found.turns, found.likeness)
     return found.keep(np.lexsort((found.second, found.first, -found.likeness)))
+
+
+def limit(likeness: Any, count: int) -> float:
+    """Likeness from which a pair is a copy.
+
+    Args:
+        likeness: Of all candidates, float (pairs,).
+        count: Of the pictures.
+    """
+    enough = (likeness >= DETAIL).sum()
+    nearly = ((likeness >= NEARLY) & (likeness < DETAIL)).sum()
+    return EQUAL if nearly > max(MANY, SHARE * count, enough / 2) else DETAIL
 
 
 def frequencies(grey: Any) -> Any:
@@ -154,8 +172,8 @@ def _joined(spectra: Any, pairs: Pairs, one: Any, other: Any) -> Pairs:
     return Pairs(first, second, turns, np.full(len(keys), -1.0))
 
 
-def confirmed(grey: Any, pairs: Pairs) -> Pairs:
-    """Those of some pairs that are copies, with their likeness.
+def compared(grey: Any, pairs: Pairs) -> Pairs:
+    """Some pairs with their likeness.
 
     Args:
         grey: (samples, SIDE, SIDE).
@@ -169,8 +187,7 @@ def confirmed(grey: Any, pairs: Pairs) -> Pairs:
                         zip(pairs.first[part], pairs.turns[part], strict=True)])  # fmt: skip
         other = grey[pairs.second[part]].astype(np.float32)
         likeness[part] = np.maximum(laid_over(one, other), laid_over(other, one))
-    found = Pairs(pairs.first, pairs.second, pairs.turns, likeness)
-    return found.keep(np.flatnonzero(likeness >= DETAIL))
+    return Pairs(pairs.first, pairs.second, pairs.turns, likeness)
 
 
 def laid_over(one: Any, other: Any) -> Any:

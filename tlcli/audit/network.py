@@ -1,10 +1,11 @@
 """A pretrained network as what tells pictures apart: its features, averaged over places."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 from tlcli.config import registry
-from tlcli.config.published import networks
+from tlcli.config.published import files_of, networks
 from tlcli.contracts.backbone import Backbone
 from tlcli.errors import ConfigError
 from tlcli.lazy import keras
@@ -59,8 +60,8 @@ def _at_hand(image_size: int | None) -> Embedder:
     small = [one for one in networks()
              if (one.name, one.alpha) in found and one.gflops <= MOST_GFLOPS]  # fmt: skip
     best = max(small, key=lambda one: one.top1, default=None)
-    if best is None and download.is_offline():
-        return _shipped(image_size, "no weights of ImageNet are at hand, and offline=true")
+    if best is None and not _reachable():
+        return _shipped(image_size, "no weights of ImageNet are at hand, nor can be fetched")
     name, alpha = FETCHED if best is None else (best.name, best.alpha)
     values = registry.defaults("backbone", name)
     title = name if alpha is None else f"{name} {alpha:g}"
@@ -69,6 +70,13 @@ def _at_hand(image_size: int | None) -> Embedder:
         return _built(option, title, image_size)
     except ConfigError as problem:
         return _shipped(image_size, shown(problem.problem))
+
+
+def _reachable() -> bool:
+    if download.is_offline():
+        return False
+    pixels = next(one.pixels for one in networks() if (one.name, one.alpha) == FETCHED)
+    return download.reachable(files_of(*FETCHED, False, pixels)[0].url)
 
 
 def _shipped(image_size: int | None, why: str) -> Embedder:
@@ -85,7 +93,8 @@ def _built(option: Backbone, name: str, image_size: int | None) -> Embedder:
     body = option.build(keras.Input((side, side, 3), dtype="float32", name="body_images"))
     model = keras.Model(inputs, pooled(rerun(body, pixels)), name="embedder")
     report = option.load(model)
-    return Embedder(Network(model), side, f"{name} at {side} px, weights {shown(report.source)}")
+    weights = shown(os.path.basename(report.source))
+    return Embedder(Network(model), side, f"{name} at {side} px, weights {weights}")
 
 
 def pooled(features: Any) -> Any:
