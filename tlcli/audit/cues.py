@@ -93,7 +93,10 @@ def _binned(looked: Looked, facts: Facts, rows: Any) -> Iterator[Binned]:
     yield Binned("brightness", *_ranges(looked.light[rows], "{:.0f} of 255"), TELLS_LIGHT)
     yield Binned("contrast", *_ranges(looked.spread[rows], "{:.0f}"), TELLS_LIGHT)
     yield Binned("file type", *_words(facts.kind[rows]), TELLS)
-    yield Binned("JPEG quality", *_ranges(facts.quality[rows], "tables of {:.0f}"), TELLS)
+    quality = facts.quality[rows]
+    if (quality >= 0).any():  # of other files the type tells
+        quality = np.where(quality >= 0, quality, np.median(quality[quality >= 0]))
+    yield Binned("JPEG quality", *_ranges(quality, "tables of {:.0f}"), TELLS)
     yield Binned("camera", *_words(facts.camera[rows]), TELLS)
     times = facts.time[rows]
     if np.isfinite(times).any():
