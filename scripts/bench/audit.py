@@ -137,7 +137,7 @@ def accuracies(data: Path, folder: Path, words: Sequence[str]) -> tuple[float, f
     for name, more in (("all", []), ("left", [f"data.exclude={folder / 'audit.csv'}"])):
         run = folder / name
         shutil.rmtree(run, ignore_errors=True)
-        tl("train", f"data={data}", f"run_dir={run}", "report=false", *words, *more)
+        tl("train", f"data={data}", f"run_dir={run}", *words, *more)
         told = tl("eval", f"checkpoint={run}", "split=test", "format=json", "data.exclude=null")
         figures.append(float(json.loads(told)["accuracy"]))
     return figures[0], figures[1]

@@ -19,8 +19,9 @@ from tlcli.system import console
 FREQUENCIES = 8
 # Likeness of frequencies, and of embeddings, from which two pictures are compared.
 ALIKE, ALIKE_EMBEDDED = 0.65, 0.9
-# Candidates of each picture.
-MOST = 3
+# Candidates of each picture; and how many times as alike one is as the next after these, where all
+# are less than ALIKE.
+MOST, STANDS_OUT = 3, 1.25
 # Correlation of grey, and of what is left of it without low frequencies, of copies.
 LIGHT, DETAIL = 0.9, 0.9
 # The latter where many pairs have NEARLY as much: more than MANY, a share of all pictures, and half
@@ -147,8 +148,9 @@ def _alike(spectra: Any) -> Pairs:
         for turn in range(1, 8):
             np.maximum(best, every[turn][part] @ plain.T, out=best)
         best[np.arange(len(part)), part] = -np.inf
-        places, values = top(best, min(MOST, count - 1))
-        row, column = np.nonzero(values >= ALIKE)
+        places, values = top(best, min(MOST + 1, count - 1))
+        limits = np.minimum(ALIKE, STANDS_OUT * np.maximum(values[:, -1:], 0.1))
+        row, column = np.nonzero(values[:, :MOST] >= limits)
         ones.append(part[row])
         others.append(places[row, column])
     empty = Pairs(*(np.zeros(0, np.int64),) * 3, np.zeros(0))
