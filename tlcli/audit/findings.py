@@ -11,7 +11,7 @@ from tlcli.audit.copies import Copies, believed, partners
 from tlcli.audit.cues import Cue
 from tlcli.audit.label_errors import LabelErrors
 from tlcli.audit.leaks import Leak
-from tlcli.audit.odd import LOOK, Odd
+from tlcli.audit.odd import EXCLUDE, LOOK, Odd
 from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.runs.folder import class_texts
 from tlcli.system.shown import defused, shown
@@ -70,7 +70,7 @@ def findings(manifest: Manifest, seen: Seen) -> list[Finding]:
     """All findings, by kind, the most suspicious first; copies side by side."""
     texts = list(class_texts(manifest))
     found = [
-        *_labels(manifest, seen.errors, texts), *_conflicts(manifest, seen, texts),
+        *_labels(manifest, seen, texts), *_conflicts(manifest, seen, texts),
         *_exact(manifest, seen.copies, texts), *_near(manifest, seen.copies, texts),
         *_leaks(seen.leaks, texts), *_cues(manifest, seen.cues),
     ]  # fmt: skip
@@ -80,13 +80,14 @@ def findings(manifest: Manifest, seen: Seen) -> list[Finding]:
     return found
 
 
-def _labels(
-    manifest: Manifest, errors: LabelErrors | None, texts: Sequence[str]
-) -> Iterator[Finding]:
+def _labels(manifest: Manifest, seen: Seen, texts: Sequence[str]) -> Iterator[Finding]:
+    errors = seen.errors
     if errors is None:
         return
-    rows = errors.found.nonzero()[0]
-    for row in sorted(rows.tolist(), key=lambda row: -errors.scores[row]):
+    # Of a picture that shows nothing no class is right.
+    empty = {one.row for one in seen.odd if one.suggestion == EXCLUDE}
+    rows = {*errors.found.nonzero()[0].tolist()} - empty
+    for row in sorted(rows, key=lambda row: (-errors.scores[row], row)):
         guess = int(errors.guesses[row])
         share = float(errors.probabilities[row, guess])
         detail = f"probability {share:.2f} for it, {1 - errors.scores[row]:.3f} for the label"
