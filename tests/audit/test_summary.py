@@ -6,12 +6,12 @@ from tests.audit.test_findings import HOSTILE, errors, manifest, seen  # noqa: F
 from tlcli.audit import findings
 from tlcli.audit.cues import Cue
 from tlcli.audit.leaks import Leak
-from tlcli.audit.summary import Summary, lines, notes_of
+from tlcli.audit.summary import Summary, lines, notes_of, typed_data
 
 
 def made(manifest, given):  # noqa: F811
     found = findings.findings(manifest, given)
-    return Summary(manifest, "tiny", found, given, notes_of(manifest, given))
+    return Summary(manifest, "tiny", found, given, notes_of(manifest, given), "data")
 
 
 def test_a_summary_counts(manifest):  # noqa: F811
@@ -32,6 +32,14 @@ def test_a_summary_counts(manifest):  # noqa: F811
     assert any("alone tells 'dog' (AUC 0.95, p 0.01): 9 px" in note for note in told["notes"])
     assert any("data.groups='" in note for note in told["notes"])
     assert lines(found)["found"] == "1 label error, 2 leak, 1 spurious cue"
+
+
+def test_data_is_told_as_it_is_typed():
+    folder = {"name": "folder", "path": "my photos"}
+    assert typed_data(folder) == "data.path='my photos'"
+    table = {"name": "csv", "path": "a.csv", "image_root": "b"}
+    assert typed_data(table) == "data=csv data.path=a.csv data.image_root=b"
+    assert typed_data({"name": "digits"}) == "data=digits"
 
 
 def test_labels_that_are_not_judged_are_told(manifest):  # noqa: F811

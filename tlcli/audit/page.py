@@ -50,7 +50,7 @@ def page(summary: Summary, views: Views, thumbnails: int, table: str) -> str:
                    f"They were told apart by {summary.network}.",
         "tiles": [(kind.replace("_", " "), count) for kind, count in summary.counts().items()],
         "notes": [shown(note, 600) for note in summary.notes],
-        "commands": [f"tl train {typed(manifest.root)} data.{key}={typed(table)}"
+        "commands": [f"tl train {summary.typed} data.{key}={typed(table)}"
                      for key in ("exclude", "relabel")],
         "cues": [(one.name, shown(manifest.class_names[one.label], 80), one.score, one.p,
                   shown(one.values)) for one in summary.seen.cues],

@@ -11,7 +11,7 @@ from tlcli.audit.findings import KINDS, Finding, Seen
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
 from tlcli.data.samples import class_counts
 from tlcli.lazy import np
-from tlcli.system.shown import shown
+from tlcli.system.shown import shown, typed
 
 FORMAT = 1
 # What data.groups takes for each way of grouping that a file name tells.
@@ -31,6 +31,7 @@ class Summary:
         found: All findings.
         seen: What they were made of.
         notes: Sentences on the data.
+        typed: What stands for the data on a command line.
     """
 
     manifest: Manifest
@@ -38,6 +39,7 @@ class Summary:
     found: Sequence[Finding]
     seen: Seen
     notes: Sequence[str]
+    typed: str
 
     def counts(self) -> dict[str, int]:
         """Findings of each kind."""
@@ -99,6 +101,19 @@ def notes_of(manifest: Manifest, seen: Seen) -> list[str]:
         found.append(f"{len(skipped):,} files cannot be read and were left out, as {shown(name)}: "
                      f"{shown(reason)}.")  # fmt: skip
     return [*found, *(f"{shown(note)}." for note in manifest.report.get("notes") or ())]
+
+
+def typed_data(values: Mapping[str, Any]) -> str:
+    """Data as it is typed.
+
+    Args:
+        values: Of the option.
+    """
+    if "path" not in values:
+        return f"data={typed(values['name'])}"
+    option = "" if values["name"] == "folder" else f"data={typed(values['name'])} "
+    root = f" data.image_root={typed(values['image_root'])}" if values.get("image_root") else ""
+    return f"{option}data.path={typed(values['path'])}{root}"
 
 
 def lines(summary: Summary) -> Mapping[str, str]:

@@ -32,6 +32,7 @@ from tlcli.data.damage import persistent
 from tlcli.data.resize import Resize
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import ConfigError
+from tlcli.lazy import keras
 from tlcli.report.pictures import SIDE
 from tlcli.runs import output
 from tlcli.system import console, files
@@ -62,13 +63,15 @@ def audit(checked: Checked[Audit, None]) -> int:
         settings.seed, cache_folder(settings.cache_dir)
     )
     check_outside(folder, manifest, checked.config["data"])
+    keras.utils.set_random_seed(settings.seed)
     name = checked.config["backbone"]["name"]
     with console.Stage("building the network"):
         network = embedder(checked.options["backbone"], name, settings.image_size)
     console.say(f"network    {network.told}")
     seen = looked_through(manifest, network, settings)
     found = Summary(manifest, network.told, findings.findings(manifest, seen), seen,
-                    summary.notes_of(manifest, seen))  # fmt: skip
+                    summary.notes_of(manifest, seen),
+                    summary.typed_data(checked.config["data"]))  # fmt: skip
     write(found, settings, places, started)
     tell(found, folder, places)
     return 0
@@ -142,5 +145,5 @@ def tell(found: Summary, folder: Path, places: Mapping[str, Path]) -> None:
     table = typed(places["audit.csv"])
     console.say(f"{'look at':<10} {shown(places['audit.html'])}, and delete wrong rows of "
                 f"{shown(places['audit.csv'])}")  # fmt: skip
-    console.say(f"{'next':<10} tl train {typed(found.manifest.root)} data.exclude={table}")
+    console.say(f"{'next':<10} tl train {found.typed} data.exclude={table}")
     sys.stdout.write(f"{shown(folder)}\n")

@@ -170,3 +170,18 @@ def test_two_unicode_forms_of_a_label_are_one_class(root, tmp_path):
     rows = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
     manifest = table(write(root, "\n".join(["path,label", *rows])), tmp_path)
     assert manifest.class_names == ("b", one)
+
+
+def test_groups_are_a_column_or_an_expression(tmp_path):
+    rows = [f"{name}/{i}.png,{name},{i // 3}" for name in ("cat", "dog") for i in range(12)]
+    make_classes(tmp_path, {"cat": 12, "dog": 12})
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,Patient", *rows]) + "\n")
+    for groups in ("patient", r"/(\d)"):
+        found = manifest(tmp_path, "t.csv", groups=groups, validation_fraction=0.25)
+        own = {}
+        for name, split in zip(found.ids, found.splits, strict=True):
+            number = int(name.split("/")[1].split(".")[0])
+            key = number // 3 if groups == "patient" else str(number)[0]
+            own.setdefault(key, set()).add(int(split))
+        assert all(len(splits) == 1 for splits in own.values())
+        assert {*found.splits.tolist()} == {0, 1, 2}
