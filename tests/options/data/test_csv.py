@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.data import PLAIN
-from tests.helpers.pictures import encode, smooth
+from tests.helpers.pictures import encode, make_classes, smooth
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data.csv import Data
 
@@ -174,10 +174,10 @@ def test_two_unicode_forms_of_a_label_are_one_class(root, tmp_path):
 
 def test_groups_are_a_column_or_an_expression(tmp_path):
     rows = [f"{name}/{i}.png,{name},{i // 3}" for name in ("cat", "dog") for i in range(12)]
-    make_classes(tmp_path, {"cat": 12, "dog": 12})
-    (tmp_path / "t.csv").write_text("\n".join(["path,label,Patient", *rows]) + "\n")
+    make_classes(tmp_path / "set", {"cat": 12, "dog": 12})
+    path = write(tmp_path / "set", "\n".join(["path,label,Patient", *rows]) + "\n")
     for groups in ("patient", r"/(\d)"):
-        found = manifest(tmp_path, "t.csv", groups=groups, validation_fraction=0.25)
+        found = table(path, tmp_path, groups=groups, validation_fraction=0.25, test_fraction=0.25)
         own = {}
         for name, split in zip(found.ids, found.splits, strict=True):
             number = int(name.split("/")[1].split(".")[0])
