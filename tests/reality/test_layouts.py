@@ -125,7 +125,7 @@ def arrays(root, labels, pictures=None, **options):
     pictures = np.zeros((len(labels), 8, 8, 3), np.uint8) + 9 if pictures is None else pictures
     np.save(root / "x_train.npy", pictures)
     np.save(root / "y_train.npy", labels)
-    given = {"value_range": "auto", "class_names": None, **options}
+    given = {**PLAIN, "value_range": "auto", "class_names": None, **options}
     data = Arrays(path=str(root), validation_fraction=0.0, test_fraction=0.0, **given)
     return data.manifest(0, root)
 
