@@ -11,7 +11,8 @@ from PIL import Image
 
 from tests.helpers.runs import train_digits
 from tests.helpers.words import checked
-from tlcli.commands import audit, evaluate
+from tlcli.commands import audit, evaluate, prepare
+from tlcli.config import registry
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data.digits import FILE
 from tlcli.system.shown import fused
@@ -88,6 +89,22 @@ def test_a_training_heeds_the_table(audited, scans, tmp_path):
     with pytest.raises(DataError, match="not the data this run was trained on"):
         evaluate.run(checked("eval", run))
     assert evaluate.run(checked("eval", run, "data.exclude=null")) == 0
+    # Of other data the table knows nothing.
+    other = shutil.copytree(scans, tmp_path / "other")
+    (other / "two" / "copy.png").unlink()
+    assert evaluate.run(checked("eval", run, f"data.path={other}")) == 0
+
+
+def test_shards_lack_what_was_left_out(scans, tmp_path):
+    (tmp_path / "mine.csv").write_text("id\ntwo/blank.png\ntwo/copy.png\n")
+    words = (f"data.exclude={tmp_path / 'mine.csv'}", f"output={tmp_path / 'shards'}")
+    assert prepare.run(checked("prepare", scans, *words)) == 0
+    values = checked("train", f"data={tmp_path / 'shards'}", "backbone=tiny").config["data"]
+    manifest = registry.build("data", values).manifest(0, tmp_path / "cache")
+    assert len(manifest.ids) == 120
+    assert not {"two/blank.png", "two/copy.png"} & {*manifest.ids.tolist()}
+    row = manifest.ids.tolist().index("two/2-03.png")
+    assert manifest.images.encoded(row) == (scans / "two" / "2-03.png").read_bytes()
 
 
 def test_scores_are_no_findings(audited, scans, tmp_path):
