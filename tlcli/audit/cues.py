@@ -17,7 +17,7 @@ from tlcli.audit.looked import Looked
 
 BINS, FOLDS, SHUFFLES = 12, 5, 99
 # Area under the curve from which a cue is told; more where the classes themselves may look so.
-TELLS, TELLS_LIGHT = 0.75, 0.9
+TELLS, TELLS_LIGHT = 0.75, 0.8
 # Share of a class in bins that hold almost nothing else, where a cue marks only a part of it.
 PURE, PART = 0.9, 0.1
 LEAST = 10  # pictures of a class that a cue must tell
