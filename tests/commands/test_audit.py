@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from tests.helpers.runs import train_digits
+from tests.helpers.stopped import SHORT, Interrupted, stop_after
 from tests.helpers.words import checked
-from tlcli.commands import audit, evaluate, prepare
+from tlcli.commands import audit, evaluate, prepare, train
 from tlcli.config import registry
-from tlcli.errors import ConfigError, DataError
+from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.options.data.digits import FILE
 from tlcli.system.shown import fused
 
@@ -105,6 +106,21 @@ def test_shards_lack_what_was_left_out(scans, tmp_path):
     assert not {"two/blank.png", "two/copy.png"} & {*manifest.ids.tolist()}
     row = manifest.ids.tolist().index("two/2-03.png")
     assert manifest.images.encoded(row) == (scans / "two" / "2-03.png").read_bytes()
+
+
+def test_a_resume_notices_a_changed_table(tmp_path, monkeypatch):
+    table, run = tmp_path / "mine.csv", tmp_path / "run"
+    table.write_text("id\n" + "".join(f"digits/{row:04d}\n" for row in range(0, 400, 5)))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(Interrupted):
+            train_digits(run, "finetune=linear_probe", *SHORT, f"data.exclude={table}")
+    whole = table.read_text()
+    table.write_text(whole.replace("digits/0005\n", ""))
+    with pytest.raises(TlError, match="the data changed since the state was saved"):
+        train.run(checked("train", f"resume={run}"))
+    table.write_text(whole)
+    assert train.run(checked("train", f"resume={run}")) == 0
 
 
 def test_scores_are_no_findings(audited, scans, tmp_path):
