@@ -28,6 +28,7 @@ LAYERS = (
     ("evaluation",),
     ("runs",),
     ("report",),
+    ("audit",),
     ("distill",),
     ("training",),
     ("commands", "options"),

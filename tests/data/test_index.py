@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 
+from tests.helpers.data import PLAIN
 from tests.helpers.pictures import make_classes
 from tlcli.data import index, walk
 from tlcli.options.data import csv, folder
@@ -34,14 +35,14 @@ def age(path):
 
 
 def folder_data(root, cache, seed=0):
-    return folder.Data(str(root), 0.25, 0.0, "skip", "skip", 10**6).manifest(seed, cache)
+    return folder.Data(str(root), 0.25, 0.0, "skip", "skip", 10**6, **PLAIN).manifest(seed, cache)
 
 
 def csv_data(root, cache, **changes):
     fields = {"path": str(root / "list.csv"), "image_root": None, "label_separator": "|",
               "multi_label": None, "validation_fraction": 0.25, "test_fraction": 0.0,
               "on_error": "skip", "damaged": "skip", "max_pixels": 10**6}  # fmt: skip
-    return csv.Data(**(fields | changes)).manifest(0, cache)
+    return csv.Data(**(PLAIN | fields | changes)).manifest(0, cache)
 
 
 def told(manifest):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.data import PLAIN
 from tlcli.data import named
 from tlcli.data.resize import Resize
 from tlcli.data.views import Views
@@ -34,7 +35,9 @@ def test_pixels_are_those_of_eval(tmp_path, mode):
     save(root / "b" / "3.bmp", 3)
     save(root / "b" / "large.jpg", 4, (90, 120))
     resize = Resize(12, mode, 0.9, True)
-    manifest = Data(str(root), 0.0, 0.0, "fail", "fail", 100_000).manifest(0, tmp_path / "cache")
+    manifest = Data(str(root), 0.0, 0.0, "fail", "fail", 100_000, **PLAIN).manifest(
+        0, tmp_path / "cache"
+    )
     views = Views(manifest, resize, None, 0, 2)
     (expected,) = views.batches(np.arange(5), np.zeros(5), 5)
     read = named.reader(resize)

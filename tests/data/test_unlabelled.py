@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.data import PLAIN
 from tests.helpers.pictures import make_classes
 from tlcli.contracts.data import TRAIN, VALIDATION
 from tlcli.data.unlabelled import READING, joined, photos, with_classes
@@ -16,7 +17,9 @@ from tlcli.options.data.folder import Data
 @pytest.fixture
 def both(tmp_path):
     root = make_classes(tmp_path / "labelled", {"cat": 2, "dog": 2})
-    labelled = Data(str(root), 0.0, 0.0, "skip", "skip", 10**6).manifest(0, tmp_path / "cache")
+    labelled = Data(str(root), 0.0, 0.0, "skip", "skip", 10**6, **PLAIN).manifest(
+        0, tmp_path / "cache"
+    )
     extra = make_classes(tmp_path / "extra", {"x": 3})
     return labelled, photos(extra, tmp_path / "cache")
 

@@ -5,6 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
+from tests.helpers.data import PLAIN
 from tlcli.config.split_names import split_of
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION
 from tlcli.errors import ConfigError, DataError
@@ -34,7 +35,7 @@ def write(root, *names, count=4):
 
 def read(root, cache):
     options = {"validation_fraction": 0.25, "test_fraction": 0.25, "on_error": "skip"}
-    return Data(str(root), **options, damaged="skip", max_pixels=10**6).manifest(0, cache)
+    return Data(str(root), **options, damaged="skip", max_pixels=10**6, **PLAIN).manifest(0, cache)
 
 
 def said(manifest):
@@ -124,7 +125,7 @@ def arrays(root, labels, pictures=None, **options):
     pictures = np.zeros((len(labels), 8, 8, 3), np.uint8) + 9 if pictures is None else pictures
     np.save(root / "x_train.npy", pictures)
     np.save(root / "y_train.npy", labels)
-    given = {"value_range": "auto", "class_names": None, **options}
+    given = {**PLAIN, "value_range": "auto", "class_names": None, **options}
     data = Arrays(path=str(root), validation_fraction=0.0, test_fraction=0.0, **given)
     return data.manifest(0, root)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from tests.helpers.data import PLAIN
 from tlcli.data import header, named
 from tlcli.data.damage import FaultyPictures
 from tlcli.data.decode import decode_file
@@ -92,7 +93,9 @@ def test_pipes_and_loops_are_skipped_and_named(tmp_path):
     os.mkfifo(root / "a" / "pipe.jpg")
     os.symlink("loop.jpg", root / "b" / "loop.jpg")
     os.symlink("..", root / "b" / "up")
-    manifest = Data(str(root), **COMMON, on_error="skip", damaged="skip").manifest(0, tmp_path)
+    manifest = Data(str(root), **COMMON, on_error="skip", damaged="skip", **PLAIN).manifest(
+        0, tmp_path
+    )
     skipped = dict(manifest.report["skipped"])
     assert skipped["a/pipe.jpg"] == "is a pipe, no file"
     assert "symbolic links" in skipped["b/loop.jpg"]
@@ -118,7 +121,7 @@ def test_tables_by_any_separator(tmp_path, separator):
     table.write_text("".join(f"{separator.join(row)}\n" for row in rows))
     made = Table(
         str(table), image_root=None, label_separator="|", multi_label=None, on_error="skip",
-        damaged="skip", **COMMON,
+        damaged="skip", **COMMON, **PLAIN,
     ).manifest(0, tmp_path / "cache")  # fmt: skip
     assert made.class_names == ("a", "b")
 
@@ -135,7 +138,7 @@ def damaged(tmp_path):
 
 
 def listed(root, cache, damaged="skip"):
-    return Data(str(root), **COMMON, on_error="skip", damaged=damaged).manifest(0, cache)
+    return Data(str(root), **COMMON, on_error="skip", damaged=damaged, **PLAIN).manifest(0, cache)
 
 
 def passed(manifest):

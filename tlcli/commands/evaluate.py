@@ -10,6 +10,7 @@ from tlcli.config.checking import Checked
 from tlcli.config.places import placed
 from tlcli.config.settings import Eval, cache_folder
 from tlcli.contracts.data import TRAIN, Manifest
+from tlcli.data.choosing import CHOICES
 from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
@@ -183,6 +184,8 @@ def data_of(found: Any, given: Mapping[str, Any] | None) -> Manifest:
     if values["name"] in ("folder", "csv", "photos", "tfrecord"):
         values = {"damaged": "use", **values}  # a run of version 0.1.0, which had no such key
     same_option = not given or given.get("name", values["name"]) == values["name"]
+    if given and "path" in given:  # tables of the run's data name no picture of other data
+        values = {**values, **dict.fromkeys(CHOICES & values.keys())}
     values = {**values, **(given or {})} if same_option else dict(given or {})
     if same_option:
         registry.require_plugins(found.facts.plugins, ("data",), str(found.path))

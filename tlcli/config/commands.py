@@ -72,6 +72,10 @@ COMMANDS = {
         "tl prepare photos output=shards", "Prepare", "prepare",
         needs=("data",),
     ),
+    "audit": Command(
+        "audit", "Look through labelled pictures before a training: wrong labels, copies, traps.",
+        "tl audit photos", "Audit", "audit", needs=("data", "backbone"),
+    ),
     "preview": Command(
         "preview", "Show the training images as the network will see them.",
         "tl preview photos", "Preview", "preview",

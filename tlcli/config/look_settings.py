@@ -54,3 +54,26 @@ class Report:
             raise ConfigError("runs", "no value", "Give a run folder: tl report runs/train/TIME.")
         known = self.output is None or self.output.lower().endswith(".html")
         require(known, "output", self.output, "Give an .html file, or null.")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Keys of `tl audit` beside the groups data and backbone."""
+
+    output: str
+    image_size: int | None
+    thumbnails: int
+    seed: int
+    batch_size: int
+    overwrite: bool
+    workers: int | Literal["auto"]
+    cache_dir: str | None
+
+    def __post_init__(self) -> None:
+        side = self.image_size
+        require(side is None or side >= 16, "image_size", side, "Give 16 pixels or more, or null.")
+        require(0 <= self.thumbnails <= 200, "thumbnails", self.thumbnails, "Give 0 to 200.")
+        require(self.seed >= 0, "seed", self.seed, "Give a number from 0 to 2147483647.")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
+        workers = self.workers
+        require(workers == "auto" or workers >= 1, "workers", workers, "Give 1 or more, or auto.")

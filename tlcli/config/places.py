@@ -8,6 +8,7 @@ from typing import Any
 STARTED = "started_in"
 _PATHS = (
     "path", "image_root", "weights", "run", "runs", "file", "preset", "unlabelled", "ids", "config",
+    "exclude", "relabel",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.config.look_settings import Audit as Audit
 from tlcli.config.look_settings import Explain as Explain
 from tlcli.config.look_settings import Report as Report
 from tlcli.config.upgraded import stored

@@ -30,9 +30,9 @@ def upgraded(config: Mapping[str, Any]) -> Values:
     """
     found = dict(config) if _settings() <= config.keys() else {**_usual(), **config}
     for change in (
-        damaged_pictures_were_used, heads_had_the_common_rate, focus_had_gradients,
-        terms_had_published_weights, tf_kd_was_the_papers, adafactor_was_relative,
-        lamb_had_no_least_size, nothing_was_logged,
+        damaged_pictures_were_used, nothing_was_chosen, heads_had_the_common_rate,
+        focus_had_gradients, terms_had_published_weights, tf_kd_was_the_papers,
+        adafactor_was_relative, lamb_had_no_least_size, nothing_was_logged,
     ):  # fmt: skip
         found = change(found)
     found.pop(STARTED, None)
@@ -66,6 +66,12 @@ def damaged_pictures_were_used(config: Values) -> Values:
     """0.1.0 trained on whatever a damaged JPEG decoded to."""
     names = ("folder", "csv", "photos", "tfrecord")
     return _given(config, "data", names, damaged="use")
+
+
+def nothing_was_chosen(config: Values) -> Values:
+    """0.1.0 took all pictures with the labels that they have."""
+    names = ("folder", "csv", "photos", "tfrecord", "npy", "digits")
+    return _given(config, "data", names, exclude=None, relabel=None, groups=None)
 
 
 def heads_had_the_common_rate(config: Values) -> Values:

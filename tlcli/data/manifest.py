@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.grouping import Groups, apart, numbered, split_groups
 from tlcli.data.index import Index, Known, now_ns
 from tlcli.data.readable import Reading, readable
 from tlcli.data.samples import Samples, check_classes, class_counts, describe_sizes, fingerprint
@@ -64,7 +65,7 @@ def _manifest(
     files = readable(listing, every, scan, reading)
     check_readable(every, files.samples.ids, files.skipped)
     # Splits are decided first: they are the same whether or not a fault was found yet.
-    files = replace(files, samples=settle(files.samples, reading.fractions, seed))
+    files = replace(files, samples=settle(files.samples, reading.fractions, seed, reading.groups))
     own = fingerprint(files.samples, [files.scan.sizes, files.scan.checksums])
     damage = files.damage(cache_dir, reading)
     whole, faults = files.without_faults(damage)
@@ -123,17 +124,34 @@ def check_readable(samples: Samples, kept: Any, skipped: Sequence[tuple[str, str
     )
 
 
-def settle(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:
+def settle(
+    samples: Samples, fractions: tuple[float, float], seed: int, groups: Groups | None = None
+) -> Samples:
     """Samples with checked classes and all splits.
 
+    Args:
+        samples: With the splits that are given.
+        fractions: Of validation and of test, where they are not.
+        seed: Decides what is carved from train.
+        groups: From ids to what pictures of one split have in common, or None.
+
     Raises:
-        DataError: Classes that do not fit, or too few samples.
+        DataError: Classes that do not fit, or too few samples or groups.
     """
     check_classes(samples)
-    return _complete_splits(samples, fractions, seed)
+    if groups is None:
+        return _complete_splits(samples, fractions, seed)
+    numbers = numbered(groups(samples.ids))
+    found = _complete_splits(samples, fractions, seed, numbers)
+    note = f"{numbers.max() + 1:,} groups"
+    if given := apart(numbers, found.splits):
+        note += f", {given:,} of them in several splits, as these are given"
+    return replace(found, notes=(*found.notes, note))
 
 
-def _complete_splits(samples: Samples, fractions: tuple[float, float], seed: int) -> Samples:
+def _complete_splits(
+    samples: Samples, fractions: tuple[float, float], seed: int, numbers: Any = None
+) -> Samples:
     """Samples with the missing splits carved from train, and notes on that.
 
     Validation is carved when it is not given; test only when neither is.
@@ -147,9 +165,12 @@ def _complete_splits(samples: Samples, fractions: tuple[float, float], seed: int
     if not validation and not test:
         return replace(samples, notes=tuple(notes))
     train = np.flatnonzero(samples.splits == TRAIN)
-    _check_enough(samples, validation, test)
-    splits = samples.splits.copy()
-    splits[train] = split_labels(samples.labels[train], (validation, test), seed)
+    splits, shares = samples.splits.copy(), (validation, test)
+    if numbers is None:
+        _check_enough(samples, validation, test)
+        splits[train] = split_labels(samples.labels[train], shares, seed)
+    else:
+        splits[train] = split_groups(samples.labels[train], numbers[train], shares, seed)
     for split, share in ((VALIDATION, validation), (TEST, test)):
         if share:
             count = int((splits == split).sum())

@@ -8,6 +8,7 @@ from typing import Any
 from tlcli.contracts.data import ImageSource
 from tlcli.data.damage import Damage
 from tlcli.data.encoded import file_images
+from tlcli.data.grouping import Groups
 from tlcli.data.hash_memory import memory_file
 from tlcli.data.samples import Samples
 from tlcli.data.scan import Listing, Scan
@@ -25,12 +26,14 @@ class Reading:
         max_pixels: Width times height above which a picture is unreadable.
         on_error: "skip" or "fail", for unreadable files.
         damaged: "skip", "use" or "fail", for pictures that libjpeg warns of.
+        groups: From ids to what pictures of one split have in common, or None.
     """
 
     fractions: tuple[float, float]
     max_pixels: int
     on_error: str
     damaged: str
+    groups: Groups | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import TRAIN, VALIDATION, ImageSource, Manifest, Region
+from tlcli.data.grouping import numbered, split_groups
 from tlcli.data.hash_memory import SIZE
 from tlcli.data.header import MAX_PIXELS
 from tlcli.data.readable import Reading, readable
@@ -59,7 +60,7 @@ def photos(
     samples = files.samples
     own = fingerprint(samples, [files.scan.sizes, files.scan.checksums])
     if reading.fractions[0]:
-        samples = _held_out(samples, reading.fractions[0], seed)
+        samples = _held_out(samples, reading, seed)
         own = _hash(own, samples.splits)
     files = replace(files, samples=samples)
     damage = files.damage(cache_dir, reading)
@@ -77,8 +78,13 @@ def photos(
     )  # fmt: skip
 
 
-def _held_out(samples: Samples, fraction: float, seed: int) -> Samples:
+def _held_out(samples: Samples, reading: Reading, seed: int) -> Samples:
     """Photos of which a share is for validation."""
+    fraction = reading.fractions[0]
+    if reading.groups is not None:
+        numbers = numbered(reading.groups(samples.ids))
+        found = split_groups(samples.labels, numbers, (fraction, 0.0), seed)
+        return replace(samples, splits=found)
     count = round(len(samples.ids) * fraction)
     splits = samples.splits.copy()
     splits[np.random.default_rng(seed).permutation(len(samples.ids))[:count]] = VALIDATION

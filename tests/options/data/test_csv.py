@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers.pictures import encode, smooth
+from tests.helpers.data import PLAIN
+from tests.helpers.pictures import encode, make_classes, smooth
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data.csv import Data
 
@@ -22,7 +23,7 @@ def table(path, tmp_path, **changes):
         "damaged": "skip",
         "max_pixels": 1_000_000,
     }
-    return Data(**(fields | changes)).manifest(0, tmp_path / "cache")
+    return Data(**(PLAIN | fields | changes)).manifest(0, tmp_path / "cache")
 
 
 @pytest.fixture
@@ -169,3 +170,18 @@ def test_two_unicode_forms_of_a_label_are_one_class(root, tmp_path):
     rows = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
     manifest = table(write(root, "\n".join(["path,label", *rows])), tmp_path)
     assert manifest.class_names == ("b", one)
+
+
+def test_groups_are_a_column_or_an_expression(tmp_path):
+    rows = [f"{name}/{i}.png,{name},{i // 3}" for name in ("cat", "dog") for i in range(12)]
+    make_classes(tmp_path / "set", {"cat": 12, "dog": 12})
+    path = write(tmp_path / "set", "\n".join(["path,label,Patient", *rows]) + "\n")
+    for groups in ("patient", r"/(\d)"):
+        found = table(path, tmp_path, groups=groups, validation_fraction=0.25, test_fraction=0.25)
+        own = {}
+        for name, split in zip(found.ids, found.splits, strict=True):
+            number = int(name.split("/")[1].split(".")[0])
+            key = number // 3 if groups == "patient" else str(number)[0]
+            own.setdefault(key, set()).add(int(split))
+        assert all(len(splits) == 1 for splits in own.values())
+        assert {*found.splits.tolist()} == {0, 1, 2}

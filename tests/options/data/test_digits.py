@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.data import PLAIN
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION
 from tlcli.errors import ConfigError
 from tlcli.options.data.digits import FILE, Data
@@ -14,7 +15,7 @@ def digits(tmp_path, seed=0, **changes):
         "validation_fraction": 0.15,
         "test_fraction": 0.2,
     }
-    return Data(**(fields | changes)).manifest(seed, tmp_path)
+    return Data(**(PLAIN | fields | changes)).manifest(seed, tmp_path)
 
 
 def test_all_ten_digits_are_the_1797_scans(tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.data import PLAIN
 from tests.helpers.pictures import encode, make_classes, smooth
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION
 from tlcli.errors import ConfigError, DataError
@@ -20,7 +21,7 @@ def folder(path, tmp_path, seed=0, **changes):
         "damaged": "skip",
         "max_pixels": 1_000_000,
     }
-    return Data(**(fields | changes)).manifest(seed, tmp_path / "cache")
+    return Data(**(PLAIN | fields | changes)).manifest(seed, tmp_path / "cache")
 
 
 @pytest.fixture

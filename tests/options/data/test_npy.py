@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.data import PLAIN
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION
 from tlcli.data import arrays
 from tlcli.errors import ConfigError, DataError
@@ -16,7 +17,7 @@ def npy(path, seed=0, **changes):
         "validation_fraction": 0.25,
         "test_fraction": 0.25,
     }
-    return Data(**(fields | changes)).manifest(seed, path)
+    return Data(**(PLAIN | fields | changes)).manifest(seed, path)
 
 
 def pictures(count, shape=(4, 6, 3), seed=0):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.data import PLAIN
 from tests.helpers.pictures import encode, smooth
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data import tfrecord
@@ -22,7 +23,7 @@ def records(path, tmp_path, **changes):
         "damaged": "skip",
         "max_pixels": 1_000_000,
     }
-    return Data(**(fields | changes)).manifest(0, tmp_path / "cache")
+    return Data(**(PLAIN | fields | changes)).manifest(0, tmp_path / "cache")
 
 
 def example(data, label, text=None):

@@ -12,7 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
+from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
+from tlcli.data.choosing import Choosing
+from tlcli.data.grouping import Groups, by_expression
 from tlcli.data.index import Index
 from tlcli.data.manifest import Listed, indexed_manifest
 from tlcli.data.readable import Reading
@@ -39,7 +41,7 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class Data(DataSource):
+class Data(Choosing):
     """A .csv or .jsonl with columns path, label and, optionally, split.
 
     An empty label means unlabelled; such rows are for training. An empty split means train.
@@ -67,11 +69,12 @@ class Data(DataSource):
     max_pixels: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_fractions(self.validation_fraction, self.test_fraction)
         require(self.max_pixels > 0, "data.max_pixels", self.max_pixels, "Give a number above 0.")
         require(self.label_separator, "data.label_separator", self.label_separator, "Give a text.")
 
-    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+    def listed(self, seed: int, cache_dir: Path) -> Manifest:
         """Read the table, scan the files it names, complete the splits.
 
         Args:
@@ -91,7 +94,8 @@ class Data(DataSource):
         if not root.is_dir():
             raise ConfigError("data.image_root", f"{root}: there is no such folder", "Give one.")
         fractions = (self.validation_fraction, self.test_fraction)
-        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged)
+        groups = by_column(table, self.groups) or by_expression(self.groups)
+        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged, groups)
         facts = ["csv", str(table.resolve()), self.label_separator, self.multi_label]
         index = Index(str(root), facts, self.max_pixels, cache_dir)
         return indexed_manifest(
@@ -171,6 +175,28 @@ class Data(DataSource):
             return hot, class_names
         single = [index[row.labels[0]] if row.labels else -1 for row in rows]
         return np.array(single, np.int32), class_names
+
+
+def by_column(table: Path, column: str | None) -> Groups | None:
+    """Groups by what stands in a column of the table; None where it has no such column.
+
+    Raises:
+        DataError: It is no such table.
+    """
+    if column is None:
+        return None
+    key, found = column.strip().lower(), dict[str, str]()
+    read = _read_jsonl if table.suffix.lower() in (".jsonl", ".ndjson") else _read_csv
+    there = False
+    for place, values in read(table):
+        there = there or key in values
+        path = values.get("path")
+        if isinstance(path, str) and path.strip():
+            cell = values.get(key)
+            found[_inside(place, path.strip())] = "" if cell is None else str(cell).strip()
+    if not there:
+        return None
+    return lambda ids: np.array([found.get(str(one), "") for one in ids], object)
 
 
 def _inside(place: str, path: str) -> str:

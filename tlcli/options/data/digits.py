@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.contracts.data import TRAIN, DataSource, Manifest
+from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data.arrays import ArrayImages
+from tlcli.data.choosing import Choosing
+from tlcli.data.grouping import by_expression, numbered, split_groups
 from tlcli.data.samples import Samples, fingerprint
 from tlcli.data.split import check_fractions, split_labels
 from tlcli.errors import require
@@ -15,7 +17,7 @@ FILE = Path(__file__).with_name("digits.npz")
 
 
 @dataclass(frozen=True)
-class Data(DataSource):
+class Data(Choosing):
     """Some of the ten digits, in a stratified split.
 
     Attributes:
@@ -31,6 +33,7 @@ class Data(DataSource):
     test_fraction: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         fits = len(set(self.classes)) == len(self.classes) > 1
         fits = fits and all(0 <= digit <= 9 for digit in self.classes)
         require(
@@ -44,7 +47,7 @@ class Data(DataSource):
         )
         check_fractions(self.validation_fraction, self.test_fraction)
 
-    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+    def listed(self, seed: int, cache_dir: Path) -> Manifest:
         """Choose and split the digits.
 
         Args:
@@ -55,7 +58,7 @@ class Data(DataSource):
             scans, digits = file["images"], file["labels"]
         # Split all ten digits before choosing, so that a digit's split is the same in any choice.
         fractions = (self.validation_fraction, self.test_fraction)
-        splits = split_labels(digits.astype(np.int32), fractions, seed)
+        splits = self._split(digits.astype(np.int32), fractions, seed)
         rows = np.flatnonzero(np.isin(digits, self.classes) & self._kept(digits, splits, seed))
         index = np.zeros(10, np.int32)
         index[list(self.classes)] = np.arange(len(self.classes))
@@ -74,6 +77,14 @@ class Data(DataSource):
             fingerprint=fingerprint(samples, [array]),
             report={"skipped": [], "duplicates": [], "sizes": "all 8x8", "notes": []},
         )
+
+    def _split(self, digits: Any, fractions: tuple[float, float], seed: int) -> Any:
+        """Split of each scan, int8 (scans,)."""
+        groups = by_expression(self.groups)
+        if groups is None:
+            return split_labels(digits, fractions, seed)
+        names = groups([f"digits/{row:04d}" for row in range(len(digits))])
+        return split_groups(digits, numbered(names), fractions, seed)
 
     def _kept(self, digits: Any, splits: Any, seed: int) -> Any:
         """Which samples images_per_class lets through, bool (samples,)."""

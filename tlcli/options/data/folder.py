@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tlcli.contracts.data import DataSource, Manifest
+from tlcli.contracts.data import Manifest
+from tlcli.data.choosing import Choosing
+from tlcli.data.grouping import by_expression
 from tlcli.data.index import Index
 from tlcli.data.layout import LAYOUT, resolve, sorted_out
 from tlcli.data.manifest import Listed, indexed_manifest
@@ -21,7 +23,7 @@ from tlcli.system.files import expanded
 
 
 @dataclass(frozen=True)
-class Data(DataSource):
+class Data(Choosing):
     """A folder of class folders; it is only read.
 
     Attributes:
@@ -41,10 +43,11 @@ class Data(DataSource):
     max_pixels: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_fractions(self.validation_fraction, self.test_fraction)
         require(self.max_pixels > 0, "data.max_pixels", self.max_pixels, "Give a number above 0.")
 
-    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+    def listed(self, seed: int, cache_dir: Path) -> Manifest:
         """List, scan and split the folder.
 
         Args:
@@ -60,7 +63,8 @@ class Data(DataSource):
             problem = "is a file" if root.exists() else "there is no such folder"
             raise ConfigError("data.path", f"{root}: {problem}", "Give a folder of class folders.")
         fractions = (self.validation_fraction, self.test_fraction)
-        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged)
+        groups = by_expression(self.groups)
+        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged, groups)
         index = Index(str(root), ["folder"], self.max_pixels, cache_dir)
         return indexed_manifest(
             index, str(root), lambda: _list_folder(root), reading, seed, cache_dir

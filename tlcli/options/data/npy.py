@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, DataSource, Manifest
+from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.arrays import Files, array_source
+from tlcli.data.choosing import Choosing
+from tlcli.data.grouping import by_expression
 from tlcli.data.hash_memory import memory_file
 from tlcli.data.labels import checked_labels, from_zero, same_form
 from tlcli.data.manifest import settle
@@ -37,7 +39,7 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Data(DataSource):
+class Data(Choosing):
     """Arrays train_data, train_labels and so on, in a folder of .npy files or one .npz.
 
     Pictures are (samples, height, width), or with 1 or 3 channels last. Labels are class numbers
@@ -58,12 +60,13 @@ class Data(DataSource):
     test_fraction: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_fractions(self.validation_fraction, self.test_fraction)
         names = self.class_names
         if names is not None and len(set(names)) != len(names):
             raise ConfigError("data.class_names", "a name stands twice", "Give each class one.")
 
-    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+    def listed(self, seed: int, cache_dir: Path) -> Manifest:
         """Open the arrays and complete the splits.
 
         Args:
@@ -88,7 +91,8 @@ class Data(DataSource):
         raw, names, shifted = from_zero(str(path), raw, self.class_names)
         labels, class_names = same_form(str(path), raw, names)
         samples = _samples(str(path), [split for split, *_ in blocks], labels, class_names)
-        samples = settle(samples, (self.validation_fraction, self.test_fraction), seed)
+        fractions = (self.validation_fraction, self.test_fraction)
+        samples = settle(samples, fractions, seed, by_expression(self.groups))
         height, width = parts[0].shape[1:3]
         return Manifest(
             ids=samples.ids,

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tlcli.contracts.data import DataSource, Manifest
+from tlcli.contracts.data import Manifest
+from tlcli.data.choosing import Choosing
+from tlcli.data.grouping import by_expression
 from tlcli.data.readable import Reading
 from tlcli.data.split import check_fractions
 from tlcli.data.unlabelled import photos, with_classes
@@ -13,7 +15,7 @@ from tlcli.system.files import expanded
 
 
 @dataclass(frozen=True)
-class Data(DataSource):
+class Data(Choosing):
     """All pictures below a folder; it is only read.
 
     Attributes:
@@ -33,13 +35,14 @@ class Data(DataSource):
     max_pixels: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_fractions(self.validation_fraction, 0.0)
         require(self.max_pixels > 0, "data.max_pixels", self.max_pixels, "Give a number above 0.")
         names = self.class_names
         good = names is None or len(set(names)) == len(names) > 1
         require(good, "data.class_names", names, "Give two different names or more, or null.")
 
-    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+    def listed(self, seed: int, cache_dir: Path) -> Manifest:
         """List and scan the folder; without labels, and without classes where none are given.
 
         Args:
@@ -52,6 +55,7 @@ class Data(DataSource):
         """
         root = expanded(self.path, "data.path")
         fractions = (self.validation_fraction, 0.0)
-        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged)
+        groups = by_expression(self.groups)
+        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged, groups)
         found = photos(root, cache_dir, "data.path", reading, seed)
         return found if self.class_names is None else with_classes(found, self.class_names)

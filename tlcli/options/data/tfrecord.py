@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.contracts.data import SPLIT_NAMES, TRAIN, DataSource, Manifest
+from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
 from tlcli.data import prepared
+from tlcli.data.choosing import Choosing
 from tlcli.data.damage import Damage
+from tlcli.data.grouping import by_expression
 from tlcli.data.hash_memory import memory_file
 from tlcli.data.labels import same_form
 from tlcli.data.manifest import check_readable, settle
@@ -39,7 +41,7 @@ _ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
 
 
 @dataclass(frozen=True)
-class Data(DataSource):
+class Data(Choosing):
     """Shards with train, validation or test in their names; they are only read.
 
     Each record has image/encoded and image/class/label, and may have image/class/text.
@@ -66,11 +68,12 @@ class Data(DataSource):
     max_pixels: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_fractions(self.validation_fraction, self.test_fraction)
         require(self.max_pixels > 0, "data.max_pixels", self.max_pixels, "Give a number above 0.")
         require(self.label_offset >= 0, "data.label_offset", self.label_offset, "Give 0 or more.")
 
-    def manifest(self, seed: int, cache_dir: Path) -> Manifest:
+    def listed(self, seed: int, cache_dir: Path) -> Manifest:
         """Index the shards and complete the splits.
 
         Args:
@@ -96,7 +99,8 @@ class Data(DataSource):
             for row, why in index.problems.items()
         }
         samples, rows, skipped = leave_out(samples, problems, self.on_error)
-        samples = settle(samples, (self.validation_fraction, self.test_fraction), seed)
+        fractions = (self.validation_fraction, self.test_fraction)
+        samples = settle(samples, fractions, seed, by_expression(self.groups))
         table = _Table(indexes, rows)
         columns = {name: table(name) for name in prepared.COLUMNS}
         memory = memory_file(os.path.abspath(self.path), cache_dir)
@@ -176,7 +180,7 @@ class Data(DataSource):
         }
         shards = [folder / f"{name}.tfrecord" for name in facts["shards"]]
         numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
-        samples = settle(samples, (0.0, 0.0), 0)
+        samples = settle(samples, (0.0, 0.0), 0, by_expression(self.groups))
         memory = memory_file(str(folder.resolve()), cache_dir)
         records = _Records(_Shards(shards, listed, memory), numbers, columns)
         notes = [f"prepared from {facts['source']}"]

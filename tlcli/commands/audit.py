@@ -1,0 +1,149 @@
+"""`tl audit`: look through labelled pictures before a training, and write down what is wrong.
+
+Every picture is decoded once; what is found of it stands in tables that a training can heed. The
+data itself is only read.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli.audit import findings, page, summary
+from tlcli.audit.copies import copies
+from tlcli.audit.cues import cues
+from tlcli.audit.facts import facts_of
+from tlcli.audit.findings import Seen
+from tlcli.audit.label_errors import label_errors
+from tlcli.audit.leaks import leaks
+from tlcli.audit.looked import look
+from tlcli.audit.near import near_copies
+from tlcli.audit.neighbours import centred, nearest
+from tlcli.audit.network import Embedder, embedder
+from tlcli.audit.odd import odd_pictures, outliers
+from tlcli.audit.summary import Summary
+from tlcli.config.checking import Checked
+from tlcli.config.settings import Audit, cache_folder
+from tlcli.contracts.data import Manifest
+from tlcli.data.damage import persistent
+from tlcli.data.resize import Resize
+from tlcli.data.views import Views, worker_count
+from tlcli.errors import ConfigError
+from tlcli.lazy import keras
+from tlcli.report.pictures import SIDE
+from tlcli.runs import output
+from tlcli.system import console, files
+from tlcli.system.files import expanded
+from tlcli.system.shown import json_line, shown, typed
+
+FILES = ("audit.html", "audit.csv", "scores.csv", "audit.json")
+NEIGHBOURS = 8
+
+
+def run(checked: Checked[Audit, None]) -> int:
+    """Audit as configured; returns the exit code.
+
+    Raises:
+        ConfigError: Files of another's are in the way, or no weights are to be had.
+        DataError: Data that cannot be used.
+    """
+    return persistent(lambda: audit(checked), lambda line: sys.stderr.write(f"{line}\n"))
+
+
+def audit(checked: Checked[Audit, None]) -> int:
+    """Audit once; pictures that turn out to be faulty stop it."""
+    console.start_log(None)
+    settings, started = checked.settings, time.monotonic()
+    folder = expanded(settings.output, "output")
+    places = {name: output.place(str(folder / name), settings.overwrite) for name in FILES}
+    manifest: Manifest = checked.options["data"].manifest(
+        settings.seed, cache_folder(settings.cache_dir)
+    )
+    check_outside(folder, manifest, checked.config["data"])
+    keras.utils.set_random_seed(settings.seed)
+    name = checked.config["backbone"]["name"]
+    with console.Stage("building the network"):
+        network = embedder(checked.options["backbone"], name, settings.image_size)
+    console.say(f"network    {network.told}")
+    seen = looked_through(manifest, network, settings)
+    found = Summary(manifest, network.told, findings.findings(manifest, seen), seen,
+                    summary.notes_of(manifest, seen),
+                    summary.typed_data(checked.config["data"]))  # fmt: skip
+    write(found, settings, places, started)
+    tell(found, folder, places)
+    return 0
+
+
+def check_outside(folder: Path, manifest: Manifest, data: Mapping[str, Any]) -> None:
+    """Refuse an output within a folder of pictures; beside a table it is no part of the data.
+
+    Raises:
+        ConfigError: It lies there.
+    """
+    root = expanded(manifest.root, "output").resolve()
+    if data["name"] != "csv" and root.is_dir() and folder.resolve().is_relative_to(root):
+        problem = f"{shown(folder)} lies in the data, which is only read"
+        remedy = f"Give output={typed(root.parent / 'audit')}."
+        raise ConfigError("output", problem, remedy)
+
+
+def looked_through(manifest: Manifest, network: Embedder, settings: Audit) -> Seen:
+    """What all leaves find."""
+    count, labels = len(manifest.ids), manifest.labels
+    classes = len(manifest.class_names)
+    looked = look(network, views_of(manifest, network.side, "squash", settings), count,
+                  settings.batch_size)  # fmt: skip
+    facts = facts_of(manifest.images, count)
+    vectors = centred(looked.embeddings)
+    neighbours, likeness = nearest(vectors, NEIGHBOURS)
+    pairs = near_copies(looked, neighbours, likeness)
+    same = copies(manifest.images.hashes(np.arange(count)), pairs, manifest.splits)
+    judged = not manifest.multi_label and classes > 1 and bool((labels >= 0).any())
+    kinds = labels if not manifest.multi_label else np.unique(labels, axis=0, return_inverse=True)[
+        1].reshape(-1)  # fmt: skip
+    with console.Stage("judging labels"):
+        return Seen(
+            label_errors(looked.embeddings, labels, classes, settings.seed) if judged else None,
+            same, odd_pictures(looked, facts), outliers(likeness),
+            cues(looked, facts, labels, classes, settings.seed) if judged else [],
+            leaks(manifest.ids, facts, manifest.splits, kinds, vectors, settings.seed),
+        )  # fmt: skip
+
+
+def views_of(manifest: Manifest, side: int, mode: Any, settings: Audit) -> Views:
+    """Whole pictures as squares."""
+    return Views(manifest, Resize(side, mode, 1.0, True), None, 0, worker_count(settings.workers))
+
+
+def write(found: Summary, settings: Audit, places: Mapping[str, Path], started: float) -> None:
+    """Write the page, the tables and audit.json."""
+    with console.Stage("writing the page"):
+        views = views_of(found.manifest, SIDE, "pad", settings)
+        text = page.page(found, views, settings.thumbnails, str(places["audit.csv"]))
+    errors = found.seen.errors
+    content = {
+        "audit.csv": findings.as_csv(found.manifest, found.found),
+        "scores.csv": findings.scores_csv(found.manifest, errors),
+        "audit.json": json_line(files.as_json(found.as_json(time.monotonic() - started))),
+        "audit.html": text,
+    }
+    files.make_folder(places["audit.csv"].parent)
+    for name, one in content.items():
+        output.write(places[name], one.encode("utf-8", "backslashreplace"))
+
+
+def tell(found: Summary, folder: Path, places: Mapping[str, Path]) -> None:
+    """Say what was found, and what to do with it."""
+    for label, text in summary.lines(found).items():
+        if label != "network":  # said before
+            console.say(f"{label:<10} {text}")
+    for note in found.notes:
+        console.say(f"{'note':<10} {note}")
+    table = typed(places["audit.csv"])
+    console.say(f"{'look at':<10} {shown(places['audit.html'])}, and delete wrong rows of "
+                f"{shown(places['audit.csv'])}")  # fmt: skip
+    console.say(f"{'next':<10} tl train {found.typed} data.exclude={table}")
+    sys.stdout.write(f"{shown(folder)}\n")
