@@ -1,3 +1,4 @@
+import gc
 import logging
 import os
 import shutil
@@ -15,6 +16,10 @@ from tests.helpers.runs import environment, process, train_digits
 from tests.helpers.stopped import SHORT, Interrupted, states, stop_after
 from tests.helpers.teachers import fit
 from tlcli.options.data.digits import FILE
+
+
+# TensorFlow leaves millions of objects; looking through them as often as Python does takes a sixth.
+gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)
