@@ -29,6 +29,7 @@ LAYERS = (
     ("runs",),
     ("report",),
     ("audit",),
+    ("export",),
     ("distill",),
     ("training",),
     ("commands", "options"),

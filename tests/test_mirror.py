@@ -18,16 +18,23 @@ TOPICS = ("behaviour", "hostile", "reality")
 ELSEWHERE = {
     "cli/__main__": "cli/test_main.py",
     "commands/bench_arms": "commands/test_bench.py",
+    "commands/export_namer": "commands/test_export.py",
+    "commands/namer": "commands/test_predict.py",
     "commands/own_folder": "commands/test_train.py",
+    "commands/run_namer": "commands/test_predict.py",
     "commands/run_page": "commands/test_report.py",
     "config/extending": "reality/test_own_run.py",
+    "export/contract": "commands/test_export.py",
+    "export/network": "commands/test_export.py",
+    **{f"export/formats/{name}": "commands/test_export.py"
+       for name in ("keras", "litert", "onnx", "openvino", "saved_model")},
     "distill/network_teacher": "behaviour/test_distill.py",
     "distill/peers": "behaviour/test_peers.py",
     "models/head_rows": "reality/test_own_run.py",
     "training/feed": "behaviour/test_distill.py",
     "training/result": "commands/test_train.py",
     "training/step_parts": "training/test_step.py",
-}
+}  # fmt: skip
 
 
 def own_file(module):

@@ -116,7 +116,7 @@ def execute(checked: "Checked[Any, Any]") -> int:
     console.forget()
     for line in checked.said:
         console.say(line)
-    if command.needs_tensorflow:
+    if command.needs_tensorflow and not (command.light and _module(command).is_light(checked)):
         import_tensorflow()
     runner: Callable[[Checked[Any, Any]], int] = _module(command).run
     previous = signal.getsignal(signal.SIGTERM)

@@ -1,11 +1,8 @@
 """Import TensorFlow quietly and quickly."""
 
-import contextlib
 import gc
 import importlib
-import os
 import sys
-from collections.abc import Iterator
 
 
 def import_tensorflow() -> None:
@@ -17,10 +14,11 @@ def import_tensorflow() -> None:
     """
     # Not above: help needs neither.
     from tlcli.system import console
+    from tlcli.system.chatter import silent
 
     first = "keras" not in sys.modules and gc.isenabled()
     hidden = "sklearn" not in sys.modules
-    with _without_chatter():
+    with silent(2):
         if first:
             gc.disable()
         try:
@@ -38,22 +36,3 @@ def import_tensorflow() -> None:
                 gc.enable()
             if hidden:
                 sys.modules.pop("sklearn", None)
-
-
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Send what is written to the descriptor of standard error nowhere; what we say is heard."""
-    from tlcli.system import console
-
-    sys.stderr.flush()
-    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    heard = os.fdopen(kept, "w", encoding=sys.stderr.encoding, errors="backslashreplace")
-    os.dup2(sink, 2)
-    os.close(sink)
-    console.start_log(None, stream=heard)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        console.start_log(None)
-        heard.close()

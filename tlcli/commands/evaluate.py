@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tlcli.commands import ood
+from tlcli.commands import export_namer, ood
 from tlcli.config import registry
 from tlcli.config.checking import Checked
 from tlcli.config.places import placed
@@ -18,6 +18,7 @@ from tlcli.evaluation import conformal
 from tlcli.evaluation.classifier import answers, by_name, rows_of, scored, watcher
 from tlcli.evaluation.intervals import with_intervals
 from tlcli.evaluation.strangers import Strangers
+from tlcli.export import manifest as manifests
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, latest, output, predictions, strangers
 from tlcli.runs.checkpoint import Checkpoint
@@ -40,12 +41,11 @@ def measure(checked: Checked[Eval, None]) -> int:
         output.place(wanted, settings.overwrite, key) if wanted else None
         for key, wanted in (("output", settings.output), ("predictions", settings.predictions))
     )
-    found, known = read(settings)
+    found, known, call = read(settings)
     manifest = data_of(found, checked.config.get("data"))
     manifest, trained = told_apart(found, manifest)
     rows = rows_of(manifest, settings.split)
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
-    call = watcher(found.model, known, settings.tta)
     batches = list(answers(call, views, rows, settings.batch_size))
     said = np.concatenate([logits for logits, _ in batches])
     figures, scores = figures_of(found, manifest, rows, said)
@@ -70,18 +70,26 @@ def measure(checked: Checked[Eval, None]) -> int:
     return 0
 
 
-def read(settings: Eval) -> tuple[Checkpoint, Strangers | None]:
-    """The run, and what tells pictures that it does not know.
+def read(settings: Eval) -> tuple[Checkpoint, Strangers | None, Any]:
+    """The run or export, what tells pictures that it does not know, and how it answers.
+
+    The last is a function from uint8 images to logits, and how strange each image is or None.
 
     Raises:
         ConfigError: There is no run, or strangers are asked for and it knows none.
     """
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
+    folder = files.expanded(given, "checkpoint")
+    if manifests.is_export(folder):
+        about, engine = export_namer.opened(folder, settings.tta)
+        found = Checkpoint(folder, checkpoint.read_config(folder), about.facts, None)
+        ood.require_known(settings.ood, None, found)
+        return found, None, lambda images: (engine(np.asarray(images))[0], None)
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
         known = strangers.read(found.path)
     ood.require_known(settings.ood, known, found)
-    return found, known
+    return found, known, watcher(found.model, known, settings.tta)
 
 
 def figures_of(found: Checkpoint, manifest: Manifest, rows: Any, said: Any) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.commands.predict import limit_of
+from tlcli.commands.namer import limit_of
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Explain
 from tlcli.data import named

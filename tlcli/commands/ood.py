@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tlcli.commands.predict import limit_of
+from tlcli.commands.namer import limit_of
 from tlcli.config.settings import Eval
 from tlcli.data import named
 from tlcli.data.views import worker_count

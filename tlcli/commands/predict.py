@@ -5,69 +5,21 @@ import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
+from tlcli.commands.namer import Namer, answer
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
-from tlcli.contracts.backbone import Classifier
 from tlcli.data import named
-from tlcli.data.header import MAX_PIXELS
-from tlcli.data.resize import Resize
 from tlcli.data.views import worker_count
 from tlcli.data.walk import LeftOut
-from tlcli.errors import ConfigError, TlError
-from tlcli.evaluation.classifier import watcher
-from tlcli.evaluation.conformal import Sets
-from tlcli.evaluation.metrics import probabilities
-from tlcli.evaluation.scaling import PLAIN, Scaling
-from tlcli.evaluation.strangers import Strangers
-from tlcli.lazy import keras, tf
-from tlcli.models import imagenet
-from tlcli.models.graph.trace import rerun
-from tlcli.runs import checkpoint, latest, strangers
+from tlcli.errors import TlError
+from tlcli.export import manifest
 from tlcli.system import console
 from tlcli.system.shown import CsvWriter, escaped, json_line, shown
-
-OTHERWISE = (
-    "Train one, give checkpoint=RUN, or backbone=NAME for a network's own 1,000 ImageNet classes."
-)
-
-
-@dataclass
-class Namer:
-    """What names a picture.
-
-    Attributes:
-        model: uint8 images to logits.
-        class_names: In index order.
-        resize: How pictures become squares.
-        scaling: What calibrates the logits.
-        sets: What decides which classes the set of a picture holds, or None.
-        strangers: What tells pictures unlike the validation images, or None.
-        multi_label: Whether a picture may have several classes.
-        thresholds: Of a multi-label model.
-        abstain_below: Least probability of an answer, or None.
-        max_pixels: Width times height above which a picture is refused.
-    """
-
-    model: Any
-    class_names: tuple[str, ...]
-    resize: Resize
-    scaling: Scaling = PLAIN
-    sets: Sets | None = None
-    strangers: Strangers | None = None
-    multi_label: bool = False
-    thresholds: Any = 0.5
-    abstain_below: float | None = None
-    max_pixels: int = MAX_PIXELS
-
-    @property
-    def told(self) -> list[str]:
-        """What it tells of a picture beside its label."""
-        return ["set"] * (self.sets is not None) + ["stranger"] * (self.strangers is not None)
 
 
 def run(checked: Checked[Predict, None]) -> int:
@@ -97,85 +49,38 @@ def run(checked: Checked[Predict, None]) -> int:
 
 
 def namer_of(checked: Checked[Predict, None]) -> Namer:
-    """The checkpoint, the backbone's own head, or the newest finished run."""
+    """An export without TensorFlow, else a Keras network."""
+    if is_light(checked):
+        from tlcli.commands import export_namer
+
+        return export_namer.namer_of(checked.settings)
+    from tlcli.commands import run_namer
+
+    return run_namer.namer_of(checked)
+
+
+def is_light(checked: Checked[Predict, None]) -> bool:
+    """Whether TensorFlow is not needed before the pictures are known."""
     given = checked.settings.checkpoint
-    if "backbone" in checked.options:
-        if given:
-            raise ConfigError("backbone", "a checkpoint is given too", "Give one of them.")
-        return own_head(checked)
-    given = latest.chosen(given, checked.settings.runs, OTHERWISE)
-    with console.Stage("reading the checkpoint"):
-        found = checkpoint.read_run(given)
-        known = strangers.read(found.path)
-    return Namer(
-        found.model, found.class_names, found.resize, found.scaling, found.facts.conformal,
-        known, found.multi_label, found.thresholds, found.facts.abstain_below,
-        limit_of(found.config.get("data")),
-    )  # fmt: skip
-
-
-def limit_of(data: Any) -> int:
-    """Pixels that a picture may have, as in the run's own data."""
-    given = data.get("max_pixels") if isinstance(data, Mapping) else None
-    return given if isinstance(given, int) and given > 0 else MAX_PIXELS
-
-
-def own_head(checked: Checked[Predict, None]) -> Namer:
-    """A pretrained network with its own 1,000 ImageNet classes."""
-    backbone = checked.options["backbone"]
-    if not isinstance(backbone, Classifier):
-        name = checked.config["backbone"]["name"]
-        raise ConfigError("backbone", f"{name} has no head of its own",
-                          "Give checkpoint=RUN, or a network of keras.applications.")  # fmt: skip
-    size = checked.settings.image_size or backbone.default_image_size
-    resize = Resize(size, "crop", 0.875, True)
-    inputs = keras.Input((resize.size, resize.size, 3), dtype="uint8")
-    pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(inputs)
-    # Built on an input of its own: Keras follows other tensors back to theirs.
-    own = keras.Input((resize.size, resize.size, 3), dtype="float32", name="body_images")
-    body = backbone.build_classifier(own)
-    model = keras.Model(inputs, rerun(body, pixels))
-    backbone.load_classifier(model)
-    return Namer(model, imagenet.class_names(), resize)
+    return given is not None and manifest.is_export(Path(given).expanduser())
 
 
 def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:
     """One row a picture, in the order given; memory holds a few batches, whatever their number."""
     size, workers = settings.batch_size, worker_count(settings.workers)
-    decoded = named.ahead(
-        named.reader(namer.resize, namer.max_pixels), paths, workers, 2 * size + workers
-    )
+    decoded = named.ahead(namer.read, paths, workers, 2 * size + workers)
     call = None
     while part := list(itertools.islice(decoded, size)):
         if call is None:
-            call = watcher(namer.model, namer.strangers, settings.tta, len(part) == size)
+            call = namer.look(len(part) == size)
         images = [found for _, found in part if not isinstance(found, TlError)]
-        logits, scores = call(tf.stack(images)) if images else ((), None)
+        logits, scores = call(np.stack(images)) if images else ((), None)
         said = zip(logits, itertools.repeat(None) if scores is None else scores, strict=False)
         for path, found in part:
             if isinstance(found, TlError):
                 yield {"path": path, "error": getattr(found, "problem", str(found))}
             else:
                 yield {"path": path, **answer(namer, *next(said), settings.top)}
-
-
-def answer(namer: Namer, logits: Any, strange: Any, top: int) -> dict[str, Any]:
-    """Label, probability and the best classes of one picture, and what else is told of it."""
-    shares = probabilities(logits[None], namer.multi_label, namer.scaling)[0]
-    order = np.argsort(-shares, kind="stable")
-    best = [{"label": namer.class_names[i], "probability": float(shares[i])} for i in order[:top]]
-    found: dict[str, Any] = {**best[0], "top": best}
-    if namer.multi_label:
-        chosen = shares >= namer.thresholds
-        found["labels"] = [namer.class_names[i] for i in order if chosen[i]]
-    elif namer.abstain_below is not None and shares[order[0]] < namer.abstain_below:
-        found["label"] = "uncertain"
-    if namer.sets is not None:
-        held = namer.sets.members(shares[None])[0]
-        found["set"] = [namer.class_names[i] for i in order if held[i]]
-    if namer.strangers is not None:
-        found["stranger"] = bool(namer.strangers.are(strange))
-    return found
 
 
 def text_of(row: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ class Command:
         words: The key that words without "=" are for.
         verb: The word that must follow.
         needs_tensorflow: Whether it is imported before the command runs.
+        light: Whether the command's `is_light(checked)` may say that it is not needed then.
     """
 
     module: str
@@ -32,6 +33,7 @@ class Command:
     words: str = ""
     verb: str = ""
     needs_tensorflow: bool = True
+    light: bool = False
 
 
 COMMANDS = {
@@ -49,7 +51,7 @@ COMMANDS = {
     ),
     "predict": Command(
         "predict", "Name what pictures show.", "tl predict photo.jpg",
-        "Predict", "predict", words="images",
+        "Predict", "predict", words="images", light=True,
     ),
     "explain": Command(
         "explain", "Show where in pictures a class was read from.",
@@ -58,6 +60,10 @@ COMMANDS = {
     "report": Command(
         "report", "Write one page of a run, or of several beside each other.",
         "tl report runs/train/TIME", "Report", "report", words="runs",
+    ),
+    "export": Command(
+        "export", "Write a run as other programs run it, proved equal.",
+        "tl export format=litert", "Export", "export",
     ),
     "compare": Command(
         "compare", "Put several runs into one table.", "tl compare runs/sweep/TIME",

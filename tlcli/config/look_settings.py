@@ -74,6 +74,26 @@ class Audit:
         require(side is None or side >= 16, "image_size", side, "Give 16 pixels or more, or null.")
         require(0 <= self.thumbnails <= 200, "thumbnails", self.thumbnails, "Give 0 to 200.")
         require(self.seed >= 0, "seed", self.seed, "Give a number from 0 to 2147483647.")
+
+
+@dataclass(frozen=True)
+class Export:
+    """Keys of `tl export`."""
+
+    checkpoint: str | None
+    format: Literal["saved_model", "litert", "onnx", "openvino", "keras"]
+    quantize: Literal["none", "float16", "dynamic", "int8"]
+    output: str | None
+    tolerance: float
+    samples: int
+    overwrite: bool
+    batch_size: int
+    runs: str
+    workers: int | Literal["auto"]
+
+    def __post_init__(self) -> None:
+        require(0 <= self.tolerance <= 1, "tolerance", self.tolerance, "Give a number in [0, 1].")
+        require(16 <= self.samples <= 100_000, "samples", self.samples, "Give 16 to 100000.")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
         workers = self.workers
         require(workers == "auto" or workers >= 1, "workers", workers, "Give 1 or more, or auto.")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tlcli.config.look_settings import Audit as Audit
 from tlcli.config.look_settings import Explain as Explain
+from tlcli.config.look_settings import Export as Export
 from tlcli.config.look_settings import Report as Report
 from tlcli.config.upgraded import stored
 from tlcli.config.weights_settings import Weights as Weights

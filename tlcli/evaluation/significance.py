@@ -112,7 +112,7 @@ def on_images(first: Any, second: Any, labels: Any, figure: str, thresholds: Any
     """
     both = [intervals.facts_of(z, labels, least)
             for z, least in zip((first, second), thresholds, strict=True)]  # fmt: skip
-    values = [_value(z, labels, figure, least)
+    values = [value(z, labels, figure, least)
               for z, least in zip((first, second), thresholds, strict=True)]  # fmt: skip
     gap, total = values[0] - values[1], len(labels)
     count = intervals.resamples(labels.size)
@@ -137,7 +137,7 @@ def on_different_images(
         count = intervals.resamples(labels.size)
         facts = intervals.facts_of(logits, labels, least)
         drawn = facts.drawn(intervals.draws(facts.strata, count))[figure] if count else [math.nan]
-        sides.append((_value(logits, labels, figure, least), np.std(drawn)))
+        sides.append((value(logits, labels, figure, least), np.std(drawn)))
     gap, error = sides[0][0] - sides[1][0], math.hypot(sides[0][1], sides[1][1])
     total = min(len(first[1]), len(second[1]))
     if not math.isfinite(error):
@@ -167,7 +167,8 @@ def verdict(figure: str, difference: float, p: float | None) -> str:
     return "better" if (difference > 0) != (figure in FALLING) else "worse"
 
 
-def _value(logits: Any, labels: Any, figure: str, least: Any) -> float:
+def value(logits: Any, labels: Any, figure: str, least: Any) -> float:
+    """A figure of calibrated logits; `least` are the thresholds of several labels an image."""
     facts = intervals.facts_of(logits, labels, least)
     if np.ndim(labels) == 1:
         return float(facts.figures(np.arange(len(labels))[None])[figure][0])

@@ -1,0 +1,47 @@
+"""An export is one only if it answers as its run."""
+
+import numpy as np
+import pytest
+
+from tlcli.errors import TlError
+from tlcli.evaluation.metrics import softmax
+from tlcli.export import proof
+
+
+def both(noise):
+    """Logits and probabilities of a run, and of one whose logits have noise; and labels."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 300)
+    logits = rng.normal(0, 1, (300, 4)) + 3 * np.eye(4)[labels]
+    other = logits + rng.normal(0, noise, logits.shape)
+    return [(z, softmax(z)) for z in (logits, other)], labels
+
+
+def test_equal_answers_are_told_so():
+    (ours, theirs), labels = both(0)
+    found = proof.proved(ours, theirs, labels, "test", 0.5, lambda z: z)
+    assert (found.agreement, found.difference, found.lost) == (1.0, 0.0, 0.0)
+    assert found.run == found.export == (ours[0].argmax(-1) == labels).mean()
+    proof.check(found, "none", 0.0, "here")
+
+
+def test_a_loss_beyond_the_tolerance_is_refused():
+    (ours, theirs), labels = both(3)
+    found = proof.proved(ours, theirs, labels, "test", 0.5, lambda z: z)
+    right = [(one[0].argmax(-1) == labels).mean() for one in (ours, theirs)]
+    assert found.lost == pytest.approx(right[0] - right[1])
+    assert found.low < right[1] - right[0] < found.high
+    proof.check(found, "int8", found.lost + 1e-9, "here")
+    with pytest.raises(
+        TlError, match=r"here: accuracy falls by 0\.\d+, and may by tolerance=0\.01"
+    ):
+        proof.check(found, "int8", 0.01, "here")
+    with pytest.raises(TlError, match="probabilities differ by"):
+        proof.check(found, "none", 1.0, "here")
+
+
+def test_without_labels_answers_count():
+    (ours, theirs), _ = both(3)
+    found = proof.proved(ours, theirs, None, "", 0.5, lambda z: z)
+    assert found.lost == 1 - found.agreement > 0
+    assert set(found.as_json()) == {"images", "agreement", "difference"}

@@ -1,0 +1,176 @@
+"""`tl export`: a run in the format of another runtime, proved to answer as the run does."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tlcli.commands.evaluate import data_of
+from tlcli.commands.namer import limit_of
+from tlcli.config.checking import Checked
+from tlcli.config.settings import Export
+from tlcli.contracts.data import TEST, TRAIN, VALIDATION, Manifest
+from tlcli.data.views import Views, worker_count
+from tlcli.errors import ConfigError, TlError
+from tlcli.export import manifest as manifests
+from tlcli.export import network, proof, texts
+from tlcli.export.contract import Format, format_of
+from tlcli.lazy import np
+from tlcli.runs import checkpoint, latest
+from tlcli.runs.checkpoint import Checkpoint
+from tlcli.system import console, files
+from tlcli.system.chatter import silent
+from tlcli.system.shown import shown
+
+# Images that the answers are compared on.
+MOST = 2000
+
+
+def run(checked: Checked[Export, None]) -> int:
+    """Export as configured and print the folder; returns the exit code."""
+    console.start_log(None)
+    settings = checked.settings
+    kind = format_of(settings.format)
+    require(kind, settings.quantize)
+    given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
+    place = place_of(settings, Path(given))
+    with console.Stage("reading the checkpoint"):
+        found = checkpoint.read_run(given)
+    views, why = views_of(found, settings)
+    if views is None and settings.quantize == "int8":
+        raise ConfigError("quantize", f"int8 is fitted to training images. {why}", "Take another.")
+    made = place.with_name(f".new.{place.name}")
+    shutil.rmtree(made, ignore_errors=True)
+    files.make_folder(made)
+    try:
+        written(found, kind, settings, views, made)
+        put(made, place)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    sys.stdout.write(f"{shown(place)}\n")
+    return 0
+
+
+def require(kind: Format, quantize: str) -> None:
+    """Refuse what the format has not, or what is not installed."""
+    if quantize not in kind.quantize:
+        problem = f"{kind.name} has no {quantize}"
+        raise ConfigError("quantize", problem, f"Choose one of {', '.join(kind.quantize)}.")
+    kind.require((*kind.writes, *kind.runs))
+
+
+def place_of(settings: Export, run_dir: Path) -> Path:
+    """The folder to write, which holds nothing or an export that may be replaced.
+
+    Raises:
+        ConfigError: Something else is there.
+    """
+    name = settings.format if settings.quantize == "none" else (
+        f"{settings.format}-{settings.quantize}")  # fmt: skip
+    usual = run_dir / "export" / name
+    place = usual if settings.output is None else files.expanded(settings.output, "output")
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        return place
+    if manifests.is_export(place) and (settings.overwrite or settings.output is None):
+        return place
+    remedy = "Give another folder, or overwrite=true where an export is there."
+    raise ConfigError("output", f"{place} is there", remedy)
+
+
+def put(made: Path, place: Path) -> None:
+    """Let a whole export take its place; what was there goes when it has."""
+    before = place.with_name(f".old.{place.name}")
+    shutil.rmtree(before, ignore_errors=True)
+    if place.exists():
+        place.rename(before)
+    made.rename(place)
+    files.sync_folder(place.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def views_of(found: Checkpoint, settings: Export) -> tuple[Views | None, str]:
+    """The run's own images as the network sees them; None and why where they are gone."""
+    try:
+        data = data_of(found, None)
+    except TlError as problem:
+        return None, str(problem)
+    return Views(data, found.resize, None, 0, worker_count(settings.workers)), ""
+
+
+def written(
+    found: Checkpoint, kind: Format, settings: Export, views: Views | None, folder: Path
+) -> None:
+    """Write the model and all that lies beside it, and see that it answers as the run does."""
+    with console.Stage(f"writing {kind.name}"), silent():
+        whole = network.network_of(found)
+        kind.write(whole, folder, settings.quantize, fitting(views, settings))
+    with console.Stage("comparing it with the run"), silent():
+        seen = compared(found, kind, whole, views, settings, folder)
+    proof.check(seen, settings.quantize, settings.tolerance, kind.name)
+    about = manifests.Manifest(
+        facts=found.facts, format=kind.name, quantize=settings.quantize, model=kind.file,
+        max_pixels=limit_of(found.config.get("data")), run=str(found.path.absolute()),
+        licence=licences(found), proof=seen.as_json(), sha256={},
+    )  # fmt: skip
+    # By which `tl eval` finds the run's own data.
+    shutil.copyfile(found.path / "config.json", folder / "config.json")
+    files.write_text(folder / "labels.txt", texts.labels(about))
+    files.write_text(folder / "example.py", texts.example(about))
+    files.write_text(folder / "README.md", texts.card(about, found.config))
+    about = manifests.with_hashes(about, folder)
+    files.write_json(folder / manifests.FILE, about.as_json())
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    console.say(f"{'export':<10} {kind.name}, {size / 1e6:.2f} MB; {texts.proved(seen.as_json())}")
+
+
+def fitting(views: Views | None, settings: Export) -> Any:
+    """Training images that whole numbers are fitted to, uint8 (images, side, side, 3)."""
+    if views is None or settings.quantize != "int8":
+        return None
+    rows = views.manifest.labelled(TRAIN)
+    rows = np.sort(np.random.default_rng(0).permutation(rows)[: settings.samples])
+    return np.concatenate(list(views.batches(rows, np.zeros(len(rows)), settings.batch_size)))
+
+
+def compared(
+    found: Checkpoint, kind: Format, whole: Any, views: Views | None, settings: Export, folder: Path
+) -> proof.Proof:
+    """The export beside the run's network, on its test images, else on those of validation."""
+    split, rows = rows_of(views.manifest if views else None)
+    both = [
+        proof.answers(call, images(views, rows, found, settings.batch_size))
+        for call in (network.engine(whole), kind.engine(folder))
+    ]
+    labels = None if views is None else views.manifest.labels[rows]
+    calibrated = (lambda z: z) if found.multi_label else found.scaling
+    return proof.proved(both[0], both[1], labels, split, found.thresholds, calibrated)
+
+
+def rows_of(data: Manifest | None) -> tuple[str, Any]:
+    """The images that are compared: of the test split, else of validation; at most MOST."""
+    for split, number in (("test", TEST), ("validation", VALIDATION)):
+        rows = np.array([], int) if data is None else data.labelled(number)
+        if len(rows):
+            return split, np.sort(np.random.default_rng(0).permutation(rows)[:MOST])
+    return "", np.array([], int)
+
+
+def images(views: Views | None, rows: Any, found: Checkpoint, size: int) -> Iterator[Any]:
+    """Batches of those images; where there are none, of noise in patches."""
+    if views is not None and len(rows):
+        yield from views.batches(rows, np.zeros(len(rows)), size)
+        return
+    side = found.resize.size
+    random = np.random.default_rng(0)
+    for _ in range(4):
+        coarse = random.integers(0, 256, (16, 8, 8, 3)).astype(np.uint8)
+        yield coarse.repeat(-(-side // 8), 1).repeat(-(-side // 8), 2)[:, :side, :side]
+
+
+def licences(found: Checkpoint) -> dict[str, str]:
+    """What is known of the licences of weights and data."""
+    weights = (found.config.get("backbone") or {}).get("weights")
+    known = {"weights": "from ImageNet weights of keras.applications, Apache-2.0 or as their "
+                        "authors say"} if weights == "imagenet" else {}  # fmt: skip
+    return {"data": "not told; ask its owner", **known}

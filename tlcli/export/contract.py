@@ -1,0 +1,56 @@
+"""What a format is, and the formats there are."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlcli.errors import ConfigError
+from tlcli.system.installed import is_importable
+
+NAMES = ("saved_model", "litert", "onnx", "openvino", "keras")
+# From uint8 images (batch, side, side, 3) to float32 logits and probabilities (batch, classes).
+Engine = Callable[[Any], tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of models.
+
+    Attributes:
+        name: One of NAMES.
+        file: What is run, below the folder of the export.
+        quantize: What numbers it can be made smaller by, "none" among them.
+        writes: Modules that writing takes beside TensorFlow.
+        runs: Modules that running takes.
+        write: Of a network, a folder, one of `quantize` and uint8 images of the training split.
+        engine: Of the folder.
+    """
+
+    name: str
+    file: str
+    quantize: Sequence[str]
+    writes: Sequence[str]
+    runs: Sequence[str]
+    write: Callable[[Any, Path, str, Any], None]
+    engine: Callable[[Path], Engine]
+
+    def require(self, modules: Sequence[str]) -> None:
+        """Refuse what lacks a package.
+
+        Raises:
+            ConfigError: One is not installed.
+        """
+        missing = sorted({one for one in modules if not is_importable(one)})
+        if missing:
+            raise ConfigError(
+                "format", f"{self.name} needs {', '.join(missing)}",
+                "Install the extra: pip install 'tlcli[export]'.",
+            )  # fmt: skip
+
+
+def format_of(name: str) -> Format:
+    """The format of a name of NAMES."""
+    found: Format = importlib.import_module(f"tlcli.export.formats.{name}").FORMAT
+    return found

@@ -1,0 +1,80 @@
+"""ONNX, for ONNX Runtime and what else reads it."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tlcli.export.contract import Engine, Format
+from tlcli.lazy import np
+
+FILE = "model.onnx"
+OPSET = 17
+
+
+def write(network: Any, folder: Path, quantize: str, images: Any) -> None:
+    """Write the network; weights of 8 bits by ONNX Runtime's own tools."""
+    import tf2onnx
+
+    # Not above: who runs a file needs no TensorFlow.
+    from tlcli.export.network import function
+
+    call = function(network)
+    model, _ = tf2onnx.convert.from_function(
+        call, input_signature=call.input_signature, opset=OPSET
+    )
+    if quantize == "none":
+        (folder / FILE).write_bytes(model.SerializeToString())
+        return
+    with tempfile.TemporaryDirectory() as place:
+        plain = Path(place) / FILE
+        plain.write_bytes(model.SerializeToString())
+        _quantized(plain, folder / FILE, quantize, images)
+
+
+def _quantized(plain: Path, wanted: Path, quantize: str, images: Any) -> None:
+    from onnxruntime import quantization
+
+    if quantize == "dynamic":
+        quantization.quantize_dynamic(plain, wanted)
+        return
+    ready = plain.with_name("ready.onnx")
+    quantization.quant_pre_process(plain, ready, skip_symbolic_shape=True)
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        """Images one by one."""
+
+        def __init__(self) -> None:
+            self._left = iter(images)
+
+        def get_next(self) -> dict[str, Any] | None:
+            """The next one."""
+            image = next(self._left, None)
+            return None if image is None else {"images": image[None]}
+
+    quantization.quantize_static(
+        ready, wanted, Reader(), per_channel=True,
+        quant_format=quantization.QuantFormat.QDQ,
+    )  # fmt: skip
+
+
+def engine(folder: Path) -> Engine:
+    """Run the file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        str(folder / FILE), options, providers=["CPUExecutionProvider"]
+    )
+
+    def answers(images: Any) -> tuple[Any, Any]:
+        logits, shares = session.run(["logits", "probabilities"], {"images": images})
+        return np.asarray(logits), np.asarray(shares)
+
+    return answers
+
+
+FORMAT = Format(
+    "onnx", FILE, ("none", "dynamic", "int8"), ("tf2onnx", "onnx", "onnxruntime"),
+    ("onnxruntime",), write, engine,
+)  # fmt: skip

@@ -1,0 +1,70 @@
+"""The network that an export holds: pixels in, calibrated probabilities out."""
+
+from typing import Any
+
+from tlcli.export.contract import Engine
+from tlcli.lazy import keras, np, tf
+from tlcli.models import fold
+from tlcli.models.graph.trace import rerun
+from tlcli.runs.checkpoint import Checkpoint
+
+
+def network_of(run: Checkpoint) -> Any:
+    """A run's network with its batch normalisation folded and its calibration inside.
+
+    Returns:
+        A model of `images`, uint8 (batch, side, side, 3), to `logits` and `probabilities`,
+        float32 (batch, classes).
+    """
+    model = fold.folded(run.model) or run.model
+    images = keras.Input(model.inputs[0].shape[1:], dtype="uint8", name="images")
+    return _answers(run, images, model(images))
+
+
+def _answers(run: Checkpoint, images: Any, logits: Any) -> Any:
+    ops = keras.ops
+    logits = ops.cast(logits, "float32")
+    if run.multi_label:
+        shares = ops.sigmoid(logits)
+    else:
+        scaling = run.scaling
+        scaled = logits / scaling.temperature
+        if scaling.scale is not None:
+            factor, summand = (np.asarray(v, np.float32) for v in (scaling.scale, scaling.bias))
+            scaled = logits * factor + summand
+        shares = ops.softmax(scaled)
+    outputs = {
+        name: keras.layers.Identity(name=name)(value)
+        for name, value in (("logits", logits), ("probabilities", shares))
+    }
+    return keras.Model(images, outputs)
+
+
+def from_floats(network: Any) -> Any:
+    """The same network of float32 pixels, as what computes in whole numbers is made from."""
+    pixels = keras.Input(network.inputs[0].shape[1:], dtype="float32", name="images")
+    return keras.Model(pixels, rerun(network, pixels))
+
+
+def function(network: Any) -> Any:
+    """A function of `images` to `logits` and `probabilities`, of batches of any size."""
+    given = network.inputs[0]
+    spec = tf.TensorSpec((None, *given.shape[1:]), given.dtype, name="images")
+
+    @tf.function(input_signature=[spec], autograph=False)
+    def answers(images: Any) -> Any:
+        found = network(images, training=False)
+        return {name: found[name] for name in ("logits", "probabilities")}
+
+    return answers
+
+
+def engine(network: Any) -> Engine:
+    """Run the network itself."""
+    call = function(network)
+
+    def answers(images: Any) -> tuple[Any, Any]:
+        found = call(tf.constant(images))
+        return np.asarray(found["logits"]), np.asarray(found["probabilities"])
+
+    return answers
