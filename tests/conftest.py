@@ -17,7 +17,6 @@ from tests.helpers.stopped import SHORT, Interrupted, states, stop_after
 from tests.helpers.teachers import fit
 from tlcli.options.data.digits import FILE
 
-
 # TensorFlow leaves millions of objects; looking through them as often as Python does takes a sixth.
 gc.set_threshold(50_000, 20, 50)
 
