@@ -64,6 +64,7 @@ def test_a_folder_of_photos_is_enough(trained, place):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_recipe_of_init_gives_the_same_run(trained, place):
     _, run = trained
     done = tl(place, "init", "mine", "photos", "offline=true")

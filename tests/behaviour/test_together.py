@@ -126,7 +126,7 @@ def test_mixed_images_class_weights_and_half_precision(teacher, name, precision)
     assert all(v.dtype == "float32" for v in trainer.variables)
 
 
-@pytest.mark.parametrize("name", cases(MODULES, slow=METHODS))
+@pytest.mark.parametrize("name", cases(MODULES, slow=("none", "review_kd", "simkd", "mutual")))
 def test_several_labels_an_image_are_learnt_or_refused(taught_several, several, name):
     words = (*several, "augmentation=light", "augmentation.mixup=0.5")
     if name in EXCLUSIVE_ONLY:
