@@ -1,5 +1,6 @@
 """`tl export`: a run in the format of another runtime, proved to answer as the run does."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,8 @@ def run(checked: Checked[Export, None]) -> int:
     views, why = views_of(found, settings)
     if views is None and settings.quantize == "int8":
         raise ConfigError("quantize", f"int8 is fitted to training images. {why}", "Take another.")
-    made = place.with_name(f".new.{place.name}")
+    # Of this process alone: another may export the same.
+    made = place.with_name(f".new.{place.name}.{os.getpid()}")
     shutil.rmtree(made, ignore_errors=True)
     files.make_folder(made)
     try:
@@ -80,7 +82,7 @@ def place_of(settings: Export, run_dir: Path) -> Path:
 
 def put(made: Path, place: Path) -> None:
     """Let a whole export take its place; what was there goes when it has."""
-    before = place.with_name(f".old.{place.name}")
+    before = place.with_name(f".old.{place.name}.{os.getpid()}")
     shutil.rmtree(before, ignore_errors=True)
     if place.exists():
         place.rename(before)
@@ -142,7 +144,7 @@ def compared(
         proof.answers(call, images(views, rows, found, settings.batch_size))
         for call in (network.engine(whole), kind.engine(folder))
     ]
-    labels = None if views is None else views.manifest.labels[rows]
+    labels = None if views is None or not len(rows) else views.manifest.labels[rows]
     calibrated = (lambda z: z) if found.multi_label else found.scaling
     return proof.proved(both[0], both[1], labels, split, found.thresholds, calibrated)
 

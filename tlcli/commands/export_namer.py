@@ -13,6 +13,7 @@ from tlcli.export.manifest import Manifest
 from tlcli.lazy import np
 from tlcli.system import console
 from tlcli.system.chatter import silent
+from tlcli.system.files import expanded
 
 
 def opened(folder: Path, tta: str) -> tuple[Manifest, Engine]:
@@ -33,7 +34,7 @@ def opened(folder: Path, tta: str) -> tuple[Manifest, Engine]:
 
 def namer_of(settings: Predict) -> Namer:
     """The export that is named."""
-    found, engine = opened(Path(str(settings.checkpoint)).expanduser(), settings.tta)
+    found, engine = opened(expanded(str(settings.checkpoint), "checkpoint"), settings.tta)
     facts = found.facts
 
     def read(path: str) -> Any:

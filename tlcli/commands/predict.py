@@ -5,7 +5,6 @@ import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -19,6 +18,7 @@ from tlcli.data.walk import LeftOut
 from tlcli.errors import TlError
 from tlcli.export import manifest
 from tlcli.system import console
+from tlcli.system.files import expanded
 from tlcli.system.shown import CsvWriter, escaped, json_line, shown
 
 
@@ -62,7 +62,7 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
 def is_light(checked: Checked[Predict, None]) -> bool:
     """Whether TensorFlow is not needed before the pictures are known."""
     given = checked.settings.checkpoint
-    return given is not None and manifest.is_export(Path(given).expanduser())
+    return given is not None and manifest.is_export(expanded(given, "checkpoint"))
 
 
 def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:

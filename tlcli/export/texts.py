@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli import __version__
+from tlcli.config.differences import option_of
 from tlcli.export.manifest import Manifest
 from tlcli.report.tables import NAMES as FIGURES
 from tlcli.report.tables import interval
@@ -67,6 +68,7 @@ def card(found: Manifest, config: Mapping[str, Any]) -> str:
         for name in FIGURES if name in values
     ]  # fmt: skip
     backbone = config.get("backbone") or {}
+    network, _ = option_of("backbone", backbone)
     return filled("card.md.jinja", {
         "title": Path(found.run).name or "model", "names": facts.class_names,
         "library": LIBRARIES[found.format], "version": __version__, "format": found.format,
@@ -77,7 +79,7 @@ def card(found: Manifest, config: Mapping[str, Any]) -> str:
         "fingerprint": facts.data_fingerprint or "unknown",
         "calibration": _calibration(found), "proof": proved(found.proof),
         "licence": "; ".join(f"{k}: {v}" for k, v in found.licence.items()),
-        "backbone": f"{backbone.get('name')}, {backbone.get('weights')}",
+        "backbone": f"{network}, {backbone.get('weights')}",
     })  # fmt: skip
 
 
