@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlcli.config import packed
 from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation import significance
 from tlcli.runs import checkpoint
 from tlcli.runs.facts import Facts
 from tlcli.runs.resume import FREE_KEYS
-from tlcli.system.files import expanded
 
 SPLITS = ("validation", "test")
 FALLING = significance.FALLING
@@ -58,7 +58,7 @@ def find_runs(given: Sequence[str]) -> list[Path]:
         raise ConfigError("runs", "no value", "Give folders: tl compare runs/sweep/TIME.")
     found: list[Path] = []
     for word in given:
-        path = expanded(word, "runs")
+        path = packed.located(word, "runs")
         inside = list(_runs_in(path)) if path.is_dir() else []
         if not inside:
             raise DataError(word, "holds no run", "Give run folders, or a folder of runs.")

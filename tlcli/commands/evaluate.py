@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlcli.commands import export_namer, ood
-from tlcli.config import registry
+from tlcli.config import packed, registry
 from tlcli.config.checking import Checked
 from tlcli.config.places import placed
 from tlcli.config.settings import Eval, cache_folder
@@ -79,14 +79,14 @@ def read(settings: Eval) -> tuple[Checkpoint, Strangers | None, Any]:
         ConfigError: There is no run, or strangers are asked for and it knows none.
     """
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
-    folder = files.expanded(given, "checkpoint")
+    folder = packed.located(given, "checkpoint")
     if manifests.is_export(folder):
         about, engine = export_namer.opened(folder, settings.tta)
         found = Checkpoint(folder, checkpoint.read_config(folder), about.facts, None)
         ood.require_known(settings.ood, None, found)
         return found, None, lambda images: (engine(np.asarray(images))[0], None)
     with console.Stage("reading the checkpoint"):
-        found = checkpoint.read_run(given)
+        found = checkpoint.read_run(folder)
         known = strangers.read(found.path)
     ood.require_known(settings.ood, known, found)
     return found, known, watcher(found.model, known, settings.tta)

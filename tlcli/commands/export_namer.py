@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.commands.namer import Namer
+from tlcli.config import packed
 from tlcli.config.settings import Predict
 from tlcli.data import pixels
 from tlcli.errors import ConfigError, TlError
@@ -13,7 +14,6 @@ from tlcli.export.manifest import Manifest
 from tlcli.lazy import np
 from tlcli.system import console
 from tlcli.system.chatter import silent
-from tlcli.system.files import expanded
 
 
 def opened(folder: Path, tta: str) -> tuple[Manifest, Engine]:
@@ -34,7 +34,7 @@ def opened(folder: Path, tta: str) -> tuple[Manifest, Engine]:
 
 def namer_of(settings: Predict) -> Namer:
     """The export that is named."""
-    found, engine = opened(expanded(str(settings.checkpoint), "checkpoint"), settings.tta)
+    found, engine = opened(packed.located(str(settings.checkpoint), "checkpoint"), settings.tta)
     facts = found.facts
 
     def read(path: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from tlcli.commands.namer import Namer, answer
+from tlcli.config import packed
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
 from tlcli.data import named
@@ -18,7 +19,6 @@ from tlcli.data.walk import LeftOut
 from tlcli.errors import TlError
 from tlcli.export import manifest
 from tlcli.system import console
-from tlcli.system.files import expanded
 from tlcli.system.shown import CsvWriter, escaped, json_line, shown
 
 
@@ -62,7 +62,7 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
 def is_light(checked: Checked[Predict, None]) -> bool:
     """Whether TensorFlow is not needed before the pictures are known."""
     given = checked.settings.checkpoint
-    return given is not None and manifest.is_export(expanded(given, "checkpoint"))
+    return given is not None and manifest.is_export(packed.located(given, "checkpoint"))
 
 
 def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:

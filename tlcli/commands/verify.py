@@ -2,14 +2,13 @@
 
 import sys
 
-from tlcli.config import chain
+from tlcli.config import chain, packed
 from tlcli.config.checking import Checked
 from tlcli.config.job import TrainJob, train_job
 from tlcli.config.settings import Verify
 from tlcli.distill.attach import attach
 from tlcli.errors import ConfigError
 from tlcli.system import console
-from tlcli.system.files import expanded
 from tlcli.training.build import pieces_of
 
 
@@ -23,7 +22,7 @@ def run(checked: Checked[Verify, TrainJob]) -> int:
     job = checked.job
     if checked.settings.checkpoint is not None:
         # The teacher is one that the run trained itself, or the assistant that taught it.
-        _, own = chain.stages(job.config, expanded(checked.settings.checkpoint, "checkpoint"))
+        _, own = chain.stages(job.config, packed.located(checked.settings.checkpoint, "checkpoint"))
         job = job if own is None else train_job(own)
     if not job.teacher.is_teacher:
         raise ConfigError("teacher", "there is none", "Give the words of the training it is for.")

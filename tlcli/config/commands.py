@@ -65,6 +65,14 @@ COMMANDS = {
         "export", "Write a run as other programs run it, proved equal.",
         "tl export format=litert", "Export", "export",
     ),
+    "pack": Command(
+        "pack", "Make one file of a run or an export, to carry to another machine.",
+        "tl pack runs/train/TIME", "Pack", "pack", words="folder", needs_tensorflow=False,
+    ),
+    "clean": Command(
+        "clean", "Take away what finished runs keep without need.",
+        "tl clean runs", "Clean", "clean", words="runs", needs_tensorflow=False,
+    ),
     "compare": Command(
         "compare", "Put several runs into one table.", "tl compare runs/sweep/TIME",
         "Compare", "compare", words="runs", needs_tensorflow=False,

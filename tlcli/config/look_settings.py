@@ -97,3 +97,31 @@ class Export:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
         workers = self.workers
         require(workers == "auto" or workers >= 1, "workers", workers, "Give 1 or more, or auto.")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Keys of `tl pack`."""
+
+    folder: tuple[str, ...]
+    output: str | None
+    overwrite: bool
+    runs: str
+
+    def __post_init__(self) -> None:
+        given = " ".join(self.folder)
+        require(len(self.folder) < 2, "folder", given, "Give one folder: tl pack runs/train/TIME.")
+        known = self.output is None or self.output.lower().endswith(".zip")
+        require(known, "output", self.output, "Give a .zip file, or null.")
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Keys of `tl clean`."""
+
+    runs: tuple[str, ...]
+    plan_only: bool
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ConfigError("runs", "no value", "Give run folders: tl clean runs.")

@@ -1,32 +1,26 @@
 """Each command's own keys outside groups and trainings, checked without TensorFlow."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tlcli.config import packed
 from tlcli.config.look_settings import Audit as Audit
+from tlcli.config.look_settings import Clean as Clean
 from tlcli.config.look_settings import Explain as Explain
 from tlcli.config.look_settings import Export as Export
+from tlcli.config.look_settings import Pack as Pack
 from tlcli.config.look_settings import Report as Report
 from tlcli.config.upgraded import stored
 from tlcli.config.weights_settings import Weights as Weights
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
-from tlcli.system.files import expanded
+from tlcli.system.cache import cache_folder as cache_folder
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
 LISTED = (*GROUPS, "experiment")
-
-
-def cache_folder(given: str | None) -> Path:
-    """The folder for caches: as given, else the user's own."""
-    if given:
-        return expanded(given, "cache_dir")
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return expanded(base, "cache_dir") / "tl"
 
 
 def check_workers(workers: int | Literal["auto"]) -> None:
@@ -275,7 +269,7 @@ class Verify(Beside):
             ConfigError: The checkpoint is no run.
         """
         if self.checkpoint is not None:
-            path = expanded(self.checkpoint, "checkpoint") / "config.json"
+            path = packed.located(self.checkpoint, "checkpoint") / "config.json"
             if not path.is_file():
                 problem = f"{self.checkpoint} is no run folder"
                 raise ConfigError("checkpoint", problem, "Give a folder of tl train.")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlcli import __version__
-from tlcli.config import registry
+from tlcli.config import packed, registry
 from tlcli.config.checked import check_types
 from tlcli.config.places import STARTED
 from tlcli.config.train_settings import Train
@@ -29,7 +29,6 @@ from tlcli.runs import sealed, weights_file
 from tlcli.runs.facts import FORMAT, Facts
 from tlcli.runs.schema import by_name, mapping, number, text, values_of
 from tlcli.system import files, opened
-from tlcli.system.files import expanded
 from tlcli.system.shown import typed
 
 WEIGHTS = sealed.WEIGHTS
@@ -119,7 +118,7 @@ def read_run(given: str | Path) -> Checkpoint:
     Raises:
         DataError: No run, an unfinished one, damaged files, or options that are not installed.
     """
-    path = expanded(given, "checkpoint")
+    path = packed.located(given, "checkpoint")
     config, facts = read_facts(path)
     if WEIGHTS not in facts.sha256:
         raise DataError(str(path / "metadata.json"), f"names no hash of {WEIGHTS}", REMEDY)

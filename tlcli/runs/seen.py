@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.config import packed
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, VALIDATION, Manifest
 from tlcli.errors import DataError
 from tlcli.system import opened
-from tlcli.system.files import expanded
 from tlcli.system.shown import fused, shown
 
 UNSEEN = -1
@@ -82,7 +82,9 @@ def earlier_run(config: Mapping[str, Any]) -> Path | None:
     backbone = config.get("backbone")
     if not isinstance(backbone, Mapping) or backbone.get("name") != "run":
         return None
-    return expanded(str(backbone["run"]), "backbone.run") if backbone["weights"] == "run" else None
+    if backbone["weights"] != "run":
+        return None
+    return packed.located(str(backbone["run"]), "backbone.run")
 
 
 def seen_in_all(path: Path) -> Seen | None:

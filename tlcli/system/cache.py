@@ -9,10 +9,19 @@ from typing import Any, BinaryIO, TypeVar
 
 from tlcli.errors import DataError
 from tlcli.system import opened
+from tlcli.system.files import expanded
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+def cache_folder(given: str | None) -> Path:
+    """The folder for caches: as given, else the user's own."""
+    if given:
+        return expanded(given, "cache_dir")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return expanded(base, "cache_dir") / "tl"
 
 
 def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.config import registry
+from tlcli.config import packed, registry
 from tlcli.contracts import backbone
 from tlcli.contracts.backbone import HeadReport, LoadReport
 from tlcli.errors import ConfigError, DataError, require
@@ -42,6 +42,15 @@ class Backbone(backbone.Backbone):
         require(self.run, "backbone.run", self.run, "Give the folder of an earlier run.")
 
     @property
+    def folder(self) -> Path:
+        """The run's folder, unpacked where it is one file.
+
+        Raises:
+            DataError: It is packed, and damaged.
+        """
+        return packed.located(self.run, "backbone.run")
+
+    @property
     def default_image_size(self) -> int:  # type: ignore[override]  # a field elsewhere
         """Pixels of a side that the earlier run's backbone was made for."""
         return int(self.inner().default_image_size)
@@ -71,7 +80,7 @@ class Backbone(backbone.Backbone):
         from tlcli.models.bounded import built_within, is_cut
         from tlcli.options.backbone._graph import cut
 
-        run, values = Path(self.run), self.config or self._read_config()
+        run, values = self.folder, self.config or self._read_config()
         filled = [run / "model.weights.h5"] if self.weights == "run" and not is_cut(values) else []
         with built_within(*filled, config=run / "config.json"):
             return cut(self.inner().build(images), self.output_layer)
@@ -88,7 +97,7 @@ class Backbone(backbone.Backbone):
 
         if self.weights != "run":
             return load_by_name(model, self.weights)
-        path = Path(self.run) / "model.weights.h5"
+        path = self.folder / "model.weights.h5"
         if not path.is_file():
             raise ConfigError(
                 "backbone.run", f"{self.run} has no {path.name}", "Let the run finish first."
@@ -123,7 +132,7 @@ class Backbone(backbone.Backbone):
             return other
         from tlcli.models.head_rows import take_over
 
-        path = Path(self.run) / "model.weights.h5"
+        path = self.folder / "model.weights.h5"
         fits = take_over(model, path, facts.class_names, class_names)
         return HeadReport(self.run, shared) if fits else other
 
@@ -133,13 +142,13 @@ class Backbone(backbone.Backbone):
             registry.require_plugins(facts.plugins, ("backbone",), self.run)
         backbone = values.get("backbone")
         if not isinstance(backbone, Mapping):
-            path = Path(self.run) / "config.json"
+            path = self.folder / "config.json"
             raise DataError(str(path), "has no backbone", "Give a run of tl train.")
         return dict(backbone)
 
     def _described(self) -> tuple[Mapping[str, Any], Facts | None]:
         """The run's configuration and what it says of itself, if it does."""
-        path = Path(self.run) / "config.json"
+        path = self.folder / "config.json"
         if not path.is_file():
             raise ConfigError(
                 "backbone.run", f"{self.run} has no {path.name}", "Give the folder of a run."
@@ -151,7 +160,7 @@ class Backbone(backbone.Backbone):
                 raise DataError(str(metadata), "is missing", "Restore it, or give another run.")
             return _read(path), None
         facts = Facts.from_json(_read(metadata), metadata)
-        sealed.check(Path(self.run), facts)
+        sealed.check(self.folder, facts)
         return _read(path), facts
 
 
