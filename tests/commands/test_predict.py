@@ -1,11 +1,14 @@
 import csv
 import io
 import json
+import shutil
+import signal
+import subprocess
 import sys
 
 import pytest
 
-from tests.helpers.runs import train_digits
+from tests.helpers.runs import environment, train_digits
 from tests.helpers.words import checked
 from tlcli.commands import evaluate, predict
 from tlcli.errors import ConfigError, DataError
@@ -123,3 +126,50 @@ def test_a_file_name_may_hold_an_equals_sign(name, pictures, tmp_path):
 def test_the_newest_run_is_used_when_none_is_given(tmp_path):
     with pytest.raises(ConfigError, match="no finished run"):
         predict.run(checked("predict", "x.png", f"runs={tmp_path}"))
+
+
+def ended(process):
+    """The end of a process that was interrupted."""
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    return process.returncode
+
+
+def test_a_row_is_there_as_soon_as_its_picture(shapes_run, pictures, tmp_path):
+    first, second = sorted(pictures.glob("*/*.png"))[:2]
+    words = (sys.executable, "-m", "tlcli.cli", "predict", f"checkpoint={shapes_run}")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*words, "-", "format=csv"], env=environment(), text=True,
+                          **pipes) as process:  # fmt: skip
+        assert process.stdout.readline().startswith("path,")
+        for path in (first, "gone.png", second):
+            process.stdin.write(f"{path}\n")
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(f"{path},")
+        process.stdin.close()
+        assert process.wait(60) == 1  # one could not be read
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    shutil.copy(first, inbox / "a.png")
+    with subprocess.Popen([*words, f"watch={inbox}", "format=jsonl"], env=environment(), text=True,
+                          **pipes) as process:  # fmt: skip
+        assert json.loads(process.stdout.readline())["path"] == str(inbox / "a.png")
+        shutil.copy(second, inbox / "b.png")
+        assert json.loads(process.stdout.readline())["path"] == str(inbox / "b.png")
+        assert ended(process) == 130
+
+
+def test_a_stream_without_a_picture_is_told(name, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n\n")))
+    with pytest.raises(ConfigError, match="none was named"):
+        name("-")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(("watch=here", "a.png"), "images too"), (("watch=here", "format=json"), "never end"),
+     (("watch=here",), "is no folder")],
+)  # fmt: skip
+def test_what_cannot_be_watched_is_refused(name, words, told):
+    with pytest.raises(ConfigError, match=told):
+        name(*words)

@@ -62,7 +62,7 @@ def test_a_damaged_one_leaves_nothing(pack, tmp_path):
     whole = bytearray(pack.read_bytes())
     whole[whole.index(b"{}")] = ord("[")
     pack.write_bytes(whole)
-    with pytest.raises(DataError, match="run.v2.zip"):
+    with pytest.raises(DataError, match=r"run\.v2\.zip"):
         packed.located(pack, "checkpoint")
     assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 

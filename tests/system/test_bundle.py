@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlcli.errors import DataError, TlError
@@ -74,9 +74,7 @@ def test_what_was_not_packed_is_no_bundle(folder, tmp_path):
 
 
 @given(st.integers(0, 10**9), st.integers(1, 255))
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, deadline=None)
 def test_a_flipped_byte_is_refused_or_changes_nothing(folder, tmp_path_factory, place, other):
     whole = bytearray(packed(folder))
     whole[place % len(whole)] ^= other
@@ -91,9 +89,7 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(folder, tmp_path_factory, 
 
 
 @given(st.integers(0, 10**9))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None)
 def test_one_that_was_cut_off_is_refused(folder, tmp_path_factory, length):
     whole = packed(folder)
     root = tmp_path_factory.mktemp("cut")
@@ -104,7 +100,7 @@ def test_one_that_was_cut_off_is_refused(folder, tmp_path_factory, length):
 
 @pytest.mark.parametrize(
     "name",
-    ["../evil", "/tmp/evil", "a/../../evil", "..\\evil", "C:evil", "a//b", "./a", "a/", "\x1b[2J",
+    ["../evil", "/etc/evil", "a/../../evil", "..\\evil", "C:evil", "a//b", "./a", "a/", "\x1b[2J",
      "nul.txt", ""],
 )  # fmt: skip
 def test_a_name_that_leads_elsewhere_is_refused(name, tmp_path):

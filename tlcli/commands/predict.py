@@ -13,12 +13,13 @@ from tlcli.commands.namer import Namer, answer
 from tlcli.config import packed
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
-from tlcli.data import named
+from tlcli.data import arriving, named
 from tlcli.data.views import worker_count
 from tlcli.data.walk import LeftOut
-from tlcli.errors import TlError
+from tlcli.errors import ConfigError, TlError
 from tlcli.export import manifest
 from tlcli.system import console
+from tlcli.system.files import expanded
 from tlcli.system.shown import CsvWriter, escaped, json_line, shown
 
 
@@ -27,25 +28,39 @@ def run(checked: Checked[Predict, None]) -> int:
     console.start_log(None)
     settings = checked.settings
     left_out = LeftOut()
-    paths = named.expand(settings.images, left_out)
+    paths = paths_of(settings, left_out)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
         namer = namer_of(checked)
     failed = count = 0
     writer = WRITERS[settings.format](sys.stdout, namer.told)
     found = rows(namer, paths, settings)
     # Where the rows themselves are seen, they tell how far it is.
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() and settings.watch is None:
         found = console.staged(found, "naming pictures", None, "pictures")
     for row in found:
         failed += "error" in row
         count += 1
         writer.add(row)
+        if settings.streams:
+            sys.stdout.flush()
     writer.close()
+    if not count and settings.streams:
+        raise ConfigError("images", "none was named", "Give a line a picture, or files.")
     for note in left_out.notes():
         sys.stderr.write(f"tl predict: {note}\n")
     if failed:
         sys.stderr.write(f"tl predict: {failed} of {count} pictures could not be read\n")
     return 1 if failed else 0
+
+
+def paths_of(settings: Predict, left_out: LeftOut) -> Iterable[str]:
+    """The pictures; those that come later are not waited for."""
+    if settings.watch is not None:
+        folder = expanded(settings.watch, "watch")
+        if not folder.is_dir():
+            raise ConfigError("watch", f"{shown(folder)} is no folder", "Give one that is there.")
+        return arriving.watched(folder)
+    return named.listed() if settings.streams else named.expand(settings.images, left_out)
 
 
 def namer_of(checked: Checked[Predict, None]) -> Namer:
@@ -68,11 +83,14 @@ def is_light(checked: Checked[Predict, None]) -> bool:
 def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:
     """One row a picture, in the order given; memory holds a few batches, whatever their number."""
     size, workers = settings.batch_size, worker_count(settings.workers)
-    decoded = named.ahead(namer.read, paths, workers, 2 * size + workers)
+    if settings.streams:
+        parts = arriving.flowing(namer.read, paths, workers, size)
+    else:
+        parts = batched(named.ahead(namer.read, paths, workers, 2 * size + workers), size)
     call = None
-    while part := list(itertools.islice(decoded, size)):
+    for part in parts:
         if call is None:
-            call = namer.look(len(part) == size)
+            call = namer.look(len(part) == size or settings.streams)
         images = [found for _, found in part if not isinstance(found, TlError)]
         logits, scores = call(np.stack(images)) if images else ((), None)
         said = zip(logits, itertools.repeat(None) if scores is None else scores, strict=False)
@@ -81,6 +99,12 @@ def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict
                 yield {"path": path, "error": getattr(found, "problem", str(found))}
             else:
                 yield {"path": path, **answer(namer, *next(said), settings.top)}
+
+
+def batched(found: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of `size` items, the last one of what is left."""
+    while part := list(itertools.islice(found, size)):
+        yield part
 
 
 def text_of(row: Mapping[str, Any]) -> str:

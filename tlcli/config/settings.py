@@ -62,6 +62,7 @@ class Predict:
 
     checkpoint: str | None
     images: tuple[str, ...]
+    watch: str | None
     format: Literal["table", "json", "jsonl", "csv"]
     top: int
     batch_size: int
@@ -76,8 +77,18 @@ class Predict:
         require(self.top >= 1, "top", self.top, "Give 1 or more.")
         side = self.image_size
         require(side is None or side >= 8, "image_size", side, "Give pixels from 8 to 4096.")
-        if not self.images:
+        if not self.images and self.watch is None:
             raise ConfigError("images", "no value", "Give one picture at least: tl predict a.jpg.")
+        if self.watch is not None:
+            remedy = "Give one of them; tl predict FOLDER names what is there and ends."
+            require(not self.images, "watch", "images too", remedy)
+            ended = "Give jsonl, csv or table: a list of JSON would never end."
+            require(self.format != "json", "format", self.format, ended)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a row is due as soon as its picture has come."""
+        return self.watch is not None or self.images == ("-",)
 
 
 @dataclass(frozen=True)

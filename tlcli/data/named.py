@@ -51,15 +51,20 @@ def expand(given: Iterable[str], left_out: LeftOut) -> Iterator[str]:
 def _meant(word: str, left_out: LeftOut) -> Iterator[str]:
     path = expanded(word, "images")
     if word == "-":
-        # A list from Windows ends its lines with a carriage return, and may begin with a mark.
-        lines = (os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer)
-        yield from (line.removeprefix("\ufeff") for line in lines if line.strip())
+        yield from listed()
     elif path.is_dir():
         yield from _below(str(path), left_out)
     elif not path.exists() and (names := sorted(glob.glob(str(path), recursive=True))):
         yield from names
     else:
         yield str(path)
+
+
+def listed() -> Iterator[str]:
+    """Files that lines of standard input name, as they come."""
+    # A list from Windows ends its lines with a carriage return, and may begin with a mark.
+    lines = (os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer)
+    yield from (line.removeprefix("\ufeff") for line in lines if line.strip())
 
 
 def _below(folder: str, left_out: LeftOut) -> Iterator[str]:
