@@ -25,6 +25,7 @@ ELSEWHERE = {
     "commands/run_namer": "commands/test_predict.py",
     "commands/run_page": "commands/test_report.py",
     "config/extending": "reality/test_own_run.py",
+    "export/timing": "commands/test_bench_export.py",
     "export/contract": "commands/test_export.py",
     "export/network": "commands/test_export.py",
     **{f"export/formats/{name}": "commands/test_export.py"

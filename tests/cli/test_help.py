@@ -8,7 +8,7 @@ from tlcli.contracts import GROUPS
 def test_every_command_is_named_with_its_help():
     text = usage()
     for word, command in COMMANDS.items():
-        assert f"  {word:<10}{command.help}" in text
+        assert f"  {word:<14}{command.help}" in text
 
 
 @pytest.mark.parametrize("word", COMMANDS)

@@ -11,7 +11,7 @@ def usage() -> str:
     lines = ["Transfer learning and distillation for image classifiers.", "", "Start with:"]
     lines += [f"  {c.example}" for w, c in COMMANDS.items() if w in ("train", "eval", "predict")]
     lines += ["", "`tl train` alone trains on embedded digits.", "", "Commands:"]
-    lines += [f"  {word:<10}{command.help}" for word, command in COMMANDS.items()]
+    lines += [f"  {word:<14}{command.help}" for word, command in COMMANDS.items()]
     lines += ["", "`tl COMMAND --help` lists a command's keys; `tl list GROUP` its options."]
     return "\n".join(lines) + "\n"
 

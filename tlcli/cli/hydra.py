@@ -9,6 +9,7 @@ import yaml
 
 from tlcli.config.at_hand import settled
 from tlcli.config.checking import Checked, check
+from tlcli.config.commands import COMMANDS
 from tlcli.config.compose import Request, container, plain
 from tlcli.config.registry import config_root
 
@@ -47,4 +48,8 @@ def begin(request: Request, task: Callable[[Any], Any], more: list[str]) -> None
     quiet = ["hydra.output_subdir=null", "hydra.run.dir=.", "hydra/job_logging=none"]
     sys.argv = ["tl", *request.flags, *request.overrides, *quiet, "hydra/hydra_logging=default"]
     sys.argv += more
-    hydra.main(version_base="1.3", config_path=str(config_root()), config_name=request.word)(task)()
+    hydra.main(
+        version_base="1.3",
+        config_path=str(config_root()),
+        config_name=COMMANDS[request.word].config,
+    )(task)()

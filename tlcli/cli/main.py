@@ -39,7 +39,8 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Answer a command line; returns the exit code."""
-    word = argv[0] if argv and argv[0] in COMMANDS else ""
+    word = parted(argv)[0] if argv else ""
+    word = word if word in COMMANDS else ""
     return border.guarded(lambda: dispatch(argv), word)
 
 
@@ -49,7 +50,7 @@ def dispatch(argv: list[str]) -> int:
         return _say(usage())
     if argv[0] in ("-V", "--version"):
         return _say(f"tl {__version__}\n")
-    word, words = argv[0], argv[1:]
+    word, words = parted(argv)
     if word in ("-sc", "--shell-completion"):
         return complete(argv)
     if word not in COMMANDS:
@@ -57,6 +58,12 @@ def dispatch(argv: list[str]) -> int:
     if "-h" in words or "--help" in words:
         return _say(command_help(word))
     return answer(word, _after_verb(word, words))
+
+
+def parted(argv: list[str]) -> tuple[str, list[str]]:
+    """The command, which may be two words, and what follows it."""
+    two = " ".join(argv[:2])
+    return (two, argv[2:]) if two in COMMANDS and argv[1:] else (argv[0], argv[1:])
 
 
 def answer(word: str, words: list[str]) -> int:

@@ -36,6 +36,7 @@ class Command:
     light: bool = False
 
 
+# A command may be two words.
 COMMANDS = {
     "train": Command(
         "train", "Transfer a pretrained network to new classes.",
@@ -99,6 +100,11 @@ COMMANDS = {
         "bench", "Time this machine on a configuration, against plain Keras.",
         "tl bench photos", "Bench", "bench",
         trains=True,
+    ),
+    "bench export": Command(
+        "bench_export", "Time exports beside each other and their run.",
+        "tl bench export RUN RUN/export/litert", "BenchExport", "bench-export", words="exports",
+        needs_tensorflow=False,
     ),
     "find-lr": Command(
         "find_lr", "Find a learning rate: raise it step by step until the loss diverges.",

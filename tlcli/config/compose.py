@@ -117,7 +117,7 @@ def plain(request: Request) -> dict[str, Any]:
 
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_root())):
-            composed = container(compose(request.word, list(request.overrides)))
+            composed = container(compose(COMMANDS[request.word].config, list(request.overrides)))
     except Exception as error:  # words may raise anything in Hydra's grammar
         raise told(error, request) from None
     return request.whole(composed, request.overrides)

@@ -125,3 +125,25 @@ class Clean:
     def __post_init__(self) -> None:
         if not self.runs:
             raise ConfigError("runs", "no value", "Give run folders: tl clean runs.")
+
+
+@dataclass(frozen=True)
+class BenchExport:
+    """Keys of `tl bench export`."""
+
+    exports: tuple[str, ...]
+    rounds: int
+    calls: int
+    seconds: float
+    batch_size: int
+    output: str | None
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        if not self.exports:
+            remedy = "Give folders: tl bench export RUN RUN/export/litert."
+            raise ConfigError("exports", "no value", remedy)
+        require(self.seconds > 0, "seconds", self.seconds, "Give a number above 0.")
+        for key in ("rounds", "calls", "batch_size"):
+            value = vars(self)[key]
+            require(value >= 1, key, value, "Give 1 or more.")

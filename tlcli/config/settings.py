@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tlcli.config import packed
 from tlcli.config.look_settings import Audit as Audit
+from tlcli.config.look_settings import BenchExport as BenchExport
 from tlcli.config.look_settings import Clean as Clean
 from tlcli.config.look_settings import Explain as Explain
 from tlcli.config.look_settings import Export as Export
