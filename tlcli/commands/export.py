@@ -15,8 +15,8 @@ from tlcli.config.settings import Export
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import ConfigError, TlError
+from tlcli.export import licences, network, proof, texts
 from tlcli.export import manifest as manifests
-from tlcli.export import network, proof, texts
 from tlcli.export.contract import Format, format_of
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, latest
@@ -114,7 +114,7 @@ def written(
     about = manifests.Manifest(
         facts=found.facts, format=kind.name, quantize=settings.quantize, model=kind.file,
         max_pixels=limit_of(found.config.get("data")), run=str(found.path.absolute()),
-        licence=licences(found), proof=seen.as_json(), sha256={},
+        licence=licences.known(found.config), proof=seen.as_json(), sha256={},
     )  # fmt: skip
     # By which `tl eval` finds the run's own data.
     shutil.copyfile(found.path / "config.json", folder / "config.json")
@@ -169,11 +169,3 @@ def images(views: Views | None, rows: Any, found: Checkpoint, size: int) -> Iter
     for _ in range(4):
         coarse = random.integers(0, 256, (16, 8, 8, 3)).astype(np.uint8)
         yield coarse.repeat(-(-side // 8), 1).repeat(-(-side // 8), 2)[:, :side, :side]
-
-
-def licences(found: Checkpoint) -> dict[str, str]:
-    """What is known of the licences of weights and data."""
-    weights = (found.config.get("backbone") or {}).get("weights")
-    known = {"weights": "from ImageNet weights of keras.applications, Apache-2.0 or as their "
-                        "authors say"} if weights == "imagenet" else {}  # fmt: skip
-    return {"data": "not told; ask its owner", **known}
