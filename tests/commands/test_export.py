@@ -4,13 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.helpers.marks import LONG
-from tests.helpers.pictures import smooth
+from tests.helpers.pictures import encode, odd_images, smooth
 from tests.helpers.runs import environment, train_digits
 from tests.helpers.words import checked
 from tlcli.commands import evaluate, export, predict
@@ -78,6 +79,35 @@ def test_every_format_answers_as_the_run_does(run, photo, capsys, name, kind):
     assert said["path"] == str(photo)
     # Probabilities of 8 bits are whole steps of 1/256.
     assert shares(said) == pytest.approx(shares(theirs), abs=0.01 if kind == "int8" else 1e-3)
+
+
+@pytest.mark.slow
+def test_a_saved_model_reads_encoded_pictures_as_predict_does(run, tmp_path, capsys):
+    folder = run / "export" / "saved_model"
+    folder = folder if folder.is_dir() else exported(run, "saved_model", "none")
+    rows = odd_images(smooth(3, 80, 56))
+    rows.pop("webp_animated")
+    turned = Image.Exif()
+    for orientation in range(1, 9):
+        turned[0x0112] = orientation
+        rows[f"exif_{orientation}"] = encode(smooth(3, 80, 56), "JPEG", exif=turned)
+    rows |= {"tiny": encode(smooth(1, 8, 8)[:1, :2]), "large": encode(smooth(2, 800, 600), "JPEG")}
+    for name, data in rows.items():
+        (tmp_path / name).write_bytes(data)
+    words = [*(str(tmp_path / name) for name in rows), f"checkpoint={run}", "format=jsonl", "top=9"]
+    capsys.readouterr()
+    assert predict.run(checked("predict", *words)) == 0
+    told = {Path(one["path"]).name: shares(one)
+            for one in map(json.loads, capsys.readouterr().out.splitlines())}  # fmt: skip
+    import tensorflow as tf
+
+    call = tf.saved_model.load(str(folder / "saved_model" / "1")).signatures["encoded"]
+    found = call(encoded=tf.constant(list(rows.values())))["probabilities"].numpy()
+    names = manifest.read(folder).facts.class_names
+    for name, row in zip(rows, found, strict=True):
+        ours = [told[name][one] for one in names if one in told[name]]
+        theirs = [share for one, share in zip(names, row, strict=True) if one in told[name]]
+        assert theirs == pytest.approx(ours, abs=1e-4), name
 
 
 def test_predicting_by_an_export_imports_no_tensorflow(run, photo, tmp_path):

@@ -17,7 +17,7 @@ from tlcli.data.views import Views, worker_count
 from tlcli.errors import ConfigError, TlError
 from tlcli.export import licences, network, proof, texts
 from tlcli.export import manifest as manifests
-from tlcli.export.contract import Format, format_of
+from tlcli.export.contract import Format, Wanted, format_of
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, latest
 from tlcli.runs.checkpoint import Checkpoint
@@ -107,13 +107,14 @@ def written(
     """Write the model and all that lies beside it, and see that it answers as the run does."""
     with console.Stage(f"writing {kind.name}"), silent():
         whole = network.network_of(found)
-        kind.write(whole, folder, settings.quantize, fitting(views, settings))
+        most, images = limit_of(found.config.get("data")), fitting(views, settings)
+        kind.write(Wanted(whole, found.resize, most, settings.quantize, images), folder)
     with console.Stage("comparing it with the run"), silent():
         seen = compared(found, kind, whole, views, settings, folder)
     proof.check(seen, settings.quantize, settings.tolerance, kind.name)
     about = manifests.Manifest(
         facts=found.facts, format=kind.name, quantize=settings.quantize, model=kind.file,
-        max_pixels=limit_of(found.config.get("data")), run=str(found.path.absolute()),
+        max_pixels=most, run=str(found.path.absolute()),
         licence=licences.known(found.config), proof=seen.as_json(), sha256={},
     )  # fmt: skip
     # By which `tl eval` finds the run's own data.

@@ -6,12 +6,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError
 from tlcli.system.installed import is_importable
 
 NAMES = ("saved_model", "litert", "onnx", "openvino", "keras")
 # From uint8 images (batch, side, side, 3) to float32 logits and probabilities (batch, classes).
 Engine = Callable[[Any], tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written.
+
+    Attributes:
+        network: Of uint8 pixels, see network.network_of.
+        resize: How its pictures become squares.
+        max_pixels: Width times height above which a picture is refused.
+        quantize: What its numbers are made smaller by.
+        images: Of the training split, uint8 (images, side, side, 3), where int8 is fitted to them.
+    """
+
+    network: Any
+    resize: Resize
+    max_pixels: int
+    quantize: str
+    images: Any
 
 
 @dataclass(frozen=True)
@@ -24,7 +44,7 @@ class Format:
         quantize: What numbers it can be made smaller by, "none" among them.
         writes: Modules that writing takes beside TensorFlow.
         runs: Modules that running takes.
-        write: Of a network, a folder, one of `quantize` and uint8 images of the training split.
+        write: Into a folder.
         engine: Of the folder.
     """
 
@@ -33,7 +53,7 @@ class Format:
     quantize: Sequence[str]
     writes: Sequence[str]
     runs: Sequence[str]
-    write: Callable[[Any, Path, str, Any], None]
+    write: Callable[[Wanted, Path], None]
     engine: Callable[[Path], Engine]
 
     def require(self, modules: Sequence[str]) -> None:

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from tlcli.export.contract import Engine, Format
+from tlcli.export.contract import Engine, Format, Wanted
 from tlcli.lazy import keras, np
 
 FILE = "model.keras"
 
 
-def write(network: Any, folder: Path, _quantize: str, _images: Any) -> None:
+def write(wanted: Wanted, folder: Path) -> None:
     """Write the network of Keras' own layers alone, so that no other package need be there."""
-    stock(network).save(folder / FILE)
+    stock(wanted.network).save(folder / FILE)
 
 
 def stock(network: Any) -> Any:

@@ -5,18 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tlcli.export.contract import Engine, Format
+from tlcli.export.contract import Engine, Format, Wanted
 from tlcli.lazy import np, tf
 
 FILE = "model.tflite"
 
 
-def write(network: Any, folder: Path, quantize: str, images: Any) -> None:
+def write(wanted: Wanted, folder: Path) -> None:
     """Write the network with a signature of uint8 pixels; int8 computes in whole numbers alone."""
     # Not above: who runs a file needs no TensorFlow.
     from tlcli.export.formats.saved_model import save
     from tlcli.export.network import from_floats
 
+    network, quantize = wanted.network, wanted.quantize
     whole = quantize == "int8"
     with tempfile.TemporaryDirectory() as place:
         save(from_floats(network) if whole else network, Path(place))
@@ -26,7 +27,7 @@ def write(network: Any, folder: Path, quantize: str, images: Any) -> None:
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if whole:
-            converter.representative_dataset = lambda: _shown(images)
+            converter.representative_dataset = lambda: _shown(wanted.images)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.uint8
         content = converter.convert()

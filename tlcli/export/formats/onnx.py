@@ -4,31 +4,31 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tlcli.export.contract import Engine, Format
+from tlcli.export.contract import Engine, Format, Wanted
 from tlcli.lazy import np
 
 FILE = "model.onnx"
 OPSET = 17
 
 
-def write(network: Any, folder: Path, quantize: str, images: Any) -> None:
+def write(wanted: Wanted, folder: Path) -> None:
     """Write the network; weights of 8 bits by ONNX Runtime's own tools."""
     import tf2onnx
 
     # Not above: who runs a file needs no TensorFlow.
     from tlcli.export.network import function
 
-    call = function(network)
+    call = function(wanted.network)
     model, _ = tf2onnx.convert.from_function(
         call, input_signature=call.input_signature, opset=OPSET
     )
-    if quantize == "none":
+    if wanted.quantize == "none":
         (folder / FILE).write_bytes(model.SerializeToString())
         return
     with tempfile.TemporaryDirectory() as place:
         plain = Path(place) / FILE
         plain.write_bytes(model.SerializeToString())
-        _quantized(plain, folder / FILE, quantize, images)
+        _quantized(plain, folder / FILE, wanted.quantize, wanted.images)
 
 
 def _quantized(plain: Path, wanted: Path, quantize: str, images: Any) -> None:

@@ -4,13 +4,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tlcli.export.contract import Engine, Format
+from tlcli.export.contract import Engine, Format, Wanted
 from tlcli.lazy import np
 
 FILE = "model.xml"
 
 
-def write(network: Any, folder: Path, quantize: str, _images: Any) -> None:
+def write(wanted: Wanted, folder: Path) -> None:
     """Write the network; float16 halves the file of weights."""
     import openvino
 
@@ -18,9 +18,10 @@ def write(network: Any, folder: Path, quantize: str, _images: Any) -> None:
     from tlcli.export.formats.saved_model import save
 
     with tempfile.TemporaryDirectory() as place:
-        save(network, Path(place))
+        save(wanted.network, Path(place))
         model = openvino.convert_model(place)
-        openvino.save_model(model, folder / FILE, compress_to_fp16=quantize == "float16")
+        half = wanted.quantize == "float16"
+        openvino.save_model(model, folder / FILE, compress_to_fp16=half)
 
 
 def engine(folder: Path) -> Engine:
