@@ -115,6 +115,7 @@ async function answered(one) {
 }
 
 function fault(one, text) {
+  one.card.classList.add("faulty");
   one.said.replaceChildren(made("p", one.file.name, "name"), made("p", text, "fault"));
 }
 
