@@ -22,12 +22,18 @@ ELSEWHERE = {
     "commands/namer": "commands/test_predict.py",
     "commands/own_folder": "commands/test_train.py",
     "commands/run_namer": "commands/test_predict.py",
+    "commands/run_heat": "commands/test_serve.py",
     "commands/run_page": "commands/test_report.py",
+    "commands/served": "commands/test_serve.py",
     "config/extending": "reality/test_own_run.py",
     "export/contract": "commands/test_export.py",
     "export/network": "commands/test_export.py",
     **{f"export/formats/{name}": "commands/test_export.py"
        for name in ("keras", "litert", "onnx", "openvino", "saved_model")},
+    **{f"serve/{name}": "serve/test_app.py"
+       for name in ("meter", "model", "predicting", "protocol_v2", "refused", "said", "service")},
+    "serve/openapi_schemas": "serve/test_openapi.py",
+    "serve/server": "commands/test_serve.py",
     "distill/network_teacher": "behaviour/test_distill.py",
     "distill/peers": "behaviour/test_peers.py",
     "models/head_rows": "reality/test_own_run.py",

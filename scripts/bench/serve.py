@@ -34,7 +34,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDARY = "x5d1c0f"
-BATCH, ALONE = 32, 5.0
+BATCH = 32
 WAYS = ("one", "form", "tensor")
 
 
@@ -133,7 +133,7 @@ def under_load(
     return load
 
 
-def rate(work: Callable[[], int], seconds: float = ALONE) -> float:
+def rate(work: Callable[[], int], seconds: float) -> float:
     """Pictures a second of some work, after a first time."""
     work()
     begun, count = time.perf_counter(), 0
@@ -142,7 +142,7 @@ def rate(work: Callable[[], int], seconds: float = ALONE) -> float:
     return round(count / (time.perf_counter() - begun), 1)
 
 
-def alone(folder: str, files: list[bytes]) -> dict[str, float]:
+def alone(folder: str, files: list[bytes], seconds: float) -> dict[str, float]:
     """Decoding, the model, and both, without a server."""
     from threadpoolctl import threadpool_limits
 
@@ -166,7 +166,8 @@ def alone(folder: str, files: list[bytes]) -> dict[str, float]:
             engine(images)
             return BATCH
 
-        return {"decode": rate(decode), "model": rate(model), "decode_and_model": rate(both)}
+        works = {"decode": decode, "model": model, "decode_and_model": both}
+        return {name: rate(work, seconds) for name, work in works.items()}
 
 
 def shown_images(folder: str, files: list[bytes]) -> np.ndarray:
@@ -193,6 +194,7 @@ def main() -> None:
     parser.add_argument("export")
     parser.add_argument("picture", nargs="+")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--alone", type=float, default=5)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--pictures", type=int, default=16)
     parser.add_argument("--only", choices=WAYS)
@@ -200,7 +202,7 @@ def main() -> None:
     files = [Path(one).read_bytes() for one in given.picture]
     files = (files * given.pictures)[: given.pictures]
     images = shown_images(given.export, files)
-    told: dict[str, object] = {"alone": alone(given.export, files)}
+    told: dict[str, object] = {"alone": alone(given.export, files, given.alone)}
     for way in (given.only,) if given.only else WAYS:
         asked = request(way, files, images)
         with server(given.export) as (port, pid):
@@ -211,7 +213,7 @@ def main() -> None:
         count = 1 if way == "one" else len(files)
         figures = load.figures(given.seconds, count)
         told[way] = {**figures, "memory_mb": [before, after]}
-    told["alone_again"] = alone(given.export, files)
+    told["alone_again"] = alone(given.export, files, given.alone)
     told["overload"] = overload(given.export, files, images)
     print(json.dumps(told, indent=2))
 

@@ -12,8 +12,7 @@ from python_multipart.multipart import parse_options_header
 from tlcli.serve.refused import Refused
 
 FIELD = "images"
-# Of a form's part: characters of its file name, and bytes of all its headers.
-MOST_NAME, MOST_HEAD = 255, 8192
+MOST_NAME = 255  # characters
 # What one picture as it is may be called; other types are refused, for nobody means them.
 RAW = ("image/", "application/octet-stream", "binary/octet-stream")
 
@@ -68,7 +67,6 @@ class _Form:
         self._most, self.ended = most, False
         self._field, self._value, self._disposition = bytearray(), bytearray(), b""
         self._data: list[bytes] = []
-        self._head = 0
 
     def callbacks(self) -> Any:
         return {
@@ -79,19 +77,13 @@ class _Form:
         }  # fmt: skip
 
     def _begin(self) -> None:
-        self._disposition, self._data, self._head = b"", [], 0
+        self._disposition, self._data = b"", []
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += self._counted(data, start, end)
+        self._field += data[start:end]
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += self._counted(data, start, end)
-
-    def _counted(self, data: bytes, start: int, end: int) -> bytes:
-        self._head += end - start
-        if self._head > MOST_HEAD:
-            raise Refused(400, "a part of the form has too long a head.")
-        return data[start:end]
+        self._value += data[start:end]
 
     def _header_end(self) -> None:
         if self._field.lower() == b"content-disposition":
