@@ -30,6 +30,7 @@ LAYERS = (
     ("report",),
     ("audit",),
     ("export",),
+    ("serve",),
     ("distill",),
     ("training",),
     ("commands", "options"),

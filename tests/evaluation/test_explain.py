@@ -9,7 +9,7 @@ from tlcli.evaluation.explain import (
     grad_cam,
     grad_cam_pp,
     gradient_input,
-    gradients_at,
+    gradients_of,
     squared,
     windows,
 )
@@ -54,7 +54,7 @@ def test_features_and_gradients_are_those_by_hand(example):
     model, image, label, maps, gradient = example
     place = Explainer.of(model).place
     assert (place.path, place.shape) == ("maps", (4, 4, 4))
-    found = gradients_at(place.model, image[None], np.array([label]))
+    found = gradients_of(place.model)(image[None], np.array([label]))
     np.testing.assert_allclose(found[0][0], maps, atol=1e-5)
     np.testing.assert_allclose(found[1][0], gradient, atol=1e-5)
 

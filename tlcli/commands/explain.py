@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.commands.namer import limit_of
+from tlcli.commands.run_heat import picture
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Explain
 from tlcli.data import named
@@ -24,10 +25,9 @@ from tlcli.evaluation.explain import Explainer
 from tlcli.lazy import tf
 from tlcli.runs import checkpoint, latest, output
 from tlcli.runs.checkpoint import Checkpoint
-from tlcli.system import console, files, heat
+from tlcli.system import console, files
 from tlcli.system.shown import CsvWriter, escaped, shown
 
-SMALLEST = 224  # pixels of a side of what is written
 MOST_CLASSES = 5  # of one picture that nobody chose
 TABLE = "explained.csv"
 COLUMNS = ("path", "output", "class", "probability", "method", "error")
@@ -170,10 +170,7 @@ def written(one: Explained, names: Names, found: Checkpoint, method: str) -> dic
     """Write a picture with its heat; gives its row."""
     name = found.class_names[one.label]
     path = names.place(one.path, name)
-    factor = max(1, -(-SMALLEST // len(one.image)))
-    picture = heat.magnified(one.image, SMALLEST)
-    content = heat.encoded(heat.overlaid(picture, heat.smooth(one.heat, factor)))
-    output.write(path, content)
+    output.write(path, picture(one.image, one.heat))
     return {
         "path": one.path, "output": str(path), "class": name, "probability": one.probability,
         "method": method if one.heat.any() else f"{method}: nothing speaks for it", "error": "",

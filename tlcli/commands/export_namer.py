@@ -34,12 +34,16 @@ def opened(folder: Path, tta: str) -> tuple[Manifest, Engine]:
 
 def namer_of(settings: Predict) -> Namer:
     """The export that is named."""
-    found, engine = opened(packed.located(str(settings.checkpoint), "checkpoint"), settings.tta)
+    return namer(*opened(packed.located(str(settings.checkpoint), "checkpoint"), settings.tta))
+
+
+def namer(found: Manifest, engine: Engine) -> Namer:
+    """What names pictures by an export."""
     facts = found.facts
 
-    def read(path: str) -> Any:
+    def read(picture: str | bytes) -> Any:
         try:
-            return pixels.view(path, facts.resize, found.max_pixels)
+            return pixels.view(picture, facts.resize, found.max_pixels)
         except TlError as problem:
             return problem
 

@@ -20,7 +20,8 @@ class Namer:
     Attributes:
         look: Given whether there are many pictures, a function from uint8 images (batch, side,
             side, 3) to logits, and to how strange each image is or None.
-        read: A function from a file to what the network is shown of it, or to a TlError.
+        read: A function from a file, or from its bytes, to what the network is shown of it, or to
+            a TlError.
         class_names: In index order.
         scaling: What calibrates the logits.
         sets: What decides which classes the set of a picture holds, or None.
@@ -31,7 +32,7 @@ class Namer:
     """
 
     look: Callable[[bool], Callable[[Any], tuple[Any, Any]]]
-    read: Callable[[str], Any]
+    read: Callable[[str | bytes], Any]
     class_names: tuple[str, ...]
     scaling: Scaling = PLAIN
     sets: Sets | None = None

@@ -8,10 +8,12 @@ from tlcli.data import named
 from tlcli.data.resize import Resize
 from tlcli.errors import ConfigError
 from tlcli.evaluation.classifier import watcher
+from tlcli.evaluation.tta import Kind
 from tlcli.lazy import keras
 from tlcli.models import imagenet
 from tlcli.models.graph.trace import rerun
 from tlcli.runs import checkpoint, latest, strangers
+from tlcli.runs.checkpoint import Checkpoint
 from tlcli.system import console
 
 OTHERWISE = (
@@ -28,14 +30,20 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
         return own_head(checked)
     given = latest.chosen(settings.checkpoint, settings.runs, OTHERWISE)
     with console.Stage("reading the checkpoint"):
-        found = checkpoint.read_run(given)
-        known = strangers.read(found.path)
-    return Namer(
-        lambda many: watcher(found.model, known, settings.tta, many),
+        return of_run(given, settings.tta)[0]
+
+
+def of_run(given: str, tta: Kind) -> tuple[Namer, Checkpoint]:
+    """What names pictures by a run, and the run."""
+    found = checkpoint.read_run(given)
+    known = strangers.read(found.path)
+    namer = Namer(
+        lambda many: watcher(found.model, known, tta, many),
         named.reader(found.resize, limit_of(found.config.get("data"))), found.class_names,
         found.scaling, found.facts.conformal, known, found.multi_label, found.thresholds,
         found.facts.abstain_below,
     )  # fmt: skip
+    return namer, found
 
 
 def own_head(checked: Checked[Predict, None]) -> Namer:

@@ -20,6 +20,7 @@ class Command:
         verb: The word that must follow.
         needs_tensorflow: Whether it is imported before the command runs.
         light: Whether the command's `is_light(checked)` may say that it is not needed then.
+        named: Whether a word may be NAME=FOLDER.
     """
 
     module: str
@@ -34,6 +35,7 @@ class Command:
     verb: str = ""
     needs_tensorflow: bool = True
     light: bool = False
+    named: bool = False
 
 
 # A command may be two words.
@@ -73,6 +75,10 @@ COMMANDS = {
     "clean": Command(
         "clean", "Take away what finished runs keep without need.",
         "tl clean runs", "Clean", "clean", words="runs", needs_tensorflow=False,
+    ),
+    "serve": Command(
+        "serve", "Answer over HTTP what runs and exports say of pictures.",
+        "tl serve runs/train/TIME", "Serve", "serve", words="models", light=True, named=True,
     ),
     "compare": Command(
         "compare", "Put several runs into one table.", "tl compare runs/sweep/TIME",

@@ -1,6 +1,5 @@
 """From the words of a command line to a composed configuration, by Hydra."""
 
-import glob as globbing
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +27,7 @@ from tlcli.system.files import expanded
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
     "output", "extend", "runs", "file", "preset", "unlabelled", "ids", "config", "class", "audit",
-    "exclude", "relabel", "groups",
+    "exclude", "relabel", "groups", "token_file",
 }  # fmt: skip
 
 
@@ -79,7 +78,7 @@ def read(word: str, words: list[str]) -> Request:
     config_dir = _config_dir(flags)
     plain_words: list[str] = []
     if COMMANDS[word].words:
-        plain_words, rest = _plain_words(rest)
+        plain_words, rest = _plain_words(word, rest)
     if plain_words and data_words.takes_data(word):  # the first is the command's, then data
         plain_words, rest = plain_words[:1], [*plain_words[1:], *rest]
     bare = [item for item in rest if data_words.is_bare(word, item)]
@@ -177,15 +176,14 @@ def _search_dirs(config_dir: Path | None) -> list[Path]:
     return found + list(plugin_config_dirs())
 
 
-def _plain_words(words: list[str]) -> tuple[list[str], list[str]]:
+def _plain_words(word: str, words: list[str]) -> tuple[list[str], list[str]]:
     """Words that set no key, and the others: all after `--`, without `=`, and files with one."""
     found: list[str] = []
     rest: list[str] = []
     for index, item in enumerate(words):
         if item == "--":
             return found + words[index + 1 :], rest
-        is_plain = "=" not in item or Path(item).is_file() or bool(globbing.glob(item))
-        (found if is_plain else rest).append(item)
+        (found if known.is_plain(word, item) else rest).append(item)
     return found, rest
 
 

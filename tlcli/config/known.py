@@ -1,8 +1,11 @@
 """Whether typed words are keys that a command has, said in the words of whoever typed them."""
 
 import dataclasses
+import glob as globbing
+import os
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from tlcli.config import settings, words
 from tlcli.config.checked import key_of
@@ -34,6 +37,15 @@ def places_of(key: str) -> tuple[str, ...]:
         if any(line.search(path.read_text(encoding="utf-8"))
                for path in sorted((config_root() / group).glob("*.yaml")))
     )  # fmt: skip
+
+
+def is_plain(word: str, item: str) -> bool:
+    """Whether a word sets no key: it has no `=`, is a file with one, or names a folder."""
+    name, equals, place = item.partition("=")
+    if not equals or Path(item).is_file() or globbing.glob(item):
+        return True
+    folder = os.sep in place or Path(place).is_dir()
+    return COMMANDS[word].named and name not in keys_of(word) and folder
 
 
 def check_pair(word: str, item: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from tlcli.config.look_settings import Explain as Explain
 from tlcli.config.look_settings import Export as Export
 from tlcli.config.look_settings import Pack as Pack
 from tlcli.config.look_settings import Report as Report
+from tlcli.config.serve_settings import Serve as Serve
 from tlcli.config.upgraded import stored
 from tlcli.config.weights_settings import Weights as Weights
 from tlcli.contracts import GROUPS

@@ -89,11 +89,11 @@ def upright(image: Tensor, orientation: Tensor) -> Tensor:
     return tf.cond(is_one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
 
 
-def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:
+def decode_file(path: str | Path | bytes, max_pixels: int, short_side: int = 0) -> Any:
     """Picture of one file exactly as training sees it, NumPy uint8 (height, width, 3), upright.
 
     Args:
-        path: A picture that is read, whatever its extension.
+        path: A picture that is read, whatever its extension, or its bytes.
         max_pixels: Width times height above which it is refused.
         short_side: Pixels that the shorter side must keep, see ImageSource; 0 for all.
 
@@ -101,11 +101,12 @@ def decode_file(path: str | Path, max_pixels: int, short_side: int = 0) -> Any:
         DataError: The file cannot be read as an image.
     """
     header = inspect(path, max_pixels)
-    data = read_bytes(path, "picture")
+    data = path if isinstance(path, bytes) else read_bytes(path, "picture")
     try:
         image = decode(tf.constant(data), header.decoder, short_side)
     except tf.errors.OpError as error:
-        raise DataError(str(path), plain_error(error), REMEDY) from error
+        name = "image" if isinstance(path, bytes) else str(path)
+        raise DataError(name, plain_error(error), REMEDY) from error
     return upright(image, header.orientation).numpy()
 
 

@@ -73,10 +73,11 @@ def _below(folder: str, left_out: LeftOut) -> Iterator[str]:
         yield os.path.join(folder, name)
 
 
-def reader(resize: Resize, max_pixels: int = MAX_PIXELS) -> Callable[[str], Any]:
-    """A function from a file to its evaluation view, uint8 (size, size, 3), or a TlError.
+def reader(resize: Resize, max_pixels: int = MAX_PIXELS) -> Callable[[str | bytes], Any]:
+    """A function from a file or its bytes to its evaluation view, or a TlError.
 
-    The pixels are those of `tl eval`: the same operations decode, turn and resize.
+    The view is uint8 (size, size, 3), its pixels those of `tl eval`: the same operations decode,
+    turn and resize.
 
     Args:
         resize: How pictures become squares.
@@ -94,30 +95,31 @@ def reader(resize: Resize, max_pixels: int = MAX_PIXELS) -> Callable[[str], Any]
     of_jpeg = tf.function(jpeg, input_signature=[text], autograph=False)
     of_other = tf.function(other, input_signature=[text, number, number], autograph=False)
 
-    def read(path: str) -> Any:
+    def read(picture: str | bytes) -> Any:
         try:
-            header = inspect(path, max_pixels)
-            data = read_bytes(path, "picture")
+            header = inspect(picture, max_pixels)
+            data = picture if isinstance(picture, bytes) else read_bytes(picture, "picture")
             if header.decoder == BY_JPEG and header.orientation == 1:
                 return of_jpeg(tf.constant(data))
             return of_other(tf.constant(data), header.decoder, header.orientation)
         except TlError as problem:
             return problem
         except (OSError, tf.errors.OpError):
-            return _why(path, max_pixels)
+            return _why(picture, max_pixels)
 
     return read
 
 
-def _why(path: str, max_pixels: int) -> TlError:
-    """Decode a file that failed by itself, where the error tells the reason alone."""
+def _why(picture: str | bytes, max_pixels: int) -> TlError:
+    """Decode a picture that failed by itself, where the error tells the reason alone."""
+    name = "image" if isinstance(picture, bytes) else picture
     try:
-        decode_file(path, max_pixels)
+        decode_file(picture, max_pixels)
     except TlError as problem:
         return problem
     except OSError as error:
-        return DataError(path, f"cannot be read: {error.strerror}", "Check the file.")
-    return DataError(path, "changed while it was read", "Run the command again.")
+        return DataError(name, f"cannot be read: {error.strerror}", "Check the file.")
+    return DataError(name, "changed while it was read", "Run the command again.")
 
 
 def ahead(

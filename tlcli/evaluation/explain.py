@@ -6,6 +6,8 @@ token or a pixel adds to the logit, elsewhere; and occlusion (Zeiler and Fergus 
 arXiv:1311.2901), which looks at logits alone and so checks the others.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,6 +40,12 @@ class Explainer:
         """An explainer that reads the network's last map or tokens."""
         return cls(model, last_place(model))
 
+    @functools.cached_property
+    def _gradients(self) -> Any:
+        # Once: a graph for each call would take a second, and memory that stays.
+        assert self.place is not None
+        return gradients_of(self.place.model)
+
     def method(self, asked: Method) -> Method:
         """The method that is used where one is asked for; maps alone have a Grad-CAM."""
         maps = self.place is not None and self.place.is_map
@@ -63,23 +71,22 @@ class Explainer:
             return scaled(occlusion(self.model, images, classes))
         if self.place is None:
             return scaled(of_pixels(self.model, images, classes))
-        features, gradients = gradients_at(self.place.model, images, classes)
+        features, gradients = self._gradients(images, classes)
         maps = {"grad_cam": grad_cam, "grad_cam_pp": grad_cam_pp, "gradient": gradient_input}
         found = maps[method](features, gradients)
         found = found if self.place.is_map else squared(found)
         return scaled(enlarged(found, images.shape[1]))
 
 
-def gradients_at(model: Any, images: Any, classes: Any) -> tuple[Any, Any]:
-    """A tensor within a network and the gradient of logits in respect of it.
+def gradients_of(model: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """A function to a tensor within a network and the gradient of logits in respect of it.
 
     Args:
         model: Images to [tensor, logits].
-        images: uint8 (batch, side, side, 3).
-        classes: Whose logits, int32 (batch,).
 
     Returns:
-        Two float32 arrays of the tensor's shape.
+        A function of images, uint8 (batch, side, side, 3), and of the classes whose logits are
+        meant, int32 (batch,), to two float32 arrays of the tensor's shape.
     """
 
     @tf.function(autograph=False)
@@ -92,11 +99,15 @@ def gradients_at(model: Any, images: Any, classes: Any) -> tuple[Any, Any]:
         gradient = tape.gradient(told, features, unconnected_gradients="zero")
         return tf.cast(features, tf.float32), tf.cast(gradient, tf.float32)
 
-    found = [
-        both(tf.constant(images[i : i + AT_ONCE]), tf.constant(classes[i : i + AT_ONCE]))
-        for i in range(0, len(images), AT_ONCE)
-    ]
-    return tuple(np.concatenate([np.asarray(one[k]) for one in found]) for k in (0, 1))  # type: ignore[return-value]
+    def found(images: Any, classes: Any) -> tuple[Any, Any]:
+        parts = [
+            both(tf.constant(images[i : i + AT_ONCE]), tf.constant(classes[i : i + AT_ONCE]))
+            for i in range(0, len(images), AT_ONCE)
+        ]
+        features, gradients = zip(*parts, strict=True)
+        return np.concatenate(features), np.concatenate(gradients)
+
+    return found
 
 
 def grad_cam(features: Any, gradients: Any) -> Any:
@@ -127,7 +138,7 @@ def of_pixels(model: Any, images: Any, classes: Any) -> Any:
     pixels = keras.Input(tuple(images.shape[1:]), dtype="float32")
     inner = _from_floats(model, pixels)
     model = keras.Model(pixels, [pixels, inner])
-    found, gradients = gradients_at(model, images.astype(np.float32), classes)
+    found, gradients = gradients_of(model)(images.astype(np.float32), classes)
     return np.abs(((found - GREY) * gradients).sum(-1))
 
 

@@ -1,0 +1,1 @@
+"""Models behind HTTP: batched, bounded, replaced while they answer."""
