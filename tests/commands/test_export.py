@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tlcli.commands import evaluate, export, predict
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.export import manifest
 from tlcli.export.contract import NAMES, format_of
+from tlcli.runs import strangers
 
 QUICK = {("litert", "none"), ("onnx", "none")}
 SLOW = {("litert", "int8"), ("openvino", "none"), ("keras", "none"), ("saved_model", "none")}
@@ -71,6 +73,8 @@ def test_every_format_answers_as_the_run_does(run, photo, capsys, name, kind):
     ours, theirs = answer(capsys, photo, run), answer(capsys, photo, folder)
     close = 1e-3 if kind == "none" else 0.2
     assert shares(theirs) == pytest.approx(shares(ours), abs=close)
+    if kind == "none":
+        assert theirs["stranger"] is ours["stranger"] is True
     program = (folder / "example.py").read_text()
     assert len(program.splitlines()) <= 60
     code = [sys.executable, "-W", "ignore", str(folder / "example.py"), str(photo)]
@@ -146,8 +150,26 @@ def test_an_export_is_measured_as_its_run_is(run, capsys):
     for one in (run, folder):
         assert evaluate.run(checked("eval", f"checkpoint={one}", "format=json")) == 0
         told.append(json.loads(capsys.readouterr().out))
-    same = ("accuracy", "macro_f1", "loss", "samples", "accuracy_low")
+    same = ("accuracy", "macro_f1", "loss", "samples", "accuracy_low", "stranger_share")
     assert {k: told[1][k] for k in same} == pytest.approx({k: told[0][k] for k in same}, abs=1e-5)
+
+
+def test_strangers_of_another_run_are_refused(run, photo, tmp_path):
+    folder = shutil.copytree(exported(run, "onnx", "none"), tmp_path / "export")
+    known = strangers.read(folder)
+    strangers.write(folder, replace(known, bank=known.bank[:, :-1]))
+    about = json.loads((folder / manifest.FILE).read_text())
+    about["export"]["sha256"] = manifest.hashes(folder)
+    (folder / manifest.FILE).write_text(json.dumps(about))
+    with pytest.raises(DataError, match="another network"):
+        predict.run(checked("predict", str(photo), f"checkpoint={folder}"))
+
+
+def test_strangers_that_an_export_tells_otherwise_stay_behind(run, monkeypatch, capsys):
+    monkeypatch.setattr(export, "ALIKE", 1.1)
+    folder = exported(run, "onnx", "none")
+    assert not (folder / strangers.FILE).exists()
+    assert "left out: run and export mark 100.0% of images alike" in capsys.readouterr().err
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(run, tmp_path):

@@ -81,10 +81,10 @@ def read(settings: Eval) -> tuple[Checkpoint, Strangers | None, Any]:
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
     folder = packed.located(given, "checkpoint")
     if manifests.is_export(folder):
-        about, engine = export_namer.opened(folder, settings.tta)
+        about, known, look = export_namer.opened(folder, settings.tta)
         found = Checkpoint(folder, checkpoint.read_config(folder), about.facts, None)
-        ood.require_known(settings.ood, None, found)
-        return found, None, lambda images: (engine(np.asarray(images))[0], None)
+        ood.require_known(settings.ood, known, found)
+        return found, known, look
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(folder)
         known = strangers.read(found.path)

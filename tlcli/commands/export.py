@@ -15,11 +15,12 @@ from tlcli.config.settings import Export
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import ConfigError, TlError
+from tlcli.evaluation.strangers import Strangers
 from tlcli.export import licences, network, proof, texts
 from tlcli.export import manifest as manifests
 from tlcli.export.contract import Format, Wanted, format_of
 from tlcli.lazy import np
-from tlcli.runs import checkpoint, latest
+from tlcli.runs import checkpoint, latest, strangers
 from tlcli.runs.checkpoint import Checkpoint
 from tlcli.system import console, files
 from tlcli.system.chatter import silent
@@ -27,6 +28,8 @@ from tlcli.system.shown import shown
 
 # Images that the answers are compared on.
 MOST = 2000
+# Share of them that run and export are to mark alike as strangers, or as none.
+ALIKE = 0.98
 
 
 def run(checked: Checked[Export, None]) -> int:
@@ -106,17 +109,19 @@ def written(
 ) -> None:
     """Write the model and all that lies beside it, and see that it answers as the run does."""
     with console.Stage(f"writing {kind.name}"), silent():
-        whole = network.network_of(found)
+        known = strangers.read(found.path)
+        whole = network.network_of(found, known is not None)
         most, images = limit_of(found.config.get("data")), fitting(views, settings)
         kind.write(Wanted(whole, found.resize, most, settings.quantize, images), folder)
     with console.Stage("comparing it with the run"), silent():
-        seen = compared(found, kind, whole, views, settings, folder)
+        seen, both = compared(found, kind, whole, views, settings, folder)
     proof.check(seen, settings.quantize, settings.tolerance, kind.name)
     about = manifests.Manifest(
         facts=found.facts, format=kind.name, quantize=settings.quantize, model=kind.file,
         max_pixels=most, run=str(found.path.absolute()),
         licence=licences.known(found.config), proof=seen.as_json(), sha256={},
     )  # fmt: skip
+    carry(known, both, found.path, folder)
     # By which `tl eval` finds the run's own data.
     shutil.copyfile(found.path / "config.json", folder / "config.json")
     files.write_text(folder / "labels.txt", texts.labels(about))
@@ -126,6 +131,18 @@ def written(
     files.write_json(folder / manifests.FILE, about.as_json())
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     console.say(f"{'export':<10} {kind.name}, {size / 1e6:.2f} MB; {texts.proved(seen.as_json())}")
+
+
+def carry(known: Strangers | None, both: Any, run: Path, folder: Path) -> None:
+    """Take over what tells strangers, where run and export tell the same ones."""
+    if known is None:
+        return
+    same = proof.same_marks(known, *both)
+    if same >= ALIKE:
+        shutil.copyfile(run / strangers.FILE, folder / strangers.FILE)
+        return
+    console.say(f"{'strangers':<10} left out: run and export mark {same:.1%} of images alike, "
+                f"and are to mark {ALIKE:.0%}")  # fmt: skip
 
 
 def fitting(views: Views | None, settings: Export) -> Any:
@@ -139,8 +156,12 @@ def fitting(views: Views | None, settings: Export) -> Any:
 
 def compared(
     found: Checkpoint, kind: Format, whole: Any, views: Views | None, settings: Export, folder: Path
-) -> proof.Proof:
-    """The export beside the run's network, on its test images, else on those of validation."""
+) -> tuple[proof.Proof, Any]:
+    """The export beside the run's network, on its test images, else on those of validation.
+
+    Returns:
+        What was seen, and the outputs of both.
+    """
     split, rows = rows_of(views.manifest if views else None)
     both = [
         proof.answers(call, images(views, rows, found, settings.batch_size))
@@ -148,7 +169,7 @@ def compared(
     ]
     labels = None if views is None or not len(rows) else views.manifest.labels[rows]
     calibrated = (lambda z: z) if found.multi_label else found.scaling
-    return proof.proved(both[0], both[1], labels, split, found.thresholds, calibrated)
+    return proof.proved(both[0], both[1], labels, split, found.thresholds, calibrated), both
 
 
 def rows_of(data: Manifest | None) -> tuple[str, Any]:

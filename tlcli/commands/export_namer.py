@@ -1,5 +1,6 @@
 """A namer that is an export: Pillow and NumPy show it pictures, its runtime answers."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +8,22 @@ from tlcli.commands.namer import Namer
 from tlcli.config import packed
 from tlcli.config.settings import Predict
 from tlcli.data import pixels
-from tlcli.errors import ConfigError, TlError
+from tlcli.errors import ConfigError, DataError, TlError
+from tlcli.evaluation.strangers import Strangers
 from tlcli.export import manifest
 from tlcli.export.contract import Engine, format_of
 from tlcli.export.manifest import Manifest
 from tlcli.lazy import np
+from tlcli.runs import strangers
 from tlcli.system import console
 from tlcli.system.chatter import silent
 
+# From uint8 images (batch, side, side, 3) to logits, and how strange each is or None.
+Look = Callable[[Any], tuple[Any, Any]]
 
-def opened(folder: Path, tta: str) -> tuple[Manifest, Engine]:
-    """An export and what runs it.
+
+def opened(folder: Path, tta: str) -> tuple[Manifest, Strangers | None, Look]:
+    """An export, what tells strangers if it knows them, and what runs it.
 
     Raises:
         DataError: A file of it is damaged.
@@ -29,7 +35,29 @@ def opened(folder: Path, tta: str) -> tuple[Manifest, Engine]:
     if tta != "none":
         raise ConfigError("tta", "an export takes each picture as it is", "Leave it out.")
     with console.Stage("opening the export"), silent():
-        return found, kind.engine(folder)
+        known = strangers.read(folder)
+        return found, known, looking(kind.engine(folder), known, folder)
+
+
+def looking(engine: Engine, known: Strangers | None, folder: Path) -> Look:
+    """What an export says of images, with how strange they are as far as it knows.
+
+    Raises:
+        DataError: What tells strangers is another network's; when it is asked.
+    """
+
+    def look(images: Any) -> tuple[Any, Any]:
+        found = engine(np.asarray(images))
+        if known is None:
+            return found["logits"], None
+        embedding = found.get("embedding")
+        if embedding is None or embedding.shape[1:] != known.bank.shape[1:]:
+            raise DataError(
+                str(folder / strangers.FILE), "is another network's", "Export the run again."
+            )
+        return found["logits"], known.scores(found["logits"], embedding)
+
+    return look
 
 
 def namer_of(settings: Predict) -> Namer:
@@ -37,8 +65,8 @@ def namer_of(settings: Predict) -> Namer:
     return namer(*opened(packed.located(str(settings.checkpoint), "checkpoint"), settings.tta))
 
 
-def namer(found: Manifest, engine: Engine) -> Namer:
-    """What names pictures by an export."""
+def namer(found: Manifest, known: Strangers | None, look: Look) -> Namer:
+    """What names pictures by an export; see `opened`."""
     facts = found.facts
 
     def read(picture: str | bytes) -> Any:
@@ -48,7 +76,6 @@ def namer(found: Manifest, engine: Engine) -> Namer:
             return problem
 
     return Namer(
-        lambda _: lambda images: (engine(images)[0], None), read, facts.class_names, facts.scaling,
-        facts.conformal, None, facts.multi_label, np.asarray(facts.thresholds or 0.5),
-        facts.abstain_below,
+        lambda _: look, read, facts.class_names, facts.scaling, facts.conformal, known,
+        facts.multi_label, np.asarray(facts.thresholds or 0.5), facts.abstain_below,
     )  # fmt: skip

@@ -65,8 +65,8 @@ def version(folder: Path) -> str:
 def of_export(name: str, folder: Path, max_pixels: int) -> Model:
     """An export; TensorFlow is imported by those of its own formats alone."""
     number = version(folder)
-    found, engine = export_namer.opened(folder, "none")
-    namer = export_namer.namer(found, engine)
+    found, known, look = export_namer.opened(folder, "none")
+    namer = export_namer.namer(found, known, look)
     # Its numbers are scaled by what a batch holds: alone a picture has the answer of no other.
     alone = found.format == "onnx" and found.quantize == "dynamic"
     return model(

@@ -1,7 +1,7 @@
 """What a format is, and the formats there are."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ from tlcli.errors import ConfigError
 from tlcli.system.installed import is_importable
 
 NAMES = ("saved_model", "litert", "onnx", "openvino", "keras")
-# From uint8 images (batch, side, side, 3) to float32 logits and probabilities (batch, classes).
-Engine = Callable[[Any], tuple[Any, Any]]
+# Of a network: always the first two, (batch, classes); the last, (batch, channels), where its run
+# knows strangers.
+OUTPUTS = ("logits", "probabilities", "embedding")
+# From uint8 images (batch, side, side, 3) to float32 outputs by name.
+Engine = Callable[[Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)

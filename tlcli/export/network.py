@@ -5,23 +5,31 @@ from typing import Any
 from tlcli.export.contract import Engine
 from tlcli.lazy import keras, np, tf
 from tlcli.models import fold
+from tlcli.models.graph.embedding import with_embedding
 from tlcli.models.graph.trace import rerun
 from tlcli.runs.checkpoint import Checkpoint
 
 
-def network_of(run: Checkpoint) -> Any:
+def network_of(run: Checkpoint, embedded: bool = False) -> Any:
     """A run's network with its batch normalisation folded and its calibration inside.
+
+    Args:
+        run: Whose network it is.
+        embedded: Whether it gives the embedding too, by which strangers are told.
 
     Returns:
         A model of `images`, uint8 (batch, side, side, 3), to `logits` and `probabilities`,
-        float32 (batch, classes).
+        float32 (batch, classes), and to `embedding`, float32 (batch, channels).
     """
     model = fold.folded(run.model) or run.model
     images = keras.Input(model.inputs[0].shape[1:], dtype="uint8", name="images")
-    return _answers(run, images, model(images))
+    if not embedded:
+        return _answers(run, images, model(images), {})
+    logits, embedding = with_embedding(model)(images)
+    return _answers(run, images, logits, {"embedding": keras.ops.cast(embedding, "float32")})
 
 
-def _answers(run: Checkpoint, images: Any, logits: Any) -> Any:
+def _answers(run: Checkpoint, images: Any, logits: Any, more: dict[str, Any]) -> Any:
     ops = keras.ops
     logits = ops.cast(logits, "float32")
     if run.multi_label:
@@ -35,7 +43,7 @@ def _answers(run: Checkpoint, images: Any, logits: Any) -> Any:
         shares = ops.softmax(scaled)
     outputs = {
         name: keras.layers.Identity(name=name)(value)
-        for name, value in (("logits", logits), ("probabilities", shares))
+        for name, value in {"logits": logits, "probabilities": shares, **more}.items()
     }
     return keras.Model(images, outputs)
 
@@ -47,14 +55,14 @@ def from_floats(network: Any) -> Any:
 
 
 def function(network: Any) -> Any:
-    """A function of `images` to `logits` and `probabilities`, of batches of any size."""
+    """A function of `images` to outputs by name, of batches of any size."""
     given = network.inputs[0]
     spec = tf.TensorSpec((None, *given.shape[1:]), given.dtype, name="images")
 
     @tf.function(input_signature=[spec], autograph=False)
     def answers(images: Any) -> Any:
         found = network(images, training=False)
-        return {name: found[name] for name in ("logits", "probabilities")}
+        return dict(found)
 
     return answers
 
@@ -63,8 +71,7 @@ def engine(network: Any) -> Engine:
     """Run the network itself."""
     call = function(network)
 
-    def answers(images: Any) -> tuple[Any, Any]:
-        found = call(tf.constant(images))
-        return np.asarray(found["logits"]), np.asarray(found["probabilities"])
+    def answers(images: Any) -> dict[str, Any]:
+        return {name: np.asarray(value) for name, value in call(tf.constant(images)).items()}
 
     return answers

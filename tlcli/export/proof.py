@@ -1,6 +1,6 @@
 """Whether an export answers as its run does, seen through its own runtime."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from tlcli.errors import TlError
 from tlcli.evaluation import significance
+from tlcli.evaluation.strangers import Strangers
 from tlcli.export.contract import Engine
 
 # Of probabilities, where numbers keep their width: what another order of sums may change.
@@ -52,21 +53,20 @@ class Proof:
         return self.run - self.export
 
 
-def answers(engine: Engine, batches: Iterable[Any]) -> tuple[Any, Any]:
-    """Logits and probabilities of batches of images, float32 (images, classes)."""
+def answers(engine: Engine, batches: Iterable[Any]) -> dict[str, Any]:
+    """Outputs of batches of images by name, float32 (images, classes or channels)."""
     found = [engine(np.ascontiguousarray(batch)) for batch in batches]
-    logits, shares = (np.concatenate([one[k] for one in found]) for k in (0, 1))
-    return logits, shares
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
 def proved(
-    ours: tuple[Any, Any], theirs: tuple[Any, Any], labels: Any, split: str, thresholds: Any,
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], labels: Any, split: str, thresholds: Any,
     calibrated: Callable[[Any], Any],
 ) -> Proof:  # fmt: skip
     """An export beside its run.
 
     Args:
-        ours: Logits and probabilities of the run (images, classes).
+        ours: `logits` and `probabilities` of the run (images, classes).
         theirs: Those of the export.
         labels: Class indices (images,), multi-hot (images, classes), or None where unknown.
         split: Of the images.
@@ -74,20 +74,35 @@ def proved(
         calibrated: From logits to calibrated ones.
     """
     several = labels is not None and labels.ndim == 2
-    guesses = [one[1] >= thresholds if several else one[1].argmax(-1) for one in (ours, theirs)]
+    guesses = [
+        one["probabilities"] >= thresholds if several else one["probabilities"].argmax(-1)
+        for one in (ours, theirs)
+    ]
     same = guesses[0] == guesses[1]
     agreement = float((same.all(-1) if several else same).mean())
-    near = Proof(len(ours[0]), agreement, float(np.abs(ours[1] - theirs[1]).max()))
+    apart = np.abs(ours["probabilities"] - theirs["probabilities"]).max()
+    near = Proof(len(same), agreement, float(apart))
     if labels is None:
         return near
     figure = "mean_average_precision" if several else "accuracy"
-    found = significance.on_images(
-        calibrated(theirs[0]), calibrated(ours[0]), labels, figure, (thresholds, thresholds)
-    )
-    first, second = (significance.value(calibrated(one[0]), labels, figure, thresholds)
+    better, worse = (calibrated(one["logits"]) for one in (theirs, ours))
+    found = significance.on_images(better, worse, labels, figure, (thresholds, thresholds))
+    first, second = (significance.value(calibrated(one["logits"]), labels, figure, thresholds)
                      for one in (ours, theirs))  # fmt: skip
     return replace(near, split=split, figure=figure, run=first, export=second,
                    low=found.low, high=found.high)  # fmt: skip
+
+
+def same_marks(known: Strangers, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
+    """Share of images that run and export both mark as strangers, or both do not.
+
+    Args:
+        known: What tells strangers.
+        ours: `logits` and `embedding` of the run, (images, classes or channels).
+        theirs: Those of the export.
+    """
+    marks = [known.are(known.scores(one["logits"], one["embedding"])) for one in (ours, theirs)]
+    return float((marks[0] == marks[1]).mean())
 
 
 def check(found: Proof, quantize: str, tolerance: float, where: str) -> None:

@@ -31,9 +31,9 @@ def engine(folder: Path) -> Engine:
     """Run the file; layers of code are refused by Keras."""
     network = keras.saving.load_model(folder / FILE, compile=False, safe_mode=True)
 
-    def answers(images: Any) -> tuple[Any, Any]:
+    def answers(images: Any) -> dict[str, Any]:
         found = network(images, training=False)
-        return np.asarray(found["logits"]), np.asarray(found["probabilities"])
+        return {name: np.asarray(value) for name, value in found.items()}
 
     return answers
 

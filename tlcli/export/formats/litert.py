@@ -53,10 +53,9 @@ def engine(folder: Path) -> Engine:
         images=np.zeros([max(1, n) for n in call.get_input_details()["images"]["shape"]], np.uint8)
     )
 
-    def answers(images: Any) -> tuple[Any, Any]:
-        found = call(images=images)
+    def answers(images: Any) -> dict[str, Any]:
         # The interpreter writes the next answers over these.
-        return found["logits"].copy(), found["probabilities"].copy()
+        return {name: value.copy() for name, value in call(images=images).items()}
 
     return answers
 

@@ -67,9 +67,11 @@ def engine(folder: Path) -> Engine:
         str(folder / FILE), options, providers=["CPUExecutionProvider"]
     )
 
-    def answers(images: Any) -> tuple[Any, Any]:
-        logits, shares = session.run(["logits", "probabilities"], {"images": images})
-        return np.asarray(logits), np.asarray(shares)
+    names = [one.name for one in session.get_outputs()]
+
+    def answers(images: Any) -> dict[str, Any]:
+        found = session.run(names, {"images": images})
+        return {name: np.asarray(value) for name, value in zip(names, found, strict=True)}
 
     return answers
 

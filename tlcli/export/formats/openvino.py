@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tlcli.export.contract import Engine, Format, Wanted
+from tlcli.export.contract import OUTPUTS, Engine, Format, Wanted
 from tlcli.lazy import np
 
 FILE = "model.xml"
@@ -31,9 +31,11 @@ def engine(folder: Path) -> Engine:
     core = openvino.Core()
     model = core.compile_model(str(folder / FILE), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def answers(images: Any) -> tuple[Any, Any]:
+    names = [name for name in OUTPUTS if any(name in one.get_names() for one in model.outputs)]
+
+    def answers(images: Any) -> dict[str, Any]:
         found = model({"images": images})
-        return np.asarray(found["logits"]), np.asarray(found["probabilities"])
+        return {name: np.asarray(found[name]) for name in names}
 
     return answers
 

@@ -74,9 +74,9 @@ def engine(folder: Path) -> Engine:
     module = tf.saved_model.load(str(folder / FILE))
     call = module.signatures["serving_default"]
 
-    def answers(images: Any) -> tuple[Any, Any]:
+    def answers(images: Any) -> dict[str, Any]:
         found = call(images=tf.constant(images))
-        return np.asarray(found["logits"]), np.asarray(found["probabilities"])
+        return {name: np.asarray(value) for name, value in found.items()}
 
     return answers
 
