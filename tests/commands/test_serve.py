@@ -375,8 +375,8 @@ def test_a_run_explains_what_it_says(digits_run, here):
 @pytest.mark.slow
 def test_requests_made_from_the_document_are_answered_as_it_says(server, tmp_path):
     words = ["run", f"{server.url}/openapi.json", "--checks", "all", "--exclude-checks",
-             "positive_data_acceptance", "--phases", "coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--no-color",
-             "--request-timeout", "20"]  # fmt: skip
+             "positive_data_acceptance", "--phases", "coverage,fuzzing", "--max-examples", "5",
+             "--seed", "1", "--no-color", "--request-timeout", "20"]  # fmt: skip
     done = subprocess.run([Path(sys.executable).with_name("schemathesis"), *words], check=False,
                           capture_output=True, text=True, cwd=tmp_path, timeout=300)  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

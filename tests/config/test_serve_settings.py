@@ -19,7 +19,7 @@ def test_a_model_is_called_after_its_run(tmp_path, monkeypatch):
     folder = tmp_path / "cats & dögs (2)" / "export" / "litert"
     folder.mkdir(parents=True)
     assert clean(folder) == "cats-d-gs-2"
-    assert clean(Path(tmp_path / "..." / "x" * 100))[:3] == "xxx"
+    assert clean(tmp_path / ("x" * 100)) == "x" * 64
     monkeypatch.chdir(folder)
     assert clean(Path(".")) == "cats-d-gs-2"
     assert clean(Path("/")) == "model"
@@ -61,7 +61,7 @@ def test_numbers_have_bounds(word):
 
 @pytest.mark.parametrize("name", ["-x", "a b", ".", "x" * 65, "é", ""])
 def test_what_is_no_name_is_refused(name):
-    with pytest.raises(ConfigError, match="^models: "):
+    with pytest.raises(ConfigError, match=r"^models: "):
         places(f"{name}=/runs/one")
 
 
