@@ -28,6 +28,11 @@ ELSEWHERE = {
     "export/network": "commands/test_export.py",
     **{f"export/formats/{name}": "commands/test_export.py"
        for name in ("keras", "litert", "onnx", "openvino", "saved_model")},
+    "data/arrow": "options/data/test_parquet.py",
+    "data/arrow_file": "options/data/test_hf.py",
+    "data/packed": "options/data/test_tfrecord.py",
+    "data/parquet": "options/data/test_parquet.py",
+    "data/tar": "options/data/test_webdataset.py",
     "distill/network_teacher": "behaviour/test_distill.py",
     "distill/peers": "behaviour/test_peers.py",
     "models/head_rows": "reality/test_own_run.py",
