@@ -2,6 +2,7 @@
 
 import os
 import re
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -47,6 +48,13 @@ LAYOUTS = {
     "prepared": ["prepared.json", "train-00000-of-00001.tfrecord", "train-00000-of-00001.npz"],
     "shards": ["train-00000-of-00002", "train-00001-of-00002", "labels.txt"],
     "unnamed shards": ["birds-00000-of-00002.tfrecord", "birds-00001-of-00002.tfrecord"],
+    "parquet": ["train-00000-of-00001.parquet", "test.parquet", "README.md"],
+    "parquet in splits": ["train/0.parquet", "test/0.parquet"],
+    "parquet below": ["data/train-0.parquet", "README.md"],
+    "parquet and classes": [*CLASSES, "train.parquet"],
+    "hugging face": ["dataset_dict.json", "train/data-00000-of-00001.arrow", "train/state.json",
+                     "train/dataset_info.json"],
+    "hugging face split": ["data-00000-of-00001.arrow", "state.json", "dataset_info.json"],
     "photos": ["0.jpg", "1.PNG"],
     "photos in one folder": ["all/0.jpg"],
     "photos in splits": ["train/0.jpg", "test/0.jpg"],
@@ -84,6 +92,11 @@ def make(kind):
         ("prepared", "tfrecord", "d", "shards of tl prepare"),
         ("shards", "tfrecord", "d", "2 TFRecord shards"),
         ("unnamed shards", "tfrecord", "d/birds-0000*", "2 TFRecord shards"),
+        ("parquet", "parquet", "d", "2 Parquet files"),
+        ("parquet in splits", "parquet", "d", "2 Parquet files"),
+        ("parquet below", "parquet", "d/data", "1 Parquet file"),
+        ("hugging face", "hf", "d", "a data set of Hugging Face"),
+        ("hugging face split", "hf", "d", "a data set of Hugging Face"),
         ("photos", "photos", "d", "photos without labels"),
         ("photos in one folder", "photos", "d", "photos without labels, all in all"),
         ("photos in splits", "photos", "d", "photos without labels, all in test, train"),
@@ -103,7 +116,7 @@ def test_folders_are_told_apart_by_what_they_hold(kind, option, path, what):
     ("name", "content", "option"),
     [("a.csv", TABLE, "csv"), ("a.CSV", "image;class\n", "csv"), ("a.jsonl", "{}", "csv"),
      ("a.txt", TABLE, "csv"), ("a.npz", "PK\x03\x04", "npy"), ("a.tfrecord", "", "tfrecord"),
-     ("x-00000-of-00001", "", "tfrecord")],
+     ("x-00000-of-00001", "", "tfrecord"), ("a.parquet", "PAR1", "parquet")],
 )  # fmt: skip
 def test_files_are_told_apart(name, content, option):
     written(name, content)
@@ -117,6 +130,28 @@ def test_patterns_and_names_that_look_like_one():
     assert found("[a]*").option == "folder"
     written("[b].tfrecord")
     assert found("[b].tfrecord").path == "[[]b].tfrecord"
+
+
+def test_tar_files_are_shards_where_labels_lie_beside_pictures(tmp_path):
+    def packed(path, *names):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(path, "w") as archive:
+            for name in names:
+                archive.addfile(tarfile.TarInfo(name))
+
+    packed("d/train-000.tar", "a/0.jpg", "a/0.cls", "a/1.jpg", "a/1.cls")
+    packed("d/train-001.tar", "a/2.jpg", "a/2.cls")
+    assert (found("d").option, found("d").what) == ("webdataset", "2 tar shards")
+    assert found("d/train-000.tar").option == "webdataset"
+    for pattern in ("d/*.tar", "d/train-{000..001}.tar"):
+        assert (found(pattern).option, found(pattern).path) == ("webdataset", pattern)
+    packed("e/train/0.tar", "0.png", "0.json")
+    packed("e/val/0.tar", "0.json", "0.png")
+    assert found("e").what == "2 tar shards"
+    packed("f/photos.tar", "cats/0.jpg", "dogs/0.jpg")
+    for given in ("f", "f/photos.tar"):
+        with pytest.raises(ConfigError, match="Unpack it"):
+            found(given)
 
 
 def test_the_home_folder(monkeypatch, tmp_path):
@@ -136,6 +171,7 @@ def test_dots_that_lead_through_a_link(tmp_path):
     [
         ("table and classes", ["data=csv data.path=d/labels.csv", "data=folder data.path=d"]),
         ("two tables", ["data=csv data.path=d/a.csv", "data=csv data.path=d/b.csv"]),
+        ("parquet and classes", ["data=parquet data.path=d", "data=folder data.path=d"]),
         ("two arrays", ["data=npy data.path=d/a.npz", "data=npy data.path=d/b.npz"]),
         ("arrays and classes", ["data=npy data.path=d", "data=folder data.path=d"]),
         ("shards and a table", ["data=tfrecord data.path=d", "data=csv data.path=d/l.csv"]),

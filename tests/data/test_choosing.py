@@ -112,7 +112,7 @@ def test_rows_of_other_pictures_are_told(data, tmp_path):
     assert found.report["notes"][-1].endswith("; 1 rows are of pictures that are not there")
 
 
-@pytest.mark.parametrize("name", ["folder", "csv", "npy", "tfrecord", "digits", "photos"])
+@pytest.mark.parametrize("name", [p.stem for p in (registry.config_root() / "data").glob("*.yaml")])
 def test_every_option_has_these_keys(name):
     assert PLAIN.items() <= registry.defaults("data", name).items()
     values = {**registry.defaults("data", name), "path": "x", "groups": "("}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.packed import rows_of, write_hf, write_parquet, write_tar
 from tlcli.config import registry
 from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError
@@ -43,9 +44,14 @@ def places(pictures, tmp_path_factory):
             }
             example = tf.train.Example(features=tf.train.Features(feature=feature))
             writer.write(example.SerializeToString())
+    rows = rows_of(pictures)
+    write_parquet(root / "parquet" / "train.parquet", rows, ["round", "square"])
+    write_tar(root / "tar" / "train-0.tar", rows)
+    write_hf(root / "hf", {"train": rows}, ["round", "square"])
     return {
         "folder": pictures, "csv": root / "table.csv", "npy": root / "arrays.npz",
-        "tfrecord": root / "records",
+        "tfrecord": root / "records", "parquet": root / "parquet", "webdataset": root / "tar",
+        "hf": root / "hf",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from tlcli.system.shown import shown, typed
 
 GIVE = (
     "Give a folder of class folders, a .csv or .jsonl with path and label, an .npz or a folder of "
-    "arrays, or TFRecord shards."
+    "arrays, or shards: TFRecord, Parquet, or tar with labels."
 )
 
 

@@ -9,13 +9,14 @@ import itertools
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tlcli.config import looking
 from tlcli.config.data_help import GIVE, counted, instead, near, no_data, nothing, some, unpack
 from tlcli.config.looking import Look
+from tlcli.config.patterns import is_pattern, meant
 from tlcli.config.split_names import split_of
 from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError, DataError
@@ -26,6 +27,7 @@ from tlcli.system.shown import shown, typed
 KINDS = {
     "folder": "class folders", "csv": "a table of pictures", "npy": "arrays",
     "tfrecord": "TFRecord shards", "photos": "photos without labels",
+    "parquet": "Parquet files", "webdataset": "tar shards", "hf": "a data set of Hugging Face",
 }  # fmt: skip
 # Ways to read a folder that a message names.
 MOST_WAYS = 5
@@ -88,10 +90,14 @@ def found(given: str, options: Iterable[str] = ()) -> Found:
 
 def _pattern(given: str, path: Path, options: Iterable[str]) -> Found:
     """Shards that a pattern stands for."""
-    if glob.has_magic(given):
-        names = [name for name in glob.iglob(str(path)) if os.path.isfile(name)][:1]
-        if names and looking.is_shard(os.path.basename(names[0]).lower()):
-            return Found("tfrecord", str(path), KINDS["tfrecord"])
+    if is_pattern(given):
+        first = next(meant(str(path), "data"), "").lower()
+        kinds = {"parquet": looking.PARQUET, "webdataset": (".tar",)}
+        option = next((one for one, ends in kinds.items() if first.endswith(ends)), None)
+        if option is None and looking.is_shard(os.path.basename(first)):
+            option = "tfrecord"
+        if option is not None:
+            return Found(option, str(path), KINDS[option])
     raise ConfigError("data", f"there is no file or folder {shown(given)!r}", near(path, options))
 
 
@@ -100,6 +106,10 @@ def _file(path: Path) -> Found:
     name, place = path.name.lower(), str(path)
     kind = os.path.splitext(name)[1]
     start = looking.header(place)
+    if kind == ".tar" and looking.is_samples(place):
+        return Found("webdataset", place, "one tar shard")
+    if kind in looking.PARQUET:
+        return Found("parquet", place, "one Parquet file")
     if looking.is_archive(name) or (start[:4] == b"PK\x03\x04" and kind != ".npz"):
         raise ConfigError("data", f"{shown(place)} is an archive", unpack(path))
     if kind == ".npz":
@@ -149,7 +159,12 @@ def _ways(seen: Look) -> list[Found]:
     path, below = seen.path, seen.pictured
     if seen.prepared:
         return [Found("tfrecord", path, "shards of tl prepare")]
-    ways = [*_shards(seen), *_arrays(seen)]
+    if seen.saved:
+        return [Found("hf", path, KINDS["hf"])]
+    inner = seen.folders
+    if inner and all(split_of(name) is not None and one.packed for name, one in inner.items()):
+        return _packed(path, [seen, *inner.values()])
+    ways = [*_packed(path, [seen]), *_shards(seen), *_arrays(seen)]
     ways += [Found("csv", os.path.join(path, n), f"the table {shown(n)}") for n in seen.tables]
     if _are_data_sets(below):
         ways += [way for one in below.values() for way in _ways(one)]
@@ -182,6 +197,14 @@ def _shards(seen: Look) -> list[Found]:
     )
     start = "".join(column[0] for column in columns)
     return [Found("tfrecord", os.path.join(*map(glob.escape, (seen.path, start))) + "*", what)]
+
+
+def _packed(path: str, folders: Sequence[Look]) -> list[Found]:
+    """Parquet files and tar shards of some folders."""
+    parquet = [name for one in folders for name in one.parquet]
+    tars = [name for one in folders for name in one.tars]
+    ways = [Found("parquet", path, counted(parquet, "Parquet file"))] if parquet else []
+    return [*ways, Found("webdataset", path, counted(tars, "tar shard"))] if tars else ways
 
 
 def _arrays(seen: Look) -> list[Found]:

@@ -8,6 +8,7 @@ import csv
 import itertools
 import os
 import re
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,11 @@ PICTURES = (
     ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".jpf", ".jpc",
 )  # fmt: skip
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+PARQUET = (".parquet", ".pq")
+# What `datasets` writes into the folder of one split.
+_SAVED = {"dataset_info.json", "state.json"}
+# Members of an archive that are looked at, and what holds the label of a sample.
+MOST_MEMBERS, LABELS = 8, (".cls", ".txt", ".json")
 ARCHIVES = (
     ".zip", ".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar",
     ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst",
@@ -47,7 +53,9 @@ class Look:
         path: The folder.
         pictures: Pictures that lie in it directly, of those that were looked at.
         shards, arrays, archived, tables, others: Names of such files; tables have path and label.
+        parquet, tars: Names of files that hold many pictures; archives that hold samples.
         prepared: Whether `tl prepare` made it.
+        saved: Whether Hugging Face's `datasets` made it.
         run: Whether it is the folder of a run.
         folders: Those below that hold data, by name.
         bare: Names of those below that hold none.
@@ -60,7 +68,10 @@ class Look:
     archived: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    parquet: list[str] = field(default_factory=list)
+    tars: list[str] = field(default_factory=list)
     prepared: bool = False
+    saved: bool = False
     run: bool = False
     folders: "dict[str, Look]" = field(default_factory=dict)
     bare: list[str] = field(default_factory=list)
@@ -68,7 +79,13 @@ class Look:
     @property
     def own(self) -> bool:
         """Whether it holds data that is no loose picture: shards, arrays, an .npz, a table."""
-        return bool(self.prepared or self.shards or self.arrays or self.tables)
+        made = self.prepared or self.saved
+        return bool(made or self.shards or self.arrays or self.tables or self.packed)
+
+    @property
+    def packed(self) -> list[str]:
+        """Names of files that hold many pictures."""
+        return [*self.parquet, *self.tars]
 
     @property
     def holds(self) -> bool:
@@ -101,7 +118,7 @@ def _look(path: str, left: Iterator[int], seen: set[tuple[int, int]], level: int
     status = os.stat(path)
     seen.add((status.st_dev, status.st_ino))
     found, folders = _listed(path, MOST_BELOW if level else MOST_NAMES)
-    if found.run or found.prepared:
+    if found.run or found.prepared or found.saved:
         return found
     for name in folders:
         below = _below(os.path.join(path, name), left, seen, level + 1)
@@ -128,6 +145,10 @@ def _listed(path: str, most: int) -> tuple[Look, list[str]]:
         (found.pictures if known else found.others).append(name)
     found.run = {"config.json", "metadata.json"} <= {*found.others}
     found.prepared = "prepared.json" in found.others
+    found.saved = "dataset_dict.json" in found.others or _SAVED.issubset(found.others)
+    tars = sorted(name for name in found.archived if name.lower().endswith(".tar"))
+    if tars and is_samples(os.path.join(path, tars[0])):
+        found.tars, found.archived = tars, [one for one in found.archived if one not in tars]
     tables = sorted(found.tables)[:MOST_TABLES]
     found.tables = [name for name in tables if is_table(os.path.join(path, name))]
     found.others += [name for name in tables if name not in found.tables]
@@ -163,6 +184,8 @@ def _file(found: Look, name: str) -> bool:
         found.arrays.append(name)
     elif kind in TABLES:
         found.tables.append(name)
+    elif kind in PARQUET:
+        found.parquet.append(name)
     elif is_archive(lower):
         found.archived.append(name)
     elif is_shard(lower):
@@ -185,6 +208,28 @@ def is_shard(name: str) -> bool:
 def is_archive(name: str) -> bool:
     """Whether a file is called as one that holds others."""
     return name.lower().endswith(ARCHIVES)
+
+
+def is_samples(path: str) -> bool:
+    """Whether the first members of a tar archive are pictures with labels beside them."""
+    names: list[str] = []
+    try:
+        with open_regular(path, "shard") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+            names += (one.name.lower() for one in itertools.islice(archive, MOST_MEMBERS))
+    # A border: what damaged bytes raise; whoever reads all of it says what is wrong.
+    except Exception:
+        return False if not names else _are_samples(names)
+    return _are_samples(names)
+
+
+def _are_samples(names: list[str]) -> bool:
+    pictured = {_stem(name) for name in names if name.endswith(PICTURES)}
+    return any(_stem(name) in pictured for name in names if name.endswith(LABELS))
+
+
+def _stem(name: str) -> str:
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + base.partition(".")[0]
 
 
 def header(path: str) -> bytes:

@@ -1,11 +1,15 @@
 """Labels that come as number arrays: check them, bring them into one form."""
 
+import re
+import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import Manifest
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import np, tf
+from tlcli.system.opened import read_text
 from tlcli.system.shown import shown
 
 _MOST_CLASSES = 100_000
@@ -95,6 +99,19 @@ def from_zero(
             "Number the classes from 0 without a gap.",
         )  # fmt: skip
     return labels, names, []
+
+
+def labels_file(folder: Path) -> tuple[str, ...] | None:
+    """Class names of labels.txt: a name a line, or NUMBER:NAME in order; None without the file."""
+    path = folder / "labels.txt"
+    if not path.is_file():
+        return None
+    text = unicodedata.normalize("NFC", read_text(path, "csv"))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    numbered = [re.fullmatch(r"(\d+):\s*(.+)", line) for line in lines]
+    if all(match and int(match[1]) == row for row, match in enumerate(numbered)):
+        return tuple(match[2] for match in numbered if match)
+    return tuple(lines)
 
 
 def label_lookup(labels: Any, classes: int) -> Callable[[Any], Any]:

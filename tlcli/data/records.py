@@ -1,111 +1,35 @@
-"""TFRecord shards by row: where each record's picture lies, found in one pass and kept."""
+"""TFRecord shards: where the picture of each record lies."""
 
 import functools
-import hashlib
-import json
 import os
 import struct
 import unicodedata
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from tlcli.data.header import BY_PILLOW, quiet_pillow
-from tlcli.data.scan import header_or_problem
-from tlcli.data.stamps import stamp
+from tlcli.data.stored import Format, Row
 from tlcli.errors import DataError
-from tlcli.lazy import np, tf
-from tlcli.system import cache, console
-from tlcli.system.array_file import load_npz
+from tlcli.lazy import tf
 
-_VERSION = 3
-_COLUMNS = (
-    "offsets",
-    "lengths",
-    "labels",
-    "decoders",
-    "orientations",
-    "widths",
-    "heights",
-    "checksums",
-)
 _FRAME = struct.Struct("<QI")
 _DAMAGED = "Restore the shard from where it came."
 _REMEDY = "Write the shard again, without compression."
 
 
-@dataclass(frozen=True)
-class Index:
-    """What is known of one shard; arrays (records,).
-
-    Attributes:
-        offsets: First byte of the encoded picture in the file, int64.
-        lengths: Bytes of the encoded picture, int64.
-        labels: image/class/label, int64; -1 where missing.
-        decoders: BY_ numbers, int64.
-        orientations: EXIF orientation, int64.
-        widths: Pixels, upright, int64.
-        heights: Pixels, upright, int64.
-        checksums: CRC-32 of the picture's ends, int64.
-        texts: image/class/text, "" where missing.
-        problems: Record to the reason why its picture is unreadable.
-    """
-
-    offsets: Any
-    lengths: Any
-    labels: Any
-    decoders: Any
-    orientations: Any
-    widths: Any
-    heights: Any
-    checksums: Any
-    texts: Sequence[str]
-    problems: dict[int, str]
-
-
-def index_shards(paths: Sequence[Path], max_pixels: int, cache_dir: Path) -> list[Index]:
-    """Index of each shard, from the cache where path, size, times and inode are the same.
+def rows(path: Path) -> Iterator[Row]:
+    """Pictures of a shard from end to end; each record's checksum is compared.
 
     Raises:
-        DataError: A shard that is no whole, uncompressed TFRecord file of such examples.
+        DataError: It is no whole, uncompressed TFRecord file of such examples.
     """
-    with quiet_pillow(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        read = pool.map(lambda path: _index(path, max_pixels, cache_dir), paths)
-        return list(console.staged(read, "indexing", len(paths), "shards"))
-
-
-def _index(path: Path, max_pixels: int, cache_dir: Path) -> Index:
-    listed = stamp(path)
-    key = f"{_VERSION}\0{path.resolve()}\0{max_pixels}\0{listed}"
-    kept = cache_dir / f"tfrecord-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
-    index = cache.read(kept, _load)
-    if index is None:
-        index = _build(path, max_pixels)
-        _save(kept, index)
-    return index
-
-
-def _build(path: Path, max_pixels: int) -> Index:
-    """Read a shard from end to end; each record's checksum is compared."""
-    rows: list[tuple[int, ...]] = []
-    texts: list[str] = []
-    problems: dict[int, str] = {}
     for number, (start, record) in enumerate(_records(path)):
         encoded, label, text = _example(f"{path} record {number}", record)
-        place = (start + record.find(encoded), len(encoded), label)
-        header = header_or_problem(encoded, max_pixels)
-        if isinstance(header, str):
-            problems[number] = header
-            rows.append((*place, BY_PILLOW, 1, 0, 0, 0))
-        else:
-            size = (header.width, header.height)
-            rows.append((*place, header.decoder, header.orientation, *size, header.checksum))
-        texts.append(text)
-    table = np.array(rows, np.int64).reshape(-1, len(_COLUMNS)).T
-    columns = dict(zip(_COLUMNS, table, strict=True))
-    return Index(**columns, texts=texts, problems=problems)
+        labels = () if label < 0 else (label,)
+        yield Row(start + record.find(encoded), encoded, labels, text=text)
+
+
+FORMAT = Format("tfrecord", "shards", rows)
 
 
 def _records(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -202,18 +126,3 @@ def _example(place: str, record: bytes) -> tuple[bytes, int, str]:
     texts = feature["image/class/text"].bytes_list.value
     text = texts[0].decode("utf-8", "replace") if texts else ""
     return encoded[0], labels[0] if labels else -1, unicodedata.normalize("NFC", text)
-
-
-def _load(path: Path) -> Index:
-    found = load_npz(path)
-    columns = {name: found[name] for name in _COLUMNS}
-    words = json.loads(found["words"].tobytes())
-    problems = {int(row): str(why) for row, why in words["problems"].items()}
-    return Index(**columns, texts=words["texts"], problems=problems)
-
-
-def _save(path: Path, index: Index) -> None:
-    words = {name: getattr(index, name) for name in ("texts", "problems")}
-    columns = {name: getattr(index, name) for name in _COLUMNS}
-    columns["words"] = np.frombuffer(json.dumps(words).encode(), np.uint8)
-    cache.write(path, lambda file: np.savez(file, **columns))

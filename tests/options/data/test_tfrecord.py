@@ -1,5 +1,6 @@
 import os
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from tests.helpers.data import PLAIN
 from tests.helpers.pictures import encode, smooth
+from tlcli.data.records import FORMAT
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data import tfrecord
 from tlcli.options.data.tfrecord import Data
@@ -109,11 +111,9 @@ def test_missing_splits_are_carved(root, tmp_path):
 
 def test_the_index_is_kept_until_the_shard_changes(root, tmp_path, monkeypatch):
     first = records(root, tmp_path)
-    read = []
-    build = "tlcli.data.records._build"
-    from tlcli.data.records import _build
-
-    monkeypatch.setattr(build, lambda path, limit: read.append(path.name) or _build(path, limit))
+    read, rows = [], FORMAT.rows
+    form = replace(FORMAT, rows=lambda path: read.append(path.name) or rows(path))
+    monkeypatch.setattr("tlcli.data.records.FORMAT", form)
     assert records(root, tmp_path).fingerprint == first.fingerprint
     assert read == []
     write(

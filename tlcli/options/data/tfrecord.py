@@ -2,41 +2,30 @@
 
 import glob
 import os
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
-from tlcli.data import prepared
+from tlcli.contracts.data import Manifest
+from tlcli.data import prepared, records
 from tlcli.data.choosing import Choosing
-from tlcli.data.damage import Damage
 from tlcli.data.grouping import by_expression
 from tlcli.data.hash_memory import memory_file
-from tlcli.data.labels import same_form
-from tlcli.data.manifest import check_readable, settle
-from tlcli.data.readable import leave_out
-from tlcli.data.records import Index, index_shards
-from tlcli.data.samples import (
-    SPLIT_WORDS,
-    Samples,
-    check_classes,
-    describe_sizes,
-    fingerprint,
-    some_names,
-)
+from tlcli.data.labels import labels_file, same_form
+from tlcli.data.manifest import settle
+from tlcli.data.packed import Files, Records, Told, without_faults
+from tlcli.data.readable import Reading, leave_out
+from tlcli.data.samples import SPLIT_WORDS, Samples
 from tlcli.data.split import check_fractions
+from tlcli.data.split_files import names_split, splits_of
 from tlcli.data.stamps import stamps
+from tlcli.data.stored import Index, index_files, problems_of
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
-from tlcli.options.data._shards import _images, _Records, _Shards, _Table
 from tlcli.system.files import expanded
-from tlcli.system.opened import read_text
 
-_SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
 _ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
 
 
@@ -88,70 +77,21 @@ class Data(Choosing):
         if (facts := prepared.read_facts(folder)) is not None:
             return self._prepared(folder, facts, cache_dir)
         shards = _shards(self.path)
-        splits, notes = _splits(shards)
+        splits, notes = splits_of([shard.name for shard in shards], shards[0].parent)
         listed = stamps(shards)
-        indexes = index_shards(shards, self.max_pixels, cache_dir)
+        indexes = index_files(records.FORMAT, shards, self.max_pixels, cache_dir)
         samples = self._samples(shards, indexes, splits)
-        starts = np.cumsum([0] + [len(index.labels) for index in indexes])
-        problems = {
-            int(start) + row: why
-            for start, index in zip(starts, indexes, strict=False)
-            for row, why in index.problems.items()
-        }
-        samples, rows, skipped = leave_out(samples, problems, self.on_error)
-        fractions = (self.validation_fraction, self.test_fraction)
-        samples = settle(samples, fractions, seed, by_expression(self.groups))
-        table = _Table(indexes, rows)
-        columns = {name: table(name) for name in prepared.COLUMNS}
+        samples, rows, skipped = leave_out(samples, problems_of(indexes), self.on_error)
+        how = self._reading()
+        samples = settle(samples, how.fractions, seed, how.groups)
         memory = memory_file(os.path.abspath(self.path), cache_dir)
-        records = _Records(_Shards(shards, listed, memory), table.shards(), columns)
-        return self._without_faults(samples, records, skipped, notes, cache_dir)
+        stored = Records.of(Files(shards, listed, memory), indexes, rows)
+        return without_faults(samples, stored, Told(self.path, skipped, notes), how, cache_dir)
 
-    def _without_faults(
-        self, samples: Samples, records: _Records, skipped: Sequence[tuple[str, str]],
-        notes: Sequence[str], cache_dir: Path,
-    ) -> Manifest:  # fmt: skip
-        """Manifest of records without those that are known to be faulty.
-
-        Args:
-            samples: All that are readable, with their splits.
-            records: Where they lie.
-            skipped: See leave_out.
-            notes: Facts for the report.
-            cache_dir: Where faults are remembered.
-        """
-        own = fingerprint(samples, [records.columns["lengths"], records.columns["checksums"]])
-        left = (len(skipped), len(skipped) + len(samples.ids))
-        root = os.path.abspath(expanded(self.path, "data.path"))
-        damage = Damage(root, cache_dir, self.on_error, self.damaged, left)
-        faults = damage.known(
-            samples.ids.tolist(), records.stamps(), lambda row: records.read(row)[0]
-        )
-        if faults:
-            rows = np.setdiff1d(np.arange(len(samples.ids)), list(faults))
-            skipped = [*skipped, *((str(samples.ids[row]), why) for row, why in faults.items())]
-            whole = samples.keep(rows)
-            check_readable(samples, whole.ids, skipped)
-            check_classes(whole)
-            samples, records = whole, records.keep(rows)
-        columns = records.columns
-        return Manifest(
-            ids=samples.ids,
-            labels=samples.labels,
-            splits=samples.splits,
-            class_names=samples.class_names,
-            images=_images(records, samples.ids, damage),
-            root=self.path,
-            fingerprint=fingerprint(samples, [columns["lengths"], columns["checksums"]]),
-            report={
-                "skipped": skipped,
-                "duplicates": [],
-                "sizes": describe_sizes(columns["widths"], columns["heights"]),
-                "notes": [*notes, *samples.notes],
-            },
-            own=own if faults else None,
-            listed=own if faults else None,
-        )
+    def _reading(self) -> Reading:
+        fractions = (self.validation_fraction, self.test_fraction)
+        groups = by_expression(self.groups)
+        return Reading(fractions, self.max_pixels, self.on_error, self.damaged, groups)
 
     def _prepared(self, folder: Path, facts: dict[str, Any], cache_dir: Path) -> Manifest:
         """Manifest of what `tl prepare` made; its splits stay as they are."""
@@ -180,11 +120,12 @@ class Data(Choosing):
         }
         shards = [folder / f"{name}.tfrecord" for name in facts["shards"]]
         numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
-        samples = settle(samples, (0.0, 0.0), 0, by_expression(self.groups))
+        how = self._reading()
+        samples = settle(samples, (0.0, 0.0), 0, how.groups)
         memory = memory_file(str(folder.resolve()), cache_dir)
-        records = _Records(_Shards(shards, listed, memory), numbers, columns)
-        notes = [f"prepared from {facts['source']}"]
-        return self._without_faults(samples, records, [], notes, cache_dir)
+        stored = Records(Files(shards, listed, memory), numbers, columns)
+        told = Told(self.path, [], [f"prepared from {facts['source']}"])
+        return without_faults(samples, stored, told, how, cache_dir)
 
     def _samples(
         self, shards: Sequence[Path], indexes: Sequence[Index], splits: Sequence[int]
@@ -208,9 +149,9 @@ class Data(Choosing):
                 "Set data.label_offset=1, if labels begin at 1."
             )  # fmt: skip
         labels = np.where(labels < 0, -1, labels - self.label_offset)
-        names = self.class_names or _labels_file(shards[0].parent) or _names(labels, indexes)
+        names = self.class_names or labels_file(shards[0].parent) or _names(labels, indexes)
         (labels,), class_names = same_form(self.path, [labels.astype(np.int32)], names)
-        counts = [len(index.labels) for index in indexes]
+        counts = [len(index.counts) for index in indexes]
         ids = [
             f"{shard.name}/{row}"
             for shard, count in zip(shards, counts, strict=True)
@@ -233,7 +174,7 @@ def _shards(pattern: str) -> list[Path]:
     """
     path = expanded(pattern, "data.path")
     if path.is_dir():
-        found = [shard for shard in path.iterdir() if _SPLIT.search(shard.name.lower())]
+        found = [shard for shard in path.iterdir() if names_split(shard.name)]
     else:
         found = [Path(name) for name in glob.glob(str(path))]
     shards = sorted(
@@ -253,34 +194,6 @@ def _shards(pattern: str) -> list[Path]:
             "data.path", f"{twice[0]} is there more than once", "Give each shard its own name."
         )
     return shards
-
-
-def _splits(shards: Sequence[Path]) -> tuple[list[int], tuple[str, ...]]:
-    """Split of each shard, by the last such word in its name; and notes."""
-    words = [_SPLIT.findall(shard.name.lower()) for shard in shards]
-    unnamed = [shard.name for shard, found in zip(shards, words, strict=True) if not found]
-    if unnamed and len(unnamed) < len(shards):
-        raise DataError(
-            str(shards[0].parent),
-            f"the names of {some_names(unnamed)} do not tell their split",
-            f"Put {', '.join(SPLIT_NAMES)} into the name of every shard.",
-        )
-    if unnamed:
-        return [TRAIN] * len(shards), ("no shard's name tells its split: all taken as train",)
-    return [SPLIT_WORDS[found[-1]] for found in words], ()
-
-
-def _labels_file(folder: Path) -> tuple[str, ...] | None:
-    """Class names of labels.txt: a name a line, or NUMBER:NAME in order; None without the file."""
-    path = folder / "labels.txt"
-    if not path.is_file():
-        return None
-    text = unicodedata.normalize("NFC", read_text(path, "csv"))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    numbered = [re.fullmatch(r"(\d+):\s*(.+)", line) for line in lines]
-    if all(match and int(match[1]) == row for row, match in enumerate(numbered)):
-        return tuple(match[2] for match in numbered if match)
-    return tuple(lines)
 
 
 def _names(labels: Any, indexes: Sequence[Index]) -> tuple[str, ...] | None:
