@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.config.checking import Checked
 from tlcli.config.settings import BenchExport
 from tlcli.errors import DataError, TlError
@@ -89,7 +89,7 @@ def arms_of(given: Sequence[str]) -> list[tuple[str, Path, int, tuple[str, ...]]
     """
     found: list[tuple[str, Path, int, tuple[str, ...]]] = []
     for word in given:
-        folder = packed.located(word, "exports")
+        folder = bundled.located(word, "exports")
         name = files.expanded(word, "exports").name
         if manifest.is_export(folder):
             about = manifest.read(folder)

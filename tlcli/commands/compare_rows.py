@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.errors import ConfigError, DataError
 from tlcli.evaluation import significance
 from tlcli.runs import checkpoint
@@ -58,7 +58,7 @@ def find_runs(given: Sequence[str]) -> list[Path]:
         raise ConfigError("runs", "no value", "Give folders: tl compare runs/sweep/TIME.")
     found: list[Path] = []
     for word in given:
-        path = packed.located(word, "runs")
+        path = bundled.located(word, "runs")
         inside = list(_runs_in(path)) if path.is_dir() else []
         if not inside:
             raise DataError(word, "holds no run", "Give run folders, or a folder of runs.")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlcli.commands import export_namer, ood
-from tlcli.config import packed, registry
+from tlcli.config import bundled, registry
 from tlcli.config.checking import Checked
 from tlcli.config.places import placed
 from tlcli.config.settings import Eval, cache_folder
@@ -79,7 +79,7 @@ def read(settings: Eval) -> tuple[Checkpoint, Strangers | None, Any]:
         ConfigError: There is no run, or strangers are asked for and it knows none.
     """
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
-    folder = packed.located(given, "checkpoint")
+    folder = bundled.located(given, "checkpoint")
     if manifests.is_export(folder):
         about, known, look = export_namer.opened(folder, settings.tta)
         found = Checkpoint(folder, checkpoint.read_config(folder), about.facts, None)

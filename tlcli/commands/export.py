@@ -9,7 +9,7 @@ from typing import Any
 
 from tlcli.commands.evaluate import data_of
 from tlcli.commands.namer import limit_of
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Export
 from tlcli.contracts.data import TEST, TRAIN, VALIDATION, Manifest
@@ -39,7 +39,7 @@ def run(checked: Checked[Export, None]) -> int:
     kind = format_of(settings.format)
     require(kind, settings.quantize)
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
-    place = place_of(settings, packed.home(given, "checkpoint"))
+    place = place_of(settings, bundled.home(given, "checkpoint"))
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
     views, why = views_of(found, settings)

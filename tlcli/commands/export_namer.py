@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.commands.namer import Namer
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.config.settings import Predict
 from tlcli.data import pixels
 from tlcli.errors import ConfigError, DataError, TlError
@@ -62,7 +62,7 @@ def looking(engine: Engine, known: Strangers | None, folder: Path) -> Look:
 
 def namer_of(settings: Predict) -> Namer:
     """The export that is named."""
-    return namer(*opened(packed.located(str(settings.checkpoint), "checkpoint"), settings.tta))
+    return namer(*opened(bundled.located(str(settings.checkpoint), "checkpoint"), settings.tta))
 
 
 def namer(found: Manifest, known: Strangers | None, look: Look) -> Namer:

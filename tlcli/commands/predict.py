@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from tlcli.commands.namer import Namer, answer
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
 from tlcli.data import arriving, named
@@ -77,7 +77,7 @@ def namer_of(checked: Checked[Predict, None]) -> Namer:
 def is_light(checked: Checked[Predict, None]) -> bool:
     """Whether TensorFlow is not needed before the pictures are known."""
     given = checked.settings.checkpoint
-    return given is not None and manifest.is_export(packed.located(given, "checkpoint"))
+    return given is not None and manifest.is_export(bundled.located(given, "checkpoint"))
 
 
 def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:

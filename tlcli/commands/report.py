@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tlcli.commands import compare, compare_rows, pairs
 from tlcli.commands.evaluate import data_of
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Report
 from tlcli.data.views import Views, worker_count
@@ -27,8 +27,8 @@ def run(checked: Checked[Report, None]) -> int:
     """
     console.start_log(None)
     settings = checked.settings
-    folders = [packed.located(word, "runs") for word in settings.runs]
-    usual = packed.home(settings.runs[0], "runs") / "report.html"
+    folders = [bundled.located(word, "runs") for word in settings.runs]
+    usual = bundled.home(settings.runs[0], "runs") / "report.html"
     usual = usual if len(folders) == 1 else Path("comparison.html")
     place = output.place(settings.output or str(usual), settings.overwrite)
     audit = settings.audit

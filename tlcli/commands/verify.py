@@ -2,7 +2,7 @@
 
 import sys
 
-from tlcli.config import chain, packed
+from tlcli.config import bundled, chain
 from tlcli.config.checking import Checked
 from tlcli.config.job import TrainJob, train_job
 from tlcli.config.settings import Verify
@@ -22,7 +22,9 @@ def run(checked: Checked[Verify, TrainJob]) -> int:
     job = checked.job
     if checked.settings.checkpoint is not None:
         # The teacher is one that the run trained itself, or the assistant that taught it.
-        _, own = chain.stages(job.config, packed.located(checked.settings.checkpoint, "checkpoint"))
+        _, own = chain.stages(
+            job.config, bundled.located(checked.settings.checkpoint, "checkpoint")
+        )
         job = job if own is None else train_job(own)
     if not job.teacher.is_teacher:
         raise ConfigError("teacher", "there is none", "Give the words of the training it is for.")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tlcli.config import bundled
 from tlcli.errors import ConfigError, require
-from tlcli.system.files import expanded
 from tlcli.system.shown import shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
@@ -70,11 +70,11 @@ class Serve:
 
 
 def parted(word: str) -> tuple[str, Path]:
-    """Name and folder of a word: NAME=FOLDER, or a folder that has a name itself."""
+    """Name and folder of a word: NAME=FOLDER, or a folder or a file that has a name itself."""
     name, equals, rest = word.partition("=")
     if equals and not Path(word).exists():
-        return name, expanded(rest, "models")
-    folder = expanded(word, "models")
+        return name, bundled.located(rest, "models")
+    folder = bundled.located(word, "models")
     return clean(folder), folder
 
 

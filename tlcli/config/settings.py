@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.config.look_settings import Audit as Audit
 from tlcli.config.look_settings import BenchExport as BenchExport
 from tlcli.config.look_settings import Clean as Clean
@@ -282,7 +282,7 @@ class Verify(Beside):
             ConfigError: The checkpoint is no run.
         """
         if self.checkpoint is not None:
-            path = packed.located(self.checkpoint, "checkpoint") / "config.json"
+            path = bundled.located(self.checkpoint, "checkpoint") / "config.json"
             if not path.is_file():
                 problem = f"{self.checkpoint} is no run folder"
                 raise ConfigError("checkpoint", problem, "Give a folder of tl train.")

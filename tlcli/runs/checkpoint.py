@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlcli import __version__
-from tlcli.config import packed, registry
+from tlcli.config import bundled, registry
 from tlcli.config.checked import check_types
 from tlcli.config.places import STARTED
 from tlcli.config.train_settings import Train
@@ -118,7 +118,7 @@ def read_run(given: str | Path) -> Checkpoint:
     Raises:
         DataError: No run, an unfinished one, damaged files, or options that are not installed.
     """
-    path = packed.located(given, "checkpoint")
+    path = bundled.located(given, "checkpoint")
     config, facts = read_facts(path)
     if WEIGHTS not in facts.sha256:
         raise DataError(str(path / "metadata.json"), f"names no hash of {WEIGHTS}", REMEDY)

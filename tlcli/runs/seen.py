@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, VALIDATION, Manifest
 from tlcli.errors import DataError
 from tlcli.system import opened
@@ -84,7 +84,7 @@ def earlier_run(config: Mapping[str, Any]) -> Path | None:
         return None
     if backbone["weights"] != "run":
         return None
-    return packed.located(str(backbone["run"]), "backbone.run")
+    return bundled.located(str(backbone["run"]), "backbone.run")
 
 
 def seen_in_all(path: Path) -> Seen | None:

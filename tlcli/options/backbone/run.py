@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tlcli.config import packed, registry
+from tlcli.config import bundled, registry
 from tlcli.contracts import backbone
 from tlcli.contracts.backbone import HeadReport, LoadReport
 from tlcli.errors import ConfigError, DataError, require
@@ -48,7 +48,7 @@ class Backbone(backbone.Backbone):
         Raises:
             DataError: It is packed, and damaged.
         """
-        return packed.located(self.run, "backbone.run")
+        return bundled.located(self.run, "backbone.run")
 
     @property
     def default_image_size(self) -> int:  # type: ignore[override]  # a field elsewhere

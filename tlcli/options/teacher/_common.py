@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.errors import require
 
 
@@ -15,7 +15,7 @@ def run_classes(path: str) -> tuple[str, ...]:
     """
     from tlcli.runs import checkpoint
 
-    return checkpoint.read_facts(packed.located(path, "teacher.path"))[1].class_names
+    return checkpoint.read_facts(bundled.located(path, "teacher.path"))[1].class_names
 
 
 @dataclass(frozen=True)

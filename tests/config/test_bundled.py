@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from tlcli.config import packed
+from tlcli.config import bundled
 from tlcli.errors import DataError
 from tlcli.system import bundle
 
@@ -21,22 +21,22 @@ def pack(tmp_path, monkeypatch):
 
 
 def test_a_packed_folder_is_unpacked_once(pack):
-    place = packed.located(pack, "checkpoint")
+    place = bundled.located(pack, "checkpoint")
     assert (place / "config.json").read_text() == "{}"
     assert place.name == "run.v2"
     before = (place / "config.json").stat().st_ino
-    packed.unpacked.cache_clear()
-    assert packed.located(str(pack), "checkpoint") == place
+    bundled.unpacked.cache_clear()
+    assert bundled.located(str(pack), "checkpoint") == place
     assert (place / "config.json").stat().st_ino == before
 
 
 def test_other_content_of_the_same_name_is_another_folder(pack, tmp_path):
-    first = packed.located(pack, "checkpoint")
+    first = bundled.located(pack, "checkpoint")
     (tmp_path / "run" / "config.json").write_text('{"a": 1}')
     pack.unlink()
     with open(pack, "wb") as file:
         bundle.write(file, tmp_path / "run", ["config.json"], "run")
-    second = packed.located(pack, "checkpoint")
+    second = bundled.located(pack, "checkpoint")
     assert second != first
     assert (second / "config.json").read_text() == '{"a": 1}'
 
@@ -46,7 +46,7 @@ def test_several_unpack_at_once(pack):
 
     def one():
         start.wait()
-        found.append(packed.unpacked.__wrapped__(pack, (0,)))
+        found.append(bundled.unpacked.__wrapped__(pack, (0,)))
 
     threads = [threading.Thread(target=one) for _ in range(8)]
     for thread in threads:
@@ -63,21 +63,21 @@ def test_a_damaged_one_leaves_nothing(pack, tmp_path):
     whole[whole.index(b"{}")] = ord("[")
     pack.write_bytes(whole)
     with pytest.raises(DataError, match=r"run\.v2\.zip"):
-        packed.located(pack, "checkpoint")
+        bundled.located(pack, "checkpoint")
     assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 
 
 def test_without_a_cache_it_is_unpacked_for_this_process(pack, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert (packed.located(pack, "checkpoint") / "config.json").is_file()
+    assert (bundled.located(pack, "checkpoint") / "config.json").is_file()
 
 
 def test_what_is_not_packed_stays_as_it_was_given(tmp_path):
-    assert packed.located(tmp_path, "checkpoint") == tmp_path
-    assert packed.home(tmp_path, "checkpoint") == tmp_path
-    assert packed.located("nowhere", "checkpoint").name == "nowhere"
+    assert bundled.located(tmp_path, "checkpoint") == tmp_path
+    assert bundled.home(tmp_path, "checkpoint") == tmp_path
+    assert bundled.located("nowhere", "checkpoint").name == "nowhere"
 
 
 def test_outputs_lie_beside_a_packed_run(pack):
-    assert packed.home(pack, "checkpoint") == pack.with_name("run.v2")
+    assert bundled.home(pack, "checkpoint") == pack.with_name("run.v2")
