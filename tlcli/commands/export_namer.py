@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.commands.namer import Namer
+from tlcli.commands.sharing import identity
 from tlcli.config.settings import Predict
 from tlcli.data import pixels
 from tlcli.errors import ConfigError, TlError
@@ -46,5 +47,5 @@ def namer_of(settings: Predict) -> Namer:
     return Namer(
         lambda _: lambda images: (engine(images)[0], None), read, facts.class_names, facts.scaling,
         facts.conformal, None, facts.multi_label, np.asarray(facts.thresholds or 0.5),
-        facts.abstain_below,
+        facts.abstain_below, identity(expanded(str(settings.checkpoint), "checkpoint")),
     )  # fmt: skip
