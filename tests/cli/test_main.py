@@ -53,7 +53,7 @@ MISTAKES = [
     (["preview", "epochs=-1"], 2, "tl preview: epochs: got -1.0. Give a number above 0."),
     (["launch"], 2, "tl launch: launch: got ''. Write tl launch N -- train KEY=VALUE"),
     (["launch", "0", "--", "train"], 2, "tl launch: launch: got '0 train'."),
-    (["launch", "2", "--", "eval"], 2, "tl launch: launch: got '2 eval'."),
+    (["launch", "2", "--", "report"], 2, "tl launch: launch: got '2 report'."),
     (["launch", "2", "restarts=-1", "--", "train"], 2, "tl launch: restarts: got -1. Give 0"),
     (["launch", "2", "--", "train", "hardware.timeout=0"], 2, "tl launch: hardware.timeout: got 0"),
     (["launch", "2", "--", "train", "epochs=-1"], 2, "tl launch: epochs: got -1.0. Give a number"),

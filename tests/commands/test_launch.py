@@ -1,10 +1,12 @@
 """Workers under supervision; most are small programs that stand for trainings."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,36 @@ def test_each_worker_gets_its_rank_and_all_the_same_ports():
 
 
 @pytest.mark.slow
+def test_workers_name_what_one_process_names_though_one_is_killed(
+    tmp_path, start_tl, tl, digits_run, pictures
+):
+    (tmp_path / "many").mkdir()
+    for number in range(40):
+        shutil.copytree(pictures, tmp_path / "many" / f"{number:02d}")
+    words = ("predict", "many", f"checkpoint={digits_run}", "format=jsonl", "batch_size=8")
+    alone = tl(*words)
+    process = start_tl("launch", "3", "--", *words)
+    shared = Path(os.environ["XDG_CACHE_HOME"]) / "tl" / "shared"
+    while not list(shared.glob("*/naming-*/*.part")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    os.kill(int(children(process)[1]), signal.SIGKILL)
+    found, told = process.communicate(timeout=300)
+    assert process.returncode == alone.returncode == 0, told
+    assert "worker 1 ended (SIGKILL); starting it again, 3 of such left" in told
+    assert found == alone.stdout
+    assert found.count("\n") == 40 * 24
+    assert not list(shared.iterdir())
+
+
+def children(process):
+    """Ids of the processes that a process has started, in order."""
+    return subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+
+@pytest.mark.slow
 def test_two_workers_train_one_run_after_one_was_killed(tmp_path, start_tl):
     words = ["launch", "2", "grace=20", "--", "train", "run_dir=run", "data.images_per_class=9",
              "batch_size=10", "epochs=60", "finetune=full", "save_every=4steps",
@@ -57,11 +89,7 @@ def test_two_workers_train_one_run_after_one_was_killed(tmp_path, start_tl):
     while not list((tmp_path / "run" / "state").glob("*.json")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
-    )
-    children = listed.stdout.split()
-    os.kill(int(children[1]), signal.SIGKILL)
+    os.kill(int(children(process)[1]), signal.SIGKILL)
     _, told = process.communicate(timeout=500)
     assert process.returncode == 0, told
     assert "starting all again, 3 of such left" in told

@@ -11,23 +11,15 @@ from tlcli.errors import ConfigError, DataError
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda: settings.Launch(("0", "--"), 0, 1.0), r"^launch: .*N from 1 to 256"),
-        (lambda: settings.Launch(("2", "eval"), 0, 1.0), r"^launch: got '2 eval'"),
-        (lambda: settings.Launch(("2", "train"), -1, 1.0), r"^restarts: got -1"),
         (lambda: settings.Listing(("backbne",), "name"), r"^group: .*Did you mean backbone"),
         (lambda: settings.Preview("sheet.gif", False, 1, 1), r"^output: got 'sheet.gif'"),
         (lambda: settings.FindLr(1.0, 0.1, 100, 1, 0.9, 4.0, None, False), r"^end: got 0.1"),
-        (lambda: settings.Prepare("x", 1, 4, 0, "auto", None), r"^shrink: got 4"),
+        (lambda: settings.Prepare("x", 1, 4, 0, "auto", None, None), r"^shrink: got 4"),
     ],
 )
 def test_mistakes_are_told(made, message):
     with pytest.raises(ConfigError, match=message):
         made()
-
-
-def test_the_words_of_launch():
-    launch = settings.Launch(("2", "train", "data=folder"), 0, 1.0)
-    assert (launch.count, launch.command) == (2, ("train", "data=folder"))
 
 
 def test_a_checkpoint_is_verified_by_its_own_configuration(tmp_path):

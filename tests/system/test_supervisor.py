@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tlcli.errors import PeerLost, TlError
-from tlcli.system.supervisor import Supervisor
+from tlcli.system.supervisor import Independent, Supervisor
 
 WAIT = "import time; time.sleep(60)"
 
@@ -88,3 +88,36 @@ def test_no_worker_outlives_an_error_of_the_supervisor(tmp_path):
     if mark.exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int(mark.read_text()), 0)
+
+
+def alone(*programs, restarts=1, grace=5.0):
+    """A supervisor of programs that need no other."""
+    lines = [[sys.executable, "-S", "-c", program] for program in programs]
+    return Independent(lambda: lines, restarts, grace)
+
+
+def test_a_lost_worker_starts_again_alone_and_results_have_no_number(tmp_path, capfdbinary):
+    mark, starts = tmp_path / "second", tmp_path / "starts"
+    other = f"open({str(starts)!r}, 'a').write('.'); print('row'); import time; time.sleep(1)"
+    once = f"""
+import os, signal
+if not os.path.exists({str(mark)!r}):
+    open({str(mark)!r}, 'w').close()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert alone(other, once).run() == 0
+    told = capfdbinary.readouterr()
+    assert (told.out, starts.read_text()) == (b"row\n", ".")
+    assert b"worker 1 ended (SIGKILL); starting it again, 1 of such left" in told.err
+
+
+def test_losses_and_mistakes_end_all_and_the_chief_has_the_last_word():
+    lost = "import os; os.kill(os.getpid(), 9)"
+    with pytest.raises(PeerLost, match=r"worker 1 ended \(SIGKILL\), and may not be started again"):
+        alone(WAIT, lost, restarts=1).run()
+    with pytest.raises(TlError, match="worker 1 failed with exit code 2") as error:
+        alone(WAIT, "import sys; sys.exit(2)").run()
+    assert error.value.exit_code == 2
+    began = time.monotonic()
+    assert alone("import sys; sys.exit(1)", WAIT).run() == 1
+    assert time.monotonic() - began < 20

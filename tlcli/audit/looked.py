@@ -7,7 +7,8 @@ import numpy as np
 
 from tlcli.audit.network import Embedder
 from tlcli.data.views import Views
-from tlcli.system import console
+from tlcli.evaluation.shares import Sharing, shared_answers
+from tlcli.system.crew import ALONE, Crew
 
 # Pixels of a side of the grey pictures by which copies are known.
 SIDE = 32
@@ -33,24 +34,29 @@ class Looked:
     detail: Any
 
 
-def look(embedder: Embedder, views: Views, count: int, batch: int) -> Looked:
-    """Decode every picture once.
+def look(embedder: Embedder, views: Views, count: int, batch: int, crew: Crew = ALONE) -> Looked:
+    """Decode every picture once; each is looked at by one of the workers.
 
     Args:
         embedder: Gives embeddings.
         views: Whole pictures at the size that it takes.
         count: Of the pictures.
         batch: Pictures at a time.
+        crew: This worker.
     """
     rows, start, found = np.arange(count), 0, None
-    batches = views.batches(rows, np.zeros(count), batch)
-    for images in console.staged(batches, "looking at pictures", count, "pictures", len):
-        part = _of(embedder, np.asarray(images))
+    facts = "" if crew.is_alone else embedder.network.identity
+    sharing = Sharing(crew, "looking at pictures", facts)
+
+    def call(images: Any) -> tuple[Any, ...]:
+        return _of(embedder, np.asarray(images))
+
+    for part in shared_answers(sharing, call, views, rows, batch):
         if found is None:
             found = [np.empty((count, *one.shape[1:]), one.dtype) for one in part]
         for whole, one in zip(found, part, strict=True):
             whole[start : start + len(one)] = one
-        start += len(images)
+        start += len(part[0])
     assert found is not None
     return Looked(*found)
 

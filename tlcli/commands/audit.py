@@ -19,12 +19,13 @@ from tlcli.audit.facts import facts_of
 from tlcli.audit.findings import Seen
 from tlcli.audit.label_errors import label_errors
 from tlcli.audit.leaks import leaks
-from tlcli.audit.looked import look
+from tlcli.audit.looked import Looked, look
 from tlcli.audit.near import near_copies
 from tlcli.audit.neighbours import centred, nearest
-from tlcli.audit.network import Embedder, embedder
+from tlcli.audit.network import embedder
 from tlcli.audit.odd import odd_pictures, outliers
 from tlcli.audit.summary import Summary
+from tlcli.commands.sharing import crew_of
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Audit, cache_folder
 from tlcli.contracts.data import Manifest
@@ -56,7 +57,7 @@ def run(checked: Checked[Audit, None]) -> int:
 def audit(checked: Checked[Audit, None]) -> int:
     """Audit once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
-    settings, started = checked.settings, time.monotonic()
+    settings, started, crew = checked.settings, time.monotonic(), crew_of(checked)
     folder = expanded(settings.output, "output")
     places = {name: output.place(str(folder / name), settings.overwrite) for name in FILES}
     manifest: Manifest = checked.options["data"].manifest(
@@ -68,7 +69,11 @@ def audit(checked: Checked[Audit, None]) -> int:
     with console.Stage("building the network"):
         network = embedder(checked.options["backbone"], name, settings.image_size)
     console.say(f"network    {network.told}")
-    seen = looked_through(manifest, network, settings)
+    looked = look(network, views_of(manifest, network.side, "squash", settings),
+                  len(manifest.ids), settings.batch_size, crew)  # fmt: skip
+    if not crew.is_chief:
+        return 0
+    seen = looked_through(manifest, looked, settings)
     found = Summary(manifest, network.told, findings.findings(manifest, seen), seen,
                     summary.notes_of(manifest, seen),
                     summary.typed_data(checked.config["data"]))  # fmt: skip
@@ -90,12 +95,10 @@ def check_outside(folder: Path, manifest: Manifest, data: Mapping[str, Any]) -> 
         raise ConfigError("output", problem, remedy)
 
 
-def looked_through(manifest: Manifest, network: Embedder, settings: Audit) -> Seen:
+def looked_through(manifest: Manifest, looked: Looked, settings: Audit) -> Seen:
     """What all leaves find."""
     count, labels = len(manifest.ids), manifest.labels
     classes = len(manifest.class_names)
-    looked = look(network, views_of(manifest, network.side, "squash", settings), count,
-                  settings.batch_size)  # fmt: skip
     facts = facts_of(manifest.images, count)
     vectors = centred(looked.embeddings)
     neighbours, likeness = nearest(vectors, NEIGHBOURS)

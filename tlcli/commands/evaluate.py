@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlcli.commands import export_namer, ood
+from tlcli.commands.sharing import crew_of, identity
 from tlcli.config import bundled, registry
 from tlcli.config.checking import Checked
 from tlcli.config.places import placed
@@ -15,8 +16,9 @@ from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
 from tlcli.evaluation import conformal
-from tlcli.evaluation.classifier import answers, by_name, rows_of, scored, watcher
+from tlcli.evaluation.classifier import by_name, rows_of, scored, watcher
 from tlcli.evaluation.intervals import with_intervals
+from tlcli.evaluation.shares import Sharing, shared_answers
 from tlcli.evaluation.strangers import Strangers
 from tlcli.export import manifest as manifests
 from tlcli.lazy import np
@@ -41,12 +43,15 @@ def measure(checked: Checked[Eval, None]) -> int:
         output.place(wanted, settings.overwrite, key) if wanted else None
         for key, wanted in (("output", settings.output), ("predictions", settings.predictions))
     )
+    crew = crew_of(checked)
     found, known, call = read(settings)
-    manifest = data_of(found, checked.config.get("data"))
-    manifest, trained = told_apart(found, manifest)
+    manifest, trained = told_apart(found, data_of(found, checked.config.get("data")))
     rows = rows_of(manifest, settings.split)
+    sharing = Sharing(crew, "evaluating", f"{identity(found.path)} {settings.tta}")
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
-    batches = list(answers(call, views, rows, settings.batch_size))
+    batches = list(shared_answers(sharing, call, views, rows, settings.batch_size))
+    if not crew.is_chief:
+        return 0
     said = np.concatenate([logits for logits, _ in batches])
     figures, scores = figures_of(found, manifest, rows, said)
     if known is not None:
@@ -64,9 +69,8 @@ def measure(checked: Checked[Eval, None]) -> int:
     if settings.format == "json":
         sys.stdout.write(content)
         return 0
-    images = f"{len(rows)} images of {shown(manifest.root)}"
-    sys.stdout.write(table(settings.split, images, figures, scores, found.class_names)
-                     + sets_lines(found, classes) + ood.lines(figures))  # fmt: skip
+    about = table(settings.split, manifest, len(rows), figures, scores)
+    sys.stdout.write(about + sets_lines(found, classes) + ood.lines(figures))
     return 0
 
 
@@ -119,9 +123,10 @@ def classes_of(found: Checkpoint, labels: Any, said: Any) -> dict[str, Mapping[s
 
 
 def table(
-    split: str, images: str, figures: Mapping[str, Any], scores: Any, names: tuple[str, ...]
+    split: str, manifest: Manifest, count: int, figures: Mapping[str, Any], scores: Any
 ) -> str:
     """The figures for a person."""
+    images, names = f"{count} images of {shown(manifest.root)}", manifest.class_names
     lines = {
         split: images, "figures": figures_line(figures, len(names)),
         "95 %": intervals_line(figures, len(names)),

@@ -1,10 +1,12 @@
 """A namer that is an export: Pillow and NumPy show it pictures, its runtime answers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tlcli.commands.namer import Namer
+from tlcli.commands.sharing import identity
 from tlcli.config import bundled
 from tlcli.config.settings import Predict
 from tlcli.data import pixels
@@ -62,7 +64,8 @@ def looking(engine: Engine, known: Strangers | None, folder: Path) -> Look:
 
 def namer_of(settings: Predict) -> Namer:
     """The export that is named."""
-    return namer(*opened(bundled.located(str(settings.checkpoint), "checkpoint"), settings.tta))
+    folder = bundled.located(str(settings.checkpoint), "checkpoint")
+    return replace(namer(*opened(folder, settings.tta)), identity=identity(folder))
 
 
 def namer(found: Manifest, known: Strangers | None, look: Look) -> Namer:

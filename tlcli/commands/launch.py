@@ -1,16 +1,20 @@
-"""`tl launch`: several workers of this machine that train one model, watched and started again."""
+"""`tl launch`: workers of this machine that do one command together, watched and started again."""
 
 import shlex
 import socket
 import sys
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 from tlcli.config import compose
 from tlcli.config.checking import Checked, check_request
-from tlcli.config.settings import Launch
+from tlcli.config.settings import Launch, cache_folder
+from tlcli.errors import PeerLost
 from tlcli.runs import claim
-from tlcli.system.supervisor import Supervisor, say
+from tlcli.system import crew, files
+from tlcli.system.shown import typed
+from tlcli.system.supervisor import Independent, Supervisor, say
 
 
 def run(checked: Checked[Launch, None]) -> int:
@@ -22,10 +26,12 @@ def run(checked: Checked[Launch, None]) -> int:
         TlError: One failed, so the others were ended.
     """
     given = checked.settings
+    if given.shares_rows:
+        return together(given)
     words = given.command
     check_request(compose.read("train", [*words[1:], "hardware=multi_worker"]))
-    typed = {word.partition("=")[0] for word in words}
-    if not typed & {"run_dir", "resume"}:
+    keys = {word.partition("=")[0] for word in words}
+    if not keys & {"run_dir", "resume"}:
         # A training that goes on must find its folder again.
         name = next((w.partition("=")[2] for w in words if w.startswith("name=")), "train")
         base = Path("runs") / name
@@ -36,11 +42,45 @@ def run(checked: Checked[Launch, None]) -> int:
     return Supervisor(lambda: commands(words, given.count), given.restarts, given.grace).run()
 
 
+def together(given: Launch) -> int:
+    """Let workers share the rows of a command; gives the chief's exit code.
+
+    Raises:
+        ConfigError: A mistake in its words.
+        PeerLost: Workers were lost more often than they may be started again.
+    """
+    words = list(given.command)
+    check_request(compose.read(words[0], [*words[1:], "hardware=multi_worker"]))
+    own = not any(word.startswith("shared=") for word in words)
+    folder = cache_folder(None) / "shared" / uuid.uuid4().hex
+    if own:
+        files.make_folder(folder)
+        words = beside(words, f"shared={folder}")
+    say(f"{given.count} workers: tl {shlex.join(given.command)}")
+    lines = commands(words, given.count)
+    try:
+        code = Independent(lambda: lines, given.restarts, given.grace).run()
+    except PeerLost:
+        if own:
+            say(f"what was done is in {folder}; to go on with it, add shared={typed(folder)}")
+        raise
+    if own:
+        crew.remove(folder)
+    return code
+
+
+def beside(words: Sequence[str], *more: str) -> list[str]:
+    """Words of a command and more of its keys, before a `--` behind which there are none."""
+    at = words.index("--") if "--" in words else len(words)
+    return [*words[:at], *more, *words[at:]]
+
+
 def commands(words: Sequence[str], count: int) -> list[list[str]]:
     """The command line of each worker, on ports that are free now."""
     workers = ",".join(f"127.0.0.1:{port}" for port in free_ports(count))
-    start = [sys.executable, "-m", "tlcli.cli", *words, "hardware=multi_worker"]
-    return [[*start, f"hardware.workers=[{workers}]", f"hardware.rank={n}"] for n in range(count)]
+    start = [sys.executable, "-m", "tlcli.cli"]
+    who = ["hardware=multi_worker", f"hardware.workers=[{workers}]"]
+    return [[*start, *beside(words, *who, f"hardware.rank={n}")] for n in range(count)]
 
 
 def free_ports(count: int) -> list[int]:

@@ -29,6 +29,7 @@ class Namer:
         multi_label: Whether a picture may have several classes.
         thresholds: Of a multi-label model.
         abstain_below: Least probability of an answer, or None.
+        identity: Hash of the network and of what makes answers of its logits.
     """
 
     look: Callable[[bool], Callable[[Any], tuple[Any, Any]]]
@@ -40,6 +41,7 @@ class Namer:
     multi_label: bool = False
     thresholds: Any = 0.5
     abstain_below: float | None = None
+    identity: str = ""
 
     @property
     def told(self) -> list[str]:

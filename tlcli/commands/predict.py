@@ -1,15 +1,19 @@
 """`tl predict`: name what pictures show, by a run or by a backbone's own ImageNet head."""
 
 import contextlib
+import io
 import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
+from tlcli.commands import predict_shares
 from tlcli.commands.namer import Namer, answer
+from tlcli.commands.sharing import crew_of
 from tlcli.config import bundled
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
@@ -18,6 +22,7 @@ from tlcli.data.views import worker_count
 from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError, TlError
 from tlcli.export import manifest
+from tlcli.runs import output
 from tlcli.system import console
 from tlcli.system.files import expanded
 from tlcli.system.shown import CsvWriter, escaped, json_line, shown
@@ -26,30 +31,78 @@ from tlcli.system.shown import CsvWriter, escaped, json_line, shown
 def run(checked: Checked[Predict, None]) -> int:
     """Name pictures as configured; 1 when any picture could not be read."""
     console.start_log(None)
-    settings = checked.settings
+    settings, crew = checked.settings, crew_of(checked, not is_light(checked))
+    place = output.place(settings.output, settings.overwrite) if settings.output else None
     left_out = LeftOut()
+    predict_shares.require_readable(crew, settings)
     paths = paths_of(settings, left_out)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of downloads there
         namer = namer_of(checked)
-    failed = count = 0
-    writer = WRITERS[settings.format](sys.stdout, namer.told)
-    found = rows(namer, paths, settings)
+    if place is not None and settings.shard is not None:
+        return told(*predict_shares.write(place, namer, paths, settings, rows), left_out)
+    found: Iterable[Mapping[str, Any]] = rows(namer, paths, settings)
+    if not crew.is_alone:
+        found = predict_shares.shared(crew, namer, settings, left_out, rows)
+    if not crew.is_chief:
+        return 0
+    if place is not None:
+        return told(*written(place, found, namer.told), left_out)
     # Where the rows themselves are seen, they tell how far it is.
     if not sys.stdout.isatty() and settings.watch is None:
         found = console.staged(found, "naming pictures", None, "pictures")
+    writer = WRITERS[settings.format](sys.stdout, namer.told)
+    return told(*added(writer, found, settings.streams), left_out)
+
+
+def added(
+    writer: Any, found: Iterable[Mapping[str, Any]], streams: bool = False
+) -> tuple[int, int]:
+    """Write rows; gives how many there are, and how many of pictures that could not be read.
+
+    Args:
+        writer: One of WRITERS.
+        found: The rows.
+        streams: Whether each is due at once, and one at least.
+
+    Raises:
+        ConfigError: None came.
+    """
+    failed = count = 0
     for row in found:
         failed += "error" in row
         count += 1
         writer.add(row)
-        if settings.streams:
+        if streams:
             sys.stdout.flush()
     writer.close()
-    if not count and settings.streams:
+    if not count and streams:
         raise ConfigError("images", "none was named", "Give a line a picture, or files.")
+    return count, failed
+
+
+def written(
+    place: Path, found: Iterable[Mapping[str, Any]], columns: Sequence[str]
+) -> tuple[int, int]:
+    """Write rows into a file that appears whole, in the form that its ending names; see `added`."""
+    form = place.suffix.lower()[1:].replace("txt", "table")
+    counts: list[tuple[int, int]] = []
+
+    def fill(file: Any) -> None:
+        text = io.TextIOWrapper(file, "utf-8", newline="")
+        rows = console.staged(found, "naming pictures", None, "pictures")
+        counts.append(added(WRITERS[form](text, columns), rows))
+        text.detach()
+
+    output.write_by(place, fill)
+    return counts[0]
+
+
+def told(count: int, failed: int, left_out: LeftOut, word: str = "predict") -> int:
+    """Say what was left out and what could not be read; gives the exit code."""
     for note in left_out.notes():
-        sys.stderr.write(f"tl predict: {note}\n")
+        sys.stderr.write(f"tl {word}: {note}\n")
     if failed:
-        sys.stderr.write(f"tl predict: {failed} of {count} pictures could not be read\n")
+        sys.stderr.write(f"tl {word}: {failed} of {count} pictures could not be read\n")
     return 1 if failed else 0
 
 
@@ -80,14 +133,22 @@ def is_light(checked: Checked[Predict, None]) -> bool:
     return given is not None and manifest.is_export(bundled.located(given, "checkpoint"))
 
 
-def rows(namer: Namer, paths: Iterable[str], settings: Predict) -> Iterator[dict[str, Any]]:
-    """One row a picture, in the order given; memory holds a few batches, whatever their number."""
+def rows(
+    namer: Namer, paths: Iterable[str], settings: Predict, call: Any = None
+) -> Iterator[dict[str, Any]]:
+    """One row a picture, in the order given; memory holds a few batches, whatever their number.
+
+    Args:
+        namer: What names them.
+        paths: Of the pictures.
+        settings: Of the command.
+        call: What `namer.look` gave; None asks it with the first batch.
+    """
     size, workers = settings.batch_size, worker_count(settings.workers)
     if settings.streams:
         parts = arriving.flowing(namer.read, paths, workers, size)
     else:
         parts = batched(named.ahead(namer.read, paths, workers, 2 * size + workers), size)
-    call = None
     for part in parts:
         if call is None:
             call = namer.look(len(part) == size or settings.streams)

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.commands.sharing import crew_of
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Prepare, cache_folder
 from tlcli.contracts.data import Manifest
 from tlcli.data import prepared
 from tlcli.data.hash_memory import remember_verified
 from tlcli.data.prepared import Shard
-from tlcli.data.shards import OVERHEAD, content, write_all
+from tlcli.data.shards import OVERHEAD, content, write_all, write_shared
 from tlcli.errors import ConfigError
 from tlcli.system import console, files
+from tlcli.system.crew import Crew
 from tlcli.system.files import expanded
 from tlcli.system.shown import typed
 
@@ -37,7 +39,7 @@ def run(checked: Checked[Prepare, None]) -> int:
         TlError: The disk is too small or cannot be written.
     """
     console.start_log(None)
-    settings = checked.settings
+    settings, crew = checked.settings, crew_of(checked, computes=False)
     folder = expanded(settings.output, "output")
     cache = cache_folder(settings.cache_dir)
     manifest: Manifest = checked.options["data"].manifest(settings.seed, cache)
@@ -45,17 +47,14 @@ def run(checked: Checked[Prepare, None]) -> int:
         raise ConfigError("data", f"{checked.config['data']['name']} has no encoded pictures",
                           "Give folder, csv or tfrecord; arrays are read as they are.")  # fmt: skip
     facts, shards = planned(manifest, settings)
-    check_folder(folder, manifest, facts)
-    files.make_folder(folder)
+    todo = begun(folder, manifest, facts, shards, crew)
+    if crew.is_alone:
+        write_all(manifest, folder, todo, settings, len(shards) - len(todo))
+    else:
+        write_shared(manifest, folder, todo, settings, crew)
+    if not crew.is_chief:
+        return 0
     files.remove_torn(folder)
-    done = finished(folder, shards, manifest)
-    todo = [shard for shard in shards if shard.name not in done]
-    files.check_room(
-        folder, sum(len(s.rows) for s in todo) * facts["bytes_an_image"], "prepared pictures",
-        "output", "Give another output, or shrink=256.",
-    )  # fmt: skip
-    files.write_json(folder / prepared.FACTS, {**facts, "complete": False})
-    write_all(manifest, folder, todo, settings, len(done))
     files.write_text(folder / "labels.txt", "".join(f"{n}\n" for n in manifest.class_names))
     files.write_json(folder / prepared.FACTS, {**facts, "complete": True})
     for shard in shards:
@@ -65,6 +64,28 @@ def run(checked: Checked[Prepare, None]) -> int:
     console.say(f"prepared   {folder}: {counts[0]} train, {counts[1]} validation, {counts[2]} test")
     console.say(f"next       tl train data=tfrecord data.path={typed(folder)}")
     return 0
+
+
+def begun(
+    folder: Path, manifest: Manifest, facts: Mapping[str, Any], shards: list[Shard], crew: Crew
+) -> list[Shard]:  # fmt: skip
+    """Make the folder, or find it as it is to be; gives the shards that are not whole yet."""
+    with crew.one_by_one():
+        check_folder(folder, manifest, facts)
+        files.make_folder(folder)
+        if crew.is_alone:  # Else others may be writing here.
+            files.remove_torn(folder)
+        elif not (folder / prepared.FACTS).is_file():
+            files.write_json(folder / prepared.FACTS, {**facts, "complete": False})
+    done = finished(folder, shards, manifest)
+    todo = [shard for shard in shards if shard.name not in done]
+    files.check_room(
+        folder, sum(len(s.rows) for s in todo) * facts["bytes_an_image"], "prepared pictures",
+        "output", "Give another output, or shrink=256.",
+    )  # fmt: skip
+    if crew.is_alone:
+        files.write_json(folder / prepared.FACTS, {**facts, "complete": False})
+    return todo
 
 
 def planned(manifest: Manifest, settings: Prepare) -> tuple[dict[str, Any], list[Shard]]:

@@ -1,6 +1,7 @@
 """Namers that are Keras networks: a run, or a backbone's own ImageNet head."""
 
 from tlcli.commands.namer import Namer, limit_of
+from tlcli.commands.sharing import identity
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Predict
 from tlcli.contracts.backbone import Classifier
@@ -41,7 +42,7 @@ def of_run(given: str, tta: Kind) -> tuple[Namer, Checkpoint]:
         lambda many: watcher(found.model, known, tta, many),
         named.reader(found.resize, limit_of(found.config.get("data"))), found.class_names,
         found.scaling, found.facts.conformal, known, found.multi_label, found.thresholds,
-        found.facts.abstain_below,
+        found.facts.abstain_below, identity(found.path),
     )  # fmt: skip
     return namer, found
 
@@ -64,5 +65,8 @@ def own_head(checked: Checked[Predict, None]) -> Namer:
     backbone.load_classifier(model)
     tta = checked.settings.tta
     return Namer(
-        lambda many: watcher(model, None, tta, many), named.reader(resize), imagenet.class_names()
+        lambda many: watcher(model, None, tta, many),
+        named.reader(resize),
+        imagenet.class_names(),
+        identity=f"{checked.config['backbone']} {size}",
     )

@@ -56,6 +56,11 @@ COMMANDS = {
         "predict", "Name what pictures show.", "tl predict photo.jpg",
         "Predict", "predict", words="images", light=True,
     ),
+    "gather": Command(
+        "gather", "Join the shares of a prediction: all of one, each once, in order.",
+        "tl gather part-*.jsonl output=all.jsonl", "Gather", "gather",
+        words="parts", needs_tensorflow=False,
+    ),
     "explain": Command(
         "explain", "Show where in pictures a class was read from.",
         "tl explain photo.jpg output=why", "Explain", "explain", words="images",
@@ -118,7 +123,7 @@ COMMANDS = {
         trains=True,
     ),
     "launch": Command(
-        "launch", "Train one model in several processes of this machine.",
+        "launch", "Train, measure or predict in several processes of this machine.",
         "tl launch 2 -- train photos", "Launch", "launch",
         words="words", needs_tensorflow=False,
     ),

@@ -27,7 +27,7 @@ from tlcli.system.files import expanded
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
     "output", "extend", "runs", "file", "preset", "unlabelled", "ids", "config", "class", "audit",
-    "exclude", "relabel", "groups", "token_file",
+    "exclude", "relabel", "groups", "token_file", "shared",
 }  # fmt: skip
 
 

@@ -68,6 +68,7 @@ class Audit:
     overwrite: bool
     workers: int | Literal["auto"]
     cache_dir: str | None
+    shared: str | None
 
     def __post_init__(self) -> None:
         side = self.image_size

@@ -14,6 +14,9 @@ from tlcli.config.look_settings import Explain as Explain
 from tlcli.config.look_settings import Export as Export
 from tlcli.config.look_settings import Pack as Pack
 from tlcli.config.look_settings import Report as Report
+from tlcli.config.many_settings import Gather as Gather
+from tlcli.config.many_settings import Launch as Launch
+from tlcli.config.many_settings import check_predictions, check_share
 from tlcli.config.serve_settings import Serve as Serve
 from tlcli.config.upgraded import stored
 from tlcli.config.weights_settings import Weights as Weights
@@ -49,6 +52,7 @@ class Eval:
     overwrite: bool
     runs: str
     workers: int | Literal["auto"]
+    shared: str | None
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
@@ -70,12 +74,18 @@ class Predict:
     batch_size: int
     image_size: int | None
     tta: Tta
+    shard: str | None
+    output: str | None
+    overwrite: bool
     runs: str
     workers: int | Literal["auto"]
+    shared: str | None
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
         check_workers(self.workers)
+        check_predictions(self.output)
+        check_share(self.shard, self.output)
         require(self.top >= 1, "top", self.top, "Give 1 or more.")
         side = self.image_size
         require(side is None or side >= 8, "image_size", side, "Give pixels from 8 to 4096.")
@@ -86,6 +96,8 @@ class Predict:
             require(not self.images, "watch", "images too", remedy)
             ended = "Give jsonl, csv or table: a list of JSON would never end."
             require(self.format != "json", "format", self.format, ended)
+            told = "Leave it out: rows of a watched folder go to standard output."
+            require(self.output is None, "output", self.output, told)
 
     @property
     def streams(self) -> bool:
@@ -117,6 +129,7 @@ class Prepare:
     seed: int
     workers: int | Literal["auto"]
     cache_dir: str | None
+    shared: str | None
 
     def __post_init__(self) -> None:
         require(self.shard_size >= 1, "shard_size", self.shard_size, "Give 1 or more.")
@@ -124,34 +137,6 @@ class Prepare:
         require(side is None or side >= 8, "shrink", side, "Give 8 pixels or more, or null.")
         require(0 <= self.seed < 2**31, "seed", self.seed, "Give a number from 0 to 2147483647.")
         check_workers(self.workers)
-
-
-@dataclass(frozen=True)
-class Launch:
-    """Keys of `tl launch`."""
-
-    words: tuple[str, ...]
-    restarts: int
-    grace: float
-
-    def __post_init__(self) -> None:
-        usage = "Write tl launch N -- train KEY=VALUE …, N from 1 to 256."
-        number = self.words[0] if self.words else ""
-        fits = number.isdecimal() and 1 <= int(number) <= 256
-        require(fits, "launch", " ".join(self.words), usage)
-        require(self.words[1:2] == ("train",), "launch", " ".join(self.words), usage)
-        require(self.restarts >= 0, "restarts", self.restarts, "Give 0 or more.")
-        require(self.grace > 0, "grace", self.grace, "Give seconds above 0.")
-
-    @property
-    def count(self) -> int:
-        """Number of workers."""
-        return int(self.words[0])
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """What each of them runs."""
-        return self.words[1:]
 
 
 @dataclass(frozen=True)

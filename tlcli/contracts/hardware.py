@@ -39,6 +39,18 @@ class Hardware(ABC):
         """Whether the option itself says, before processes meet, that this one is the chief."""
         return False
 
+    def place(self) -> tuple[int, int]:
+        """Number of this process among those that share a command's rows, and how many they are."""
+        return 0, 1
+
+    def settle(self) -> None:
+        """Set up the devices of a process that shares rows, and waits for no other.
+
+        Raises:
+            ConfigError: No such device here.
+        """
+        self.strategy()
+
     def connect(self) -> Alone:
         """Join the other processes; waits until all are there. Called once for a membership."""
         return Alone()

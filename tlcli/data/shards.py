@@ -20,6 +20,7 @@ from tlcli.data.views import worker_count
 from tlcli.errors import TlError
 from tlcli.lazy import np, tf
 from tlcli.system import console, files
+from tlcli.system.crew import PART, Crew, Work
 
 # A record's frame, and what tf.train.Example adds to a picture.
 OVERHEAD = 128
@@ -52,6 +53,35 @@ def write_all(
                             f"{len(shard.rows)} images, {speed:.0f} img/s")  # fmt: skip
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def write_shared(
+    manifest: Manifest, folder: Path, todo: list[Shard], settings: Prepare, crew: Crew
+) -> None:
+    """Write the shards that no other worker writes, until all are there."""
+    place = crew.place("shards", f"{folder.resolve()}{manifest.fingerprint}{settings.shrink}")
+    order = [(todo[number].name, todo[number]) for number in crew.rotated(len(todo))]
+
+    def do(_: str, shard: Shard) -> None:
+        write_shard(manifest, folder, shard, settings.shrink)
+        files.write_text(place / f"{shard.name}{PART}", stamped(shard.records(folder)))
+        console.say(f"shard      {shard.name}: {len(shard.rows)} images")
+
+    def done(name: str) -> bool:
+        mark = place / f"{name}{PART}"
+        try:
+            return mark.read_text() == stamped(folder / f"{name}.tfrecord")
+        except OSError:
+            return False
+
+    with quiet_pillow():
+        Work(place, lambda: order, do, done, tell="shards" if crew.is_chief else "").finish()
+
+
+def stamped(path: Path) -> str:
+    """Size and time of a file, by which one that was changed is known."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def write_shard(manifest: Manifest, folder: Path, shard: Shard, shrink: int | None) -> None:

@@ -173,7 +173,9 @@ def logits_of(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iter
         yield np.asarray(found)
 
 
-def answers(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iterator[Any]:
+def answers(
+    call: Any, views: Views, rows: Any, batch_size: int = 128, what: str = "evaluating"
+) -> Iterator[Any]:
     """What a function of uint8 images says of batches of some rows, in order.
 
     Args:
@@ -181,7 +183,8 @@ def answers(call: Any, views: Views, rows: Any, batch_size: int = 128) -> Iterat
         views: Evaluation views.
         rows: Manifest rows.
         batch_size: Images at a time.
+        what: Is done, in words.
     """
     batches = views.batches(rows, np.zeros(len(rows)), batch_size)
-    for images in console.staged(batches, "evaluating", len(rows), "images", len):
+    for images in console.staged(batches, what, len(rows), "images", len):
         yield call(images)

@@ -43,19 +43,23 @@ class Supervisor:
         """
         previous = {number: signal.signal(number, self._pass_on) for number in PASSED_ON}
         try:
-            for left in range(self.restarts, -1, -1):
-                codes = self._once()
-                code = self._judged(codes)
-                if code is not None:
-                    return code
-                lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
-                if left:
-                    say(f"workers ended: {lost}; starting all again, {left} of such left")
-            raise PeerLost(f"workers ended: {lost}. Start them again with the same run_dir.")
+            return self._stay()
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._kill()
+
+    def _stay(self) -> int:
+        """Start the workers as often as need be, until they have ended; see `run`."""
+        for left in range(self.restarts, -1, -1):
+            codes = self._once()
+            code = self._judged(codes)
+            if code is not None:
+                return code
+            lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
+            if left:
+                say(f"workers ended: {lost}; starting all again, {left} of such left")
+        raise PeerLost(f"workers ended: {lost}. Start them again with the same run_dir.")
 
     def _judged(self, codes: list[int]) -> int | None:
         """What the end of all workers means; None for a loss.
@@ -80,13 +84,7 @@ class Supervisor:
         """One start of all workers, until all have ended; exit codes by rank."""
         self.end = None
         for rank, command in enumerate(self.commands()):
-            environment = {**os.environ, "LOCAL_RANK": str(rank)}
-            # A terminal's Ctrl-C goes to its whole group, and would reach the workers twice.
-            process = subprocess.Popen(  # noqa: S603 - this program again
-                command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )  # fmt: skip
-            self.processes.append(process)
+            self.processes.append(started(rank, command, subprocess.PIPE))
         pumps = [pump for rank, p in enumerate(self.processes) for pump in _pumps(rank, p)]
         while any(process.poll() is None for process in self.processes):
             if self.end is None and any(process.poll() for process in self.processes):
@@ -118,6 +116,77 @@ class Supervisor:
             process.wait()
 
 
+class Independent(Supervisor):
+    """Workers that wait for no other: one that is lost starts again alone, and the rest go on.
+
+    What they write to standard output is a result, and has no number before its lines.
+    """
+
+    def _stay(self) -> int:
+        commands, left, pumps = self.commands(), self.restarts, []
+        for rank, command in enumerate(commands):
+            self.processes.append(started(rank, command, None))
+            pumps += _pumps(rank, self.processes[-1])
+        while any(process.poll() is None for process in self.processes):
+            for rank in [] if self.end is not None else self._lost():
+                told = f"worker {rank} ended ({_told(self.processes[rank].returncode)})"
+                if not left:
+                    raise PeerLost(f"{told}, and may not be started again. Give more restarts.")
+                say(f"{told}; starting it again, {left} of such left")
+                left -= 1
+                self.processes[rank] = started(rank, commands[rank], None)
+                pumps += _pumps(rank, self.processes[rank])
+            if self.end is None and any(process.poll() for process in self.processes):
+                self._send(signal.SIGTERM)
+                self.end = time.monotonic() + self.grace
+            if self.end is not None and time.monotonic() > self.end:
+                self._send(signal.SIGKILL)
+            time.sleep(0.05)
+        for pump in pumps:
+            pump.join()
+        return self._ended([process.returncode for process in self.processes])
+
+    def _lost(self) -> list[int]:
+        """Ranks of those that were lost."""
+        codes = [process.poll() for process in self.processes]
+        return [rank for rank, code in enumerate(codes) if code is not None and _is_lost(code)]
+
+    def _ended(self, codes: list[int]) -> int:
+        """Exit code: the chief's.
+
+        Raises:
+            PeerLost: A signal stopped them, or the last was lost.
+            TlError: Another failed by itself.
+        """
+        if self.signal == signal.SIGINT:
+            return 130
+        if codes[0] and not _is_lost(codes[0]) and not self.signal:
+            return codes[0]
+        failed = [(rank, code) for rank, code in enumerate(codes) if code > 0 and code != 75]
+        if failed and not self.signal:
+            error = TlError(f"worker {failed[0][0]} failed with exit code {failed[0][1]}.")
+            error.exit_code = failed[0][1]
+            raise error
+        if any(codes):
+            lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
+            raise PeerLost(f"workers ended: {lost}. Start them again.")
+        return 0
+
+
+def _is_lost(code: int) -> bool:
+    return code < 0 or code == PeerLost.exit_code
+
+
+def started(rank: int, command: list[str], out: int | None) -> "subprocess.Popen[bytes]":
+    """A worker's process; `out` is where its standard output goes."""
+    environment = {**os.environ, "LOCAL_RANK": str(rank)}
+    # A terminal's Ctrl-C goes to its whole group, and would reach the workers twice.
+    return subprocess.Popen(  # noqa: S603 - this program again
+        command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+        stdout=out, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
 def _pumps(rank: int, process: "subprocess.Popen[bytes]") -> list[threading.Thread]:
     """Threads that write a worker's lines to our own streams, with its number before them."""
 
@@ -127,7 +196,11 @@ def _pumps(rank: int, process: "subprocess.Popen[bytes]") -> list[threading.Thre
             target.flush()
 
     pairs = [(process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer)]
-    threads = [threading.Thread(target=pump, args=pair, daemon=True) for pair in pairs]
+    threads = [
+        threading.Thread(target=pump, args=(source, target), daemon=True)
+        for source, target in pairs
+        if source is not None
+    ]
     for thread in threads:
         thread.start()
     return threads

@@ -55,7 +55,24 @@ class Hardware(hardware.Hardware):
             ConfigError: Nothing says who they are, or the port is taken.
             PeerLost: One did not come in time.
         """
-        place = _workers.find(self.workers, self.rank, os.environ, self.timeout)
+        place = self._found()
+        self._settle(place)
+        _workers.meet(place, self.timeout)
+        return Member(lambda: self._strategy(place), place.workers, place.rank, self.timeout)
+
+    def _found(self) -> _workers.Place:
+        return _workers.find(self.workers, self.rank, os.environ, self.timeout)
+
+    def place(self) -> tuple[int, int]:
+        """Rank and number of workers, as they are given; nobody is asked."""
+        place = self._found()
+        return place.rank, len(place.workers)
+
+    def settle(self) -> None:
+        """Take the threads that are given, and this worker's GPU among those of its machine."""
+        self._settle(self._found())
+
+    def _settle(self, place: _workers.Place) -> None:
         if self.threads:
             tf.config.threading.set_intra_op_parallelism_threads(self.threads)
         gpus = tf.config.list_physical_devices("GPU")
@@ -64,8 +81,6 @@ class Hardware(hardware.Hardware):
             tf.config.set_visible_devices(gpus, "GPU")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
-        _workers.meet(place, self.timeout)
-        return Member(lambda: self._strategy(place), place.workers, place.rank, self.timeout)
 
     def _strategy(self, place: _workers.Place) -> Any:
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
