@@ -98,11 +98,29 @@ async def _answering(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without signals of its own."""
+    """Uvicorn without signals of its own, which takes who has come before it stops listening."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; connections that the system has taken for us would be reset otherwise."""
+        loop, come = asyncio.get_running_loop(), []
+        for listener in sockets or ():
+            loop.remove_reader(listener.fileno())
+            with contextlib.suppress(OSError):  # no more, above all
+                while True:
+                    come.append(listener.accept()[0])
+        for server in self.servers:
+            server.close()
+        for line in come:
+            line.setblocking(False)
+            await loop.connect_accepted_socket(self._connection, line)
+        await super().shutdown(sockets)
+
+    def _connection(self) -> "Patient":
+        return Patient(self.config, self.server_state, self.lifespan.state)
 
 
 class Patient(H11Protocol):
@@ -146,6 +164,13 @@ class Patient(H11Protocol):
         """Close a connection that nobody uses."""
         super().timeout_keep_alive_handler()
         self.loop.call_later(PATIENCE, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """End after this request, or soon where there is none: one may be under way."""
+        if self.is_silent:
+            self.loop.call_later(LEAVING, self._late)
+        else:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
