@@ -15,7 +15,7 @@ from tlcli.contracts.data import TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import ConfigError, TlError
 from tlcli.export import manifest as manifests
-from tlcli.export import network, proof, texts
+from tlcli.export import network, proof, rounding, texts
 from tlcli.export.contract import Format, Wanted, format_of
 from tlcli.lazy import np
 from tlcli.runs import checkpoint, latest
@@ -26,6 +26,8 @@ from tlcli.system.shown import shown
 
 # Images that the answers are compared on.
 MOST = 2000
+# Those of training that a converter runs to see what ranges numbers have.
+SHOWN = 200
 
 
 def run(checked: Checked[Export, None]) -> int:
@@ -104,13 +106,14 @@ def written(
     found: Checkpoint, kind: Format, settings: Export, views: Views | None, folder: Path
 ) -> None:
     """Write the model and all that lies beside it, and see that it answers as the run does."""
+    whole, most = network.network_of(found), limit_of(found.config.get("data"))
+    fitted, images = fitted_of(whole, views, settings)
     with console.Stage(f"writing {kind.name}"), silent():
-        whole = network.network_of(found)
-        most, images = limit_of(found.config.get("data")), fitting(views, settings)
-        kind.write(Wanted(whole, found.resize, most, settings.quantize, images), folder)
+        kind.write(Wanted(fitted, found.resize, most, settings.quantize, images), folder)
     with console.Stage("comparing it with the run"), silent():
         seen = compared(found, kind, whole, views, settings, folder)
-    proof.check(seen, settings.quantize, settings.tolerance, kind.name)
+    proof.check(seen, settings.quantize, settings.tolerance, kind.name,
+                lambda: [] if images is None else rounding.worst(fitted, images))  # fmt: skip
     about = manifests.Manifest(
         facts=found.facts, format=kind.name, quantize=settings.quantize, model=kind.file,
         max_pixels=most, run=str(found.path.absolute()),
@@ -127,10 +130,18 @@ def written(
     console.say(f"{'export':<10} {kind.name}, {size / 1e6:.2f} MB; {texts.proved(seen.as_json())}")
 
 
-def fitting(views: Views | None, settings: Export) -> Any:
+def fitted_of(whole: Any, views: Views | None, settings: Export) -> tuple[Any, Any]:
+    """The network to write, and the images that 8 bits are measured on, or None."""
+    if views is None or settings.quantize not in ("dynamic", "int8"):
+        return whole, None
+    with console.Stage("fitting to 8 bits", settings.fit_steps, "steps") as stage, silent():
+        images = fitting(views, settings)
+        made = rounding.fitted(whole, images, settings.fit_steps, stage.move)
+    return made, images[:: -(-len(images) // SHOWN)]
+
+
+def fitting(views: Views, settings: Export) -> Any:
     """Training images that whole numbers are fitted to, uint8 (images, side, side, 3)."""
-    if views is None or settings.quantize != "int8":
-        return None
     rows = views.manifest.labelled(TRAIN)
     rows = np.sort(np.random.default_rng(0).permutation(rows)[: settings.samples])
     return np.concatenate(list(views.batches(rows, np.zeros(len(rows)), settings.batch_size)))

@@ -1,6 +1,6 @@
 """Whether an export answers as its run does, seen through its own runtime."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from tlcli.errors import TlError
 from tlcli.evaluation import significance
 from tlcli.export.contract import Engine
+from tlcli.system.shown import shown
 
 # Of probabilities, where numbers keep their width: what another order of sums may change.
 CLOSE = 1e-3
@@ -90,7 +91,10 @@ def proved(
                    low=found.low, high=found.high)  # fmt: skip
 
 
-def check(found: Proof, quantize: str, tolerance: float, where: str) -> None:
+def check(
+    found: Proof, quantize: str, tolerance: float, where: str,
+    worst: Callable[[], Sequence[str]] = tuple,
+) -> None:  # fmt: skip
     """Refuse an export that does not answer as its run does.
 
     Args:
@@ -98,6 +102,7 @@ def check(found: Proof, quantize: str, tolerance: float, where: str) -> None:
         quantize: How its numbers were made smaller.
         tolerance: Largest loss of the figure.
         where: What is told of, for the message.
+        worst: Names of the layers whose rounding changes answers most; asked for where it is told.
 
     Raises:
         TlError: It is beyond the tolerance.
@@ -111,5 +116,9 @@ def check(found: Proof, quantize: str, tolerance: float, where: str) -> None:
         what = found.figure.replace("_", " ") or "agreement"
         raise TlError(
             f"{where}: {what} falls by {found.lost:.4f}, and may by tolerance={tolerance:g}. "
-            "Take another quantize, or give a larger tolerance."
+            f"{_blamed(worst())}Take another quantize, more fit_steps, or a larger tolerance."
         )
+
+
+def _blamed(names: Sequence[str]) -> str:
+    return f"Most comes of {', '.join(map(shown, names))}. " if names else ""
