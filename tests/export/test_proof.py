@@ -52,6 +52,14 @@ def test_marks_of_strangers_are_compared():
     assert proof.same_marks(known, ours, theirs) == (marks[0] == marks[1]).mean() < 1
 
 
+def test_a_refusal_names_the_layers_to_blame():
+    (ours, theirs), labels = both(3)
+    found = proof.proved(ours, theirs, labels, "test", 0.5, lambda z: z)
+    blamed = r"Most comes of conv.*, head\. Take another quantize, more fit_steps"
+    with pytest.raises(TlError, match=blamed):
+        proof.check(found, "int8", 0.01, "here", lambda: ["conv\x1b", "head"])
+
+
 def test_without_labels_answers_count():
     (ours, theirs), _ = both(3)
     found = proof.proved(ours, theirs, None, "", 0.5, lambda z: z)

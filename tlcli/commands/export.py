@@ -16,7 +16,7 @@ from tlcli.contracts.data import TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import ConfigError, TlError
 from tlcli.evaluation.strangers import Strangers
-from tlcli.export import licences, network, proof, texts
+from tlcli.export import licences, network, proof, rounding, texts
 from tlcli.export import manifest as manifests
 from tlcli.export.contract import Format, Wanted, format_of
 from tlcli.lazy import np
@@ -30,6 +30,8 @@ from tlcli.system.shown import shown
 MOST = 2000
 # Share of them that run and export are to mark alike as strangers, or as none.
 ALIKE = 0.98
+# Those of training that a converter runs to see what ranges numbers have.
+SHOWN = 200
 
 
 def run(checked: Checked[Export, None]) -> int:
@@ -108,14 +110,15 @@ def written(
     found: Checkpoint, kind: Format, settings: Export, views: Views | None, folder: Path
 ) -> None:
     """Write the model and all that lies beside it, and see that it answers as the run does."""
+    known, most = strangers.read(found.path), limit_of(found.config.get("data"))
+    whole = network.network_of(found, known is not None)
+    fitted, images = fitted_of(whole, views, settings)
     with console.Stage(f"writing {kind.name}"), silent():
-        known = strangers.read(found.path)
-        whole = network.network_of(found, known is not None)
-        most, images = limit_of(found.config.get("data")), fitting(views, settings)
-        kind.write(Wanted(whole, found.resize, most, settings.quantize, images), folder)
+        kind.write(Wanted(fitted, found.resize, most, settings.quantize, images), folder)
     with console.Stage("comparing it with the run"), silent():
         seen, both = compared(found, kind, whole, views, settings, folder)
-    proof.check(seen, settings.quantize, settings.tolerance, kind.name)
+    proof.check(seen, settings.quantize, settings.tolerance, kind.name,
+                lambda: [] if images is None else rounding.worst(fitted, images))  # fmt: skip
     about = manifests.Manifest(
         facts=found.facts, format=kind.name, quantize=settings.quantize, model=kind.file,
         max_pixels=most, run=str(found.path.absolute()),
@@ -145,10 +148,18 @@ def carry(known: Strangers | None, both: Any, run: Path, folder: Path) -> None:
                 f"and are to mark {ALIKE:.0%}")  # fmt: skip
 
 
-def fitting(views: Views | None, settings: Export) -> Any:
+def fitted_of(whole: Any, views: Views | None, settings: Export) -> tuple[Any, Any]:
+    """The network to write, and the images that 8 bits are measured on, or None."""
+    if views is None or settings.quantize not in ("dynamic", "int8"):
+        return whole, None
+    with console.Stage("fitting to 8 bits", settings.fit_steps, "steps") as stage, silent():
+        images = fitting(views, settings)
+        made = rounding.fitted(whole, images, settings.fit_steps, stage.move)
+    return made, images[:: -(-len(images) // SHOWN)]
+
+
+def fitting(views: Views, settings: Export) -> Any:
     """Training images that whole numbers are fitted to, uint8 (images, side, side, 3)."""
-    if views is None or settings.quantize != "int8":
-        return None
     rows = views.manifest.labelled(TRAIN)
     rows = np.sort(np.random.default_rng(0).permutation(rows)[: settings.samples])
     return np.concatenate(list(views.batches(rows, np.zeros(len(rows)), settings.batch_size)))

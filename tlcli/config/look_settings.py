@@ -87,6 +87,7 @@ class Export:
     output: str | None
     tolerance: float
     samples: int
+    fit_steps: int
     overwrite: bool
     batch_size: int
     runs: str
@@ -95,6 +96,7 @@ class Export:
     def __post_init__(self) -> None:
         require(0 <= self.tolerance <= 1, "tolerance", self.tolerance, "Give a number in [0, 1].")
         require(16 <= self.samples <= 100_000, "samples", self.samples, "Give 16 to 100000.")
+        require(0 <= self.fit_steps <= 100_000, "fit_steps", self.fit_steps, "Give 0 to 100000.")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
         workers = self.workers
         require(workers == "auto" or workers >= 1, "workers", workers, "Give 1 or more, or auto.")

@@ -1,6 +1,6 @@
 """Whether an export answers as its run does, seen through its own runtime."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from tlcli.errors import TlError
 from tlcli.evaluation import significance
 from tlcli.evaluation.strangers import Strangers
 from tlcli.export.contract import Engine
+from tlcli.system.shown import shown
 
 # Of probabilities, where numbers keep their width: what another order of sums may change.
 CLOSE = 1e-3
@@ -105,7 +106,10 @@ def same_marks(known: Strangers, ours: Mapping[str, Any], theirs: Mapping[str, A
     return float((marks[0] == marks[1]).mean())
 
 
-def check(found: Proof, quantize: str, tolerance: float, where: str) -> None:
+def check(
+    found: Proof, quantize: str, tolerance: float, where: str,
+    worst: Callable[[], Sequence[str]] = tuple,
+) -> None:  # fmt: skip
     """Refuse an export that does not answer as its run does.
 
     Args:
@@ -113,6 +117,7 @@ def check(found: Proof, quantize: str, tolerance: float, where: str) -> None:
         quantize: How its numbers were made smaller.
         tolerance: Largest loss of the figure.
         where: What is told of, for the message.
+        worst: Names of the layers whose rounding changes answers most; asked for where it is told.
 
     Raises:
         TlError: It is beyond the tolerance.
@@ -126,5 +131,9 @@ def check(found: Proof, quantize: str, tolerance: float, where: str) -> None:
         what = found.figure.replace("_", " ") or "agreement"
         raise TlError(
             f"{where}: {what} falls by {found.lost:.4f}, and may by tolerance={tolerance:g}. "
-            "Take another quantize, or give a larger tolerance."
+            f"{_blamed(worst())}Take another quantize, more fit_steps, or a larger tolerance."
         )
+
+
+def _blamed(names: Sequence[str]) -> str:
+    return f"Most comes of {', '.join(map(shown, names))}. " if names else ""

@@ -35,7 +35,7 @@ def _quantized(plain: Path, wanted: Path, quantize: str, images: Any) -> None:
     from onnxruntime import quantization
 
     if quantize == "dynamic":
-        quantization.quantize_dynamic(plain, wanted)
+        quantization.quantize_dynamic(plain, wanted, per_channel=True)
         return
     ready = plain.with_name("ready.onnx")
     quantization.quant_pre_process(plain, ready, skip_symbolic_shape=True)
