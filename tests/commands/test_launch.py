@@ -1,5 +1,6 @@
 """Workers under supervision; most are small programs that stand for trainings."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.helpers.runs import read_weights, train_digits
 from tlcli.commands import launch
 
 OBEY = """
@@ -95,3 +98,33 @@ def test_two_workers_train_one_run_after_one_was_killed(tmp_path, start_tl):
     assert "starting all again, 3 of such left" in told
     assert "[0] going on at phase 1" in told
     assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_with_two_of_three_and_ends_as_the_unbroken_one(tmp_path, start_tl):
+    words = ("data.images_per_class=80", "batch_size=4", "epochs=2", "finetune=full",
+             "backbone.batch_norm=train", "optimizer=sgd", "calibrate=false")  # fmt: skip
+    whole = train_digits(tmp_path / "whole", *words)
+    process = start_tl("launch", "3", "elastic=1", "returns=1", "--", "train", "run_dir=run",
+                       "backbone=tiny", "report=false", "save_every=8steps", "hardware.timeout=60",
+                       "hardware.threads=1", *words)  # fmt: skip
+    while not list((tmp_path / "run" / "state").glob("*.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    os.kill(int(children(process)[1]), signal.SIGKILL)
+    _, told = process.communicate(timeout=500)
+    assert process.returncode == 0, told
+    assert "1 (SIGKILL)" in told
+    assert "going on with 2, 3 of such left" in told
+    assert "a state is saved; starting all 3 workers from it" in told
+    assert told.count("[0] going on at phase 1") == 2, told
+    ours, theirs = (
+        np.concatenate([a.ravel() for a in read_weights(folder).values()])
+        for folder in (whole, tmp_path / "run")
+    )
+    assert np.linalg.norm(theirs - ours) <= 1e-5 * np.linalg.norm(ours)
+    one, other = (
+        json.loads((folder / "metrics.json").read_text()) for folder in (whole, tmp_path / "run")
+    )
+    for split in ("validation", "test"):
+        assert other[split] == pytest.approx(one[split], rel=1e-6, abs=1e-6)

@@ -24,9 +24,12 @@ def test_a_share_needs_a_file_of_its_own():
     [
         (lambda: Gather((), "x.jsonl", False), r"^parts: no value"),
         (lambda: Gather(("a",), "x.npy", False), r"^output: got 'x.npy'"),
-        (lambda: Launch(("0", "--"), 0, 1.0), r"^launch: .*N from 1 to 256"),
-        (lambda: Launch(("2", "explain"), 0, 1.0), r"^launch: got '2 explain'"),
-        (lambda: Launch(("2", "train"), -1, 1.0), r"^restarts: got -1"),
+        (lambda: Launch(("0", "--"), 0, 1.0, None, 1), r"^launch: .*N from 1 to 256"),
+        (lambda: Launch(("2", "explain"), 0, 1.0, None, 1), r"^launch: got '2 explain'"),
+        (lambda: Launch(("2", "train"), -1, 1.0, None, 1), r"^restarts: got -1"),
+        (lambda: Launch(("2", "train"), 0, 1.0, None, -1), r"^returns: got -1"),
+        (lambda: Launch(("2", "train"), 0, 1.0, 3, 1), r"^elastic: got 3. Give 1 to 2"),
+        (lambda: Launch(("2", "eval"), 0, 1.0, 1, 1), r"^elastic: tl eval goes on"),
     ],
 )
 def test_mistakes_are_told(made, message):
@@ -35,7 +38,7 @@ def test_mistakes_are_told(made, message):
 
 
 def test_the_words_of_launch():
-    launch = Launch(("2", "train", "data=folder"), 0, 1.0)
+    launch = Launch(("2", "train", "data=folder"), 0, 1.0, 1, 1)
     assert (launch.count, launch.command) == (2, ("train", "data=folder"))
     assert not launch.shares_rows
-    assert Launch(("2", "predict", "x"), 0, 1.0).shares_rows
+    assert Launch(("2", "predict", "x"), 0, 1.0, None, 1).shares_rows

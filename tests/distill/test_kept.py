@@ -1,7 +1,6 @@
 """Stored outputs are used by the training they were made for, and by no other."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from tlcli.data.resize import Resize
 from tlcli.data.views import Views
 from tlcli.distill.kept import Kept
 from tlcli.errors import ConfigError
+from tlcli.models.frozen.tables import Tables
 
 AUGMENTED = ("augmentation=light", "augmentation.views=4")
 
@@ -31,7 +31,7 @@ def kept(tmp_path_factory):
         manifest = job.data.manifest(job.settings.seed, tmp_path)
         resize = Resize(8, "crop", crop, True)
         views = Views(manifest, resize, job.augmentation, job.settings.seed, 1)
-        tables = SimpleNamespace(folder=None)
+        tables = Tables(None)
         target = Target(manifest, 8, manifest.rows(TRAIN), views, frozenset(), tables)
         values = {**registry.defaults("teacher", "run"), "path": "a"}
         values |= {"cache": str(tmp_path / "store"), **dict(w.split("=") for w in words

@@ -1,5 +1,8 @@
 import os
+import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +17,7 @@ from tlcli.models.frozen.network import Frozen, Network, compute, kept_type
 from tlcli.models.frozen.place import place_of, table_bytes
 from tlcli.models.frozen.tables import Tables, alike, table_key, write_table
 from tlcli.system import files, memory
+from tlcli.system.crew import Crew
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +221,44 @@ def test_where_a_table_goes(views, model, words, samples, expected):
     settings = train_job(config("train", *words.split())).settings
     place = place_of(settings, model, views, samples, memory.Budget(1 << 29))
     assert (place and (place.mapped, place.half)) == expected
+
+
+@pytest.mark.parametrize(("half", "known"), [(False, False), (True, False), (False, True)])
+def test_several_compute_a_table_together_each_some_of_it(
+    views, model, tmp_path, monkeypatch, half, known
+):
+    computed, batches = [], Frozen._batches
+
+    def counted(frozen, rows, numbers):
+        for part in batches(frozen, rows, numbers):
+            computed.append((threading.get_ident(), len(part[0])))
+            time.sleep(0.05)  # so that one thread does not do all before the others begin
+            yield part
+
+    rows, folder = np.arange(20), tmp_path / "tables"
+    expected = Tables(tmp_path / "alone").outputs(model, views, rows, 2, 4, half)[0]
+    if known:
+        Tables(folder).outputs(model, views, rows[:8], 2, 4)
+    monkeypatch.setattr(Frozen, "_batches", counted)
+    found = {}
+
+    def work(rank):
+        tables = Tables(folder, Crew(tmp_path / "parts", rank, 3))
+        found[rank] = tables.outputs(model, views, rows, 2, 4, half)[0]
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, range(3)))
+    for rank in range(3):
+        assert found[rank].dtype == expected.dtype
+        np.testing.assert_array_equal(found[rank], expected)
+    # Each of the three looks at a sample of one view to decide on float16.
+    sample = 3 * 20 if half else 0
+    assert sum(count for _, count in computed) == 2 * 20 - (16 if known else 0) + sample
+    assert len({thread for thread, _ in computed}) > 1
+    assert not list((tmp_path / "parts").glob("*/*.part"))
+    # A table that is gone is computed again, though its parts were cleared.
+    shutil.rmtree(folder)
+    np.testing.assert_array_equal(
+        Tables(folder, Crew(tmp_path / "parts", 1, 3)).outputs(model, views, rows, 2, 4, half)[0],
+        expected,
+    )

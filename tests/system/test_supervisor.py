@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tlcli.errors import PeerLost, TlError
-from tlcli.system.supervisor import Independent, Supervisor
+from tlcli.system.supervisor import Elastic, Independent, Supervisor
 
 WAIT = "import time; time.sleep(60)"
 
@@ -121,3 +121,48 @@ def test_losses_and_mistakes_end_all_and_the_chief_has_the_last_word():
     began = time.monotonic()
     assert alone("import sys; sys.exit(1)", WAIT).run() == 1
     assert time.monotonic() - began < 20
+
+
+STATE = """
+import os, signal, sys, time
+rank, count = int(os.environ["LOCAL_RANK"]), int(sys.argv[1])
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(76))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+open({starts!r}, "a").write(f"{{count}}.{{rank}} ")
+
+def until(number):
+    while open({starts!r}).read().count(" ") < number:
+        time.sleep(0.01)
+
+{body}
+"""
+
+
+@pytest.mark.parametrize(("least", "returns"), [(1, 1), (1, 0), (3, 1)])
+def test_after_a_loss_fewer_go_on_and_the_lost_return_at_the_next_save(
+    tmp_path, capfdbinary, least, returns
+):
+    starts, saved, lost = (tmp_path / name for name in ("starts", "saved", "lost"))
+    body = f"""
+until(3)
+if count == 3 and rank == 1 and not os.path.exists({str(lost)!r}):
+    open({str(lost)!r}, 'w').close()
+    os.kill(os.getpid(), signal.SIGKILL)
+if count == 2:
+    until(5)
+    open({str(saved)!r}, 'w').close()
+    time.sleep({60 if returns else 0})
+if count == 3 and not os.path.exists({str(lost)!r}):
+    time.sleep(60)
+"""
+    program = STATE.format(starts=str(starts), body=body)
+    supervisor = Elastic(
+        lambda count: [[sys.executable, "-S", "-c", program, str(count)]] * count,
+        3, least, returns, saved.exists, 1, 20.0,
+    )  # fmt: skip
+    assert supervisor.run() == 0
+    counts = [word[0] for word in starts.read_text().split()]
+    expected = ["3"] * 3 + (["2"] * 2 if least == 1 else [])
+    assert counts == expected + (["3"] * 3 if returns or least == 3 else [])
+    told = capfdbinary.readouterr().err
+    assert (b"a state is saved; starting all 3 workers" in told) == (least == 1 and returns == 1)

@@ -13,8 +13,9 @@ from tlcli.config.settings import Launch, cache_folder
 from tlcli.errors import PeerLost
 from tlcli.runs import claim
 from tlcli.system import crew, files
+from tlcli.system.files import expanded
 from tlcli.system.shown import typed
-from tlcli.system.supervisor import Independent, Supervisor, say
+from tlcli.system.supervisor import Elastic, Independent, Supervisor, say
 
 
 def run(checked: Checked[Launch, None]) -> int:
@@ -39,7 +40,20 @@ def run(checked: Checked[Launch, None]) -> int:
         path = claim.free_name(base) if planned else claim.new_folder(base)
         words = (*words, f"run_dir={path}")
     say(f"{given.count} workers: tl {shlex.join(words)}")
-    return Supervisor(lambda: commands(words, given.count), given.restarts, given.grace).run()
+    if given.elastic is None:
+        return Supervisor(lambda: commands(words, given.count), given.restarts, given.grace).run()
+    return Elastic(
+        lambda count: commands(words, count), given.count, given.elastic, given.returns,
+        lambda: states(words), given.restarts, given.grace,
+    ).run()  # fmt: skip
+
+
+def states(words: Sequence[str]) -> list[str]:
+    """Names of the states that the run of a training has on disk."""
+    keys = ("run_dir", "resume")
+    given = [w.partition("=")[2] for w in words if w.partition("=")[0] in keys]
+    folders = [expanded(one, "run_dir") / "state" for one in given]
+    return sorted(path.name for folder in folders for path in folder.glob("*.json"))
 
 
 def together(given: Launch) -> int:

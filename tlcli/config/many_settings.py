@@ -72,6 +72,8 @@ class Launch:
     words: tuple[str, ...]
     restarts: int
     grace: float
+    elastic: int | None
+    returns: int
 
     def __post_init__(self) -> None:
         usage = f"Write tl launch N -- train KEY=VALUE …, or {', '.join(ROWS)}; N from 1 to 256."
@@ -81,7 +83,14 @@ class Launch:
         known = self.words[1:2] == ("train",) or self.shares_rows
         require(known, "launch", " ".join(self.words), usage)
         require(self.restarts >= 0, "restarts", self.restarts, "Give 0 or more.")
+        require(self.returns >= 0, "returns", self.returns, "Give 0 or more.")
         require(self.grace > 0, "grace", self.grace, "Give seconds above 0.")
+        least = self.elastic
+        fits = least is None or 1 <= least <= self.count
+        require(fits, "elastic", least, f"Give 1 to {self.count}, or null.")
+        if least is not None and self.shares_rows:
+            problem = f"tl {self.words[1]} goes on with the workers that remain anyway"
+            raise ConfigError("elastic", problem, "Leave it out.")
 
     @property
     def count(self) -> int:

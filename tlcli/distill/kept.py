@@ -151,7 +151,7 @@ class Kept:
         """
         if self.store is not None and not self._full:
             try:
-                self.store.fill(self._coding, self._compute)
+                self.store.fill(self._coding, self._compute, self.target.tables.crew)
                 self._full = True
             except (files.NoRoom, files.WriteError) as problem:
                 if self.option.cache != "auto":

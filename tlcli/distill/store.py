@@ -13,7 +13,7 @@ is there; nothing is written over, so others may read meanwhile.
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from tlcli.distill import block_index as heads
 from tlcli.distill.block_index import BlockIndex
 from tlcli.distill.coding import Coding
 from tlcli.distill.store_facts import differences
+from tlcli.distill.store_together import Computing, filled_together
 from tlcli.errors import ConfigError, DataError
 from tlcli.models.frozen.items import Sources
 from tlcli.system import console, files
 from tlcli.system.array_file import check_whole
+from tlcli.system.crew import ALONE, Crew
 from tlcli.system.notes import EXPERT
 from tlcli.system.opened import open_regular, reason
 
@@ -57,10 +59,10 @@ class Store:
     def __init__(
         self, folder: Path, facts: Mapping[str, Any], sources: Sources, mend: bool = False
     ) -> None:
-        self.folder, self.items = folder, len(sources)
+        self.folder, self.items, self.sources = folder, len(sources), sources
         self.facts = json.loads(json.dumps(dict(facts)))
         self.coding: Coding | None = None
-        self._sources, self._mend = sources, mend
+        self._mend = mend
         self._index = BlockIndex(folder / "index.jsonl")
         self._slots: Any = None
         self._maps: dict[int, Any] = {}
@@ -69,8 +71,9 @@ class Store:
     def _read_head(self) -> None:
         path = self.folder / "store.json"
         if not path.exists():
-            found = [p.name for p in self.folder.iterdir()] if self.folder.is_dir() else []
-            if set(found) - {"lock"} or self.folder.is_file():
+            found = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
+            written = {name for name in found if name.endswith(files.MARK)}  # by another just now
+            if found - written - {"lock"} or self.folder.is_file():
                 raise ConfigError(
                     "teacher.cache", f"{self.folder} holds something else than teacher outputs",
                     "Give a new folder, or auto.",
@@ -129,7 +132,7 @@ class Store:
         self._index.read()
         found = []
         for block in range(self.blocks()):
-            kept = self._index.place(self._sources, self.places(block))
+            kept = self._index.place(self.sources, self.places(block))
             if kept is None:
                 found.append(block)
                 continue
@@ -159,14 +162,13 @@ class Store:
         except (OSError, DataError):
             return b""
 
-    def fill(
-        self, coding: Callable[[], Coding], compute: Callable[[Any], Iterator[Mapping[str, Any]]]
-    ) -> None:
-        """Compute what is missing; one process at a time.
+    def fill(self, coding: Callable[[], Coding], compute: Computing, crew: Crew = ALONE) -> None:
+        """Compute what is missing; one process at a time, or several together.
 
         Args:
             coding: Gives the format of a new store.
-            compute: Items int64 (n,) to signals of batches of BATCH in their order.
+            compute: Items to signals of batches of BATCH.
+            crew: This process.
 
         Raises:
             NoRoom: The disk is too small.
@@ -178,14 +180,22 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with heads.locked(self.folder):
-                self._read_head()
-                if self.coding is None:
-                    self._start(coding())
-                self._append(self.missing(), compute)
+                todo = self._begun(coding)
+                if crew.is_alone:
+                    self._append(todo, compute)
+            if not crew.is_alone:
+                filled_together(self, todo, compute, crew)
         except OSError as error:
             told = f"teacher.cache: {self.folder} cannot be written ({error.strerror})."
             raise files.WriteError(told) from error
         self._maps.clear()
+
+    def _begun(self, coding: Callable[[], Coding]) -> list[int]:
+        """Make a new store, or read what is there; gives the blocks that are missing."""
+        self._read_head()
+        if self.coding is None:
+            self._start(coding())
+        return self.missing()
 
     def _start(self, coding: Coding) -> None:
         self.coding = coding
@@ -206,15 +216,11 @@ class Store:
         Raises:
             NoRoom: It is too small.
         """
-        files.check_room(
-            self.folder, items * self._coding().dtype.itemsize, "teacher outputs",
-            "teacher.cache",
-            "Give another folder, fewer augmentation.views, or teacher.cache=off.",
-        )  # fmt: skip
+        remedy = "Give another folder, fewer augmentation.views, or teacher.cache=off."
+        size = items * self._coding().dtype.itemsize
+        files.check_room(self.folder, size, "teacher outputs", "teacher.cache", remedy)
 
-    def _append(
-        self, todo: list[int], compute: Callable[[Any], Iterator[Mapping[str, Any]]]
-    ) -> None:
+    def _append(self, todo: list[int], compute: Computing) -> None:
         if not todo:
             return
         items = np.concatenate([np.asarray(self.places(b), np.int64) for b in todo])
@@ -230,20 +236,18 @@ class Store:
         )
         waiting: list[Any] = []
         blocks = iter(todo)
-        block = next(blocks)
-        parts = compute(items)
-        for signals in console.staged(
-            parts, "storing teacher outputs", len(items), "outputs", _size
-        ):
+        block, what = next(blocks), "storing teacher outputs"
+        for signals in console.staged(compute(items), what, len(items), "outputs", _size):
             waiting.append(coding.encode(signals))
             # Batches never reach over a block: only the last block is no multiple of them.
             if sum(map(len, waiting)) == len(self.places(block)):
                 records = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
                 waiting.clear()
-                self._write(block, records.view(np.uint8).data)
+                self.write_block(block, records.view(np.uint8).data)
                 block = next(blocks, -1)
 
-    def _write(self, block: int, content: memoryview) -> None:
+    def write_block(self, block: int, content: memoryview) -> None:
+        """Add a block, which is flushed before its line says so."""
         slot = self._index.free
         shard, start = self._where(slot)
         with shard.open("r+b" if shard.exists() else "x+b") as file:
@@ -251,7 +255,7 @@ class Store:
             file.write(content)
             heads.flush(file)
         sha256 = hashlib.sha256(content).hexdigest()
-        self._index.add(slot, self._sources, self.places(block), sha256)
+        self._index.add(slot, self.sources, self.places(block), sha256)
         self._slots[block] = slot
 
     def gather(self, items: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ PATIENCE = 60.0
 PAUSE = 0.05
 # Seconds between two lines that tell how far all are.
 TOLD = 10.0
+ABANDONED_SECONDS = 86_400
 DONE = "done"
 PART = ".part"
 # What a file system says that knows no locks.
@@ -221,8 +222,12 @@ def _locked(number: int, how: int) -> bool:
 
 
 def close(place: Path) -> None:
-    """Say that a piece of work is over, then remove its parts."""
+    """Say that a piece of work is over, then remove its parts, and what was left a day ago."""
     files.write_text(place / DONE, "")
+    for old in place.parent.iterdir():
+        with contextlib.suppress(OSError):
+            if old != place and time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
     for path in place.iterdir():
         if path.name != DONE:
             with contextlib.suppress(OSError):
@@ -232,6 +237,11 @@ def close(place: Path) -> None:
 def is_closed(place: Path) -> bool:
     """Whether a piece of work is over."""
     return (place / DONE).is_file()
+
+
+def reopen(place: Path) -> None:
+    """Forget that a piece of work was over, for what came of it is gone."""
+    (place / DONE).unlink(missing_ok=True)
 
 
 def remove(folder: Path) -> None:

@@ -17,7 +17,9 @@ def computed(
     crew: Crew, place: Path, count: int, make: Callable[[int], Sequence[Any]], tell: str = "",
     made_of: Callable[[int], str] = lambda _: "",
 ) -> Iterator[Sequence[Any]]:  # fmt: skip
-    """Arrays of all parts in order, each computed by one of the workers.
+    """Arrays of all parts in order, each computed by one of the workers before this returns.
+
+    Where all is over and cleared meanwhile, what is asked for is computed anew.
 
     Args:
         crew: This worker.
@@ -41,9 +43,13 @@ def computed(
     order = [(names[number], number) for number in crew.rotated(count)]
     Work(place, lambda: order, do, lambda name: path(name).is_file(),
          lambda: crews.is_closed(place), tell if crew.is_chief else "").finish()  # fmt: skip
-    for number, name in enumerate(names):
-        found = read(path(name), made_of(number))
-        yield make(number) if found is None else found
+
+    def found() -> Iterator[Sequence[Any]]:
+        for number, name in enumerate(names):
+            kept = read(path(name), made_of(number))
+            yield make(number) if kept is None else kept
+
+    return found()
 
 
 def write(path: Path, arrays: Sequence[Any], made_of: str = "") -> None:

@@ -92,12 +92,16 @@ class Supervisor:
                 self.end = time.monotonic() + self.grace
             if self.end is not None and time.monotonic() > self.end:
                 self._send(signal.SIGKILL)
+            self._look()
             time.sleep(0.05)
         for pump in pumps:
             pump.join()
         codes = [process.returncode for process in self.processes]
         self.processes = []
         return codes
+
+    def _look(self) -> None:
+        """Asked again and again while workers run."""
 
     def _pass_on(self, number: int, _: Any) -> None:
         self.signal = number
@@ -114,6 +118,63 @@ class Supervisor:
         self._send(signal.SIGKILL)
         for process in self.processes:
             process.wait()
+
+
+class Elastic(Supervisor):
+    """Workers that go on in a smaller number after a loss, and in the full one after the next save.
+
+    Args:
+        commands: Gives the command lines of so many workers.
+        size: How many there are to be.
+        least: How many must remain; fewer are started again with all others.
+        returns: How often lost ones are taken in again.
+        saved: Tells one state of the training from another.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self, commands: Callable[[int], list[list[str]]], size: int, least: int, returns: int,
+        saved: Callable[[], object], restarts: int, grace: float,
+    ) -> None:  # fmt: skip
+        super().__init__(lambda: commands(self.count), restarts, grace)
+        self.size = self.count = size
+        self.least, self.returns, self.saved = least, returns, saved
+        self._before: object = None
+        self._returning = False
+
+    def _stay(self) -> int:
+        left = self.restarts
+        while True:
+            self._before, self._returning = self.saved(), False
+            codes = self._once()
+            if self._returning and not self.signal and set(codes) <= {0, 76} and any(codes):
+                self.count = self.size
+                say(f"going on with {self.count} workers")
+                continue
+            # What a stop of our own gave is no wish of a person.
+            own = self._returning and not self.signal
+            code = self._judged([75 if own and c in STOPPED else c for c in codes])
+            if code is not None:
+                return code
+            lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
+            if not left:
+                raise PeerLost(f"workers ended: {lost}. Start them again with the same run_dir.")
+            self._lose(sum(c < 0 and c != -signal.SIGTERM for c in codes))
+            say(f"workers ended: {lost}; going on with {self.count}, {left} of such left")
+            left -= 1
+
+    def _lose(self, lost: int) -> None:
+        """Go on without some workers, where enough remain."""
+        remain = self.count - lost
+        self.count = remain if remain >= self.least else self.size
+
+    def _look(self) -> None:
+        lacking = self.count < self.size and self.returns and self.end is None
+        if lacking and self.saved() != self._before:
+            say(f"a state is saved; starting all {self.size} workers from it")
+            self.returns -= 1
+            self._returning = True
+            self._send(signal.SIGUSR1)
+            self.end = time.monotonic() + self.grace
 
 
 class Independent(Supervisor):

@@ -13,7 +13,8 @@ from tlcli.models.frozen.network import compute
 from tlcli.models.frozen.tables import Tables
 from tlcli.models.norms import adapt_norms, batch_norm, synchronise_norms
 from tlcli.models.student import Student, build_student
-from tlcli.system import console
+from tlcli.system import cluster, console
+from tlcli.system.crew import Crew
 from tlcli.system.memory import Budget
 from tlcli.training.data import data_of, resize_of, train_views
 from tlcli.training.devices import start_devices
@@ -47,8 +48,15 @@ def pieces_of(job: TrainJob) -> Pieces:
     return Pieces(
         job=job, strategy=strategy, manifest=manifest, student=student,
         train_views=train_views(job, manifest, resize, budget.left), plain_views=plain,
-        tables=Tables(folder), batch_norm=norms, loaded=loaded, head=head, budget=budget,
+        tables=Tables(folder, crew_of(job)), batch_norm=norms, loaded=loaded, head=head,
+        budget=budget,
     )  # fmt: skip
+
+
+def crew_of(job: TrainJob) -> Crew:
+    """This process among those that compute together what the training computes once."""
+    member = cluster.join(job.hardware)
+    return Crew(job.settings.cache_folder / "parts", member.rank, member.size)
 
 
 def wanted_taps(job: TrainJob) -> tuple[str, ...] | None:

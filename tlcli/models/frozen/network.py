@@ -90,15 +90,18 @@ class Frozen:
     def parts(self, rows: Any, count: int) -> Iterator[list[Any]]:
         """Outputs of `count` views of each row, a few at a time, arrays (batch, ...)."""
         rows = np.asarray(rows, np.int64)
-        kinds: list[Any] = []
-        if self.half:
-            few = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int))]
-            kinds = [kept_type(array) for array in in_memory(self._run(few, 1), len(few))]
+        kinds = self.kinds(rows)
         what = "decoding pictures" if self.network is None else "computing frozen layers"
         parts = self._run(rows, count)
         for part in console.staged(parts, what, len(rows) * count, "images", images_of):
-            yield [a.astype(k, copy=False) for a, k in zip(part, kinds, strict=True)] if (
-                kinds) else part  # fmt: skip
+            yield as_kinds(part, kinds)
+
+    def kinds(self, rows: Any) -> list[Any]:
+        """Types that the outputs are kept as; none where they stay as they are."""
+        if not self.half:
+            return []
+        few = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int))]
+        return [kept_type(array) for array in in_memory(self._run(few, 1), len(few))]
 
     def completed(
         self, items: Items, cut: Sequence[range], known: Mapping[int, list[Any]]
@@ -117,9 +120,13 @@ class Frozen:
             return
         todo = [block for number, block in enumerate(cut) if number not in known]
         chosen = np.concatenate([np.asarray(block, np.int64) for block in [*todo, range(0)]])
-        fresh = self._batches(*items.split(chosen))
+        fresh = self.of_items(items, chosen)
         for number in range(len(cut)):
             yield known[number] if number in known else next(fresh)
+
+    def of_items(self, items: Items, chosen: Any) -> Iterator[list[Any]]:
+        """Outputs of some items, a batch at a time, as they are computed."""
+        return self._batches(*items.split(chosen))
 
     def _run(self, rows: Any, count: int) -> Iterator[list[Any]]:
         yield from self._batches(np.tile(rows, count), np.repeat(np.arange(count), len(rows)))
@@ -128,6 +135,11 @@ class Frozen:
         for images in self.views.batches(rows, numbers, self.batch):
             found = [images] if self.network is None else self.network.call(images)
             yield [tensor.numpy() for tensor in found]
+
+
+def as_kinds(part: list[Any], kinds: list[Any]) -> list[Any]:
+    """Arrays as some types; as they are where there are none."""
+    return [a.astype(k, copy=False) for a, k in zip(part, kinds, strict=True)] if kinds else part
 
 
 def kept_type(array: Any) -> Any:

@@ -10,7 +10,7 @@ one place takes over the blocks that are the same, and computes the others.
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from tlcli.data.views import Views
 from tlcli.models.frozen import table_file
 from tlcli.models.frozen.items import Items, blocks_of
 from tlcli.models.frozen.network import Frozen, Network, in_memory, weights_hash
+from tlcli.models.frozen.together import Shared
 from tlcli.system import cache, console, files
+from tlcli.system.crew import ALONE, Crew
 from tlcli.system.notes import EXPERT
 
 log = logging.getLogger(__name__)
@@ -30,10 +32,11 @@ class Tables:
 
     Attributes:
         folder: Where they lie, or None to keep them in memory alone.
+        crew: This process among those that compute a table together.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, crew: Crew = ALONE) -> None:
+        self.folder, self.crew = folder, crew
         self._writes = folder is not None
         self._last: Network | None = None
 
@@ -88,19 +91,32 @@ class Tables:
         known = {} if half or not old else self._known(old, items, cut)
         try:
             files.check_room(self.folder, made.size(length), "outputs")
-            kept = write_table(
-                self.folder, made.completed(items, cut, known), length,
-                lambda: f"{key}-{items.made_of(range(length))}",
-                lambda: [(items.named(block), items.made_of(block)) for block in cut],
-            )  # fmt: skip
-            found = self._read(kept, mapped)
-        except (files.NoRoom, OSError) as error:
+            found = self._read(self._computed(key, made, items, cut, known), mapped)
+        except (files.NoRoom, files.WriteError, OSError) as error:
             # Where nothing at all can be written, the next table need not be computed twice.
             self._writes = isinstance(error, files.NoRoom)
             cache.done_without(self.folder.parent, error)
             if mapped:
                 raise files.NoRoom(str(error)) from error
         return found or self._unwritten(made, rows, count, mapped)
+
+    def _computed(
+        self, key: str, made: Frozen, items: Items, cut: Sequence[range],
+        known: Mapping[int, list[Any]],
+    ) -> Path:  # fmt: skip
+        """Compute a table, with others where there are others; gives where it lies."""
+        folder, everything = self.folder, range(len(items))
+        assert folder is not None
+
+        def write(parts: Iterator[list[Any]]) -> Path:
+            return write_table(
+                folder, parts, len(items), lambda: f"{key}-{items.made_of(everything)}",
+                lambda: [(items.named(block), items.made_of(block)) for block in cut],
+            )  # fmt: skip
+
+        if self.crew.is_alone:
+            return write(made.completed(items, cut, known))
+        return Shared(self.crew, key, made, items, cut, known).written(folder, write)
 
     def _unwritten(self, made: Frozen, rows: Any, count: int, mapped: bool) -> list[Any]:
         """Outputs that no disk holds, in memory.
