@@ -1,5 +1,7 @@
 """One data set in every form that is read trains to the same weights, bit for bit."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,11 +10,13 @@ from PIL import Image
 from tests.helpers.marks import cases
 from tests.helpers.packed import rows_of, write_hf, write_parquet, write_tar
 from tests.helpers.pictures import encode
-from tests.helpers.runs import read_weights
+from tests.helpers.runs import same_weights
+from tests.helpers.stores import KEY, SECRET, Web, bucket, upload
 from tests.helpers.teachers import fit
 from tests.helpers.words import checked
 from tlcli.config import registry
 from tlcli.options.data.digits import FILE
+from tlcli.system import remote, remote_cache
 
 SPLITS = ("train", "validation", "test")
 NAMES = ["five", "seven", "six"]
@@ -84,17 +88,14 @@ def trained(folder):
     return fit(folder.parent / "run", *SMALL, "data=folder", f"data.path={folder}")
 
 
-@pytest.mark.parametrize("option", cases(MAKERS, slow=["npy", "tfrecord", "hf"]))
+@pytest.mark.parametrize("option", cases(MAKERS, quick=["parquet"], slow=MAKERS))
 def test_every_form_trains_to_the_same_weights(folder, trained, tmp_path, option):
     place = tmp_path / option
     place.mkdir()
     MAKERS[option](folder, place)
     further = ["data.class_names=[five,seven,six]"] if option == "npy" else []
     run = fit(tmp_path / "run", *SMALL, f"data={option}", f"data.path={place}", *further)
-    first, second = read_weights(trained), read_weights(run)
-    assert list(first) == list(second)
-    for name, array in first.items():
-        np.testing.assert_array_equal(array, second[name], err_msg=name)
+    same_weights(trained, run)
     held, other = ((one / "split.csv").read_text().splitlines() for one in (trained, run))
     assert len(held) == len(other)
     if option in ("tfrecord", "parquet", "webdataset"):
@@ -103,6 +104,50 @@ def test_every_form_trains_to_the_same_weights(folder, trained, tmp_path, option
     ids = [line.split(",")[0].rsplit("/", 1)[-1] for line in other[1:]]
     if option == "hf":
         assert sorted(ids) == sorted(line.split(",")[0].rsplit("/", 1)[-1] for line in held[1:])
+
+
+@pytest.fixture(scope="module")
+def stores(folder, tmp_path_factory):
+    """The folder, and its shards, in an S3 and on a web server; gives addresses by kind."""
+    place = tmp_path_factory.mktemp("served")
+    shutil.copytree(folder, place / "photos")
+    for name, make in (("pq", parquet), ("tar", webdataset)):
+        (place / name).mkdir()
+        make(folder, place / name)
+    with pytest.MonkeyPatch.context() as patch, bucket(patch) as client, Web(place).running() as w:
+        upload(client, place, "set")
+        yield {"s3": "s3://bucket/set", "http": w.address}, w
+
+
+@pytest.mark.parametrize(
+    ("store", "option", "name"),
+    [("s3", "folder", "photos"),
+     pytest.param("http", "parquet", "pq", marks=pytest.mark.slow),
+     pytest.param("http", "folder", "photos", marks=pytest.mark.slow),
+     pytest.param("s3", "webdataset", "tar", marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_what_lies_in_a_store_trains_to_the_same_weights(
+    folder, trained, stores, tmp_path, monkeypatch, store, option, name
+):
+    """With a fifth of all answers of the web server being errors."""
+    addresses, web = stores
+    monkeypatch.setattr(remote, "PAUSE", 0.001)
+    monkeypatch.setattr(remote_cache, "_in_use", [])
+    remote_cache.use(tmp_path / "cache", "1GB")
+    web.fault = lambda number, path: ("cut", 503)[number % 2] if number % 5 == 0 else None
+    before = remote.RETRIES.total()
+    place = f"{addresses[store]}/{name}"
+    words = [f"data={option}", f"data.path={place}", f"cache_dir={tmp_path / 'cache'}"]
+    run = fit(tmp_path / "run", *SMALL, *words)
+    same_weights(trained, run)
+    held, other = (sorted((one / "split.csv").read_text().splitlines()) for one in (trained, run))
+    assert held == other
+    assert (remote.RETRIES.total() > before) == (store == "http" and option == "folder")
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert SECRET.encode() not in content, path
+            assert KEY.encode() not in content, path
 
 
 def test_a_run_on_one_form_is_measured_on_another(folder, trained, tmp_path, capsys):

@@ -13,13 +13,14 @@ import traceback
 from collections.abc import Callable
 
 from tlcli.errors import TlError
+from tlcli.system.remote_cache import addressed
 from tlcli.system.shown import encodable, escaped
 
 BUG = 70
 CLOSED_PIPE = 141
 INTERRUPTED = 130
 # How TensorFlow repeats an error of ours that was raised while it read the data.
-_OURS = re.compile(r"\b(?:DataError|ConfigError|NoRoom|WriteError): (.+)")
+_OURS = re.compile(r"\b(?:DataError|ConfigError|NoRoom|StoreError|WriteError): (.+)")
 
 
 def settle_streams() -> None:
@@ -140,7 +141,7 @@ def _tell(name: str, text: str, code: int) -> int:
 
 def _complain(name: str, text: str) -> None:
     """Write who says it and what is wrong, on a terminal in its width."""
-    line = escaped(text)
+    line = escaped(addressed(text))
     if sys.stderr.isatty():
         # Where memory or a package is short, the line matters more than its looks.
         with contextlib.suppress(Exception):

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from tlcli.cli.help import command_help, usage
 from tlcli.cli.tensorflow import import_tensorflow
 from tlcli.config.commands import COMMANDS, Command
 from tlcli.errors import ConfigError, nearest
-from tlcli.system import console, download, memory
+from tlcli.system import console, download, memory, remote_cache
+from tlcli.system.files import expanded
 
 if TYPE_CHECKING:
     from tlcli.config.checking import Checked
@@ -126,6 +127,7 @@ def execute(checked: "Checked[Any, Any]") -> int:
     if command.needs_tensorflow and not (command.light and _module(command).is_light(checked)):
         import_tensorflow()
     runner: Callable[[Checked[Any, Any]], int] = _module(command).run
+    _bound_remote(checked.config)
     previous = signal.getsignal(signal.SIGTERM)
     try:
         alone = checked.job is not None and checked.job.settings.offline
@@ -134,6 +136,13 @@ def execute(checked: "Checked[Any, Any]") -> int:
             return persistent(lambda: runner(checked), lambda line: sys.stderr.write(f"{line}\n"))
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _bound_remote(config: Mapping[str, Any]) -> None:
+    """Say where what is fetched of a store lies, and how much it may be."""
+    folder = config.get("cache_dir")
+    root = expanded(str(folder), "cache_dir") if folder else None
+    remote_cache.use(root, str(config.get("remote_cache") or remote_cache.DEFAULT))
 
 
 def _module(command: Command) -> ModuleType:

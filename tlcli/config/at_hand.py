@@ -19,7 +19,7 @@ from tlcli.system.shown import typed as typed_word
 # Keys that say where, on what and how long a training keeps things, not what is trained.
 ASIDE = (
     *PASSING, "seed", "workers", "hardware", "deterministic", "precision", "jit",
-    "cache", "cache_format", "cache_dir", "cache_memory",
+    "cache", "cache_format", "cache_dir", "cache_memory", "remote_cache",
     "save_every", "save_retry", "keep_state", "strict_resume",
 )  # fmt: skip
 Values = Mapping[str, Any]

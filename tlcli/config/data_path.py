@@ -21,7 +21,10 @@ from tlcli.config.split_names import split_of
 from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError, DataError
 from tlcli.system.files import expanded
+from tlcli.system.located import located
 from tlcli.system.opened import named, reason
+from tlcli.system.remote import is_address
+from tlcli.system.remote_cache import addressed
 from tlcli.system.shown import shown, typed
 
 KINDS = {
@@ -71,6 +74,9 @@ def found(given: str, options: Iterable[str] = ()) -> Found:
     """
     if not given:
         raise ConfigError("data", "no value", GIVE)
+    if is_address(given):
+        one = found(str(located(given, "data")), options)
+        return replace(one, path=addressed(one.path), what=addressed(one.what))
     path = expanded(given, "data")
     # A slash at the end, or ./ before it, says nothing; .. may lead through a link.
     path = path if ".." in path.parts else Path(os.path.normpath(path))

@@ -17,6 +17,7 @@ from tlcli.config.recipe import KEYS, Recipe
 from tlcli.config.registry import defaults
 from tlcli.errors import ConfigError
 from tlcli.system.files import expanded
+from tlcli.system.remote import is_address
 
 # What stands in data.name until the path was looked at; no option is called so.
 UNKNOWN = "path"
@@ -40,6 +41,8 @@ def is_bare(word: str, item: str) -> bool:
     """
     if not takes_data(word) or item.startswith("-"):
         return False
+    if is_address(item):
+        return True
     if _PATH.fullmatch(item):
         return True
     key, equals, _ = item.partition("=")
@@ -57,9 +60,9 @@ def _own(word: str) -> set[str]:
 
 
 def exists(given: str) -> bool:
-    """Whether something is at a path, be it a broken link."""
+    """Whether something is at a path, be it a broken link; an address is not asked for."""
     try:
-        return os.path.lexists(expanded(given, "data"))
+        return not is_address(given) and os.path.lexists(expanded(given, "data"))
     except (ConfigError, OSError):
         return False
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tlcli.errors import ConfigError, require
+from tlcli.system.remote_cache import parse_size
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,14 @@ class Audit:
     workers: int | Literal["auto"]
     cache_dir: str | None
     shared: str | None
+    remote_cache: str
 
     def __post_init__(self) -> None:
         side = self.image_size
         require(side is None or side >= 16, "image_size", side, "Give 16 pixels or more, or null.")
         require(0 <= self.thumbnails <= 200, "thumbnails", self.thumbnails, "Give 0 to 200.")
         require(self.seed >= 0, "seed", self.seed, "Give a number from 0 to 2147483647.")
+        parse_size(self.remote_cache, "remote_cache")
 
 
 @dataclass(frozen=True)

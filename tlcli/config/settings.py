@@ -23,6 +23,7 @@ from tlcli.config.weights_settings import Weights as Weights
 from tlcli.contracts import GROUPS
 from tlcli.errors import ConfigError, nearest, require
 from tlcli.system.cache import cache_folder as cache_folder
+from tlcli.system.remote_cache import parse_size
 
 Tta = Literal["none", "flip", "five_crop", "ten_crop"]
 LISTED = (*GROUPS, "experiment")
@@ -53,8 +54,10 @@ class Eval:
     runs: str
     workers: int | Literal["auto"]
     shared: str | None
+    remote_cache: str
 
     def __post_init__(self) -> None:
+        parse_size(self.remote_cache, "remote_cache")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "Give 1 or more.")
         check_workers(self.workers)
         kept = self.predictions
@@ -130,8 +133,10 @@ class Prepare:
     workers: int | Literal["auto"]
     cache_dir: str | None
     shared: str | None
+    remote_cache: str
 
     def __post_init__(self) -> None:
+        parse_size(self.remote_cache, "remote_cache")
         require(self.shard_size >= 1, "shard_size", self.shard_size, "Give 1 or more.")
         side = self.shrink
         require(side is None or side >= 8, "shrink", side, "Give 8 pixels or more, or null.")

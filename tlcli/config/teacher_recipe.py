@@ -18,7 +18,7 @@ NAME = "recipe"
 SHARED = (
     "data", "hardware", "seed", "precision", "jit", "deterministic", "cache", "cache_dir",
     "cache_memory", "workers", "save_every", "save_retry", "keep_state", "strict_resume",
-    "offline", "verbose", "plan_only",
+    "offline", "verbose", "plan_only", "remote_cache",
 )  # fmt: skip
 CHAIN = "Train that teacher by itself, and give teacher=run teacher.path=RUN."
 # What a teacher's recipe may not ask for, with the reason and the remedy.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from tlcli.config.intervals import Every
 from tlcli.config.settings import cache_folder, check_workers
 from tlcli.errors import require
+from tlcli.system.remote_cache import parse_size
 
 # What report=true means, as train.yaml does.
 USUAL_THUMBNAILS = 8
@@ -40,6 +41,7 @@ class Train:
     cache: Literal["auto", "off", "ram", "disk"] | bool
     cache_format: Literal["auto", "float32", "float16"]
     cache_dir: str | None
+    remote_cache: str
     cache_memory: float
     calibrate: bool
     abstain_below: float | None
@@ -109,6 +111,7 @@ class Train:
         require(0 <= count <= 64, "report.thumbnails", count, "Give 0 to 64.")
 
     def _check_times(self) -> None:
+        parse_size(self.remote_cache, "remote_cache")
         Every.parse(self.save_every, "save_every")
         if self.time_budget is not None:
             remedy = "Write 10min, 45s, 2h or null."

@@ -18,6 +18,7 @@ from tlcli.data.samples import class_counts
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
 from tlcli.system.files import expanded
+from tlcli.system.remote_cache import addressed
 from tlcli.system.shown import shown
 
 # Keys of Choosing.
@@ -58,7 +59,7 @@ class Choosing(DataSource):
             found = relabelled(found, expanded(self.relabel, "data.relabel"))
         if self.exclude is not None:
             found = without(found, expanded(self.exclude, "data.exclude"))
-        return found
+        return replace(found, root=addressed(found.root))
 
     @abstractmethod
     def listed(self, seed: int, cache_dir: Path) -> Manifest:

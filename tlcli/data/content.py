@@ -21,6 +21,7 @@ from tlcli.errors import DataError
 from tlcli.lazy import np
 from tlcli.system import console
 from tlcli.system.notes import EXPERT
+from tlcli.system.remote import StoreError
 from tlcli.system.shown import shown
 
 AGAIN = "It was changed since the data was listed; run the command again."
@@ -121,6 +122,15 @@ class Contents:
         if self._origin.unnamed:
             name = f"{self._origin.path(self._origin.file_of(row))} picture {name}"
         self.changed = DataError(shown(name), problem, AGAIN)
+        return self.changed
+
+    def unreached(self, row: int, error: StoreError) -> DataError:
+        """What is raised for a row whose store does not answer, kept in `changed`.
+
+        It is no fault of the picture, which must not be left out for it.
+        """
+        remedy = "Run it again: it goes on from what was saved, and what was read is kept."
+        self.changed = DataError(shown(str(self._origin.names[row])), str(error), remedy)
         return self.changed
 
     def first_changed(self) -> DataError | None:

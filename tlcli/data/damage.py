@@ -17,6 +17,7 @@ from tlcli.data.content import content_hash
 from tlcli.errors import DataError, TlError
 from tlcli.system import cache
 from tlcli.system.opened import read_text
+from tlcli.system.remote import is_address
 from tlcli.system.shown import shown
 
 Value = TypeVar("Value")
@@ -61,7 +62,8 @@ class Damage:
         self, root: str, cache_dir: Path, on_error: str, damaged: str, skipped: tuple[int, int]
     ) -> None:
         """Nothing is read yet."""
-        name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
+        place = root if is_address(root) else os.path.realpath(root)
+        name = hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
         self._path = cache_dir / f"faults-{name}.json"
         self.on_error, self.damaged, self.skipped, self.left = on_error, damaged, skipped, 0
         # What this listing knew: another process may write down the same fault meanwhile.

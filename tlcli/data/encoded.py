@@ -16,6 +16,7 @@ from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
 from tlcli.system import complaints
 from tlcli.system.opened import open_regular, reason
+from tlcli.system.remote import StoreError
 from tlcli.system.shown import shown
 
 # Kinds of decoding: JPEGs at 1, 1/2, 1/4 and 1/8 of their size are 0 to 3, others BY_ + _OTHER;
@@ -240,6 +241,8 @@ def file_images(  # noqa: PLR0913
             gone = error.problem == "is missing"
             problem = "is not there any more" if gone else error.problem
             raise contents.other(row, problem) from None
+        except StoreError as error:
+            raise contents.unreached(row, error) from None
         except OSError as error:
             raise contents.other(row, f"cannot be read ({reason(error)})") from None
         return contents.taken(row, data, now)

@@ -1,6 +1,5 @@
 """Pictures in files that hold many of them: shards, archives, tables; each by file and offset."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ from tlcli.data.stamps import stamp_of
 from tlcli.data.stored import Index
 from tlcli.errors import DataError
 from tlcli.lazy import np
-from tlcli.system.opened import open_regular, reading
+from tlcli.system.opened import read_part
+from tlcli.system.remote import StoreError
 
 
 class Unpacking(Protocol):
@@ -93,13 +93,10 @@ class Records:
         if offset < 0 and self.files.unpack is not None:
             return self.files.unpack.read(path, -1 - offset)
         length = int(self.columns["lengths"][row])
-        with open_regular(path, "shard") as file, reading(path):
-            now = stamp_of(os.fstat(file.fileno()))
-            file.seek(offset)
-            data = file.read(length)
+        data, status = read_part(path, "shard", offset, length)
         if len(data) < length:
             raise DataError(str(path), "is shorter than it was", "Restore it.")
-        return data, now
+        return data, stamp_of(status)
 
     def images(self, ids: Any, damage: Damage) -> EncodedImages:
         """Image source that reads a picture's bytes from its file."""
@@ -111,6 +108,8 @@ class Records:
             except DataError as error:
                 problem = f"cannot be read: {error.where} {error.problem}"
                 raise contents.other(row, problem) from None
+            except StoreError as error:
+                raise contents.unreached(row, error) from None
             return contents.taken(row, data, now)
 
         paths = [str(path) for path in files.paths]
@@ -152,8 +151,7 @@ def without_faults(
     own = fingerprint(samples, [records.columns["lengths"], records.columns["checksums"]])
     skipped = told.skipped
     left = (len(skipped), len(skipped) + len(samples.ids))
-    root = os.path.abspath(told.root)
-    damage = Damage(root, cache_dir, how.on_error, how.damaged, left)
+    damage = Damage(told.root, cache_dir, how.on_error, how.damaged, left)
     faults = damage.known(samples.ids.tolist(), records.stamps(), lambda row: records.read(row)[0])
     if faults:
         rows = np.setdiff1d(np.arange(len(samples.ids)), list(faults))

@@ -44,8 +44,8 @@ def parquet_columns(path: Path, image: str | None, label: str | None) -> Columns
 def _opened(path: Path) -> Any:
     """A file, its footer read."""
     module = arrow("Parquet", "pyarrow.parquet")
-    with open_regular(path, "shard"), reading(path, "Write it again.", "is no whole Parquet file"):
-        return module.ParquetFile(path)
+    with reading(path, "Write it again.", "is no whole Parquet file"):
+        return module.ParquetFile(open_regular(path, "shard"))
 
 
 def form(image: str | None, label: str | None) -> Format:
@@ -60,7 +60,7 @@ def rows(image: str | None, label: str | None, path: Path) -> Iterator[Row]:
     Raises:
         DataError: It is damaged.
     """
-    with _opened(path) as file, open(path, "rb") as raw:
+    with _opened(path) as file, open_regular(path, "shard") as raw:
         columns = columns_of(str(path), file.schema_arrow, image, label)
         wanted = [columns.image, columns.label]
         number = 0

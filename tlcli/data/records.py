@@ -11,6 +11,7 @@ from typing import BinaryIO
 from tlcli.data.stored import Format, Row
 from tlcli.errors import DataError
 from tlcli.lazy import tf
+from tlcli.system.opened import open_regular
 
 _FRAME = struct.Struct("<QI")
 _DAMAGED = "Restore the shard from where it came."
@@ -23,10 +24,12 @@ def rows(path: Path) -> Iterator[Row]:
     Raises:
         DataError: It is no whole, uncompressed TFRecord file of such examples.
     """
-    for number, (start, record) in enumerate(_records(path)):
-        encoded, label, text = _example(f"{path} record {number}", record)
-        labels = () if label < 0 else (label,)
-        yield Row(start + record.find(encoded), encoded, labels, text=text)
+    # TensorFlow opens it by its name; until then what stands for an object is fetched.
+    with open_regular(path, "shard"):
+        for number, (start, record) in enumerate(_records(path)):
+            encoded, label, text = _example(f"{path} record {number}", record)
+            labels = () if label < 0 else (label,)
+            yield Row(start + record.find(encoded), encoded, labels, text=text)
 
 
 FORMAT = Format("tfrecord", "shards", rows)

@@ -15,6 +15,7 @@ from tlcli.data.stamps import stamps
 from tlcli.lazy import np
 from tlcli.system import cache, console
 from tlcli.system.array_file import load_npz
+from tlcli.system.opened import open_regular
 
 _VERSION = 3
 _CHUNK = 256
@@ -241,7 +242,7 @@ def same_files(listing: Listing, scan: Scan) -> Any:
 
 def _digest(path: str) -> bytes:
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_regular(path, "picture") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.digest()

@@ -15,7 +15,7 @@ from tlcli.contracts.data import SPLIT_NAMES, TRAIN
 from tlcli.data.samples import SPLIT_WORDS, some_names
 from tlcli.data.walk import hidden
 from tlcli.errors import ConfigError, DataError
-from tlcli.system.files import expanded
+from tlcli.system.located import located
 from tlcli.system.shown import shown
 
 _SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
@@ -78,7 +78,7 @@ def split_files(given: str, suffixes: Sequence[str]) -> SplitFiles:
         ConfigError: There are none.
         DataError: Some names tell a split and some do not.
     """
-    path = expanded(given, "data.path")
+    path = located(given, "data.path")
     if path.is_dir():
         root, found = path, sorted(_below(path, tuple(suffixes)))
     else:

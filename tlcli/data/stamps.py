@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.lazy import np
+from tlcli.system.remote_cache import is_mine
 
 GONE = (-1, 0)
 
 
 def mark(status: os.stat_result) -> int:
-    """Times, inode and device of a file as one number, int64."""
+    """Times, inode and device of a file as one number, int64.
+
+    Of one that stands for an object of a store the version of that: it may be fetched again.
+    """
+    if is_mine(status):
+        return hash((status.st_mtime_ns,))
     # Unlike that of texts, the hash of numbers is the same in each process.
     return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev))
 

@@ -24,7 +24,7 @@ FREE_KEYS = (
     "resume", "run_dir", "name", "save_every", "save_retry", "keep_state", "strict_resume",
     "extend", "on_nan", "workers", "cache", "cache_dir", "cache_memory", "plan_only", "verbose",
     "calibrate", "abstain_below", "control", "hardware", "accumulation_steps",
-    STARTED, "offline", "seeds", "logger", "report",
+    STARTED, "offline", "seeds", "logger", "report", "remote_cache",
 )  # fmt: skip
 # Within these, what decides the weights all the same.
 KEPT_KEYS = ("hardware.batch_norm",)

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tlcli.errors import DataError, TlError
+from tlcli.system.remote_cache import current, is_hole, is_mine
+
+Status = os.stat_result
 
 MB = 1 << 20
 # Most bytes of a file by what it is; larger ones are refused before anything is read.
@@ -49,6 +52,11 @@ def open_regular(path: Path | str, kind: str) -> BinaryIO:
         raise DataError(place, f"cannot be opened ({reason(error)})", REMEDY) from None
     try:
         facts = os.fstat(number)
+        if is_mine(facts) and current().address(place) is not None:
+            fetched = current().opened(place)
+            os.dup2(fetched, number, inheritable=False)
+            os.close(fetched)
+            facts = os.fstat(number)
         if not stat.S_ISREG(facts.st_mode):
             raise DataError(place, f"is {named(facts.st_mode)}, no file", REMEDY)
         if facts.st_size > MOST_BYTES[kind]:
@@ -58,6 +66,24 @@ def open_regular(path: Path | str, kind: str) -> BinaryIO:
     except BaseException:
         os.close(number)
         raise
+
+
+def read_part(path: Path | str, kind: str, start: int, length: int) -> tuple[bytes, Status]:
+    """Some bytes of a regular file, fewer where it ends before; and its status at that time.
+
+    Raises:
+        DataError: See `open_regular`; or it cannot be read.
+    """
+    with reading(path):
+        status = os.stat(path) if os.path.lexists(path) else None
+        if status is not None and is_hole(status) and current().address(path) is not None:
+            data = current().part(str(path), status, start, start + length)
+            if data is not None:
+                return data, status
+    with open_regular(path, kind) as file, reading(path):
+        status = os.fstat(file.fileno())
+        file.seek(start)
+        return file.read(length), status
 
 
 def read_bytes(path: Path | str, kind: str) -> bytes:

@@ -23,8 +23,9 @@ from tlcli.data.scan import stat_files
 from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
-from tlcli.system.files import expanded
+from tlcli.system.located import located, parent
 from tlcli.system.opened import open_regular, reading
+from tlcli.system.remote import is_address
 from tlcli.system.shown import shown
 
 _SEPARATORS = (",", ";", "\t")
@@ -85,12 +86,12 @@ class Data(Choosing):
             ConfigError: There is no such table or folder.
             DataError: A row that cannot be used, or what holds for folders as well.
         """
-        table = expanded(self.path, "data.path")
+        table = self._table()
         if not table.is_file():
             raise ConfigError(
                 "data.path", f"{table}: there is no such file", "Give a .csv or .jsonl."
             )
-        root = expanded(self.image_root, "data.image_root") if self.image_root else table.parent
+        root = located(self.image_root, "data.image_root") if self.image_root else table.parent
         if not root.is_dir():
             raise ConfigError("data.image_root", f"{root}: there is no such folder", "Give one.")
         fractions = (self.validation_fraction, self.test_fraction)
@@ -101,6 +102,12 @@ class Data(Choosing):
         return indexed_manifest(
             index, str(table), lambda: self._listed(table, str(root)), reading, seed, cache_dir
         )
+
+    def _table(self) -> Path:
+        """The table; of one in a store its folder is listed, too, for the pictures in it."""
+        if is_address(self.path) and not self.image_root:
+            return located(parent(self.path), "data.path") / Path(self.path).name
+        return located(self.path, "data.path")
 
     def _listed(self, table: Path, root: str) -> Listed:
         """Samples and files of the table; and the table and all folders of its pictures."""

@@ -19,7 +19,7 @@ from tlcli.data.walk import LeftOut, walk, writable
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
 from tlcli.system import console
-from tlcli.system.files import expanded
+from tlcli.system.located import located
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Data(Choosing):
             ConfigError: There is no such folder.
             DataError: No classes, too few images, or unreadable files under "fail".
         """
-        root = expanded(self.path, "data.path")
+        root = located(self.path, "data.path")
         if not root.is_dir():
             problem = "is a file" if root.exists() else "there is no such folder"
             raise ConfigError("data.path", f"{root}: {problem}", "Give a folder of class folders.")

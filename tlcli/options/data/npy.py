@@ -19,7 +19,7 @@ from tlcli.data.stamps import stamp
 from tlcli.errors import ConfigError, DataError
 from tlcli.lazy import np
 from tlcli.system.array_file import load_npy, load_npz
-from tlcli.system.files import expanded
+from tlcli.system.located import located
 
 _SAMPLE = 256
 _KEYS = {
@@ -77,7 +77,7 @@ class Data(Choosing):
             ConfigError: There is no such folder or file.
             DataError: Arrays that do not fit, or too few samples.
         """
-        path = expanded(self.path, "data.path")
+        path = located(self.path, "data.path")
         listed = _stamps(path)
         arrays = _open(path)
         blocks = _blocks(path, arrays)

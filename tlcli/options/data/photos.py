@@ -11,7 +11,7 @@ from tlcli.data.readable import Reading
 from tlcli.data.split import check_fractions
 from tlcli.data.unlabelled import photos, with_classes
 from tlcli.errors import require
-from tlcli.system.files import expanded
+from tlcli.system.located import located
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Data(Choosing):
             ConfigError: There is no such folder.
             DataError: No photos, or unreadable files under "fail".
         """
-        root = expanded(self.path, "data.path")
+        root = located(self.path, "data.path")
         fractions = (self.validation_fraction, 0.0)
         groups = by_expression(self.groups)
         reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged, groups)

@@ -24,7 +24,7 @@ from tlcli.data.stamps import stamps
 from tlcli.data.stored import Index, index_files, problems_of
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
-from tlcli.system.files import expanded
+from tlcli.system.located import located
 
 _ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
 
@@ -73,7 +73,7 @@ class Data(Choosing):
             ConfigError: There are no such shards.
             DataError: A shard or label that cannot be used, or what holds for folders as well.
         """
-        folder = expanded(self.path, "data.path")
+        folder = located(self.path, "data.path")
         if (facts := prepared.read_facts(folder)) is not None:
             return self._prepared(folder, facts, cache_dir)
         shards = _shards(self.path)
@@ -84,7 +84,7 @@ class Data(Choosing):
         samples, rows, skipped = leave_out(samples, problems_of(indexes), self.on_error)
         how = self._reading()
         samples = settle(samples, how.fractions, seed, how.groups)
-        memory = memory_file(os.path.abspath(self.path), cache_dir)
+        memory = memory_file(os.path.abspath(folder), cache_dir)
         stored = Records.of(Files(shards, listed, memory), indexes, rows)
         return without_faults(samples, stored, Told(self.path, skipped, notes), how, cache_dir)
 
@@ -172,7 +172,7 @@ def _shards(pattern: str) -> list[Path]:
     Raises:
         ConfigError: There are none.
     """
-    path = expanded(pattern, "data.path")
+    path = located(pattern, "data.path")
     if path.is_dir():
         found = [shard for shard in path.iterdir() if names_split(shard.name)]
     else:
