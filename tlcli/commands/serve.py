@@ -3,10 +3,11 @@
 import ipaddress
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlcli.commands import served
 from tlcli.config.checking import Checked
@@ -20,6 +21,9 @@ from tlcli.system.installed import is_importable
 from tlcli.system.notes import WARNING
 from tlcli.system.opened import read_text
 
+if TYPE_CHECKING:
+    from tlcli.serve.service import Service
+
 PACKAGES = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "threadpoolctl")
 VARIABLE = "TL_SERVE_TOKEN"
 MB = 1 << 20
@@ -32,38 +36,43 @@ def run(checked: Checked[Serve, None]) -> int:
     settings = checked.settings
     require()
     from tlcli.serve import server
-    from tlcli.serve.gate import Gate, Limits
-    from tlcli.serve.meter import Meter
-    from tlcli.serve.service import Service
-    from tlcli.serve.shelf import Shelf, Source, Steps
 
     token = token_of(settings)
     places = folders(settings)
     # Before minutes of loading: the port may be taken.
     listener = server.bound(settings.host, settings.port)
-    source = partial(
-        Source, stamp=served.stamp, opened=partial(served.opened, max_pixels=settings.max_pixels)
-    )
-    models = {}
-    for name, folder in places.items():
-        stamp = served.stamp(folder)
-        with console.Stage(f"opening {name}"):
-            models[name] = (source(folder), served.opened(name, folder, settings.max_pixels), stamp)
-    meter = Meter()
-    limits = Limits(settings.max_body * MB, settings.max_pictures, settings.queue,
-                    settings.timeout, settings.top)  # fmt: skip
-    shelf = Shelf(models, Steps(settings.max_batch, settings.max_delay), meter)
-    service = Service(shelf, Gate(limits, meter), meter, worker_count(settings.workers))
-    for _, model, _ in models.values():
+    service = service_of(settings, places)
+    for model in service.shelf.given():
         console.say(f"{'model':<10} {model.name}, version {model.version}, {model.format}")
     warn(settings.host, token)
     sys.stdout.write(f"{server.url_of(listener)}\n")
     sys.stdout.flush()
-    ending = server.Ending(settings.grace, settings.reload)
     with single_threaded():
+        ending = server.Ending(settings.grace, settings.reload)
         left = server.serve(service, listener, token, ending)
     console.say(f"{'stopped':<10} {left or 'no'} pictures were left unanswered")
     return 1 if left else 0
+
+
+def service_of(settings: Serve, places: Mapping[str, Path]) -> "Service":
+    """The models of folders, opened, with what they are asked through."""
+    from tlcli.serve.gate import Gate, Limits
+    from tlcli.serve.meter import Meter
+    from tlcli.serve.service import Service
+    from tlcli.serve.shelf import Shelf, Source, Steps
+
+    opened = partial(served.opened, max_pixels=settings.max_pixels)
+    models = {}
+    for name, folder in places.items():
+        stamp = served.stamp(folder)
+        with console.Stage(f"opening {name}"):
+            source = Source(folder, served.stamp, opened)
+            models[name] = (source, opened(name, folder), stamp)
+    meter = Meter()
+    limits = Limits(settings.max_body * MB, settings.max_pictures, settings.queue,
+                    settings.timeout, settings.top)  # fmt: skip
+    shelf = Shelf(models, Steps(settings.max_batch, settings.max_delay), meter)
+    return Service(shelf, Gate(limits, meter), meter, worker_count(settings.workers))
 
 
 def single_threaded() -> AbstractContextManager[Any]:

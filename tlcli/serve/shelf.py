@@ -93,6 +93,10 @@ class Shelf:
         """Of the models."""
         return tuple(self._given)
 
+    def given(self) -> list[Model]:
+        """Those that it was given."""
+        return [model for _, model, _ in self._given.values()]
+
     def models(self) -> list[Model]:
         """Those that answer now."""
         return [one.model for one in self._shelved.values()]
@@ -104,8 +108,8 @@ class Shelf:
         Args:
             every: Seconds between two looks for new versions; 0 never looks.
         """
-        for name, (_, model, _) in self._given.items():
-            self._put(name, model)
+        for model in self.given():
+            self._put(model.name, model)
         watch = asyncio.get_running_loop().create_task(self._watch(every)) if every else None
         try:
             yield
