@@ -150,7 +150,7 @@ def carry(known: Strangers | None, both: Any, run: Path, folder: Path) -> None:
 
 def fitted_of(whole: Any, views: Views | None, settings: Export) -> tuple[Any, Any]:
     """The network to write, and the images that 8 bits are measured on, or None."""
-    if views is None or settings.quantize not in ("dynamic", "int8"):
+    if views is None or settings.quantize != "int8":
         return whole, None
     with console.Stage("fitting to 8 bits", settings.fit_steps, "steps") as stage, silent():
         images = fitting(views, settings)
