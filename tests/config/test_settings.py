@@ -14,7 +14,7 @@ from tlcli.errors import ConfigError, DataError
         (lambda: settings.Listing(("backbne",), "name"), r"^group: .*Did you mean backbone"),
         (lambda: settings.Preview("sheet.gif", False, 1, 1), r"^output: got 'sheet.gif'"),
         (lambda: settings.FindLr(1.0, 0.1, 100, 1, 0.9, 4.0, None, False), r"^end: got 0.1"),
-        (lambda: settings.Prepare("x", 1, 4, 0, "auto", None, None), r"^shrink: got 4"),
+        (lambda: settings.Prepare("x", 1, 4, 0, "auto", None, None, "50GB"), r"^shrink: got 4"),
     ],
 )
 def test_mistakes_are_told(made, message):

@@ -27,6 +27,26 @@ def test_what_changed_is_read_again_and_nothing_else(tmp_path, monkeypatch):
     assert any(path.endswith("2.png") for path in read)
 
 
+def test_what_may_not_be_read_is_asked_for_each_time(tmp_path, monkeypatch):
+    root = make_classes(tmp_path / "p", {"a": 2})
+    names = ["a/0.png", "a/1.png"]
+    denied = {"a/1.png": "may not be read (403)"}
+    headers = scan._headers
+    monkeypatch.setattr(
+        scan,
+        "_headers",
+        lambda paths, most: [
+            denied.get(os.path.relpath(path, root), headers([path], most)[0]) for path in paths
+        ],
+    )
+    first = scan.scan_files(scan.stat_files(str(root), names), 10**6, tmp_path / "cache")
+    assert first.problems == {1: "may not be read (403)"}
+    denied.clear()
+    again = scan.scan_files(scan.stat_files(str(root), names), 10**6, tmp_path / "cache")
+    assert again.problems == {}
+    assert again.widths.tolist() == [8, 8]
+
+
 def test_rows_are_kept_with_their_facts(tmp_path):
     root = make_classes(tmp_path / "p", {"a": 3})
     names = [f"a/{n}.png" for n in range(3)]

@@ -19,8 +19,10 @@ def rows_of(folder):
 
 def manifest(option, path, cache, **changes):
     """The manifest of an option with splits that are all given or carved as changed."""
+    usual = registry.defaults("data", option)
     plain = {"validation_fraction": 0.0, "test_fraction": 0.0, "on_error": "fail"}
-    values = {**registry.defaults("data", option), **PLAIN, **plain, "path": str(path), **changes}
+    plain = {key: value for key, value in plain.items() if key in usual}
+    values = {**usual, **PLAIN, **plain, "path": str(path), **changes}
     return registry.build("data", values).manifest(0, cache)
 
 

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from tests.helpers.runs import environment
 from tests.helpers.stores import Web
 from tlcli.data.stamps import stamp
 from tlcli.errors import ConfigError, DataError
@@ -157,7 +158,9 @@ def test_threads_and_processes_fetch_an_object_once(web, cache):
         "    assert opened.read_bytes(path, 'picture') == bytes([row]) * 1000\n"
     )
     others = [
-        subprocess.Popen([sys.executable, "-c", script, str(cache.root), str(place)])
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(cache.root), str(place)], env=environment()
+        )
         for _ in range(2)
     ]
     threads = [

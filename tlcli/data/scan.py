@@ -16,6 +16,7 @@ from tlcli.lazy import np
 from tlcli.system import cache, console
 from tlcli.system.array_file import load_npz
 from tlcli.system.opened import open_regular
+from tlcli.system.remote import DENIED
 
 _VERSION = 3
 _CHUNK = 256
@@ -120,8 +121,16 @@ def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
         console.say(f"reading the headers of {len(rows):,} files, once")
     _fill(scan, rows, listing, max_pixels)
     scan = replace(scan, twins=same_files(listing, scan))
-    _save(path, names, scan)
+    _save(path, names, _without_denied(scan))
     return scan
+
+
+def _without_denied(scan: Scan) -> Scan:
+    """The scan with other marks for what may not be read now: it is asked for again next time."""
+    rows = [row for row, why in scan.problems.items() if why.startswith(DENIED)]
+    marks = scan.marks.copy()
+    marks[rows] += 1
+    return replace(scan, marks=marks)
 
 
 def scan_file(root: str, max_pixels: int, cache_dir: Path) -> Path:

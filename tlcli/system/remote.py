@@ -36,6 +36,7 @@ PATIENCE = 20
 # What tells one version of an object from another, the surest first.
 _VERSIONS = ("ETag", "etag", "generation", "blob_id", "md5Hash", "Content-MD5")
 _TIMES = ("LastModified", "Last-Modified", "mtime", "updated", "last_commit")
+DENIED = "may not be read"
 _GONE = "is not there any more"
 
 
@@ -161,7 +162,7 @@ def _final(address: str, error: Exception, attempt: int) -> TlError | None:
     refused = isinstance(error, PermissionError) or getattr(error, "status", None) in (401, 403)
     if refused or type(error).__name__ in ("NoCredentialsError", "RefreshError"):
         remedy = "Give credentials as the store's own tools take them, or ask for access."
-        return DataError(shown(address), f"may not be read ({_reason(error)})", remedy)
+        return DataError(shown(address), f"{DENIED} ({_reason(error)})", remedy)
     if attempt < ATTEMPTS:
         return None
     return StoreError(
@@ -221,8 +222,12 @@ def _folder(fs: Any, base: str, scheme: str) -> list[Object]:
         top = list(inner(root))
         below = [one["name"] for one in top if one["type"] == "directory"]
         for entries in (top, *pool.map(inner, below)):
-            found += [_object(base + one["name"][len(root) :], one) for one in entries
-                      if one["type"] == "file" and not one["name"].endswith("/")]  # fmt: skip
+            # Some tools leave an empty object where a person sees a folder.
+            found += [
+                _object(base + one["name"][len(root) :], one)
+                for one in entries
+                if one["type"] == "file" and one["name"].rstrip("/") == one["name"] != root
+            ]
     return sorted(found, key=lambda one: one.address)
 
 

@@ -1,6 +1,5 @@
 """Data sets of Hugging Face: folders of save_to_disk, and names of the hub in its cache."""
 
-import os
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.helpers.packed import manifest, rows_of, write_hf, write_parquet
 from tests.helpers.pictures import make_classes
+from tests.helpers.runs import environment
 from tests.options.data.test_parquet import check_reads
 from tlcli.errors import ConfigError, DataError
 
@@ -73,7 +73,7 @@ def alone(tmp_path):
     def run(path):
         done = subprocess.run(
             [sys.executable, "-c", script, str(path), str(tmp_path / "cache")],
-            env={**os.environ, "HF_HOME": str(tmp_path / "home"), "TL_OFFLINE": "1"},
+            env={**environment(), "HF_HOME": str(tmp_path / "home"), "TL_OFFLINE": "1"},
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         return done.stdout, done.stderr
