@@ -46,6 +46,8 @@ ELSEWHERE = {
     "distill/network_teacher": "behaviour/test_distill.py",
     "distill/peers": "behaviour/test_peers.py",
     "models/head_rows": "reality/test_own_run.py",
+    "system/remote_listing": "system/test_remote.py",
+    "system/remote_room": "system/test_remote_cache.py",
     "training/feed": "behaviour/test_distill.py",
     "training/result": "commands/test_train.py",
     "training/step_parts": "training/test_step.py",

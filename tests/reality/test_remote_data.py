@@ -1,6 +1,7 @@
 """Data on a web server as every source reads it, and what happens when the server misbehaves."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tlcli.data.damage import FaultyPictures
 from tlcli.errors import ConfigError, DataError
 from tlcli.system import remote, remote_cache
 from tlcli.system.remote import StoreError
+from tlcli.system.remote_files import stand
 
 
 @pytest.fixture(autouse=True)
@@ -84,8 +86,8 @@ def test_what_changes_while_it_is_used_is_named(web, tmp_path, cache):
     found = manifest("folder", f"{web.address}/photos", tmp_path / "cache")
     for path in (web.folder / "photos" / "cat").iterdir():
         path.write_bytes(encode(smooth(9)))
-    cache.limit = 1
-    cache._evicted()
+    cache.room.limit = 1
+    cache.room.evicted()
     cache._listed.clear()
     with pytest.raises(DataError, match=r"cat/2\.png: .*another object than when it was listed"):
         found.images.encoded(2)
@@ -100,9 +102,9 @@ def test_a_server_that_fails_stops_the_training_and_no_picture_is_blamed(web, ro
     place = {"folder": "photos", "webdataset": "tar"}[kind]
     found = manifest(kind, f"{web.address}/{place}", tmp_path / "cache", on_error="skip")
     held = remote_cache.current()
-    held.limit = 1
-    for _, path, status in list(held._full()):
-        held._forget(path, status)
+    held.room.limit = 1
+    for _, path, status in list(held.room.full()):
+        stand(Path(path), status.st_size, status.st_mtime_ns)
     web.fault = lambda number, path: 503
     with pytest.raises(DataError, match=r"cannot be reached \(503.*Run it again"):
         found.images.encoded(3)
@@ -122,7 +124,7 @@ def test_shards_beyond_the_cache_are_read_by_ranges(web, rows, tmp_path, kind):
         write_parquet(path, some, ["cat", "dog"], compression="none")
     sizes = [path.stat().st_size for path in (web.folder / kind).iterdir()]
     held = remote_cache.current()
-    held.limit = max(sizes) + 1
+    held.room.limit = max(sizes) + 1
     found = manifest(kind, f"{web.address}/{kind}", tmp_path / "cache")
     asked = len(web.asked)
     check_reads(
@@ -130,4 +132,4 @@ def test_shards_beyond_the_cache_are_read_by_ranges(web, rows, tmp_path, kind):
     )
     ranges = [span for method, _, span in web.asked[asked:] if method == "GET"]
     assert len(ranges) >= 18  # of two of the three shards
-    assert sum(status.st_size for *_, status in held._full()) <= held.limit
+    assert sum(status.st_size for *_, status in held.room.full()) <= held.room.limit

@@ -5,7 +5,8 @@ import pytest
 from tests.helpers.stores import Web
 from tlcli.errors import ConfigError, DataError
 from tlcli.system import remote
-from tlcli.system.remote import StoreError, info_of, listed, read_range
+from tlcli.system.remote import StoreError, info_of, read_range
+from tlcli.system.remote_listing import listed
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from tests.helpers.runs import environment
 from tests.helpers.stores import Web
 from tlcli.data.stamps import stamp
 from tlcli.errors import ConfigError, DataError
-from tlcli.system import remote, remote_cache
+from tlcli.system import remote, remote_cache, remote_files
 from tlcli.system.opened import open_regular, read_bytes, read_part
 from tlcli.system.remote import StoreError
 from tlcli.system.remote_cache import parse_size
@@ -42,7 +42,7 @@ def cache(tmp_path):
 
 
 def there(cache):
-    return sorted(os.path.basename(path) for _, path, _ in cache._full())
+    return sorted(os.path.basename(path) for _, path, _ in cache.room.full())
 
 
 def fetched(web):
@@ -104,7 +104,7 @@ def test_a_broken_store_leaves_nothing_half_written(web, cache):
 
 
 def test_what_was_not_used_for_longest_makes_room(web, cache, monkeypatch):
-    cache.limit = 3500
+    cache.room.limit = 3500
     monkeypatch.setattr(remote_cache, "_NOTED", 0.0)
     place = cache.local(f"{web.address}/set", "data.path") / "a"
     for row in (0, 1, 2, 0):
@@ -120,13 +120,13 @@ def test_what_was_not_used_for_longest_makes_room(web, cache, monkeypatch):
 
 def test_parts_of_what_the_cache_cannot_hold_are_read_alone(web, cache):
     place = cache.local(f"{web.address}/set", "data.path") / "a"
-    cache.limit = 5999
+    cache.room.limit = 5999
     data, status = read_part(place / "4.bin", "shard", 10, 20)
     assert data == b"\4" * 20
     assert status.st_size == 1000
     assert there(cache) == []
     assert web.asked[-1] == ("GET", "/set/a/4.bin", "bytes=10-29")
-    cache.limit = 6000
+    cache.room.limit = 6000
     assert read_part(place / "4.bin", "shard", 10, 20)[0] == b"\4" * 20
     assert there(cache) == ["4.bin"]
     assert read_part(web.folder / "set" / "a" / "4.bin", "shard", 990, 20)[0] == b"\4" * 10
@@ -136,14 +136,14 @@ def test_bytes_that_rotted_on_the_disk_are_fetched_again(web, cache):
     place = cache.local(f"{web.address}/set", "data.path") / "a"
     read_bytes(place / "0.bin", "picture")
     try:
-        os.getxattr(place / "0.bin", remote_cache._SUM)
+        os.getxattr(place / "0.bin", remote_files.SUM)
     except OSError:
         pytest.skip("this disk keeps no attributes")
     times = os.stat(place / "0.bin")
     with open(place / "0.bin", "r+b") as file:
         file.write(b"rot")
     os.utime(place / "0.bin", ns=(times.st_atime_ns, times.st_mtime_ns))
-    fresh = remote_cache.RemoteCache(cache.root, cache.limit)
+    fresh = remote_cache.RemoteCache(cache.root, cache.room.limit)
     os.close(fresh.opened(str(place / "0.bin")))
     assert (place / "0.bin").read_bytes() == bytes(1000)
 

@@ -6,6 +6,7 @@ kept, so that memory stays bounded.
 """
 
 import functools
+import hashlib
 import mmap
 import os
 import threading
@@ -48,10 +49,26 @@ def _opened(path: Path) -> Any:
         return module.ParquetFile(open_regular(path, "shard"))
 
 
-def form(image: str | None, label: str | None) -> Format:
-    """How Parquet files are gone through."""
-    key = f"parquet\0{image}\0{label}"
-    return Format(key, "files", functools.partial(rows, image, label))
+def form(image: str | None, label: str | None, names: tuple[str, ...] | None) -> Format:
+    """How Parquet files are gone through.
+
+    Args:
+        image: What data.image_column says.
+        label: What data.label_column says.
+        names: What the first file calls the classes; the others must do so, too.
+    """
+    told = hashlib.sha256(repr(names).encode()).hexdigest()
+    key = f"parquet\0{image}\0{label}\0{told}"
+    return Format(key, "files", functools.partial(_rows_named, image, label, names))
+
+
+def _rows_named(
+    image: str | None, label: str | None, names: tuple[str, ...] | None, path: Path
+) -> Iterator[Row]:
+    if parquet_columns(path, image, label).names != names:
+        problem = "names its classes otherwise than the first file"
+        raise DataError(str(path), problem, "Give files of one data set.")
+    yield from rows(image, label, path)
 
 
 def rows(image: str | None, label: str | None, path: Path) -> Iterator[Row]:

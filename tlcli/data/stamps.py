@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.lazy import np
-from tlcli.system.remote_cache import is_mine
+from tlcli.system.remote_files import is_mine
 
 GONE = (-1, 0)
 

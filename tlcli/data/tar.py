@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from tlcli.data.stored import Format, Row
 from tlcli.errors import DataError
-from tlcli.system.opened import open_regular, reading, reason
+from tlcli.system.opened import MOST_BYTES, open_regular, reading, reason
 from tlcli.system.shown import shown
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff")
@@ -156,14 +156,19 @@ def _sample(path: Path, file: BinaryIO, sample: dict[str, tarfile.TarInfo]) -> I
         if member is not None:
             labels = _labels(path, member, _content(file, member))
     name = unicodedata.normalize("NFC", picture.name.removeprefix("./"))
-    yield Row(picture.offset_data, _content(file, picture), labels, name)
+    most = MOST_BYTES["picture"]
+    if picture.size > most:
+        problem = f"has {picture.size:,} bytes, {most:,} are the most for a picture"
+        yield Row(picture.offset_data, b"", labels, name, problem=problem)
+    else:
+        yield Row(picture.offset_data, _content(file, picture), labels, name)
 
 
 def _content(file: BinaryIO, member: tarfile.TarInfo) -> bytes:
     """Bytes of a member, for whoever reads members one after the other."""
     back = file.tell()
     file.seek(member.offset_data)
-    data = file.read(member.size)
+    data = file.read(min(member.size, MOST_BYTES["picture"]))
     file.seek(back)
     return data
 

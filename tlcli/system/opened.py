@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tlcli.errors import DataError, TlError
-from tlcli.system.remote_cache import current, is_hole, is_mine
+from tlcli.system.remote_cache import current
+from tlcli.system.remote_files import is_hole, is_mine
 
 Status = os.stat_result
 

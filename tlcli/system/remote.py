@@ -1,4 +1,4 @@
-"""Objects of a store that is reached by an address: listed, told apart by version, read in ranges.
+"""Objects of a store that is reached by an address: told apart by version, read in ranges.
 
 Everything goes through fsspec, by the credentials that its libraries find by themselves. What fails
 for a moment is tried again after growing pauses; what an object is, is its ETag or what the store
@@ -13,11 +13,10 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.system.shown import shown
@@ -31,13 +30,15 @@ _ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://")
 ATTEMPTS, PAUSE, LONGEST_PAUSE = 6, 0.2, 8.0
 # Bytes of one request; a larger object is read in several at a time.
 CHUNK, AT_A_TIME = 16 << 20, 8
+# Parts that are in memory at a time, of all objects.
+_PARTS = threading.BoundedSemaphore(2 * AT_A_TIME)
 # Seconds without an answer.
 PATIENCE = 20
 # What tells one version of an object from another, the surest first.
 _VERSIONS = ("ETag", "etag", "generation", "blob_id", "md5Hash", "Content-MD5")
 _TIMES = ("LastModified", "Last-Modified", "mtime", "updated", "last_commit")
 DENIED = "may not be read"
-_GONE = "is not there any more"
+GONE = "is not there any more"
 
 
 class StoreError(TlError):
@@ -158,7 +159,7 @@ def patiently(address: str, action: Callable[[], Value]) -> Value:
 def _final(address: str, error: Exception, attempt: int) -> TlError | None:
     """What is told of a failure that trying again will not mend; None of another."""
     if isinstance(error, FileNotFoundError):
-        return DataError(shown(address), _GONE, "Restore it, or list anew.")
+        return DataError(shown(address), GONE, "Restore it, or list anew.")
     refused = isinstance(error, PermissionError) or getattr(error, "status", None) in (401, 403)
     if refused or type(error).__name__ in ("NoCredentialsError", "RefreshError"):
         remedy = "Give credentials as the store's own tools take them, or ask for access."
@@ -176,80 +177,7 @@ def _reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def listed(address: str) -> list[Object] | None:
-    """Objects below an address, or the one that it is of, by name; None where there is nothing.
-
-    Raises:
-        DataError: It may not be read.
-        StoreError: The store does not answer.
-    """
-    scheme = address.split("://", 1)[0]
-    fs = file_system(scheme)
-    base = address.rstrip("/")
-    if scheme in ("http", "https") and not _is_file(base):
-        found = _web_folder(fs, f"{base}/")
-        return found or None
-    try:
-        info = patiently(base, lambda: fs.info(fs._strip_protocol(base)))
-    except DataError as error:
-        if error.problem == _GONE:
-            return None
-        raise
-    if info["type"] == "file":
-        return [_object(base, info)]
-    return _folder(fs, base, scheme) or None
-
-
-def _is_file(address: str) -> bool:
-    """Whether the last part of a web address has an ending, as files have."""
-    return "." in urlsplit(address).path.rsplit("/", 1)[-1]
-
-
-def _folder(fs: Any, base: str, scheme: str) -> list[Object]:
-    """All objects of a folder, its own folders listed side by side."""
-    found, waiting = list[Object](), [str(fs._strip_protocol(base))]
-    root = waiting[0]
-
-    def inner(path: str) -> Iterable[dict[str, Any]]:
-        def ask() -> list[dict[str, Any]]:
-            if path == root:
-                return list(fs.ls(path, detail=True))
-            return list(fs.find(path, detail=True).values())
-
-        return patiently(f"{scheme}://{path}", ask)
-
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        top = list(inner(root))
-        below = [one["name"] for one in top if one["type"] == "directory"]
-        for entries in (top, *pool.map(inner, below)):
-            # Some tools leave an empty object where a person sees a folder.
-            found += [
-                _object(base + one["name"][len(root) :], one)
-                for one in entries
-                if one["type"] == "file" and one["name"].rstrip("/") == one["name"] != root
-            ]
-    return sorted(found, key=lambda one: one.address)
-
-
-def _web_folder(fs: Any, base: str) -> list[Object]:
-    """Files that the pages of a web server's folder link to, and those of its folders."""
-    names, waiting = list[str](), [base]
-    while waiting:
-        place = waiting.pop()
-
-        def ask(place: str = place) -> list[str]:
-            return list(fs.ls(place, detail=False))
-
-        links = [one for one in patiently(place, ask) if one.startswith(place) and one != place]
-        waiting += [one for one in links if one.endswith("/")]
-        names += [one for one in links if not one.endswith("/") and "?" not in one]
-    with ThreadPoolExecutor(2 * AT_A_TIME) as pool:
-        infos = pool.map(lambda name: patiently(name, lambda: fs.info(name)), names)
-        found = [_object(name, info) for name, info in zip(names, infos, strict=True)]
-    return sorted(found, key=lambda one: one.address)
-
-
-def _object(address: str, info: dict[str, Any]) -> Object:
+def described(address: str, info: dict[str, Any]) -> Object:
     """What a listing says of an object.
 
     Raises:
@@ -279,7 +207,7 @@ def info_of(address: str) -> Object:
     fs = file_system(address.split("://", 1)[0])
     path = fs._strip_protocol(address)
     options = {"refresh": True} if address.startswith("s3://") else {}
-    return _object(address, patiently(address, lambda: dict(fs.info(path, **options))))
+    return described(address, patiently(address, lambda: dict(fs.info(path, **options))))
 
 
 def read_range(address: str, start: int, stop: int) -> bytes:
@@ -320,8 +248,9 @@ def fetch(one: Object, number: int) -> bytes | None:
         return hashlib.md5(data, usedforsecurity=False).digest()
 
     def part(start: int) -> None:
-        data = read_range(one.address, start, min(start + CHUNK, one.size))
-        os.pwrite(number, data, start)
+        with _PARTS:
+            data = read_range(one.address, start, min(start + CHUNK, one.size))
+            os.pwrite(number, data, start)
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         list(pool.map(part, starts))

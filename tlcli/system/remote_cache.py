@@ -7,36 +7,40 @@ machine share the folder: files appear whole by a rename, and one process fetche
 """
 
 import contextlib
-import errno
-import fcntl
-import hashlib
 import os
 import re
 import stat
 import threading
 import time
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
-from tlcli.errors import ConfigError, DataError, TlError, require
+from tlcli.errors import ConfigError, DataError, require
 from tlcli.system import remote
-from tlcli.system.remote import Object, StoreError
+from tlcli.system.remote import Object
+from tlcli.system.remote_files import (
+    FULL_MODE,
+    SUM,
+    alone,
+    beside,
+    checksum,
+    finish,
+    is_hole,
+    is_mine,
+    stand,
+    time_of,
+    told,
+)
+from tlcli.system.remote_listing import listed
+from tlcli.system.remote_room import Room
 from tlcli.system.shown import shown
 
 DEFAULT = "50GB"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(MB|GB|TB)")
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
-# Files of a store have the sticky bit; a hole cannot be read by others, what is there can.
-_MINE, _THERE = stat.S_ISVTX, stat.S_IROTH
-_HOLE_MODE, _FULL_MODE = _MINE | 0o600, _MINE | 0o644
-_LOCKS = 256
-# A listing serves for so many seconds; what is evicted leaves so much of the size; a use is noted
-# at most so often.
-_FRESH, _LEFT, _NOTED = 10.0, 0.9, 60.0
+# A listing serves for so many seconds; a use is noted at most so often.
+_FRESH, _NOTED = 10.0, 60.0
 _PATTERN = re.compile(r"[*?\[{]")
 _ANEW = "It was changed since it was listed; run the command again."
-_SUM = "user.tl.blake2b"
 
 
 def parse_size(text: str, where: str) -> int:
@@ -51,27 +55,17 @@ def parse_size(text: str, where: str) -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
-def is_mine(status: os.stat_result) -> bool:
-    """Whether a file stands for an object."""
-    return bool(status.st_mode & _MINE) and stat.S_ISREG(status.st_mode)
-
-
-def is_hole(status: os.stat_result) -> bool:
-    """Whether a file stands for an object whose bytes are not there."""
-    return is_mine(status) and not status.st_mode & _THERE
-
-
 class RemoteCache:
     """The folder of all that was listed and fetched.
 
     Attributes:
         root: The folder.
-        limit: Bytes of fetched files that it may hold.
+        room: What of fetched files it may hold.
     """
 
     def __init__(self, root: Path, limit: int) -> None:
         """Nothing is listed yet."""
-        self.root, self.limit = root, limit
+        self.root, self.room = root, Room(root, limit)
         self._listed: dict[str, tuple[float, Path, int]] = {}
         self._sums = set[str]()
         self._lock = threading.Lock()
@@ -94,7 +88,7 @@ class RemoteCache:
         base, rest = _parted(address)
         held = self._listed.get(base)
         if held is None or time.monotonic() > held[0] + _FRESH:
-            found = remote.listed(base)
+            found = listed(base)
             if not found:
                 problem = f"there is nothing at {shown(base)}"
                 raise ConfigError(where, problem, "Give the address of a folder or an object.")
@@ -127,7 +121,7 @@ class RemoteCache:
     def _mirrored(self, base: str, found: list[Object]) -> Path:
         """Make the files what the listing says; gives the path of the folder or the only file."""
         place = self.place(base)
-        with _told(self.root), self._alone(base):
+        with told(self.root), alone(self.root, base):
             for one in found:
                 self._stand(one)
             if place.is_dir():
@@ -136,7 +130,7 @@ class RemoteCache:
 
     def _stand(self, one: Object) -> None:
         """Let a file stand for an object; one of the same version stays with its bytes."""
-        path, time_ns = self.place(one.address), _time_of(one.version, one.size)
+        path, time_ns = self.place(one.address), time_of(one.version, one.size)
         with contextlib.suppress(OSError):
             status = os.stat(path)
             if is_mine(status) and (status.st_size, status.st_mtime_ns) == (one.size, time_ns):
@@ -144,10 +138,7 @@ class RemoteCache:
             if not is_mine(status) and stat.S_ISREG(status.st_mode):
                 raise DataError(str(path), "is no file of the cache", "Remove it.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
-        with open(temporary, "wb") as file:
-            file.truncate(one.size)
-        _finish(temporary, path, _HOLE_MODE, time_ns)
+        stand(path, one.size, time_ns)
 
     def _prune(self, place: Path, kept: set[str]) -> None:
         """Remove files of objects that are not there any more."""
@@ -185,23 +176,23 @@ class RemoteCache:
             DataError: The object is gone, may not be read, or is another than was listed.
             StoreError: The store does not answer, or the disk is full.
         """
-        with _told(self.root), self._alone(path):
+        with told(self.root), alone(self.root, path):
             status = os.stat(path)
             if not is_hole(status):
                 return
-            one, temporary = self._object(path, status), _beside(Path(path))
+            one, temporary = self._object(path, status), beside(Path(path))
             try:
                 with open(temporary, "wb") as file:
                     digest = remote.fetch(one, file.fileno())
                 self._check(one, status, digest)
                 with contextlib.suppress(OSError):
-                    os.setxattr(temporary, _SUM, _sum(temporary))
-                _finish(temporary, Path(path), _FULL_MODE, status.st_mtime_ns)
+                    os.setxattr(temporary, SUM, checksum(temporary))
+                finish(temporary, Path(path), FULL_MODE, status.st_mtime_ns)
             finally:
                 temporary.unlink(missing_ok=True)
             with self._lock:
                 self._sums.add(path)
-        self._account(one.size)
+        self.room.account(one.size)
 
     def _object(self, path: str, status: os.stat_result) -> Object:
         address = self.address(path)
@@ -215,10 +206,10 @@ class RemoteCache:
             DataError: They are.
         """
         # The ETag of a small object is often its MD5, which spares asking for it.
-        if digest is not None and _time_of(digest.hex(), one.size) == status.st_mtime_ns:
+        if digest is not None and time_of(digest.hex(), one.size) == status.st_mtime_ns:
             return
         now = remote.info_of(one.address)
-        if (now.size, _time_of(now.version, now.size)) != (one.size, status.st_mtime_ns):
+        if (now.size, time_of(now.version, now.size)) != (one.size, status.st_mtime_ns):
             raise DataError(shown(one.address), "is another object than when it was listed", _ANEW)
 
     def _noted(self, path: str, number: int, status: os.stat_result) -> bool:
@@ -232,19 +223,11 @@ class RemoteCache:
                 return True
             self._sums.add(path)
         with contextlib.suppress(OSError):
-            if os.getxattr(number, _SUM) != _sum(path):
-                self._forget(path, status)
+            if os.getxattr(number, SUM) != checksum(path):
+                stand(Path(path), status.st_size, status.st_mtime_ns)
+                self._sums.discard(path)
                 return False
         return True
-
-    def _forget(self, path: str, status: os.stat_result) -> None:
-        """Make a file a hole again."""
-        temporary = _beside(Path(path))
-        with open(temporary, "wb") as file:
-            file.truncate(status.st_size)
-        _finish(temporary, Path(path), _HOLE_MODE, status.st_mtime_ns)
-        with self._lock:
-            self._sums.discard(path)
 
     def part(self, path: str, status: os.stat_result, start: int, stop: int) -> bytes | None:
         """Bytes of a hole, asked for alone; None where the whole file is better fetched.
@@ -253,62 +236,9 @@ class RemoteCache:
         """
         sizes = [size for _, place, size in self._listed.values()
                  if path == str(place) or path.startswith(f"{place}{os.sep}")]  # fmt: skip
-        if max(sizes, default=0) <= self.limit:
+        if max(sizes, default=0) <= self.room.limit:
             return None
         return remote.read_range(self._object(path, status).address, start, stop)
-
-    # ---- bounds -------------------------------------------------------------------------------
-
-    def _account(self, size: int) -> None:
-        """Count what was fetched, and make room where that is too much."""
-        with self._alone("."):
-            path = self.root / ".used"
-            try:
-                used = int(path.read_text()) + size
-            except (OSError, ValueError):
-                used = self._measured()
-            if used > self.limit:
-                used = self._evicted()
-            temporary = _beside(path)
-            temporary.write_text(str(used))
-            os.replace(temporary, path)
-
-    def _full(self) -> Iterator[tuple[int, str, os.stat_result]]:
-        """Time of use, path and status of each file that is there."""
-        for folder, _, names in os.walk(self.root):
-            for name in names:
-                path = os.path.join(folder, name)
-                with contextlib.suppress(OSError):
-                    status = os.lstat(path)
-                    if is_mine(status) and not is_hole(status):
-                        yield status.st_atime_ns, path, status
-
-    def _measured(self) -> int:
-        return sum(status.st_size for *_, status in self._full())
-
-    def _evicted(self) -> int:
-        """Make holes of what was not used for longest; gives the bytes that are left."""
-        full = sorted(self._full(), key=lambda one: one[:2])
-        used = sum(status.st_size for *_, status in full)
-        for _, path, status in full[:-1]:
-            if used <= _LEFT * self.limit:
-                break
-            with contextlib.suppress(OSError):
-                self._forget(path, status)
-                used -= status.st_size
-        return used
-
-    @contextlib.contextmanager
-    def _alone(self, key: str) -> Iterator[None]:
-        """One process and thread at a time for a key, where the file system knows locks."""
-        folder = self.root / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        number = zlib.crc32(key.encode("utf-8", "surrogateescape")) % _LOCKS
-        name = "all" if key == "." else f"{number:03d}"
-        with open(folder / name, "ab") as file:
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 _in_use: list[RemoteCache] = []
@@ -327,7 +257,7 @@ def use(root: Path | None, size: str) -> None:
     limit = parse_size(size, "remote_cache")
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     chosen = Path(os.path.abspath(root or os.path.join(base, "tl"))) / "remote"
-    if not _in_use or (_in_use[0].root, _in_use[0].limit) != (chosen, limit):
+    if not _in_use or (_in_use[0].root, _in_use[0].room.limit) != (chosen, limit):
         _in_use[:] = [RemoteCache(chosen, limit)]
 
 
@@ -352,49 +282,3 @@ def _parted(address: str) -> tuple[str, str]:
     parts = rest.rstrip("/").split("/")
     first = next((row for row, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
     return f"{scheme}://{'/'.join(parts[:first])}", "/".join(parts[first:])
-
-
-def _time_of(version: str, size: int) -> int:
-    """A time between 2001 and 2033, ns, that stands for a version."""
-    digest = hashlib.blake2b(f"{version}\0{size}".encode(), digest_size=8).digest()
-    return 10**18 + int.from_bytes(digest, "big") % 10**18
-
-
-def _beside(path: Path) -> Path:
-    """A hidden name of this process and thread in the folder of a file."""
-    return path.with_name(f".{os.getpid()}.{threading.get_ident()}.unfinished")
-
-
-def _finish(temporary: Path, path: Path, mode: int, time_ns: int) -> None:
-    os.chmod(temporary, mode)
-    os.utime(temporary, ns=(time.time_ns(), time_ns))
-    os.replace(temporary, path)
-
-
-def _sum(path: str | Path) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.digest()
-
-
-@contextlib.contextmanager
-def _told(root: Path) -> Iterator[None]:
-    """What the disk raises, told with what to do.
-
-    Raises:
-        StoreError: The cache cannot be written.
-    """
-    try:
-        yield
-    except TlError:
-        raise
-    except OSError as error:
-        small = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "Give a smaller remote_cache=SIZE" if small else "Make it writable"
-        why = error.strerror or error
-        raise StoreError(
-            f"{root}: the cache of remote data cannot be written ({why}). {remedy}, or another "
-            "folder: cache_dir=PATH."
-        ) from None

@@ -220,6 +220,13 @@ def test_a_file_that_was_replaced_is_noticed(tmp_path, rows):
         found.images.encoded(1)
 
 
+def test_files_that_name_their_classes_otherwise_are_refused(tmp_path, rows):
+    write_parquet(tmp_path / "train-0.parquet", rows, ["cat", "dog"])
+    write_parquet(tmp_path / "train-1.parquet", rows, ["dog", "cat"])
+    with pytest.raises(DataError, match=r"train-1\.parquet: names its classes otherwise"):
+        manifest("parquet", tmp_path, tmp_path / "cache")
+
+
 def test_no_files_and_splits_told_by_half_of_them(tmp_path, rows):
     with pytest.raises(ConfigError, match=r"^data\.path: .*none: there is no \.parquet or \.pq"):
         manifest("parquet", tmp_path / "none", tmp_path / "cache")

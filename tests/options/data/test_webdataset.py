@@ -13,6 +13,7 @@ from tests.helpers.pictures import make_classes
 from tests.options.data.test_parquet import check_reads
 from tlcli.data.tar import rows as samples
 from tlcli.errors import ConfigError, DataError
+from tlcli.system.opened import MOST_BYTES
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,15 @@ def test_a_picture_with_a_hole_is_left_out(tmp_path, rows):
     found = manifest("webdataset", path, tmp_path / "cache", on_error="skip")
     assert [name for name, _ in found.report["skipped"]] == [rows[2][0]]
     assert len(found.ids) == 8
+
+
+def test_a_picture_that_is_too_large_is_left_out_unread(tmp_path, rows, monkeypatch):
+    write_tar(tmp_path / "train.tar", rows)
+    most = len(rows[4][1])
+    monkeypatch.setitem(MOST_BYTES, "picture", most)
+    found = manifest("webdataset", tmp_path, tmp_path / "cache", on_error="skip")
+    assert len(found.ids) == sum(len(data) <= most for _, data, _ in rows)
+    assert all(f"{most:,} are the most" in why for _, why in found.report["skipped"])
 
 
 def test_a_shard_that_is_cut_while_it_is_read(tmp_path, rows):

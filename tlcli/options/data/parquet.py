@@ -7,9 +7,7 @@ from tlcli.contracts.data import Manifest
 from tlcli.data import parquet
 from tlcli.data.gathered import Gathering, Naming
 from tlcli.data.split_files import split_files
-from tlcli.errors import DataError
 from tlcli.options.data._several import Several
-from tlcli.system.shown import shown
 
 _SUFFIXES = (".parquet", ".pq")
 
@@ -39,16 +37,9 @@ class Data(Several):
         """
         files = split_files(self.path, _SUFFIXES)
         named = (self.image_column, self.label_column)
-        found = [parquet.parquet_columns(path, *named) for path in files.paths]
-        for path, one in zip(files.paths, found, strict=True):
-            if one.names != found[0].names:
-                other = shown(str(files.paths[0]))
-                problem = f"names its classes otherwise than {other}"
-                raise DataError(str(path), problem, "Give files of one data set.")
-        several = self.multi_label
-        if several is None and any(one.several for one in found):
-            several = True
-        naming = Naming(self.path, self.class_names, found[0].names, several)
-        form = parquet.form(*named)
+        first = parquet.parquet_columns(files.paths[0], *named)
+        several = True if self.multi_label is None and first.several else self.multi_label
+        naming = Naming(self.path, self.class_names, first.names, several)
+        form = parquet.form(*named, first.names)
         gathering = Gathering(files, form, naming, self.how(), parquet.Groups(*named))
         return gathering.manifest(seed, cache_dir)
