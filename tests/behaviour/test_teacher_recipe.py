@@ -259,6 +259,7 @@ def test_a_sweep_over_seeds_gathers_the_gain(tl, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_teacher_that_saw_the_test_images_is_told(tmp_path, capsys):
     # Another share of test images splits the teacher's data otherwise.
     words = (

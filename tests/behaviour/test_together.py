@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers.marks import LONG, METHODS, cases
+from tests.helpers.marks import LONG, cases
 from tests.helpers.runs import train_digits
 from tests.helpers.trainings import streams
 from tests.helpers.words import config
@@ -108,10 +108,14 @@ def moved(trainer, before):
     return any((v.numpy() != b).any() for v, b in zip(trainer.variables, before, strict=True))
 
 
+# Attention over stages, and peers; other kinds before a release.
+MIXED = ("review_kd", "mutual")
+
+
 @pytest.mark.parametrize(
     ("name", "precision"),
     [
-        *(pytest.param(n, "mixed_float16", marks=pytest.mark.slow if n in METHODS else LONG)
+        *(pytest.param(n, "mixed_float16", marks=pytest.mark.slow if n in MIXED else LONG)
           for n in MODULES),
         pytest.param("fitnet", "mixed_bfloat16", marks=pytest.mark.slow),
         *(pytest.param(n, "mixed_bfloat16", marks=LONG) for n in ("crd", "dkd")),
@@ -126,7 +130,7 @@ def test_mixed_images_class_weights_and_half_precision(teacher, name, precision)
     assert all(v.dtype == "float32" for v in trainer.variables)
 
 
-@pytest.mark.parametrize("name", cases(MODULES, slow=("none", "review_kd", "simkd", "mutual")))
+@pytest.mark.parametrize("name", cases(MODULES, slow=("simkd", "mutual")))
 def test_several_labels_an_image_are_learnt_or_refused(taught_several, several, name):
     words = (*several, "augmentation=light", "augmentation.mixup=0.5")
     if name in EXCLUSIVE_ONLY:

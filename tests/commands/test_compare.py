@@ -152,6 +152,7 @@ def test_four_jobs_of_joblib_end_in_the_table(tl, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_job_that_fails_is_told_and_the_others_are_in_the_table(tl, tmp_path):
     done = tl(
         "train", "-m", "optimizer.learning_rate=1e6,0.001", "optimizer=sgd", "finetune=full",

@@ -4,9 +4,6 @@ import pytest
 
 # Of a kind that another case shows as well; they run by `-m long`.
 LONG = (pytest.mark.slow, pytest.mark.long)
-# One of each kind of method: without a teacher, logits, a map with a connector, attention over
-# stages, a memory, a borrowed head, peers, a moving teacher.
-METHODS = ("none", "kd", "fitnet", "review_kd", "crd", "simkd", "mutual", "mean_teacher")
 
 
 def cases(names, quick=(), slow=()):

@@ -268,6 +268,7 @@ for device in ("mirrored", "cpu"):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_devices_give_the_weights_of_one(tmp_path):
     words = (*WORDS, "optimizer=sgd", "data.images_per_class=16", "batch_size=16", "epochs=2")
     done = subprocess.run(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.marks import cases
 from tests.helpers.packed import rows_of, write_hf, write_parquet, write_tar
 from tlcli.config import registry
 from tlcli.contracts.data import TRAIN
@@ -128,8 +129,8 @@ def teachers(lab, digits_run, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[] if n in ("run", "file") else [pytest.mark.slow])
-     for n in FILES["teacher"] if n not in ("none", "recipe")],
+    cases((n for n in FILES["teacher"] if n not in ("none", "recipe")),
+          quick=("run", "file"), slow=("ensemble", "onnx")),
 )  # fmt: skip
 def test_every_teacher_teaches_two_steps(lab, teachers, name):
     values = lab.values("teacher", name, **teachers[name]())

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.helpers.changes import flip, shard_of
 from tests.helpers.devices import train_all
+from tests.helpers.marks import cases
 from tests.helpers.runs import same_weights
 from tests.helpers.stopped import states
 from tests.helpers.words import checked, config
@@ -426,8 +427,7 @@ def test_a_picture_that_vanishes_in_training_stops_it_in_one_line(tmp_path, lear
         learn("run", "cache", *words, *STREAM, "epochs=20")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", cases(FAULTS, slow=["warned of"]))
 def test_workers_leave_out_the_same_pictures_at_the_same_place(tmp_path, fault):
     words, name = as_folder(pictures(tmp_path / "data", FAULTS[fault]))
     few = [w for w in FEW if not w.startswith("hardware")]

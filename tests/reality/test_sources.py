@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.helpers.marks import cases
+from tests.helpers.marks import LONG, cases
 from tests.helpers.packed import rows_of, write_hf, write_parquet, write_tar
 from tests.helpers.pictures import encode
 from tests.helpers.runs import same_weights
@@ -88,7 +88,9 @@ def trained(folder):
     return fit(folder.parent / "run", *SMALL, "data=folder", f"data.path={folder}")
 
 
-@pytest.mark.parametrize("option", cases(MAKERS, quick=["parquet"], slow=MAKERS))
+@pytest.mark.parametrize(
+    "option", cases(MAKERS, quick=["parquet"], slow=["tfrecord", "webdataset", "hf"])
+)
 def test_every_form_trains_to_the_same_weights(folder, trained, tmp_path, option):
     place = tmp_path / option
     place.mkdir()
@@ -123,7 +125,7 @@ def stores(folder, tmp_path_factory):
     ("store", "option", "name"),
     [("s3", "folder", "photos"),
      pytest.param("http", "parquet", "pq", marks=pytest.mark.slow),
-     pytest.param("http", "folder", "photos", marks=pytest.mark.slow),
+     pytest.param("http", "folder", "photos", marks=LONG),
      pytest.param("s3", "webdataset", "tar", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_what_lies_in_a_store_trains_to_the_same_weights(

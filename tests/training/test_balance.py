@@ -93,6 +93,7 @@ for words in json.loads(sys.argv[1]):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_devices_choose_the_weights_of_one(digits_run):
     # Statistics of batches move, and 15 images are 7 and 8 on two devices.
     given = ("data.images_per_class=16", "batch_size=15", "epochs=1", "finetune=full",

@@ -19,7 +19,7 @@ from tlcli.training.phase import PhaseTraining
 # One of a kind runs always: logits, maps with connectors, relations, memories, peers, a new head.
 QUICK = {"dkd", "review_kd", "crd", "simkd"}
 PATHS = sorted((registry.config_root() / "distillation").glob("*.yaml"))
-NAMES = cases([path.stem for path in PATHS], QUICK, ("mean_teacher", "mutual"))
+NAMES = cases([path.stem for path in PATHS], QUICK, ("mutual",))
 FEW = (
     "hardware=cpu", "data.images_per_class=5", "batch_size=9", "epochs=2", "calibrate=false",
     "cache=ram",
