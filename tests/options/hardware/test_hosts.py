@@ -98,7 +98,8 @@ def test_hosts_that_lose_each_other_end_in_time_and_healed_give_the_run_of_one(h
     seconds = time.monotonic() - began
     assert [process.returncode for process in processes] == [75, 75], told
     assert all("Start all of them again with the same run_dir" in text for text in told)
-    assert seconds < 9
+    # TensorFlow notices after 7 s; ending takes longer where others compute at the same time.
+    assert seconds < (9 if os.getloadavg()[0] < os.cpu_count() else 25)
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert hosts.plug("up")
     processes = hosts.start(tmp_path, 4200, *WORDS)
