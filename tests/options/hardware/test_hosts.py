@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from tests.helpers.runs import environment, read_weights, train_digits
 
 WORDS = ("data.images_per_class=80", "batch_size=4", "epochs=2", "finetune=full",
          "backbone.batch_norm=train", "optimizer=sgd", "calibrate=false")  # fmt: skip
+MARK = "tltest-"
 ADDRESSES = ("10.213.7.1", "10.213.7.2")
 
 
@@ -30,12 +31,14 @@ class Hosts:
     """Two namespaces with addresses, of which nothing leads anywhere else."""
 
     def __init__(self):
-        name = f"tl{uuid.uuid4().hex[:6]}"
-        self.names = [f"{name}a", f"{name}b"]
+        self.names = [f"{MARK}{os.getpid()}-{letter}" for letter in "ab"]
         self.started = []
 
     def make(self):
-        """Make them; gives whether that could be done."""
+        """Make them; gives whether that could be done. What a killed test left goes first."""
+        for path in Path("/run/netns").glob(f"{MARK}*"):
+            if not Path("/proc", path.name.split("-")[1]).exists():
+                ip("netns", "del", path.name)
         made = all(ip("netns", "add", name) for name in self.names)
         one, other = self.names
         made = made and ip("-n", one, "link", "add", "cable", "type", "veth",
@@ -98,7 +101,8 @@ def test_hosts_that_lose_each_other_end_in_time_and_healed_give_the_run_of_one(h
     seconds = time.monotonic() - began
     assert [process.returncode for process in processes] == [75, 75], told
     assert all("Start all of them again with the same run_dir" in text for text in told)
-    assert seconds < 9
+    # TensorFlow notices after 7 s; ending takes longer where others compute at the same time.
+    assert seconds < (9 if os.getloadavg()[0] < os.cpu_count() else 25)
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert hosts.plug("up")
     processes = hosts.start(tmp_path, 4200, *WORDS)
