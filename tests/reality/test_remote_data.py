@@ -1,6 +1,8 @@
 """Data on a web server as every source reads it, and what happens when the server misbehaves."""
 
 import csv
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ from PIL import Image
 from tests.helpers.packed import manifest, rows_of, write_parquet, write_tar
 from tests.helpers.pictures import encode, make_classes, smooth
 from tests.helpers.stores import Web
+from tests.helpers.words import checked
 from tests.options.data.test_parquet import check_reads
+from tlcli.commands import evaluate
 from tlcli.config import data_words
 from tlcli.config.data_path import found
 from tlcli.data.damage import FaultyPictures
@@ -133,3 +137,19 @@ def test_shards_beyond_the_cache_are_read_by_ranges(web, rows, tmp_path, kind):
     ranges = [span for method, _, span in web.asked[asked:] if method == "GET"]
     assert len(ranges) >= 18  # of two of the three shards
     assert sum(status.st_size for *_, status in held.room.full()) <= held.room.limit
+
+
+@pytest.mark.slow
+def test_a_run_in_a_store_is_measured_as_one_on_a_disk(web, digits_run, capsys):
+    shutil.copytree(digits_run, web.folder / "run")
+    told = []
+    for place in (digits_run, f"{web.address}/run"):
+        capsys.readouterr()
+        assert evaluate.run(checked("eval", f"checkpoint={place}", "format=json")) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    for one in told:
+        one.pop("checkpoint", None)
+    assert told[0] == told[1]
+    (web.folder / "run" / "model.weights.h5").unlink()
+    with pytest.raises(DataError, match=r"model\.weights\.h5|is no"):
+        evaluate.run(checked("eval", f"checkpoint={web.address}/run", "format=json"))

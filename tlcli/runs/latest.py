@@ -8,6 +8,8 @@ from tlcli.errors import ConfigError
 from tlcli.runs.checkpoint import WEIGHTS
 from tlcli.system import console
 from tlcli.system.files import expanded
+from tlcli.system.located import located
+from tlcli.system.remote import is_address
 from tlcli.system.shown import shown
 
 LATEST = "latest"
@@ -26,8 +28,8 @@ def chosen(given: str | None, runs: str, otherwise: str) -> str:
     Raises:
         ConfigError: There is none.
     """
-    if given not in (None, LATEST):
-        return str(given)
+    if given is not None and given != LATEST:
+        return str(located(given, "checkpoint")) if is_address(given) else given
     folder = expanded(runs, "runs")
     found = list(finished(folder))
     if not found:
