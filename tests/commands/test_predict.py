@@ -131,32 +131,51 @@ def test_the_newest_run_is_used_when_none_is_given(tmp_path):
 def ended(process):
     """The end of a process that was interrupted."""
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     return process.returncode
 
 
-def test_a_row_is_there_as_soon_as_its_picture(shapes_run, pictures, tmp_path):
+@pytest.fixture
+def stream(shapes_run):
+    """Start `tl predict` with words; it ends with the test."""
+    started = []
+
+    def start(*words):
+        words = (sys.executable, "-m", "tlcli.cli", "predict", f"checkpoint={shapes_run}", *words)
+        started.append(subprocess.Popen(
+            [*map(str, words)], env=environment(), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ))  # fmt: skip
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_row_is_there_as_soon_as_its_picture(stream, pictures):
     first, second = sorted(pictures.glob("*/*.png"))[:2]
-    words = (sys.executable, "-m", "tlcli.cli", "predict", f"checkpoint={shapes_run}")
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*words, "-", "format=csv"], env=environment(), text=True,
-                          **pipes) as process:  # fmt: skip
-        assert process.stdout.readline().startswith("path,")
-        for path in (first, "gone.png", second):
-            process.stdin.write(f"{path}\n")
-            process.stdin.flush()
-            assert process.stdout.readline().startswith(f"{path},")
-        process.stdin.close()
-        assert process.wait(60) == 1  # one could not be read
+    process = stream("-", "format=csv")
+    assert process.stdout.readline().startswith("path,")
+    for path in (first, "gone.png", second):
+        process.stdin.write(f"{path}\n")
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(f"{path},")
+    process.stdin.close()
+    assert process.wait(60) == 1  # one could not be read
+
+
+def test_a_folder_is_watched(stream, pictures, tmp_path):
+    first, second = sorted(pictures.glob("*/*.png"))[:2]
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     shutil.copy(first, inbox / "a.png")
-    with subprocess.Popen([*words, f"watch={inbox}", "format=jsonl"], env=environment(), text=True,
-                          **pipes) as process:  # fmt: skip
-        assert json.loads(process.stdout.readline())["path"] == str(inbox / "a.png")
-        shutil.copy(second, inbox / "b.png")
-        assert json.loads(process.stdout.readline())["path"] == str(inbox / "b.png")
-        assert ended(process) == 130
+    process = stream(f"watch={inbox}", "format=jsonl")
+    assert json.loads(process.stdout.readline())["path"] == str(inbox / "a.png")
+    shutil.copy(second, inbox / "b.png")
+    assert json.loads(process.stdout.readline())["path"] == str(inbox / "b.png")
+    assert ended(process) == 130
 
 
 def test_a_stream_without_a_picture_is_told(name, monkeypatch):

@@ -51,6 +51,11 @@ def test_one_that_is_written_anew_counts_again(tmp_path):
     assert seen(tmp_path, 9, again) == ["a.png", "a.png"]
 
 
+def test_rights_that_are_set_later_make_no_other_picture(tmp_path):
+    (tmp_path / "a.png").write_text("a")
+    assert seen(tmp_path, 9, {4: lambda: (tmp_path / "a.png").chmod(0o600)}) == ["a.png"]
+
+
 def test_empty_and_hidden_files_and_texts_are_no_pictures(tmp_path):
     for name, text in (("a.png", ""), (".b.png", "b"), ("c.txt", "c")):
         (tmp_path / name).write_text(text)

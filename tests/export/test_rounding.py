@@ -43,7 +43,7 @@ def network(seed=0):
 
 
 def logits_of(call, images):
-    return call(images)[0]
+    return call(images)["logits"]
 
 
 def as_file(net, images, folder):

@@ -1,5 +1,7 @@
 """Pictures that come one after the other, as a script or a camera writes them."""
 
+import contextlib
+import os
 import queue
 import threading
 import time
@@ -44,14 +46,18 @@ def watched(folder: Path, looks: int | None = None) -> Iterator[str]:
 
 
 def _listed(folder: Path) -> dict[str, tuple[int, int]]:
-    """Bytes and mark of each file; of none where a folder below went while it was looked into."""
+    """Bytes and time of writing of each file; of none where a folder went meanwhile."""
+    found = {}
     try:
-        found = walk(str(folder), LeftOut(), lambda _: None)
-        return {name: (size, mark) for name, size, mark in found}
+        for name, *_ in walk(str(folder), LeftOut(), lambda _: None):
+            # Not the mark: rights that are set after the content make no other picture.
+            with contextlib.suppress(OSError):
+                status = os.stat(folder / name)
+                found[name] = (status.st_size, status.st_mtime_ns)
     except DataError:
         if not folder.is_dir():
             raise
-        return {}
+    return found
 
 
 def flowing(
