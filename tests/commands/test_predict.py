@@ -131,8 +131,7 @@ def test_the_newest_run_is_used_when_none_is_given(tmp_path):
 def ended(process):
     """The end of a process that was interrupted."""
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    return process.returncode
+    return process.wait(60)
 
 
 @pytest.fixture
@@ -151,7 +150,8 @@ def stream(shapes_run):
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
 
 
 def test_a_row_is_there_as_soon_as_its_picture(stream, pictures):
