@@ -101,6 +101,7 @@ def test_two_workers_train_one_run_after_one_was_killed(tmp_path, start_tl):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_training_goes_on_with_two_of_three_and_ends_as_the_unbroken_one(tmp_path, start_tl):
     words = ("data.images_per_class=80", "batch_size=4", "epochs=2", "finetune=full",
              "backbone.batch_norm=train", "optimizer=sgd", "calibrate=false")  # fmt: skip
