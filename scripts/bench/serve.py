@@ -149,8 +149,8 @@ def alone(folder: str, files: list[bytes], seconds: float) -> dict[str, float]:
     from tlcli.commands import export_namer
 
     threadpool_limits(1, "blas")  # as the server does
-    found, engine = export_namer.opened(Path(folder), "none")
-    read = export_namer.namer(found, engine).read
+    found, known, look = export_namer.opened(Path(folder), "none")
+    read = export_namer.namer(found, known, look).read
     batch = (files * BATCH)[:BATCH]
     images = np.stack([read(one) for one in batch])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -159,11 +159,11 @@ def alone(folder: str, files: list[bytes], seconds: float) -> dict[str, float]:
             return len(list(pool.map(read, batch)))
 
         def both() -> int:
-            engine(np.stack(list(pool.map(read, batch))))
+            look(np.stack(list(pool.map(read, batch))))
             return BATCH
 
         def model() -> int:
-            engine(images)
+            look(images)
             return BATCH
 
         works = {"decode": decode, "model": model, "decode_and_model": both}
@@ -174,8 +174,8 @@ def shown_images(folder: str, files: list[bytes]) -> np.ndarray:
     """The pictures as the model is shown them."""
     from tlcli.commands import export_namer
 
-    found, engine = export_namer.opened(Path(folder), "none")
-    read = export_namer.namer(found, engine).read
+    found, known, look = export_namer.opened(Path(folder), "none")
+    read = export_namer.namer(found, known, look).read
     return np.stack([read(one) for one in files])
 
 
