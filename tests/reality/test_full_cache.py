@@ -52,7 +52,7 @@ def test_a_cache_that_cannot_be_made(words, usual, tmp_path, capfd):
 @pytest.mark.parametrize("cache_format", ["auto", "float16"])
 def test_a_disk_that_fills_up_in_the_middle(words, tmp_path, capfd, monkeypatch, cache_format):
     monkeypatch.setattr(table_file._Growing, "add", refuse)
-    monkeypatch.setattr(Store, "_write", refuse)
+    monkeypatch.setattr(Store, "write_block", refuse)
     cache = tmp_path / "cache"
     words = (*words, f"cache_format={cache_format}", f"cache_dir={cache}")
     train_digits(tmp_path / "run", *words)

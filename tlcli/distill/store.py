@@ -70,8 +70,9 @@ class Store:
 
     def _read_head(self) -> None:
         path = self.folder / "store.json"
+        # Listed first: another process may begin the store in between.
+        found = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
         if not path.exists():
-            found = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
             written = {name for name in found if name.endswith(files.MARK)}  # by another just now
             if found - written - {"lock"} or self.folder.is_file():
                 raise ConfigError(
