@@ -109,13 +109,13 @@ def moved(trainer, before):
 
 
 # Attention over stages, and peers; other kinds before a release.
-MIXED = ("review_kd", "mutual")
+DEALT = ("review_kd", "mutual")
 
 
 @pytest.mark.parametrize(
     ("name", "precision"),
     [
-        *(pytest.param(n, "mixed_float16", marks=pytest.mark.slow if n in MIXED else LONG)
+        *(pytest.param(n, "mixed_float16", marks=pytest.mark.slow if n in DEALT else LONG)
           for n in MODULES),
         pytest.param("fitnet", "mixed_bfloat16", marks=pytest.mark.slow),
         *(pytest.param(n, "mixed_bfloat16", marks=LONG) for n in ("crd", "dkd")),

@@ -386,7 +386,7 @@ def _hard(s, t):
 
 
 Y = np.eye(4)[LABELS]
-STANDARDISED = {
+AGREEING = {
     "hard": _on_standardised(_hard),
     "nkd": _on_standardised(by_label(nkd_of, Y, 3.0, 1.0, 3.5)),
     "dist": _on_standardised(on(dist, 4.0)),
@@ -413,11 +413,11 @@ def _lag(s, t, kept):
     return kept[0]
 
 
-@pytest.mark.parametrize("name", STANDARDISED)
+@pytest.mark.parametrize("name", AGREEING)
 def test_standardised_logits_go_with_other_methods(pair, name):
     method = methods.make(name, standardise=True)
     batch, state = Batch(methods.one_hot(LABELS, 4)), method.state(Shapes(4, 8))
-    methods.agree(method, STANDARDISED[name], *pair, batch=batch, state=state)
+    methods.agree(method, AGREEING[name], *pair, batch=batch, state=state)
 
 
 def test_every_method_with_a_teachers_logits_can_standardise_them():
