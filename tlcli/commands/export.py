@@ -149,13 +149,14 @@ def carry(known: Strangers | None, both: Any, run: Path, folder: Path) -> None:
 
 
 def fitted_of(whole: Any, views: Views | None, settings: Export) -> tuple[Any, Any]:
-    """The network to write, and the images that 8 bits are measured on, or None."""
-    if views is None or settings.quantize != "int8":
+    """The network to write, and the images that ranges of int8 are measured on, or None."""
+    if views is None or settings.quantize not in ("int8", "dynamic"):
         return whole, None
+    int8 = settings.quantize == "int8"
     with console.Stage("fitting to 8 bits", settings.fit_steps, "steps") as stage, silent():
         images = fitting(views, settings)
-        made = rounding.fitted(whole, images, settings.fit_steps, stage.move)
-    return made, images[:: -(-len(images) // SHOWN)]
+        made = rounding.fitted(whole, images, settings.fit_steps, stage.move, int8)
+    return made, images[:: -(-len(images) // SHOWN)] if int8 else None
 
 
 def fitting(views: Views, settings: Export) -> Any:

@@ -7,6 +7,7 @@ from tlcli.lazy import keras, np, tf
 from tlcli.models import fold
 from tlcli.models.graph.embedding import with_embedding
 from tlcli.models.graph.trace import rerun
+from tlcli.models.preprocessing import MEAN_BGR, Caffe
 from tlcli.runs.checkpoint import Checkpoint
 
 
@@ -49,9 +50,19 @@ def _answers(run: Checkpoint, images: Any, logits: Any, more: dict[str, Any]) ->
 
 
 def from_floats(network: Any) -> Any:
-    """The same network of float32 pixels, as what computes in whole numbers is made from."""
+    """The same network of float32 pixels, as what computes in whole numbers is made from.
+
+    Channels change places by a gather: LiteRT's converter gives a reversal another scale than
+    what it reverses, though its kernel hands on the bytes as they are.
+    """
     pixels = keras.Input(network.inputs[0].shape[1:], dtype="float32", name="images")
-    return keras.Model(pixels, rerun(network, pixels))
+
+    def replaced(layer: Any, args: Any, kwargs: Any) -> Any:
+        if not isinstance(layer, Caffe):
+            return None
+        return keras.ops.take(args[0], [2, 1, 0], axis=-1) - np.asarray(MEAN_BGR, np.float32)
+
+    return keras.Model(pixels, rerun(network, pixels, replaced))
 
 
 def function(network: Any) -> Any:

@@ -57,7 +57,11 @@ class _Part:
 
 
 def fitted(
-    network: Any, images: Any, steps: int, told: Callable[[float], None] = lambda _: None
+    network: Any,
+    images: Any,
+    steps: int,
+    told: Callable[[float], None] = lambda _: None,
+    whole: bool = True,
 ) -> Any:
     """A copy of a network that answers alike once it computes in 8 bits.
 
@@ -66,6 +70,7 @@ def fitted(
         images: uint8 (images, side, side, 3); their labels are not asked for.
         steps: Batches to learn from.
         told: Called with the number of steps that are done.
+        whole: Whether what flows between layers is rounded too, and not the weights alone.
     """
     copy = copied(network)
     graph = trace(copy)
@@ -73,7 +78,7 @@ def fitted(
     parts = _parts(graph, ranges)
     if not parts or not steps:
         return copy
-    learn = _learner(network, graph, _rounded(graph, ranges), parts, steps)
+    learn = _learner(network, graph, _rounded(graph, ranges if whole else {}), parts, steps)
     random = np.random.default_rng(0)
     rounds = -(-steps * BATCH // len(images))
     rows = np.concatenate([random.permutation(len(images)) for _ in range(rounds)])

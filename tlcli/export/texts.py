@@ -34,7 +34,7 @@ PROGRAMS = {
         "Interpreter(FILE).get_signature_runner()", 'MODEL(images=images)["probabilities"]',
     ),
     "onnx": (
-        "import onnxruntime", "onnxruntime.InferenceSession(FILE)",
+        "import onnxruntime", "onnxruntime.InferenceSession(FILE, OPTIONS)",
         'MODEL.run(["probabilities"], {"images": images})[0]',
     ),
     "openvino": (
@@ -42,6 +42,12 @@ PROGRAMS = {
         'openvino.compile_model(FILE, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})',
         'MODEL({"images": images})["probabilities"]',
     ),
+}  # fmt: skip
+# What stands before the file is opened.
+SETTINGS = {
+    "onnx": "OPTIONS = onnxruntime.SessionOptions()\n"
+            "# Else 8 bits overflow on some processors.\n"
+            'OPTIONS.add_session_config_entry("session.x64quantprecision", "1")\n',
 }  # fmt: skip
 
 
@@ -55,6 +61,7 @@ def example(found: Manifest) -> str:
     imported, model, call = PROGRAMS[found.format]
     return filled("example.py.jinja", {
         "packages": PACKAGES[found.format], "imported": imported, "model": model, "call": call,
+        "settings": SETTINGS.get(found.format, ""),
     })  # fmt: skip
 
 

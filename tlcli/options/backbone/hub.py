@@ -117,7 +117,7 @@ class Backbone(backbone.Backbone):
                 open_regular(path, "json" if path.suffix == ".json" else "weights").close()
 
     def _prepared(self, images: Tensor) -> Tensor:
-        from tlcli.options.backbone._layers import Affine, preprocess
+        from tlcli.models.preprocessing import Affine, preprocess
 
         if self.preprocessing != "preset":
             return preprocess(images, self.preprocessing)

@@ -150,8 +150,8 @@ class Backbone(backbone.Classifier):
         return {} if self.alpha is None else {"alpha": self.alpha}
 
     def _network(self, images: Tensor, include_top: bool) -> Any:
+        from tlcli.models.preprocessing import preprocess
         from tlcli.options.backbone._graph import fresh_names
-        from tlcli.options.backbone._layers import preprocess
 
         self._check_side(images.shape[1], include_top)
         top = {"classifier_activation": None} if include_top else {}

@@ -48,8 +48,8 @@ class Backbone(backbone.Backbone):
         Returns:
             Functional model images → features (batch, height / 8, width / 8, 64).
         """
+        from tlcli.models.preprocessing import preprocess
         from tlcli.options.backbone._graph import cut
-        from tlcli.options.backbone._layers import preprocess
 
         layers = keras.layers
         features = preprocess(images, "tf")
