@@ -27,7 +27,6 @@ ELSEWHERE = {
     "commands/run_heat": "commands/test_serve.py",
     "commands/run_page": "commands/test_report.py",
     "commands/served": "commands/test_serve.py",
-    "commands/sharing": "commands/test_gather.py",
     "config/extending": "reality/test_own_run.py",
     "export/timing": "commands/test_bench_export.py",
     "export/contract": "commands/test_export.py",

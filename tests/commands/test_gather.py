@@ -1,6 +1,6 @@
 """Commands whose rows are shared: by jobs that know nothing of each other, or by several workers.
 
-Workers are called in turn here; that they can be at it together is shown by `test_launch.py` and
+Workers are called in turn here; that they can be at it together is shown by `test_sharing.py` and
 `test_crew.py`.
 """
 
