@@ -34,7 +34,7 @@ def words_of(command: str, folder: Path, out: Path) -> list[str]:
         "audit": ["audit", f"data.path={data}", f"output={out}/audit", *NETWORK],
         "teacher": ["train", "data=folder", f"data.path={data}", f"run_dir={out}/run",
                     f"cache_dir={out}/cache", "distillation=kd", "teacher=run",
-                    f"teacher.checkpoint={run}", "backbone=tiny", "image_size=32",
+                    f"teacher.path={run}", "backbone=tiny", "image_size=32",
                     *SHORT],
     }[command]  # fmt: skip
 

@@ -20,7 +20,7 @@ from tlcli.commands import audit, evaluate, predict, prepare
 
 TRAINING = (
     "data.images_per_class=120", "data.classes=[5,6,7,8,9]", "image_size=48", "epochs=1",
-    "batch_size=4", "backbone=tiny", "report=false", "calibrate=false", "strangers=null",
+    "batch_size=4", "backbone=run", "report=false", "calibrate=false", "strangers=null",
 )  # fmt: skip
 
 
@@ -109,7 +109,8 @@ class Tables(Case):
     kept = "tables/*/*.npy"
 
     def words(self, cwd):
-        return (f"run_dir={cwd}/run", f"cache_dir={cwd}/cache", "finetune=linear_probe", *TRAINING)
+        return (f"run_dir={cwd}/run", f"cache_dir={cwd}/cache", f"backbone.run={self.run}",
+                "finetune=linear_probe", *TRAINING)  # fmt: skip
 
     def shared(self, cwd):
         return cwd / "cache" / "parts"
@@ -127,9 +128,9 @@ class Teacher(Tables):
     kept = "store/shard-*.bin"
 
     def words(self, cwd):
-        return (f"run_dir={cwd}/run", f"cache_dir={cwd}/cache", "finetune=full", *TRAINING,
-                "distillation=kd", "teacher=run", f"teacher.checkpoint={self.run}",
-                f"teacher.cache={cwd}/cache/store")  # fmt: skip
+        return (f"run_dir={cwd}/run", f"cache_dir={cwd}/cache", f"backbone.run={self.run}",
+                "finetune=full", *TRAINING, "distillation=kd", "teacher=run",
+                f"teacher.path={self.run}", f"teacher.cache={cwd}/cache/store")  # fmt: skip
 
 
 CASES = {one.__name__.lower(): one for one in (Eval, Predict, Prepare, Audit, Tables, Teacher)}
@@ -188,3 +189,23 @@ def test_workers_say_what_one_process_says_whatever_is_lost(
         one, other = (read_weights(tmp_path / place) for place in ("one/run", "run"))
         for weights in one:
             np.testing.assert_allclose(other[weights], one[weights], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["eval", "prepare", "audit"])
+def test_two_launches_at_one_folder_help_each_other(
+    tmp_path, start_tl, digits_run, noise, alone, name
+):
+    case = CASES[name](digits_run, noise)
+    before = expected(alone, name, case, tmp_path / "one")
+    places = [tmp_path / "a", tmp_path / "b"]
+    for place in places:
+        place.mkdir()
+    shared = f"shared={tmp_path / 'shared'}"
+    started = [start_tl("launch", "2", "--", case.word, shared, *case.words(place))
+               for place in places]  # fmt: skip
+    for process in started:
+        _, told = process.communicate(timeout=300)
+        assert process.returncode == 0, told
+    assert [case.found(place) for place in places] == [before, before]

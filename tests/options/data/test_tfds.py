@@ -80,7 +80,10 @@ def test_one_split_is_carved_and_names_that_are_not_there_are_told(built, tmp_pa
     found = manifest("tfds", built["tfrecord"], tmp_path, split="train", validation_fraction=0.4)
     assert [len(found.rows(split)) for split in range(3)] == [3, 2, 0]
     for changes, told in (
-        ({"split": "dev"}, r"^data\.split: .* has no split 'dev'\. Give one of test, train, vali"),
+        (
+            {"split": "dev"},
+            r"^data\.split: .* has no split 'dev'\. Give one of train, validation, test",
+        ),
         ({"image_column": "photo"}, r"^data\.image_column: .* has no such column 'photo'; it has"),
         ({"label_column": "image"}, r"^data\.label_column: .* has Image there"),
     ):
