@@ -42,6 +42,8 @@ ELSEWHERE = {
     "data/packed": "options/data/test_tfrecord.py",
     "data/parquet": "options/data/test_parquet.py",
     "data/tar": "options/data/test_webdataset.py",
+    "data/tfds": "options/data/test_tfds.py",
+    "data/tfds_file": "options/data/test_tfds.py",
     "distill/network_teacher": "behaviour/test_distill.py",
     "distill/peers": "behaviour/test_peers.py",
     "models/head_rows": "reality/test_own_run.py",

@@ -82,7 +82,7 @@ def test_one_split_is_carved_and_names_that_are_not_there_are_told(built, tmp_pa
     for changes, told in (
         (
             {"split": "dev"},
-            r"^data\.split: .* has no split 'dev'\. Give one of train, validation, test",
+            r"^data\.split: .* has no split 'dev'\. Give one of train, va",
         ),
         ({"image_column": "photo"}, r"^data\.image_column: .* has no such column 'photo'; it has"),
         ({"label_column": "image"}, r"^data\.label_column: .* has Image there"),
