@@ -1,6 +1,6 @@
 """How fast pictures come from shards of each kind in random order, and whether memory stays flat.
 
-    python scripts/bench/sources.py --images 100000 tfrecord webdataset parquet parquet-snappy
+    python scripts/bench/sources.py --images 100000 tfrecord webdataset parquet parquet-snappy tfds
 
 Small JPEGs, all different, in ten shards. Each line is one process that lists the data twice (the
 second time from the index that the first one kept), then decodes two epochs in random order:
@@ -75,9 +75,34 @@ def make_parquet(root: Path, count: int, compression: str = "none") -> None:
         parquet.write_table(table, path, row_group_size=1000, compression=compression)
 
 
+def make_tfds(root: Path, count: int) -> None:
+    """array_record files and what TensorFlow Datasets writes beside them."""
+    import tensorflow as tf
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    feature, integers = tf.train.Feature, tf.train.Int64List
+    for shard in range(SHARDS):
+        name = f"set-train.array_record-{shard:05d}-of-{SHARDS:05d}"
+        writer = ArrayRecordWriter(str(root / name), "group_size:1")
+        for _, data, label in pictures(shard, count):
+            values = {
+                "image": feature(bytes_list=tf.train.BytesList(value=[data])),
+                "label": feature(int64_list=integers(value=[label])),
+            }
+            features = tf.train.Features(feature=values)
+            writer.write(tf.train.Example(features=features).SerializeToString())
+        writer.close()
+    counts = [str(len(range(shard, count, SHARDS))) for shard in range(SHARDS)]
+    about = {"name": "set", "fileFormat": "array_record",
+             "splits": [{"name": "train", "shardLengths": counts}]}  # fmt: skip
+    kinds = {"image": {"pythonClassName": "features.Image"}, "label": {"classLabel": {}}}
+    (root / "dataset_info.json").write_text(json.dumps(about))
+    (root / "features.json").write_text(json.dumps({"featuresDict": {"features": kinds}}))
+
+
 MAKERS = {
     "tfrecord": make_tfrecord, "webdataset": make_webdataset, "parquet": make_parquet,
-    "parquet-snappy": lambda root, count: make_parquet(root, count, "snappy"),
+    "parquet-snappy": lambda root, count: make_parquet(root, count, "snappy"), "tfds": make_tfds,
 }  # fmt: skip
 
 

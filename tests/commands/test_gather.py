@@ -1,6 +1,6 @@
 """Commands whose rows are shared: by jobs that know nothing of each other, or by several workers.
 
-Workers are called in turn here; that they can be at it together is shown by `test_launch.py` and
+Workers are called in turn here; that they can be at it together is shown by `test_sharing.py` and
 `test_crew.py`.
 """
 
@@ -14,6 +14,7 @@ from tests.helpers.words import checked
 from tlcli.commands import audit, evaluate, gather, predict, prepare
 from tlcli.errors import ConfigError, DataError
 from tlcli.system.crew import PART
+from tlcli.system.files import WriteError
 
 
 def workers(rank, size, folder):
@@ -89,9 +90,16 @@ def test_refusals_leave_no_file(digits_run, pictures, tmp_path):
     assert not (tmp_path / "all.jsonl").exists()
 
 
-def test_figures_and_predictions_of_workers_are_those_of_one(digits_run, tmp_path, capsys):
+@pytest.mark.parametrize("knows_strangers", [True, False])
+def test_figures_and_predictions_of_workers_are_those_of_one(
+    digits_run, tmp_path, capsys, knows_strangers
+):
+    run = shutil.copytree(digits_run, tmp_path / "run")
+    if not knows_strangers:
+        (run / "strangers.npz").unlink()
+
     def words(name):
-        return (f"checkpoint={digits_run}", "batch_size=32", "format=json",
+        return (f"checkpoint={run}", "batch_size=32", "format=json",
                 f"output={tmp_path / name}.json", f"predictions={tmp_path / name}.npz")  # fmt: skip
 
     assert evaluate.run(checked("eval", *words("one"))) == 0
@@ -123,4 +131,56 @@ def test_shards_and_findings_of_workers_are_those_of_one(pictures, tmp_path, cap
     for name in ("scores.csv", "audit.csv"):
         one, two = (tmp_path / f"{kind}-audit" / name for kind in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
+    capsys.readouterr()
+
+
+def test_more_shares_than_batches_are_joined_as_well(digits_run, pictures, tmp_path, capsys):
+    words = (pictures, f"checkpoint={digits_run}", "batch_size=10")
+    whole = tmp_path / "whole.jsonl"
+    assert predict.run(checked("predict", *words, f"output={whole}")) == 0
+    parts = [tmp_path / f"part-{share}.jsonl" for share in range(1, 6)]
+    for share, part in enumerate(parts, 1):
+        assert predict.run(checked("predict", *words, f"shard={share}/5", f"output={part}")) == 0
+    assert [len(part.read_text().splitlines()) - 1 for part in parts] == [10, 10, 4, 0, 0]
+    order = [parts[number] for number in (4, 1, 0, 3, 2)]
+    assert gather.run(checked("gather", *order, f"output={tmp_path / 'all.jsonl'}")) == 0
+    assert (tmp_path / "all.jsonl").read_bytes() == whole.read_bytes()
+    other = tmp_path / "other.jsonl"
+    predict.run(checked("predict", *words[:2], "batch_size=8", "shard=5/5", f"output={other}"))
+    with pytest.raises(DataError, match="of different predictions: batch_size"):
+        gather.run(checked("gather", *parts[:4], other, f"output={tmp_path / 'no.jsonl'}"))
+    for shard in ("0/4", "5/4", "1/0", "-1/4", "1/100001", "1.5/4"):
+        with pytest.raises(ConfigError, match=r"^shard: .*N from 1 to OF"):
+            checked("predict", *words, f"shard={shard}", f"output={other}")
+    capsys.readouterr()
+
+
+def test_parts_of_pictures_that_changed_since_are_not_taken(digits_run, some, tmp_path, capsys):
+    words = (some, f"checkpoint={digits_run}", "batch_size=2", "format=jsonl")
+    shared = tmp_path / "shared"
+    for change in (None, "content", "other words", "a name"):
+        if change == "content":
+            shutil.copyfile(some / "square" / "1.png", some / "round" / "1.png")
+        if change == "other words":
+            words = (*words, "top=1")
+        if change == "a name":
+            (some / "round" / "4.png").rename(some / "round" / "40.png")
+        predict.run(checked("predict", *words))
+        alone = capsys.readouterr().out
+        for rank in (1, 0):
+            predict.run(checked("predict", *words, *workers(rank, 2, shared)))
+        assert capsys.readouterr().out == alone, change
+
+
+@pytest.mark.parametrize("small_disk", ["12k"], indirect=True)
+def test_a_shared_folder_that_is_full_or_a_file_is_told_in_one_line(
+    digits_run, some, small_disk, tmp_path, capsys
+):
+    (tmp_path / "file").write_text("mine")
+    for shared, told in ((small_disk[0], "No space left"), (tmp_path / "file", "file")):
+        words = ("eval", f"checkpoint={digits_run}", "data=digits", "split=all", "batch_size=8")
+        with pytest.raises(WriteError, match=told) as error:
+            evaluate.run(checked(*words, *workers(0, 2, shared)))
+        assert "\n" not in str(error.value)
+    assert (tmp_path / "file").read_text() == "mine"
     capsys.readouterr()

@@ -1,17 +1,14 @@
 """Workers under supervision; most are small programs that stand for trainings."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.launched import kill
 from tests.helpers.runs import read_weights, train_digits
 from tlcli.commands import launch
 
@@ -54,45 +51,12 @@ def test_each_worker_gets_its_rank_and_all_the_same_ports():
 
 
 @pytest.mark.slow
-def test_workers_name_what_one_process_names_though_one_is_killed(
-    tmp_path, start_tl, tl, digits_run, pictures
-):
-    (tmp_path / "many").mkdir()
-    for number in range(40):
-        shutil.copytree(pictures, tmp_path / "many" / f"{number:02d}")
-    words = ("predict", "many", f"checkpoint={digits_run}", "format=jsonl", "batch_size=8")
-    alone = tl(*words)
-    process = start_tl("launch", "3", "--", *words)
-    shared = Path(os.environ["XDG_CACHE_HOME"]) / "tl" / "shared"
-    while not list(shared.glob("*/naming-*/*.part")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.kill(int(children(process)[1]), signal.SIGKILL)
-    found, told = process.communicate(timeout=300)
-    assert process.returncode == alone.returncode == 0, told
-    assert "worker 1 ended (SIGKILL); starting it again, 3 of such left" in told
-    assert found == alone.stdout
-    assert found.count("\n") == 40 * 24
-    assert not list(shared.iterdir())
-
-
-def children(process):
-    """Ids of the processes that a process has started, in order."""
-    return subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
-    ).stdout.split()
-
-
-@pytest.mark.slow
 def test_two_workers_train_one_run_after_one_was_killed(tmp_path, start_tl):
     words = ["launch", "2", "grace=20", "--", "train", "run_dir=run", "data.images_per_class=9",
              "batch_size=10", "epochs=60", "finetune=full", "save_every=4steps",
              "hardware.timeout=60", "hardware.threads=1"]  # fmt: skip
     process = start_tl(*words)
-    while not list((tmp_path / "run" / "state").glob("*.json")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.kill(int(children(process)[1]), signal.SIGKILL)
+    kill(process, 1, lambda _: any((tmp_path / "run" / "state").glob("*.json")))
     _, told = process.communicate(timeout=500)
     assert process.returncode == 0, told
     assert "starting all again, 3 of such left" in told
@@ -109,10 +73,7 @@ def test_a_training_goes_on_with_two_of_three_and_ends_as_the_unbroken_one(tmp_p
     process = start_tl("launch", "3", "elastic=1", "returns=1", "--", "train", "run_dir=run",
                        "backbone=tiny", "report=false", "save_every=8steps", "hardware.timeout=60",
                        "hardware.threads=1", *words)  # fmt: skip
-    while not list((tmp_path / "run" / "state").glob("*.json")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.kill(int(children(process)[1]), signal.SIGKILL)
+    kill(process, 1, lambda _: any((tmp_path / "run" / "state").glob("*.json")))
     _, told = process.communicate(timeout=500)
     assert process.returncode == 0, told
     assert "1 (SIGKILL)" in told

@@ -74,3 +74,41 @@ def write_hf(folder, parts, names):
         for split, rows in parts.items()
     })  # fmt: skip
     made.save_to_disk(str(folder))
+
+
+def write_tfds(folder, parts, names, form="array_record", kind=None):
+    """Splits of rows as TensorFlow Datasets writes them, in order; gives the folder of the version.
+
+    Args:
+        folder: Its data_dir.
+        parts: Rows by split.
+        names: Of the classes.
+        form: Of the files.
+        kind: Feature of the labels; classes by default.
+    """
+    # Here and not above: it takes seconds to import.
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import dataset_builder, download
+
+    features = {"image": tfds.features.Image(), "file_name": tfds.features.Text(),
+                "label": kind or tfds.features.ClassLabel(names=list(names))}  # fmt: skip
+
+    class Shapes(dataset_builder.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+            )
+
+        def _split_generators(self, _):
+            return {split: self._generate_examples(rows) for split, rows in parts.items()}
+
+        def _generate_examples(self, rows):
+            for number, (name, data, label) in enumerate(rows):
+                yield number, {"image": io.BytesIO(data), "file_name": name, "label": label}
+
+    made = Shapes(data_dir=folder, file_format=form)
+    config = download.DownloadConfig(num_shards=2)
+    made.download_and_prepare(download_config=config)
+    return made.data_path

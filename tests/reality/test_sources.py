@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.helpers.marks import LONG, cases
-from tests.helpers.packed import rows_of, write_hf, write_parquet, write_tar
+from tests.helpers.packed import rows_of, write_hf, write_parquet, write_tar, write_tfds
 from tests.helpers.pictures import encode
 from tests.helpers.runs import same_weights
 from tests.helpers.stores import KEY, SECRET, Web, bucket, upload
@@ -79,7 +79,14 @@ def hf(folder, place):
     write_hf(place, {split: of(folder, split) for split in SPLITS}, NAMES)
 
 
-MAKERS = {"npy": npy, "tfrecord": tfrecord, "parquet": parquet, "webdataset": webdataset, "hf": hf}
+def tfds(folder, place):
+    write_tfds(place, {split: of(folder, split) for split in SPLITS}, NAMES)
+
+
+MAKERS = {
+    "npy": npy, "tfrecord": tfrecord, "parquet": parquet, "webdataset": webdataset, "hf": hf,
+    "tfds": tfds,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +96,7 @@ def trained(folder):
 
 
 @pytest.mark.parametrize(
-    "option", cases(MAKERS, quick=["parquet"], slow=["tfrecord", "webdataset", "hf"])
+    "option", cases(MAKERS, quick=["parquet"], slow=["tfrecord", "webdataset", "hf", "tfds"])
 )
 def test_every_form_trains_to_the_same_weights(folder, trained, tmp_path, option):
     place = tmp_path / option
@@ -100,7 +107,7 @@ def test_every_form_trains_to_the_same_weights(folder, trained, tmp_path, option
     same_weights(trained, run)
     held, other = ((one / "split.csv").read_text().splitlines() for one in (trained, run))
     assert len(held) == len(other)
-    if option in ("tfrecord", "parquet", "webdataset"):
+    if option in ("tfrecord", "parquet", "webdataset", "tfds"):
         assert sorted(held) == sorted(other)
     # Arrays have no names, and `datasets` keeps the last part of a path alone.
     ids = [line.split(",")[0].rsplit("/", 1)[-1] for line in other[1:]]

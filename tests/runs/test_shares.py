@@ -33,7 +33,7 @@ def test_shares_in_any_order_are_all_pictures_in_order(tmp_path, of, batch):
     paths = [write(tmp_path, share, of, batch=batch) for share in range(1, of + 1)]
     found, facts = shares.ordered(paths[::-1])
     assert found == paths
-    assert [json.loads(line)["path"] for line in shares.joined(found, facts)] == PATHS
+    assert [row["path"] for row in shares.joined(found, facts)] == PATHS
     assert sum(shares.read_facts(path).failed for path in paths) == 1
 
 
@@ -82,7 +82,9 @@ def test_what_was_cut_off_or_changed_is_refused(tmp_path):
     for broken in (
         content[:-1], content[:-20], rows, b"".join(lines[1:]), b"", b'{"tl_share": 3}\n',
         b"\xff\n", facts.replace(b'"share": 2', b'"share": 9'),
-        rows + facts.replace(b'"rows": 11', b'"rows": 12'),
+        rows + facts.replace(b'"rows": 11', b'"rows": 12'), rows + b'{"path": "more"}\n' + facts,
+        # A number of shares that would take years to count.
+        rows + facts.replace(b'"of": 2', b'"of": 99999999999999999'), content + b"\n",
     ):  # fmt: skip
         two.write_bytes(broken)
         if broken.endswith(lines[-1]):
@@ -91,6 +93,9 @@ def test_what_was_cut_off_or_changed_is_refused(tmp_path):
             continue
         with pytest.raises(DataError, match="is no whole share of a prediction"):
             shares.ordered([one, two])
+    two.write_bytes(content.replace(b'{"path": "7.png"}', b"7.png is no row!!"))
+    with pytest.raises(DataError, match=r"2-of-2\.jsonl: holds a line that is no row"):
+        list(shares.joined(*shares.ordered([one, two])))
     two.write_bytes(content.replace(b"7.png", b"6.png"))
     with pytest.raises(DataError, match="was changed since it was written"):
         list(shares.joined(*shares.ordered([one, two])))

@@ -115,7 +115,7 @@ def test_an_item_that_came_and_went_is_told(tmp_path):
         yield from found
         os.close(lock) if len(found) == 2 else None
 
-    with pytest.raises(DataError, match=r"came or went .*Run the command again"):
+    with pytest.raises(DataError, match=r"came, went or changed .*Run the command again"):
         plain(tmp_path, items).finish()
 
 

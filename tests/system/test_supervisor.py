@@ -111,16 +111,30 @@ if not os.path.exists({str(mark)!r}):
     assert b"worker 1 ended (SIGKILL); starting it again, 1 of such left" in told.err
 
 
-def test_losses_and_mistakes_end_all_and_the_chief_has_the_last_word():
+def test_the_loss_of_the_chief_and_mistakes_end_all_and_the_chief_has_the_last_word():
     lost = "import os; os.kill(os.getpid(), 9)"
-    with pytest.raises(PeerLost, match=r"worker 1 ended \(SIGKILL\), and may not be started again"):
-        alone(WAIT, lost, restarts=1).run()
+    with pytest.raises(PeerLost, match=r"worker 0 ended \(SIGKILL\), and may not be started again"):
+        alone(lost, WAIT, restarts=1).run()
     with pytest.raises(TlError, match="worker 1 failed with exit code 2") as error:
         alone(WAIT, "import sys; sys.exit(2)").run()
     assert error.value.exit_code == 2
     began = time.monotonic()
     assert alone("import sys; sys.exit(1)", WAIT).run() == 1
     assert time.monotonic() - began < 20
+
+
+def test_others_go_on_without_a_worker_that_is_lost_too_often(tmp_path, capfdbinary):
+    starts = tmp_path / "starts"
+    lost = f"import os; open({str(starts)!r}, 'a').write('.'); os.kill(os.getpid(), 9)"
+    chief = f"""
+import time
+while not open({str(starts)!r}, 'a+').tell() == 3:
+    time.sleep(0.01)
+time.sleep(0.3)
+"""
+    assert alone(chief, lost, "pass", restarts=2).run() == 0
+    assert b"may not be started again; the others do its parts" in capfdbinary.readouterr().err
+    assert starts.read_text() == "..."
 
 
 STATE = """

@@ -14,7 +14,7 @@ import numpy as np
 
 from tlcli.audit.looked import SIDE, Looked
 from tlcli.audit.neighbours import blocks, top, unit
-from tlcli.system import console
+from tlcli.audit.together import ALONE, Together
 
 FREQUENCIES = 8
 # Likeness of frequencies, and of embeddings, from which two pictures are compared.
@@ -58,25 +58,28 @@ class Pairs:
                      self.likeness[chosen])  # fmt: skip
 
 
-def near_copies(looked: Looked, neighbours: Any, closeness: Any) -> Pairs:
+def near_copies(
+    looked: Looked, neighbours: Any, closeness: Any, together: Together = ALONE
+) -> Pairs:
     """Pairs of copies, most alike first.
 
     Args:
         looked: All pictures.
         neighbours: Rows of the nearest embeddings of each, int (samples, some).
         closeness: Cosines of these, float (samples, some).
+        together: Who compares.
     """
     rows = np.flatnonzero(looked.spread >= FLAT)
     if len(rows) < 2:
         return Pairs(*(np.zeros(0, np.int64),) * 3, np.zeros(0))
     spectra = frequencies(looked.grey[rows])
-    found = _alike(spectra)
+    found = _alike(spectra, together)
     places = np.full(len(looked.spread), -1)
     places[rows] = np.arange(len(rows))
     beside, close = places[neighbours[rows, :MOST]], closeness[rows, :MOST]
     one, other = np.nonzero((close >= ALIKE_EMBEDDED) & (beside >= 0))
     found = _joined(spectra, found, one, beside[one, other])
-    found = compared(looked.grey[rows], found)
+    found = compared(looked.grey[rows], found, together)
     found = found.keep(np.flatnonzero(found.likeness >= limit(found.likeness, len(rows))))
     found = Pairs(rows[found.first], rows[found.second], found.turns, found.likeness)
     return found.keep(np.lexsort((found.second, found.first, -found.likeness)))
@@ -137,13 +140,13 @@ def turned_frequencies(spectra: Any, turn: int) -> Any:
     return spectra * _SIGNS.astype(np.float32) if turn & 1 else spectra
 
 
-def _alike(spectra: Any) -> Pairs:
+def _alike(spectra: Any, together: Together) -> Pairs:
     """Each picture with those whose frequencies agree, in the best of its turns."""
     count = len(spectra)
     every = [unit(turned_frequencies(spectra, turn).reshape(count, -1)) for turn in range(8)]
-    plain, ones, others = every[0], [], []
-    parts = list(blocks(count, count))
-    for part in console.staged(parts, "comparing pictures", count, "pictures", len):
+    plain = every[0]
+
+    def of(part: Any) -> tuple[Any, Any]:
         best = every[0][part] @ plain.T
         for turn in range(1, 8):
             np.maximum(best, every[turn][part] @ plain.T, out=best)
@@ -151,10 +154,12 @@ def _alike(spectra: Any) -> Pairs:
         places, values = top(best, min(MOST + 1, count - 1))
         limits = np.minimum(ALIKE, STANDS_OUT * np.maximum(values[:, -1:], 0.1))
         row, column = np.nonzero(values[:, :MOST] >= limits)
-        ones.append(part[row])
-        others.append(places[row, column])
+        return part[row], places[row, column]
+
+    found = together.each("comparing pictures", list(blocks(count, count)), of, "pictures")
+    ones, others = (np.concatenate(column) for column in zip(*found, strict=True))
     empty = Pairs(*(np.zeros(0, np.int64),) * 3, np.zeros(0))
-    return _joined(spectra, empty, np.concatenate(ones), np.concatenate(others))
+    return _joined(spectra, empty, ones, others)
 
 
 def _joined(spectra: Any, pairs: Pairs, one: Any, other: Any) -> Pairs:
@@ -174,21 +179,25 @@ def _joined(spectra: Any, pairs: Pairs, one: Any, other: Any) -> Pairs:
     return Pairs(first, second, turns, np.full(len(keys), -1.0))
 
 
-def compared(grey: Any, pairs: Pairs) -> Pairs:
+def compared(grey: Any, pairs: Pairs, together: Together = ALONE) -> Pairs:
     """Some pairs with their likeness.
 
     Args:
         grey: (samples, SIDE, SIDE).
         pairs: Candidates.
+        together: Who compares.
     """
-    likeness = np.full(len(pairs.first), -1.0)
-    parts = [np.arange(i, min(i + _AT_ONCE, len(likeness)))
-             for i in range(0, len(likeness), _AT_ONCE)]  # fmt: skip
-    for part in console.staged(parts, "comparing likely copies", len(likeness), "pairs", len):
+    count = len(pairs.first)
+    parts = [np.arange(i, min(i + _AT_ONCE, count)) for i in range(0, count, _AT_ONCE)]
+
+    def of(part: Any) -> tuple[Any]:
         one = np.stack([turned(grey[row].astype(np.float32), turn) for row, turn in
                         zip(pairs.first[part], pairs.turns[part], strict=True)])  # fmt: skip
         other = grey[pairs.second[part]].astype(np.float32)
-        likeness[part] = np.maximum(laid_over(one, other), laid_over(other, one))
+        return (np.maximum(laid_over(one, other), laid_over(other, one)),)
+
+    found = together.each("comparing likely copies", parts, of, "pairs")
+    likeness = np.concatenate([np.zeros(0), *(one for (one,) in found)])
     return Pairs(pairs.first, pairs.second, pairs.turns, likeness)
 
 

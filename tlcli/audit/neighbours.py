@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.audit.together import ALONE, Together
+
 # Numbers of a block of likenesses.
 BLOCK = 1 << 24
 
@@ -32,24 +34,27 @@ def blocks(count: int, beside: int) -> Iterator[Any]:
         yield np.arange(start, min(start + size, count))
 
 
-def nearest(vectors: Any, count: int) -> tuple[Any, Any]:
+def nearest(vectors: Any, count: int, together: Together = ALONE) -> tuple[Any, Any]:
     """The most alike others of each vector, best first.
 
     Args:
         vectors: Of length 1, float32 (samples, channels).
         count: How many are wanted; fewer where there are no more.
+        together: Who compares.
 
     Returns:
         Rows int64 and products float32, both (samples, count).
     """
     total = len(vectors)
     count = min(count, total - 1)
-    rows = np.empty((total, count), np.int64)
-    likeness = np.empty((total, count), np.float32)
-    for part in blocks(total, total):
+
+    def of(part: Any) -> tuple[Any, Any]:
         found = vectors[part] @ vectors.T
         found[np.arange(len(part)), part] = -np.inf
-        rows[part], likeness[part] = top(found, count)
+        return top(found, count)
+
+    found = together.each("looking for neighbours", list(blocks(total, total)), of, "pictures")
+    rows, likeness = (np.concatenate(column) for column in zip(*found, strict=True))
     return rows, likeness
 
 

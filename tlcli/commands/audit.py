@@ -7,6 +7,7 @@ data itself is only read.
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from tlcli.audit.findings import Seen
 from tlcli.audit.label_errors import label_errors
 from tlcli.audit.leaks import leaks
 from tlcli.audit.looked import Looked, look
-from tlcli.audit.near import near_copies
+from tlcli.audit.near import Pairs, near_copies
 from tlcli.audit.neighbours import centred, nearest
 from tlcli.audit.network import embedder
 from tlcli.audit.odd import odd_pictures, outliers
 from tlcli.audit.summary import Summary
+from tlcli.audit.together import Together
 from tlcli.commands.sharing import crew_of
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Audit, cache_folder
@@ -37,6 +39,7 @@ from tlcli.lazy import keras
 from tlcli.report.pictures import SIDE
 from tlcli.runs import output
 from tlcli.system import console, files
+from tlcli.system.crew import Crew
 from tlcli.system.files import expanded
 from tlcli.system.shown import json_line, shown, typed
 
@@ -71,9 +74,10 @@ def audit(checked: Checked[Audit, None]) -> int:
     console.say(f"network    {network.told}")
     looked = look(network, views_of(manifest, network.side, "squash", settings),
                   len(manifest.ids), settings.batch_size, crew)  # fmt: skip
+    alike = alike_of(looked, crew)
     if not crew.is_chief:
         return 0
-    seen = looked_through(manifest, looked, settings)
+    seen = looked_through(manifest, looked, alike, settings)
     found = Summary(manifest, network.told, findings.findings(manifest, seen), seen,
                     summary.notes_of(manifest, seen),
                     summary.typed_data(checked.config["data"]))  # fmt: skip
@@ -95,24 +99,44 @@ def check_outside(folder: Path, manifest: Manifest, data: Mapping[str, Any]) -> 
         raise ConfigError("output", problem, remedy)
 
 
-def looked_through(manifest: Manifest, looked: Looked, settings: Audit) -> Seen:
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """Which pictures are like which.
+
+    Attributes:
+        vectors: Of each, see `centred`.
+        likeness: Of its neighbours, see `nearest`.
+        pairs: Copies.
+    """
+
+    vectors: Any
+    likeness: Any
+    pairs: Pairs
+
+
+def alike_of(looked: Looked, crew: Crew) -> Alike:
+    """All pictures compared with all, each by one of the workers."""
+    together = Together.of(crew, (looked.embeddings, looked.grey))
+    vectors = centred(looked.embeddings)
+    neighbours, likeness = nearest(vectors, NEIGHBOURS, together)
+    return Alike(vectors, likeness, near_copies(looked, neighbours, likeness, together))
+
+
+def looked_through(manifest: Manifest, looked: Looked, alike: Alike, settings: Audit) -> Seen:
     """What all leaves find."""
     count, labels = len(manifest.ids), manifest.labels
     classes = len(manifest.class_names)
     facts = facts_of(manifest.images, count)
-    vectors = centred(looked.embeddings)
-    neighbours, likeness = nearest(vectors, NEIGHBOURS)
-    pairs = near_copies(looked, neighbours, likeness)
-    same = copies(manifest.images.hashes(np.arange(count)), pairs, manifest.splits)
+    same = copies(manifest.images.hashes(np.arange(count)), alike.pairs, manifest.splits)
     judged = not manifest.multi_label and classes > 1 and bool((labels >= 0).any())
     kinds = labels if not manifest.multi_label else np.unique(labels, axis=0, return_inverse=True)[
         1].reshape(-1)  # fmt: skip
     with console.Stage("judging labels"):
         return Seen(
             label_errors(looked.embeddings, labels, classes, settings.seed) if judged else None,
-            same, odd_pictures(looked, facts), outliers(likeness),
+            same, odd_pictures(looked, facts), outliers(alike.likeness),
             cues(looked, facts, labels, classes, settings.seed) if judged else [],
-            leaks(manifest.ids, facts, manifest.splits, kinds, vectors, settings.seed),
+            leaks(manifest.ids, facts, manifest.splits, kinds, alike.vectors, settings.seed),
         )  # fmt: skip
 
 

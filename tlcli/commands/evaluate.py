@@ -52,10 +52,10 @@ def measure(checked: Checked[Eval, None]) -> int:
     batches = list(shared_answers(sharing, call, views, rows, settings.batch_size))
     if not crew.is_chief:
         return 0
-    said = np.concatenate([logits for logits, _ in batches])
+    said = np.concatenate([part[0] for part in batches])
     figures, scores = figures_of(found, manifest, rows, said)
     if known is not None:
-        strange = np.concatenate([one for _, one in batches])
+        strange = np.concatenate([part[1] for part in batches])
         figures |= ood.figures_of(settings, known, found, call, strange)
     figures |= marked(int(trained[rows].sum()), len(rows))
     classes = classes_of(found, manifest.labels[rows], said)

@@ -1,9 +1,5 @@
 """`tl gather`: join the shares of a prediction, or say what is missing."""
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from tlcli.commands import predict
 from tlcli.config.checking import Checked
 from tlcli.config.settings import Gather
@@ -12,7 +8,6 @@ from tlcli.errors import ConfigError
 from tlcli.runs import output, shares
 from tlcli.system import console
 from tlcli.system.files import expanded
-from tlcli.system.opened import reading
 from tlcli.system.shown import shown, typed
 
 
@@ -31,12 +26,6 @@ def run(checked: Checked[Gather, None]) -> int:
         raise ConfigError("output", f"{shown(place)} is one of the shares", remedy)
     paths, facts = shares.ordered(given)
 
-    def rows() -> Iterator[Mapping[str, Any]]:
-        for line in shares.joined(paths, facts):
-            with reading(place, shares.WHOLE, "holds a line that is no row"):
-                row = dict(json.loads(line))
-            yield row
-
-    count, failed = predict.written(place, rows(), facts.told)
+    count, failed = predict.written(place, shares.joined(paths, facts), facts.told)
     console.say(f"{'gathered':<10} {count} pictures of {facts.of} shares in {typed(place)}")
     return predict.told(count, failed, LeftOut(), "gather")

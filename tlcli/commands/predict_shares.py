@@ -1,10 +1,11 @@
 """Predictions of which a process makes a share: as a job of many, or as one of several workers."""
 
+import contextlib
 import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -95,7 +96,7 @@ def shared(
         rows: Gives the rows of paths.
 
     Raises:
-        DataError: Pictures came or went meanwhile.
+        DataError: Pictures came, went or changed meanwhile.
     """
     place = crew.place("naming", f"{network(namer, settings)} {settings.batch_size}")
     parts = _Parts(place, namer, settings, left_out, rows)
@@ -105,7 +106,7 @@ def shared(
 
 
 class _Parts:
-    """Pictures some batches at a time: named by what they are called, their rows in files."""
+    """Pictures some batches at a time: named by what they are called and were, rows in files."""
 
     def __init__(
         self, place: Path, namer: Namer, settings: Predict, left_out: LeftOut, rows: Rows
@@ -123,8 +124,7 @@ class _Parts:
                 return
             # As one process has it: by the first batch of all.
             self._call = self._call or self.namer.look(len(part) >= batch)
-            names = hashlib.sha256(b"\0".join(map(os.fsencode, part))).hexdigest()[:16]
-            yield f"{number:08d}-{names}", part
+            yield f"{number:08d}-{_named(part)}", part
 
     def path(self, name: str) -> Path:
         return self.place / f"{name}{PART}"
@@ -139,6 +139,17 @@ class _Parts:
             file.writelines(map(line_of, found))
 
         files.write(self.path(name), fill)
+
+
+def _named(part: Sequence[str]) -> str:
+    """Hash of some paths and of the files there, by their size and time."""
+    digest = hashlib.sha256()
+    for path in part:
+        digest.update(os.fsencode(path) + b"\0")
+        with contextlib.suppress(OSError, ValueError):
+            found = os.stat(path)
+            digest.update(f"{found.st_size} {found.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def _read(paths: Iterable[Path]) -> Iterator[Mapping[str, Any]]:

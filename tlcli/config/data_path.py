@@ -31,6 +31,7 @@ KINDS = {
     "folder": "class folders", "csv": "a table of pictures", "npy": "arrays",
     "tfrecord": "TFRecord shards", "photos": "photos without labels",
     "parquet": "Parquet files", "webdataset": "tar shards", "hf": "a data set of Hugging Face",
+    "tfds": "a data set of TensorFlow Datasets",
 }  # fmt: skip
 # Ways to read a folder that a message names.
 MOST_WAYS = 5
@@ -163,10 +164,8 @@ def _only(seen: Look) -> Look | None:
 def _ways(seen: Look) -> list[Found]:
     """All ways to read a folder."""
     path, below = seen.path, seen.pictured
-    if seen.prepared:
-        return [Found("tfrecord", path, "shards of tl prepare")]
-    if seen.saved:
-        return [Found("hf", path, KINDS["hf"])]
+    if (made := _made(seen)) is not None:
+        return [made]
     inner = seen.folders
     if inner and all(split_of(name) is not None and one.packed for name, one in inner.items()):
         return _packed(path, [seen, *inner.values()])
@@ -183,6 +182,15 @@ def _ways(seen: Look) -> list[Found]:
         ways += [way for one in seen.folders.values() if not one.shows_pictures
                  for way in _ways(one)]  # fmt: skip
     return ways
+
+
+def _made(seen: Look) -> Found | None:
+    """What a program made of a folder, which tells so itself."""
+    made = {
+        "tfrecord": (seen.prepared, "shards of tl prepare"), "hf": (seen.saved, KINDS["hf"]),
+        "tfds": (seen.built, KINDS["tfds"]),
+    }  # fmt: skip
+    return next((Found(one, seen.path, what) for one, (is_so, what) in made.items() if is_so), None)
 
 
 def _plain(path: str) -> str:

@@ -4,6 +4,7 @@ A look is bounded: names of a folder, folders, levels, and bytes of a table's fi
 Links are followed once, pipes and devices are named and never opened.
 """
 
+import contextlib
 import csv
 import itertools
 import os
@@ -31,6 +32,8 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 PARQUET = (".parquet", ".pq")
 # What `datasets` writes into the folder of one split.
 _SAVED = {"dataset_info.json", "state.json"}
+# What TensorFlow Datasets writes into the folder of a version.
+_BUILT = {"dataset_info.json", "features.json"}
 # Members of an archive that are looked at, and what holds the label of a sample.
 MOST_MEMBERS, LABELS = 8, (".cls", ".txt", ".json")
 ARCHIVES = (
@@ -56,6 +59,7 @@ class Look:
         parquet, tars: Names of files that hold many pictures; archives that hold samples.
         prepared: Whether `tl prepare` made it.
         saved: Whether Hugging Face's `datasets` made it.
+        built: Whether TensorFlow Datasets made it.
         run: Whether it is the folder of a run.
         folders: Those below that hold data, by name.
         bare: Names of those below that hold none.
@@ -72,6 +76,7 @@ class Look:
     tars: list[str] = field(default_factory=list)
     prepared: bool = False
     saved: bool = False
+    built: bool = False
     run: bool = False
     folders: "dict[str, Look]" = field(default_factory=dict)
     bare: list[str] = field(default_factory=list)
@@ -79,7 +84,7 @@ class Look:
     @property
     def own(self) -> bool:
         """Whether it holds data that is no loose picture: shards, arrays, an .npz, a table."""
-        made = self.prepared or self.saved
+        made = self.prepared or self.saved or self.built
         return bool(made or self.shards or self.arrays or self.tables or self.packed)
 
     @property
@@ -118,7 +123,7 @@ def _look(path: str, left: Iterator[int], seen: set[tuple[int, int]], level: int
     status = os.stat(path)
     seen.add((status.st_dev, status.st_ino))
     found, folders = _listed(path, MOST_BELOW if level else MOST_NAMES)
-    if found.run or found.prepared or found.saved:
+    if found.run or found.prepared or found.saved or found.built:
         return found
     for name in folders:
         below = _below(os.path.join(path, name), left, seen, level + 1)
@@ -146,6 +151,7 @@ def _listed(path: str, most: int) -> tuple[Look, list[str]]:
     found.run = {"config.json", "metadata.json"} <= {*found.others}
     found.prepared = "prepared.json" in found.others
     found.saved = "dataset_dict.json" in found.others or _SAVED.issubset(found.others)
+    found.built = _BUILT.issubset(found.others)
     tars = sorted(name for name in found.archived if name.lower().endswith(".tar"))
     if tars and is_samples(os.path.join(path, tars[0])):
         found.tars, found.archived = tars, [one for one in found.archived if one not in tars]
@@ -213,16 +219,12 @@ def is_archive(name: str) -> bool:
 def is_samples(path: str) -> bool:
     """Whether the first members of a tar archive are pictures with labels beside them."""
     names: list[str] = []
-    try:
-        with open_regular(path, "shard") as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            names += (one.name.lower() for one in itertools.islice(archive, MOST_MEMBERS))
     # A border: what damaged bytes raise; whoever reads all of it says what is wrong.
-    except Exception:
-        return False if not names else _are_samples(names)
-    return _are_samples(names)
-
-
-def _are_samples(names: list[str]) -> bool:
+    with (
+        contextlib.suppress(Exception), open_regular(path, "shard") as file,
+        tarfile.open(fileobj=file, mode="r:") as archive,
+    ):  # fmt: skip
+        names += (one.name.lower() for one in itertools.islice(archive, MOST_MEMBERS))
     pictured = {_stem(name) for name in names if name.endswith(PICTURES)}
     return any(_stem(name) in pictured for name in names if name.endswith(LABELS))
 

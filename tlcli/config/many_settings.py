@@ -20,7 +20,7 @@ def share_of(given: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", given)
     share, of = (int(found[1]), int(found[2])) if found else (0, 0)
-    remedy = "Write N/OF, N from 1 to OF: shard=3/16."
+    remedy = f"Write N/OF, N from 1 to OF, which is {MOST_SHARES} at most: shard=3/16."
     require(1 <= share <= of <= MOST_SHARES, "shard", given, remedy)
     return share, of
 

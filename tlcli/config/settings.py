@@ -105,7 +105,7 @@ class Predict:
     @property
     def streams(self) -> bool:
         """Whether a row is due as soon as its picture has come."""
-        return self.watch is not None or self.images == ("-",)
+        return self.watch is not None or (self.images == ("-",) and self.shard is None)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from tlcli.lazy import np
 from tlcli.system.shown import shown
 
 # Names of columns that decide where several may be meant, the likeliest first.
-_PICTURES = ("image", "img", "picture", "jpg", "jpeg", "png", "webp", "bytes")
-_LABELS = ("label", "labels", "cls", "class", "class_name", "category", "target", "y")
+PICTURES = ("image", "img", "picture", "jpg", "jpeg", "png", "webp", "bytes")
+LABELS = ("label", "labels", "cls", "class", "class_name", "category", "target", "y")
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def columns_of(place: str, schema: Any, image: str | None, label: str | None) ->
     features = _features(schema)
     kinds = {name: schema.field(name).type for name in schema.names}
     pictures = [name for name, kind in kinds.items() if _is_picture(kind)]
-    chosen = _chosen(place, "image", image, pictures, kinds, _PICTURES)
+    chosen = chosen_column(place, "image", image, pictures, kinds, PICTURES)
     labels = [name for name, kind in kinds.items() if name != chosen and _is_label(kind)]
     told = [name for name in labels if _class_names(features.get(name)) is not None]
-    own = _chosen(place, "label", label, told or labels, kinds, _LABELS)
+    own = chosen_column(place, "label", label, told or labels, kinds, LABELS)
     if label is not None and not _is_label(kinds[own]):
         problem = f"{place} has {kinds[own]} there"
         raise ConfigError("data.label_column", problem, "Give a column of numbers or texts.")
@@ -86,11 +86,24 @@ def _pa() -> Any:
     return arrow("tables of pictures")
 
 
-def _chosen(
+def chosen_column(
     place: str, what: str, given: str | None, found: Sequence[str], kinds: Mapping[str, Any],
     likely: Sequence[str],
 ) -> str:  # fmt: skip
-    """The column that is meant."""
+    """The column that is meant.
+
+    Args:
+        place: File, for messages.
+        what: `image` or `label`.
+        given: What the key says.
+        found: Columns that can be meant.
+        kinds: Type of every column by its name.
+        likely: Names that decide where several can be.
+
+    Raises:
+        ConfigError: The one that was given does not fit, or several can be meant.
+        DataError: None can.
+    """
     key = f"data.{what}_column"
     there = ", ".join(f"{shown(name)} ({kind})" for name, kind in list(kinds.items())[:12])
     if given is not None:

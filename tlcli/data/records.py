@@ -26,7 +26,7 @@ def rows(path: Path) -> Iterator[Row]:
     """
     # TensorFlow opens it by its name; until then what stands for an object is fetched.
     with open_regular(path, "shard"):
-        for number, (start, record) in enumerate(_records(path)):
+        for number, (start, record) in enumerate(framed(path)):
             encoded, label, text = _example(f"{path} record {number}", record)
             labels = () if label < 0 else (label,)
             yield Row(start + record.find(encoded), encoded, labels, text=text)
@@ -35,8 +35,12 @@ def rows(path: Path) -> Iterator[Row]:
 FORMAT = Format("tfrecord", "shards", rows)
 
 
-def _records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Offset and bytes of each record, its checksums compared."""
+def framed(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of each record, its checksums compared.
+
+    Raises:
+        DataError: It is no whole, uncompressed TFRecord file.
+    """
     at = 0
     for record in _whole_records(path):
         yield at + _FRAME.size, record

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -101,7 +102,8 @@ def write_shard(manifest: Manifest, folder: Path, shard: Shard, shrink: int | No
 @contextmanager
 def _appearing(path: Path) -> Iterator[Path]:
     """A temporary file that is flushed to the disk and renamed, or removed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{files.MARK}")
+    # Workers of other machines may have the same process id.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{files.MARK}")
     try:
         yield temporary
         with temporary.open("rb") as file:

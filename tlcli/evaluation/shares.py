@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tlcli import __version__
 from tlcli.data.views import Views
 from tlcli.evaluation.classifier import answers
 from tlcli.lazy import np
@@ -72,6 +73,7 @@ def shared_answers(
 
 def identity(views: Views, rows: Any, batch: int) -> str:
     """Hash of the ids of some rows, of how they are seen, and of the batches that they come in."""
-    digest = hashlib.sha256(f"{views.resize}{batch}{views.manifest.fingerprint}".encode())
+    facts = f"{__version__}{views.resize}{batch}{views.manifest.fingerprint}"
+    digest = hashlib.sha256(facts.encode())
     digest.update("\0".join(map(str, views.manifest.ids[rows])).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -14,8 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from tlcli.config.many_settings import MOST_SHARES
 from tlcli.errors import DataError
-from tlcli.system.opened import open_regular
+from tlcli.system.opened import open_regular, reading
 from tlcli.system.shown import shown
 
 Item = TypeVar("Item")
@@ -126,10 +127,7 @@ def read_facts(path: Path) -> Facts:
     Raises:
         DataError: The file is no whole share.
     """
-    with open_regular(path, "shard") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - MOST_FACTS))
-        tail = file.read(MOST_FACTS)
+    tail = _tail(path)
     last = tail.removesuffix(b"\n").rpartition(b"\n")[2]
     try:
         found = json.loads(last)[KEY]
@@ -137,7 +135,7 @@ def read_facts(path: Path) -> Facts:
         facts = Facts(**{**values, "told": tuple(map(str, values["told"]))})
         numbers = (facts.of, facts.batch_size, facts.pictures, facts.share, facts.rows)
         fits = all(type(one) is int for one in (*numbers, facts.failed)) and (
-            1 <= facts.share <= facts.of and facts.batch_size >= 1
+            1 <= facts.share <= facts.of <= MOST_SHARES and facts.batch_size >= 1
             and 0 <= facts.pictures <= 10**12 and 0 <= facts.failed <= facts.rows
         )  # fmt: skip
     # A border: whatever a foreign line raises.
@@ -146,6 +144,13 @@ def read_facts(path: Path) -> Facts:
     if not fits or not tail.endswith(b"\n") or facts.rows != facts.expected:
         raise DataError(shown(path), "is no whole share of a prediction", WHOLE)
     return facts
+
+
+def _tail(path: Path) -> bytes:
+    with open_regular(path, "shard") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - MOST_FACTS))
+        return file.read(MOST_FACTS)
 
 
 def ordered(paths: Sequence[Path]) -> tuple[list[Path], Facts]:
@@ -189,8 +194,8 @@ def _require_same(one: tuple[Path, Facts], other: tuple[Path, Facts]) -> None:
         raise DataError(shown(other[0]), problem, "Give the shares of one.")
 
 
-def joined(paths: Sequence[Path], facts: Facts) -> Iterator[bytes]:
-    """Rows of all shares in the order of the pictures, a line each.
+def joined(paths: Sequence[Path], facts: Facts) -> Iterator[dict[str, Any]]:
+    """Rows of all shares in the order of the pictures.
 
     Args:
         paths: What `ordered` gave.
@@ -208,8 +213,12 @@ def joined(paths: Sequence[Path], facts: Facts) -> Iterator[bytes]:
             for _ in range(min(facts.batch_size, facts.pictures - start)):
                 line = file.readline(MOST_LINE)
                 digests[at].update(line)
-                yield line
+                with reading(shown(paths[at]), WHOLE, "holds a line that is no row"):
+                    row = dict(json.loads(line))
+                yield row
             places[at] = file.tell()
-    for path, digest in zip(paths, digests, strict=True):
-        if read_facts(path).sha256 != digest.hexdigest():
+    for path, place, digest in zip(paths, places, digests, strict=True):
+        # The facts, and nothing else, come behind the rows.
+        rest = len(_tail(path).removesuffix(b"\n").rpartition(b"\n")[2]) + 1
+        if read_facts(path).sha256 != digest.hexdigest() or place + rest != path.stat().st_size:
             raise DataError(shown(path), "was changed since it was written", WHOLE)

@@ -164,7 +164,7 @@ class Work(Generic[Item]):
                 found += 1
                 self._attempt(name, item, forced=True)
         if found < len(free):
-            problem = "is of files that came or went while they were looked through"
+            problem = "is of files that came, went or changed while they were looked through"
             raise DataError(str(self.folder), problem, "Run the command again.")
 
     def _attempt(self, name: str, item: Item, forced: bool = False) -> bool:

@@ -180,37 +180,51 @@ class Elastic(Supervisor):
 class Independent(Supervisor):
     """Workers that wait for no other: one that is lost starts again alone, and the rest go on.
 
-    What they write to standard output is a result, and has no number before its lines.
+    Once none may be started again the rest go on without those that are lost, as long as the chief
+    is there. What they write to standard output is a result, and has no number before its lines.
     """
 
     def _stay(self) -> int:
-        commands, left, pumps = self.commands(), self.restarts, []
-        for rank, command in enumerate(commands):
-            self.processes.append(started(rank, command, None))
-            pumps += _pumps(rank, self.processes[-1])
+        self._lines, self._left, self._gone = self.commands(), self.restarts, set[int]()
+        self.processes = [started(rank, line, None) for rank, line in enumerate(self._lines)]
+        self._threads = [one for rank, p in enumerate(self.processes) for one in _pumps(rank, p)]
         while any(process.poll() is None for process in self.processes):
             for rank in [] if self.end is not None else self._lost():
-                told = f"worker {rank} ended ({_told(self.processes[rank].returncode)})"
-                if not left:
-                    raise PeerLost(f"{told}, and may not be started again. Give more restarts.")
-                say(f"{told}; starting it again, {left} of such left")
-                left -= 1
-                self.processes[rank] = started(rank, commands[rank], None)
-                pumps += _pumps(rank, self.processes[rank])
-            if self.end is None and any(process.poll() for process in self.processes):
+                self._do_without(rank)
+            if self.end is None and any(map(_failed, self.processes)):
                 self._send(signal.SIGTERM)
                 self.end = time.monotonic() + self.grace
             if self.end is not None and time.monotonic() > self.end:
                 self._send(signal.SIGKILL)
             time.sleep(0.05)
-        for pump in pumps:
-            pump.join()
-        return self._ended([process.returncode for process in self.processes])
+        for thread in self._threads:
+            thread.join()
+        return self._ended([0 if rank in self._gone and not self.signal else process.returncode
+                            for rank, process in enumerate(self.processes)])  # fmt: skip
+
+    def _do_without(self, rank: int) -> None:
+        """Start a lost worker again, or go on with the others.
+
+        Raises:
+            PeerLost: It is the chief, and may not be started again.
+        """
+        told = f"worker {rank} ended ({_told(self.processes[rank].returncode)})"
+        if self._left:
+            say(f"{told}; starting it again, {self._left} of such left")
+            self._left -= 1
+            self.processes[rank] = started(rank, self._lines[rank], None)
+            self._threads += _pumps(rank, self.processes[rank])
+        elif rank:
+            say(f"{told}, and may not be started again; the others do its parts")
+            self._gone.add(rank)
+        else:
+            raise PeerLost(f"{told}, and may not be started again. Give more restarts.")
 
     def _lost(self) -> list[int]:
-        """Ranks of those that were lost."""
+        """Ranks of those that were lost, beside those that are known."""
         codes = [process.poll() for process in self.processes]
-        return [rank for rank, code in enumerate(codes) if code is not None and _is_lost(code)]
+        return [rank for rank, code in enumerate(codes)
+                if code is not None and _is_lost(code) and rank not in self._gone]  # fmt: skip
 
     def _ended(self, codes: list[int]) -> int:
         """Exit code: the chief's.
@@ -232,6 +246,12 @@ class Independent(Supervisor):
             lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
             raise PeerLost(f"workers ended: {lost}. Start them again.")
         return 0
+
+
+def _failed(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a worker ended by itself, and not well."""
+    code = process.poll()
+    return bool(code) and not _is_lost(int(code or 0))
 
 
 def _is_lost(code: int) -> bool:

@@ -10,19 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
-from tlcli.data.choosing import Choosing
-from tlcli.data.grouping import Groups, by_expression
+from tlcli.data.grouping import Groups
 from tlcli.data.index import Index
 from tlcli.data.manifest import Listed, indexed_manifest
-from tlcli.data.readable import Reading
 from tlcli.data.samples import SPLIT_WORDS, Samples
 from tlcli.data.scan import stat_files
-from tlcli.data.split import check_fractions
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
+from tlcli.options.data._read import ReadTested
 from tlcli.system.located import located, parent
 from tlcli.system.opened import open_regular, reading
 from tlcli.system.remote import is_address
@@ -42,37 +40,23 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class Data(Choosing):
+class Data(ReadTested):
     """A .csv or .jsonl with columns path, label and, optionally, split.
 
     An empty label means unlabelled; such rows are for training. An empty split means train.
 
     Attributes:
-        path: The table; `~` is the home folder.
         image_root: Folder that relative paths start from; null for the table's own.
         label_separator: Between the labels of a picture that has several.
         multi_label: Whether a picture may have several labels; null: when any row has.
-        validation_fraction: Share of train for validation when no row is given to it.
-        test_fraction: Share of train for test when no row is given to validation or test.
-        on_error: What to do about files that are no readable image: leave out, or stop.
-        damaged: What to do about pictures that libjpeg warns of, parts of which are made up.
-        max_pixels: Width times height above which a picture counts as unreadable.
     """
 
-    path: str
     image_root: str | None
     label_separator: str
     multi_label: bool | None
-    validation_fraction: float
-    test_fraction: float
-    on_error: Literal["skip", "fail"]
-    damaged: Literal["skip", "use", "fail"]
-    max_pixels: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fractions(self.validation_fraction, self.test_fraction)
-        require(self.max_pixels > 0, "data.max_pixels", self.max_pixels, "Give a number above 0.")
         require(self.label_separator, "data.label_separator", self.label_separator, "Give a text.")
 
     def listed(self, seed: int, cache_dir: Path) -> Manifest:
@@ -94,13 +78,11 @@ class Data(Choosing):
         root = located(self.image_root, "data.image_root") if self.image_root else table.parent
         if not root.is_dir():
             raise ConfigError("data.image_root", f"{root}: there is no such folder", "Give one.")
-        fractions = (self.validation_fraction, self.test_fraction)
-        groups = by_column(table, self.groups) or by_expression(self.groups)
-        reading = Reading(fractions, self.max_pixels, self.on_error, self.damaged, groups)
+        how = self.how(by_column(table, self.groups))
         facts = ["csv", str(table.resolve()), self.label_separator, self.multi_label]
         index = Index(str(root), facts, self.max_pixels, cache_dir)
         return indexed_manifest(
-            index, str(table), lambda: self._listed(table, str(root)), reading, seed, cache_dir
+            index, str(table), lambda: self._listed(table, str(root)), how, seed, cache_dir
         )
 
     def _table(self) -> Path:

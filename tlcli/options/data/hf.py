@@ -12,11 +12,11 @@ from tlcli.config.split_names import split_of
 from tlcli.contracts.data import TRAIN, Manifest
 from tlcli.data import arrow_file
 from tlcli.data.arrow import columns_of
-from tlcli.data.gathered import Gathering, Naming
+from tlcli.data.gathered import Gathering
 from tlcli.data.samples import some_names
 from tlcli.data.split_files import SplitFiles
 from tlcli.errors import ConfigError, DataError
-from tlcli.options.data._several import Several
+from tlcli.options.data._columns import InColumns
 from tlcli.system import download
 from tlcli.system.files import expanded
 from tlcli.system.opened import reason
@@ -26,21 +26,17 @@ _SAVED = ("dataset_dict.json", "state.json")
 
 
 @dataclass(frozen=True)
-class Data(Several):
+class Data(InColumns):
     """Its Arrow files, read where they lie in the folder or in the cache of `datasets`.
 
     Attributes:
         subset: Which of several configurations of a name; null for the only one.
         split: The one split to take, validation and test being carved from it; null for all that
             are called train, validation or test.
-        image_column: Pictures, as bytes or a struct of bytes and path; null finds it by its type.
-        label_column: Numbers, texts, or lists of these; null finds it by type and name.
     """
 
     subset: str | None
     split: str | None
-    image_column: str | None
-    label_column: str | None
 
     def listed(self, seed: int, cache_dir: Path) -> Manifest:
         """Open the data set, index its files and complete the splits.
@@ -58,11 +54,9 @@ class Data(Several):
         columns = columns_of(
             self.path, parts[first].features.arrow_schema, self.image_column, self.label_column
         )
-        several = True if self.multi_label is None and columns.several else self.multi_label
-        naming = Naming(self.path, self.class_names, columns.names, several)
         form = arrow_file.form(columns.image, columns.label)
         files = _files(self.path, parts, self.split, notes)
-        return Gathering(files, form, naming, self.how()).manifest(seed, cache_dir)
+        return Gathering(files, form, self.naming(columns), self.how()).manifest(seed, cache_dir)
 
     def _chosen(self, parts: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Splits that are used, and notes on the others."""

@@ -5,24 +5,16 @@ from pathlib import Path
 
 from tlcli.contracts.data import Manifest
 from tlcli.data import parquet
-from tlcli.data.gathered import Gathering, Naming
+from tlcli.data.gathered import Gathering
 from tlcli.data.split_files import split_files
-from tlcli.options.data._several import Several
+from tlcli.options.data._columns import InColumns
 
 _SUFFIXES = (".parquet", ".pq")
 
 
 @dataclass(frozen=True)
-class Data(Several):
-    """Files with train, validation or test in their names or folders; they are only read.
-
-    Attributes:
-        image_column: Pictures, as bytes or a struct of bytes and path; null finds it by its type.
-        label_column: Numbers, texts, or lists of these; null finds it by type and name.
-    """
-
-    image_column: str | None
-    label_column: str | None
+class Data(InColumns):
+    """Files with train, validation or test in their names or folders; they are only read."""
 
     def listed(self, seed: int, cache_dir: Path) -> Manifest:
         """Index the files and complete the splits.
@@ -38,8 +30,6 @@ class Data(Several):
         files = split_files(self.path, _SUFFIXES)
         named = (self.image_column, self.label_column)
         first = parquet.parquet_columns(files.paths[0], *named)
-        several = True if self.multi_label is None and first.several else self.multi_label
-        naming = Naming(self.path, self.class_names, first.names, several)
         form = parquet.form(*named, first.names)
-        gathering = Gathering(files, form, naming, self.how(), parquet.Groups(*named))
+        gathering = Gathering(files, form, self.naming(first), self.how(), parquet.Groups(*named))
         return gathering.manifest(seed, cache_dir)

@@ -6,60 +6,44 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tlcli.contracts.data import Manifest
 from tlcli.data import prepared, records
-from tlcli.data.choosing import Choosing
-from tlcli.data.grouping import by_expression
 from tlcli.data.hash_memory import memory_file
 from tlcli.data.labels import labels_file, same_form
 from tlcli.data.manifest import settle
 from tlcli.data.packed import Files, Records, Told, without_faults
-from tlcli.data.readable import Reading, leave_out
+from tlcli.data.readable import leave_out
 from tlcli.data.samples import SPLIT_WORDS, Samples
-from tlcli.data.split import check_fractions
 from tlcli.data.split_files import names_split, splits_of
 from tlcli.data.stamps import stamps
 from tlcli.data.stored import Index, index_files, problems_of
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
+from tlcli.options.data._read import ReadTested
 from tlcli.system.located import located
 
 _ASIDE = (".txt", ".json", ".pbtxt", ".md", ".csv")
 
 
 @dataclass(frozen=True)
-class Data(Choosing):
+class Data(ReadTested):
     """Shards with train, validation or test in their names; they are only read.
 
     Each record has image/encoded and image/class/label, and may have image/class/text.
 
     Attributes:
-        path: Folder of shards, or a pattern as `data/*.tfrecord`; `~` is the home folder.
         class_names: In the order of the labels; null for labels.txt beside the shards, else
             image/class/text, else the numbers.
         label_offset: Subtracted from every label: 1 where labels start at 1.
-        validation_fraction: Share of train for validation when no shard is.
-        test_fraction: Share of train for test when no shard is for either.
-        on_error: What to do about records that are no readable image: leave out, or stop.
-        damaged: What to do about pictures that libjpeg warns of, parts of which are made up.
-        max_pixels: Width times height above which a picture counts as unreadable.
     """
 
-    path: str
     class_names: tuple[str, ...] | None
     label_offset: int
-    validation_fraction: float
-    test_fraction: float
-    on_error: Literal["skip", "fail"]
-    damaged: Literal["skip", "use", "fail"]
-    max_pixels: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fractions(self.validation_fraction, self.test_fraction)
-        require(self.max_pixels > 0, "data.max_pixels", self.max_pixels, "Give a number above 0.")
         require(self.label_offset >= 0, "data.label_offset", self.label_offset, "Give 0 or more.")
 
     def listed(self, seed: int, cache_dir: Path) -> Manifest:
@@ -82,16 +66,11 @@ class Data(Choosing):
         indexes = index_files(records.FORMAT, shards, self.max_pixels, cache_dir)
         samples = self._samples(shards, indexes, splits)
         samples, rows, skipped = leave_out(samples, problems_of(indexes), self.on_error)
-        how = self._reading()
+        how = self.how()
         samples = settle(samples, how.fractions, seed, how.groups)
         memory = memory_file(os.path.abspath(folder), cache_dir)
         stored = Records.of(Files(shards, listed, memory), indexes, rows)
         return without_faults(samples, stored, Told(self.path, skipped, notes), how, cache_dir)
-
-    def _reading(self) -> Reading:
-        fractions = (self.validation_fraction, self.test_fraction)
-        groups = by_expression(self.groups)
-        return Reading(fractions, self.max_pixels, self.on_error, self.damaged, groups)
 
     def _prepared(self, folder: Path, facts: dict[str, Any], cache_dir: Path) -> Manifest:
         """Manifest of what `tl prepare` made; its splits stay as they are."""
@@ -120,7 +99,7 @@ class Data(Choosing):
         }
         shards = [folder / f"{name}.tfrecord" for name in facts["shards"]]
         numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
-        how = self._reading()
+        how = self.how()
         samples = settle(samples, (0.0, 0.0), 0, how.groups)
         memory = memory_file(str(folder.resolve()), cache_dir)
         stored = Records(Files(shards, listed, memory), numbers, columns)
