@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tlcli.config.job import TrainJob
 from tlcli.runs import checkpoint
-from tlcli.runs.folder import RunFolder, claimed, find_run_dir
+from tlcli.runs.folder import RunFolder, chosen
 from tlcli.system import cluster
 
 
@@ -37,9 +37,9 @@ def shared_folder(job: TrainJob) -> Iterator[RunFolder]:
 @contextlib.contextmanager
 def _chosen(job: TrainJob) -> Iterator[RunFolder]:
     """The run's folder, claimed unless its run is finished and nothing is left to write."""
-    path = find_run_dir(job)
-    if checkpoint.is_finished(path) and not control_is_due(path):
-        yield RunFolder(path, True, job.settings.retry_seconds)
-        return
-    with claimed(job, path) as folder:
+
+    def finished(path: Path) -> bool:
+        return checkpoint.is_finished(path) and not control_is_due(path)
+
+    with chosen(job, finished) as folder:
         yield folder
