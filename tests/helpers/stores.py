@@ -164,3 +164,19 @@ def refusing(patch, status, ending=""):
     with patch.context() as own:
         own.setattr(S3Response, "put_object", refused)
         yield lambda: len(answered)
+
+
+@contextmanager
+def google(name="bucket"):
+    """A bucket of a Google store on this machine; gives what a process must be told to find it."""
+    from gcp_storage_emulator.server import create_server
+
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket=name)
+    server.start()
+    port = server._api._httpd.server_address[1]
+    try:
+        # The library's attempt at another protocol would wait a minute for each bucket.
+        yield {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}",
+               "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}  # fmt: skip
+    finally:
+        server.stop()

@@ -125,12 +125,15 @@ def file_system(scheme: str) -> Any:
                 total=None, sock_connect=PATIENCE, sock_read=PATIENCE
             )
             options = {"client_kwargs": {"timeout": timeout}}
-        return importlib.import_module("fsspec").filesystem(
+        found = importlib.import_module("fsspec").filesystem(
             scheme, use_listings_cache=False, **options
         )
     except ImportError as error:
         problem = f"{scheme}:// needs {error.name or 'a package'}, which is not installed"
         raise ConfigError("data", problem, "Install it: pip install 'tlcli[remote]'.") from None
+    if scheme == "s3":
+        found.retries = 1
+    return found
 
 
 def patiently(address: str, action: Callable[[], Value], denied: str = DENIED) -> Value:
