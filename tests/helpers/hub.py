@@ -94,7 +94,9 @@ def _handler(folder, name, asked):  # noqa: C901 - a class that knows its folder
             return self._send(status, part, headers, body)
 
         def _json(self, value, status=200, code=None):
-            headers = {"Content-Type": "application/json"} | ({"X-Error-Code": code} if code else {})
+            headers = {"Content-Type": "application/json"} | (
+                {"X-Error-Code": code} if code else {}
+            )
             self._send(status, json.dumps(value).encode(), headers)
 
         def _send(self, status, content, headers, body=True):

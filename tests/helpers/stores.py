@@ -116,7 +116,7 @@ def bucket(patch, name="bucket"):
     server.start()
     host, port = server.get_host_and_port()
     # What an earlier one of this process held is still there.
-    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()  # noqa: S310
+    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
     for key, value in {
         "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",

@@ -86,7 +86,7 @@ def test_all_is_listed_and_read_to_the_byte(served, tmp_path):
 @pytest.mark.slow
 def test_a_training_is_that_of_the_folder(served, tmp_path, monkeypatch):
     root, address, told = served
-    words = ("epochs=1", "batch_size=4", "backbone=tiny", "backbone.weights=null", "report=false",
+    words = ("epochs=1", "batch_size=4", "backbone=tiny", "report=false",
              "image_size=32")  # fmt: skip
     monkeypatch.setattr(os, "environ", {**os.environ, **told})
     for data, run in ((root, "here"), (address, "there")):

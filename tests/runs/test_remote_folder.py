@@ -1,5 +1,6 @@
 """Folders written to an address: whole or not promised, of one owner, gone on with after a cut."""
 
+import contextlib
 import json
 import os
 import threading
@@ -52,6 +53,13 @@ def sent(monkeypatch):
     return names
 
 
+def used(work=lambda one: None, address=ADDRESS):
+    """Do some work in a folder."""
+    with folder(address, "run_dir", OURS) as one:
+        work(one)
+    return one
+
+
 def write(path, *names, text=""):
     for name in names:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -100,29 +108,26 @@ def test_a_state_goes_only_when_a_later_one_is_whole(store, sent):
 def test_what_is_there_of_others_is_refused(store):
     store.put_object(Bucket="bucket", Key="run/cat.jpg", Body=b"cat")
     with pytest.raises(ConfigError, match=r"^run_dir: s3://bucket/run holds other files"):
-        with folder(ADDRESS, "run_dir", OURS):
-            pytest.fail("it began")
+        used()
     assert objects(store) == {"run/cat.jpg"}
 
 
 @pytest.mark.parametrize(("address", "message"), [
-    ("https://host/run", r"output: nothing can be written to https://\. Give a path"),
+    ("https://host/run", r"run_dir: nothing can be written to https://\. Give a path"),
     ("hf://datasets/a/b", "nothing can be written to hf://"),
     ("s3://bucket", "s3://bucket is a whole bucket"),
     ("s3://key:secret@bucket/run", "holds a user or password")])  # fmt: skip
 def test_what_cannot_be_written_is_refused_before_anything(address, message):
-    with pytest.raises(ConfigError, match=message), folder(address, "output"):
-        pytest.fail("it began")
+    with pytest.raises(ConfigError, match=message):
+        used(address=address)
 
 
 def test_a_bucket_that_is_not_there_or_denies_is_named(store, monkeypatch):
     with pytest.raises(DataError, match=r"there is no s3://none\. Make it"):
-        with folder("s3://none/run", "output"):
-            pytest.fail("it began")
-    with refusing(monkeypatch, 403) as count:
-        with pytest.raises(DataError, match=r"run\.lock: may not be written .* Give credentials"):
-            with folder(ADDRESS, "output"):
-                pytest.fail("it began")
+        used(address="s3://none/run")
+    told = r"run\.lock: may not be written .* Give credentials"
+    with refusing(monkeypatch, 403) as count, pytest.raises(DataError, match=told):
+        used()
     assert count() == 1
 
 
@@ -156,22 +161,21 @@ def left(store, **facts):
 
 def test_what_a_killed_owner_left_is_taken_over(store, monkeypatch, capsys):
     left(store, pid=2**22 + 1)
-    with folder(ADDRESS, "run_dir", OURS):
-        pass
+    used()
     left(store, host="another")
     with pytest.raises(ConfigError, match=r"on another.* remove s3://bucket/run/run\.lock or wait"):
-        with folder(ADDRESS, "run_dir", OURS):
-            pytest.fail("it began")
+        used()
     monkeypatch.setattr(remote_claim, "STALE", -1e6)
-    with folder(ADDRESS, "run_dir", OURS):
-        pass
+    used()
 
 
 def test_an_owner_that_was_taken_over_writes_no_more(store):
+    def work(one):
+        write(one.path, "config.json")
+        left(store, host="another")
+
     with pytest.raises(Lost, match=r"s3://bucket/run: was taken over"):
-        with folder(ADDRESS, "run_dir", OURS) as one:
-            write(one.path, "config.json")
-            left(store, host="another")
+        used(work)
     assert objects(store) == {f"run/{LOCK}"}
 
 
@@ -186,54 +190,56 @@ def test_a_claim_is_kept_fresh(store, monkeypatch):
     claim.release()
 
 
+def half_sent(monkeypatch):
+    """A folder of which two files were sent and two could not be; gives it and what was told."""
+    folders = []
+
+    def work(one):
+        folders.append(one)
+        write(one.path, "config.json", "a.txt")
+        one.send()
+        write(one.path, "b.txt", "model.weights.h5")
+        refused.enter_context(refusing(monkeypatch, 503, "b.txt"))
+
+    refusal = pytest.raises(StoreError, match=r"cannot be reached .* in the folder run of")
+    with contextlib.ExitStack() as refused, refusal as told:
+        used(work)
+    return folders[0], str(told.value)
+
+
 def test_what_could_not_be_sent_is_kept_and_sent_by_the_next_start(store, sent, monkeypatch):
-    with pytest.raises(StoreError, match=r"cannot be reached .*is whole in the folder run of") as e:
-        with folder(ADDRESS, "run_dir", OURS) as one:
-            write(one.path, "config.json", "a.txt")
-            one.send()
-            write(one.path, "b.txt", "model.weights.h5")
-            stack = refusing(monkeypatch, 503, "b.txt")
-            stack.__enter__()
-    stack.__exit__(None, None, None)
-    assert str(one.path.parent) in str(e.value)
+    one, told = half_sent(monkeypatch)
+    assert str(one.path.parent) in told
     assert objects(store) == {"run/config.json", "run/a.txt"}
     sent.clear()
-    with folder(ADDRESS, "run_dir", OURS) as again:
-        assert again.path == one.path
+    assert used().path == one.path
     assert sent == ["b.txt", "model.weights.h5"]
     assert not one.path.parent.exists()
 
 
 def test_what_was_sent_and_not_noted_is_known_by_its_content(store, monkeypatch):
-    def killed(*_):
-        raise KeyboardInterrupt
+    folders = []
 
-    with pytest.raises(KeyboardInterrupt):
-        with folder(ADDRESS, "run_dir", OURS) as one:
-            write(one.path, "config.json", "a.txt")
-            monkeypatch.setattr(remote_folder.RemoteFolder, "_note", killed)
-            one.send()
-    monkeypatch.undo()
+    def work(one):
+        folders.append(one)
+        write(one.path, "config.json", "a.txt")
+        one.send()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote_folder.RemoteFolder, "_note", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            used(work)
     assert "run/config.json" in objects(store)
-    remote_cache.use(one.path.parents[2], "1GB")
-    with folder(ADDRESS, "run_dir", OURS) as again:
-        assert (again.path / "a.txt").is_file()
-    assert objects(store) >= {"run/config.json", "run/a.txt"}
+    assert (folders[0].path / "a.txt").is_file()
+    used(lambda one: write(one.path, "b.txt"))
+    assert objects(store) == {"run/config.json", "run/a.txt", "run/b.txt"}
 
 
 def test_what_others_wrote_meanwhile_is_not_mixed_with_what_was_not_sent(store, monkeypatch):
-    with pytest.raises(StoreError):
-        with folder(ADDRESS, "run_dir", OURS) as one:
-            write(one.path, "config.json")
-            one.send()
-            write(one.path, "b.txt")
-            stack = refusing(monkeypatch, 503, "b.txt")
-            stack.__enter__()
-    stack.__exit__(None, None, None)
+    one, _ = half_sent(monkeypatch)
     store.put_object(Bucket="bucket", Key="run/config.json", Body=b"of another machine")
-    with pytest.raises(ConfigError, match=r"was changed by others, and .* holds 1 files"):
-        with folder(ADDRESS, "run_dir", OURS):
-            pytest.fail("it began")
+    with pytest.raises(ConfigError, match=r"was changed by others, and .* holds 2 files"):
+        used()
     assert (one.path / "b.txt").read_text() == "b.txt"
 
 

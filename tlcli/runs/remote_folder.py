@@ -68,10 +68,11 @@ class RemoteFolder:
         """
         there = {one.address[len(self.address) + 1 :]: one for one in listed(self.address) or ()}
         there.pop(LOCK, None)
-        if there and not set(holds) & set(there):
-            problem = f"{shown(self.address)} holds other files"
-            raise ConfigError(where, problem, "Give an address where nothing is.")
         self._sent = self._noted()
+        if there and not set(holds) & set(there) and not (self._sent and self._is_as_sent(there)):
+            problem = f"{shown(self.address)} holds other files, or what a broken start left"
+            remedy = "Give an address where nothing is, or remove them."
+            raise ConfigError(where, problem, remedy)
         if self._goes_on(there, where):
             self._sent = {name: self._sent.get(name, [one.version, -1, -1])
                           for name, one in there.items()}  # fmt: skip
