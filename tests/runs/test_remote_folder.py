@@ -201,7 +201,7 @@ def half_sent(monkeypatch):
         write(one.path, "b.txt", "model.weights.h5")
         refused.enter_context(refusing(monkeypatch, 503, "b.txt"))
 
-    refusal = pytest.raises(StoreError, match=r"cannot be reached .* in the folder run of")
+    refusal = pytest.raises(StoreError, match=r"cannot be reached .*is whole: run in the folder ")
     with contextlib.ExitStack() as refused, refusal as told:
         used(work)
     return folders[0], str(told.value)

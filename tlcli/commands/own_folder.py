@@ -14,12 +14,16 @@ from tlcli.system import cluster, files
 from tlcli.system.remote import is_address
 from tlcli.system.remote_cache import current
 from tlcli.system.remote_listing import listed
+from tlcli.system.standing import stands
 
 
 def copied(job: TrainJob, path: Path) -> None:
     """Fetch what a run at an address holds where its chief is another machine."""
     given = job.settings.resume or job.settings.run_dir
     if given is None or not is_address(given):
+        return
+    stands(path, given.rstrip("/"))
+    if path.is_dir():
         return
     for one in listed(given) or ():
         if not one.address.endswith(f"/{LOCK}"):
@@ -47,7 +51,7 @@ def shared_folder(job: TrainJob) -> Iterator[RunFolder]:
             if folder is not None:
                 folder.send()
             path = Path(member.from_chief(str(folder.path.absolute()) if folder else ""))
-            if folder is None and not path.is_dir():
+            if folder is None:
                 copied(job, path)
             folder = folder or RunFolder(path, False, job.settings.retry_seconds)
             folder = replace(folder, path=path)

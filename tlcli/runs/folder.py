@@ -5,6 +5,7 @@ import csv
 import io
 import math
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,10 +87,10 @@ def chosen(job: TrainJob, finished: Callable[[Path], bool]) -> Iterator["RunFold
     with contextlib.ExitStack() as stack:
         remote = None
         if given is not None and is_address(given):
-            remote = _planned(given) if job.settings.plan_only else stack.enter_context(
-                remote_folder.folder(given, "resume" if job.settings.resume else "run_dir", OURS)
-            )  # fmt: skip
-        path = find_run_dir(job, remote and remote.path)
+            where = "resume" if job.settings.resume else "run_dir"
+            looked_at = _planned if job.settings.plan_only else remote_folder.folder
+            remote = stack.enter_context(looked_at(given, where, OURS))
+        path = find_run_dir(job, None if remote is None else remote.path)
         if finished(path):
             yield RunFolder(path, True, job.settings.retry_seconds, remote=remote)
             return
@@ -97,13 +98,15 @@ def chosen(job: TrainJob, finished: Callable[[Path], bool]) -> Iterator["RunFold
             yield replace(folder, remote=remote)
 
 
-def _planned(address: str) -> RemoteFolder:
-    """A folder at an address that is only looked at."""
-    remote_writing.check_writable(address, "run_dir")
-    one = RemoteFolder(address, None)
-    stands(one.path, address)
-    one.begin(OURS, "run_dir")
-    return one
+@contextlib.contextmanager
+def _planned(address: str, where: str, holds: Iterable[str]) -> Iterator[RemoteFolder]:
+    """A folder at an address that is only looked at, in a copy of its own."""
+    remote_writing.check_writable(address, where)
+    with tempfile.TemporaryDirectory(prefix="tl-") as base:
+        one = RemoteFolder(address, None, Path(base))
+        stands(one.path, address)
+        one.begin(holds, where)
+        yield one
 
 
 @contextlib.contextmanager

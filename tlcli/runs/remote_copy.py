@@ -29,8 +29,15 @@ def place_of(address: str, base: Path | None = None) -> Path:
     )
 
 
-def told_where(path: Path, send: Callable[[], None]) -> None:
+def told_where(
+    path: Path, send: Callable[[], None], then: str = "starting it again sends it"
+) -> None:
     """Send, and where that fails say where the local copy is.
+
+    Args:
+        path: The copy.
+        send: Sends it.
+        then: What is to be done.
 
     Raises:
         StoreError: It failed.
@@ -40,8 +47,7 @@ def told_where(path: Path, send: Callable[[], None]) -> None:
     except (DataError, StoreError) as error:
         # By its folder, for the path itself would be told by the address.
         raise StoreError(
-            f"{error} All that was made is whole in the folder {path.name} of {path.parent}; the "
-            "same command sends it."
+            f"{error} All that was made is whole: {path.name} in the folder {path.parent}; {then}."
         ) from None
 
 

@@ -99,7 +99,7 @@ def arrived(path: Path) -> None:
     if (one := _open.pop(path, None)) is None:
         return
     try:
-        told_where(path, one.send)
+        told_where(path, one.send, "copy it there, or run the command again")
     finally:
         one.end()
 
