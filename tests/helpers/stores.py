@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
+from urllib.request import Request, urlopen
 
 # What no file may hold after a run.
 KEY, SECRET = "AKIATESTINGTESTING00", "a-secret-that-nobody-may-write-down"
@@ -114,6 +115,8 @@ def bucket(patch, name="bucket"):
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    # What an earlier one of this process held is still there.
+    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
     for key, value in {
         "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
@@ -137,3 +140,43 @@ def upload(client, folder, prefix, name="bucket"):
         if path.is_file():
             key = f"{prefix}/{path.relative_to(folder)}"
             client.put_object(Bucket=name, Key=key, Body=path.read_bytes())
+
+
+def objects(client, name="bucket"):
+    """Keys of all objects of a bucket."""
+    return {one["Key"] for one in client.list_objects_v2(Bucket=name).get("Contents", ())}
+
+
+@contextmanager
+def refusing(patch, status, ending=""):
+    """Let the S3 answer what writes an object whose key has an ending by an error; counts them."""
+    from moto.s3.responses import S3Response
+
+    answered, put = [], S3Response.put_object
+
+    def refused(self):
+        if not unquote(self.path).endswith(ending):
+            return put(self)
+        answered.append(self.path)
+        code = {403: "AccessDenied"}.get(status, "SlowDown")
+        return status, {}, f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
+
+    with patch.context() as own:
+        own.setattr(S3Response, "put_object", refused)
+        yield lambda: len(answered)
+
+
+@contextmanager
+def google(name="bucket"):
+    """A bucket of a Google store on this machine; gives what a process must be told to find it."""
+    from gcp_storage_emulator.server import create_server
+
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket=name)
+    server.start()
+    port = server._api._httpd.server_address[1]
+    try:
+        # The library's attempt at another protocol would wait a minute for each bucket.
+        yield {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}",
+               "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}  # fmt: skip
+    finally:
+        server.stop()

@@ -15,6 +15,7 @@ from tlcli.system import remote, remote_cache, remote_files
 from tlcli.system.opened import open_regular, read_bytes, read_part
 from tlcli.system.remote import StoreError
 from tlcli.system.remote_cache import parse_size
+from tlcli.system.standing import addressed
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,7 @@ def test_files_have_sizes_at_once_and_bytes_when_they_are_read(web, cache):
     assert there(cache) == ["2.bin"]
     assert [stamp(path) for path in files] == stamps  # it is the same object
     assert cache.address(files[2]) == f"{web.address}/set/a/2.bin"
-    assert remote_cache.addressed(f"{files[2]}: is odd") == f"{web.address}/set/a/2.bin: is odd"
+    assert addressed(f"{files[2]}: is odd") == f"{web.address}/set/a/2.bin: is odd"
 
 
 def test_an_object_that_changed_is_another_file_and_one_that_is_gone_none(web, cache):

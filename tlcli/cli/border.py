@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Callable
 
 from tlcli.errors import TlError
-from tlcli.system.remote_cache import addressed
 from tlcli.system.shown import encodable, escaped
+from tlcli.system.standing import addressed
 
 BUG = 70
 CLOSED_PIPE = 141

@@ -119,15 +119,16 @@ def execute(checked: "Checked[Any, Any]") -> int:
     command = COMMANDS[checked.word]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     from tlcli.data.damage import persistent
+    from tlcli.runs.remote_file import release_all
 
     console.start_log(None, checked.job is not None and checked.job.settings.verbose)
     console.forget()
     for line in checked.said:
         console.say(line)
+    _bound_remote(checked.config)
     if command.needs_tensorflow and not (command.light and _module(command).is_light(checked)):
         import_tensorflow()
     runner: Callable[[Checked[Any, Any]], int] = _module(command).run
-    _bound_remote(checked.config)
     previous = signal.getsignal(signal.SIGTERM)
     try:
         alone = checked.job is not None and checked.job.settings.offline
@@ -135,6 +136,7 @@ def execute(checked: "Checked[Any, Any]") -> int:
             # A picture that turns out to be faulty is left out, whatever it was looked at for.
             return persistent(lambda: runner(checked), lambda line: sys.stderr.write(f"{line}\n"))
     finally:
+        release_all()
         signal.signal(signal.SIGTERM, previous)
 
 

@@ -60,8 +60,13 @@ def run(checked: Checked[Audit, None]) -> int:
 def audit(checked: Checked[Audit, None]) -> int:
     """Audit once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
-    settings, started, crew = checked.settings, time.monotonic(), crew_of(checked)
-    folder = expanded(settings.output, "output")
+    crew = crew_of(checked)
+    with output.folder(checked.settings.output, "output", FILES, crew.is_chief) as folder:
+        return _audit(checked, crew, folder)
+
+
+def _audit(checked: Checked[Audit, None], crew: Crew, folder: Path) -> int:
+    settings, started = checked.settings, time.monotonic()
     places = {name: output.place(str(folder / name), settings.overwrite) for name in FILES}
     manifest: Manifest = checked.options["data"].manifest(
         settings.seed, cache_folder(settings.cache_dir)

@@ -39,11 +39,11 @@ def measure(checked: Checked[Eval, None]) -> int:
     """Measure once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
     settings = checked.settings
+    crew = crew_of(checked)
     place, kept = (
-        output.place(wanted, settings.overwrite, key) if wanted else None
+        output.place(wanted, settings.overwrite, key, crew.is_chief) if wanted else None
         for key, wanted in (("output", settings.output), ("predictions", settings.predictions))
     )
-    crew = crew_of(checked)
     found, known, call = read(settings)
     manifest, trained = told_apart(found, data_of(found, checked.config.get("data")))
     rows = rows_of(manifest, settings.split)

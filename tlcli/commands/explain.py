@@ -27,6 +27,7 @@ from tlcli.runs import checkpoint, latest, output
 from tlcli.runs.checkpoint import Checkpoint
 from tlcli.system import console, files
 from tlcli.system.shown import CsvWriter, escaped, shown
+from tlcli.system.standing import addressed
 
 MOST_CLASSES = 5  # of one picture that nobody chose
 TABLE = "explained.csv"
@@ -60,8 +61,14 @@ def run(checked: Checked[Explain, None]) -> int:
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
+    with output.folder(settings.output, "output", (TABLE,)) as folder:
+        return _explain(settings, found, folder, paths, left_out)
+
+
+def _explain(
+    settings: Explain, found: Checkpoint, folder: Path, paths: Sequence[str], left_out: LeftOut
+) -> int:
     asked = indices(settings.classes, found.class_names)
-    folder = files.expanded(settings.output, "output")
     table = output.place(str(folder / TABLE), settings.overwrite)
     explainer = Explainer.of(found.model)
     method = explainer.method(settings.method)
@@ -172,7 +179,8 @@ def written(one: Explained, names: Names, found: Checkpoint, method: str) -> dic
     path = names.place(one.path, name)
     output.write(path, picture(one.image, one.heat))
     return {
-        "path": one.path, "output": str(path), "class": name, "probability": one.probability,
+        "path": one.path, "output": addressed(str(path)), "class": name,
+        "probability": one.probability,
         "method": method if one.heat.any() else f"{method}: nothing speaks for it", "error": "",
     }  # fmt: skip
 

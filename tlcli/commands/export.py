@@ -20,11 +20,12 @@ from tlcli.export import licences, network, proof, rounding, texts
 from tlcli.export import manifest as manifests
 from tlcli.export.contract import Format, Wanted, format_of
 from tlcli.lazy import np
-from tlcli.runs import checkpoint, latest, strangers
+from tlcli.runs import checkpoint, latest, output, strangers
 from tlcli.runs.checkpoint import Checkpoint
 from tlcli.system import console, files
 from tlcli.system.chatter import silent
 from tlcli.system.shown import shown
+from tlcli.system.standing import addressed
 
 # Images that the answers are compared on.
 MOST = 2000
@@ -41,7 +42,13 @@ def run(checked: Checked[Export, None]) -> int:
     kind = format_of(settings.format)
     require(kind, settings.quantize)
     given = latest.chosen(settings.checkpoint, settings.runs, "Train one, or give checkpoint=RUN.")
-    place = place_of(settings, bundled.home(given, "checkpoint"))
+    wanted = settings.output or str(bundled.home(given, "checkpoint") / usual_name(settings))
+    with output.folder(wanted, "output", (manifests.FILE,)) as folder:
+        return _export(settings, kind, given, folder)
+
+
+def _export(settings: Export, kind: Format, given: str, folder: Path) -> int:
+    place = free(settings, folder)
     with console.Stage("reading the checkpoint"):
         found = checkpoint.read_run(given)
     views, why = views_of(found, settings)
@@ -68,16 +75,19 @@ def require(kind: Format, quantize: str) -> None:
     kind.require((*kind.writes, *kind.runs))
 
 
-def place_of(settings: Export, run_dir: Path) -> Path:
+def usual_name(settings: Export) -> Path:
+    """Where an export lies in the folder of its run."""
+    name = settings.format if settings.quantize == "none" else (
+        f"{settings.format}-{settings.quantize}")  # fmt: skip
+    return Path("export", name)
+
+
+def free(settings: Export, place: Path) -> Path:
     """The folder to write, which holds nothing or an export that may be replaced.
 
     Raises:
         ConfigError: Something else is there.
     """
-    name = settings.format if settings.quantize == "none" else (
-        f"{settings.format}-{settings.quantize}")  # fmt: skip
-    usual = run_dir / "export" / name
-    place = usual if settings.output is None else files.expanded(settings.output, "output")
     if not place.exists() or (place.is_dir() and not any(place.iterdir())):
         return place
     if manifests.is_export(place) and (settings.overwrite or settings.output is None):
@@ -121,7 +131,7 @@ def written(
                 lambda: [] if images is None else rounding.worst(fitted, images))  # fmt: skip
     about = manifests.Manifest(
         facts=found.facts, format=kind.name, quantize=settings.quantize, model=kind.file,
-        max_pixels=most, run=str(found.path.absolute()),
+        max_pixels=most, run=addressed(str(found.path.absolute())),
         licence=licences.known(found.config), proof=seen.as_json(), sha256={},
     )  # fmt: skip
     carry(known, both, found.path, folder)

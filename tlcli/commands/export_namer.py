@@ -10,6 +10,7 @@ from tlcli.commands.sharing import identity
 from tlcli.config import bundled
 from tlcli.config.settings import Predict
 from tlcli.data import pixels
+from tlcli.data.named import at_hand
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.evaluation.strangers import Strangers
 from tlcli.export import manifest
@@ -19,6 +20,7 @@ from tlcli.lazy import np
 from tlcli.runs import strangers
 from tlcli.system import console
 from tlcli.system.chatter import silent
+from tlcli.system.remote import StoreError
 
 # From uint8 images (batch, side, side, 3) to logits, and how strange each is or None.
 Look = Callable[[Any], tuple[Any, Any]]
@@ -72,9 +74,11 @@ def namer(found: Manifest, known: Strangers | None, look: Look) -> Namer:
     """What names pictures by an export; see `opened`."""
     facts = found.facts
 
-    def read(picture: str | bytes) -> Any:
+    def read(given: str | bytes) -> Any:
         try:
-            return pixels.view(picture, facts.resize, found.max_pixels)
+            return pixels.view(at_hand(given), facts.resize, found.max_pixels)
+        except StoreError:  # of no picture's making
+            raise
         except TlError as problem:
             return problem
 

@@ -7,7 +7,7 @@ from tlcli.data.walk import LeftOut
 from tlcli.errors import ConfigError
 from tlcli.runs import output, shares
 from tlcli.system import console
-from tlcli.system.files import expanded
+from tlcli.system.located import located
 from tlcli.system.shown import shown, typed
 
 
@@ -20,7 +20,7 @@ def run(checked: Checked[Gather, None]) -> int:
     console.start_log(None)
     settings = checked.settings
     place = output.place(settings.output, settings.overwrite)
-    given = [expanded(one, "parts") for one in settings.parts]
+    given = [located(one, "parts") for one in settings.parts]
     if any(one.resolve() == place.resolve() for one in given):
         remedy = "Give another output."
         raise ConfigError("output", f"{shown(place)} is one of the shares", remedy)

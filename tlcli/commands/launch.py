@@ -12,8 +12,10 @@ from tlcli.config.checking import Checked, check_request
 from tlcli.config.settings import Launch, cache_folder
 from tlcli.errors import PeerLost
 from tlcli.runs import claim
+from tlcli.runs.remote_copy import place_of
 from tlcli.system import crew, files
 from tlcli.system.files import expanded
+from tlcli.system.remote import is_address
 from tlcli.system.shown import typed
 from tlcli.system.supervisor import Elastic, Independent, Supervisor, say
 
@@ -50,9 +52,13 @@ def run(checked: Checked[Launch, None]) -> int:
 
 def states(words: Sequence[str]) -> list[str]:
     """Names of the states that the run of a training has on disk."""
-    keys = ("run_dir", "resume")
-    given = [w.partition("=")[2] for w in words if w.partition("=")[0] in keys]
-    folders = [expanded(one, "run_dir") / "state" for one in given]
+    pairs = [word.partition("=")[::2] for word in words]
+    given = [value for key, value in pairs if key in ("run_dir", "resume")]
+    cache = cache_folder(next((value for key, value in pairs if key == "cache_dir"), None))
+    folders = [
+        (place_of(one, cache) if is_address(one) else expanded(one, "run_dir")) / "state"
+        for one in given
+    ]
     return sorted(path.name for folder in folders for path in folder.glob("*.json"))
 
 

@@ -29,7 +29,7 @@ def run(checked: Checked[Pack, None]) -> int:
         size = sum((folder / name).stat().st_size for name in names)
         files.check_room(place.absolute().parent, size, "packed files", "output")
         output.write_by(place, lambda file: bundle.write(file, folder, names, what))
-    console.say(f"{'packed':<10} {len(names)} files, {files.megabytes(place.stat().st_size)}")
+    console.say(f"{'packed':<10} {len(names)} files, {files.megabytes(size)}")
     sys.stdout.write(f"{shown(place)}\n")
     return 0
 

@@ -32,7 +32,11 @@ def run(checked: Checked[Predict, None]) -> int:
     """Name pictures as configured; 1 when any picture could not be read."""
     console.start_log(None)
     settings, crew = checked.settings, crew_of(checked, not is_light(checked))
-    place = output.place(settings.output, settings.overwrite) if settings.output else None
+    place = (
+        output.place(settings.output, settings.overwrite, mine=crew.is_chief)
+        if settings.output
+        else None
+    )
     left_out = LeftOut()
     predict_shares.require_readable(crew, settings)
     paths = paths_of(settings, left_out)

@@ -4,6 +4,7 @@ Each shard appears whole, then its index with its sha256; a run that was killed 
 are there. Nothing of the source is changed.
 """
 
+import contextlib
 import json
 import logging
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from tlcli.data.hash_memory import remember_verified
 from tlcli.data.prepared import Shard
 from tlcli.data.shards import OVERHEAD, content, write_all, write_shared
 from tlcli.errors import ConfigError
+from tlcli.runs import output
 from tlcli.system import console, files
 from tlcli.system.crew import Crew
 from tlcli.system.files import expanded
@@ -40,7 +42,17 @@ def run(checked: Checked[Prepare, None]) -> int:
     """
     console.start_log(None)
     settings, crew = checked.settings, crew_of(checked, computes=False)
-    folder = expanded(settings.output, "output")
+    with contextlib.ExitStack() as stack:
+        with crew.one_by_one():
+            folder = stack.enter_context(
+                output.folder(settings.output, "output", (prepared.FACTS,), crew.is_chief,
+                              crew.folder)
+            )  # fmt: skip
+        return _prepare(checked, crew, folder)
+
+
+def _prepare(checked: Checked[Prepare, None], crew: Crew, folder: Path) -> int:
+    settings = checked.settings
     cache = cache_folder(settings.cache_dir)
     manifest: Manifest = checked.options["data"].manifest(settings.seed, cache)
     if manifest.images.encoded is None:

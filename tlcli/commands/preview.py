@@ -23,6 +23,7 @@ from tlcli.data.order import Order
 from tlcli.data.views import Views, worker_count
 from tlcli.runs import output
 from tlcli.system import console
+from tlcli.system.standing import addressed
 from tlcli.training import auto, auto_backbone, batch_size
 from tlcli.training.data import data_of, resize_of
 from tlcli.training.order import order_of
@@ -64,7 +65,7 @@ def run(checked: Checked[Preview, TrainJob]) -> int:
     kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
     picture.save(content, kind, **({} if kind == "PNG" else {"quality": 92}))
     output.write(path, content.getvalue())
-    sys.stdout.write(f"{path}\n")
+    sys.stdout.write(f"{addressed(str(path))}\n")
     return 0
 
 

@@ -185,7 +185,9 @@ def train(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     Pictures that turn out not to decode, or to be damaged, are left out and named, and the
     training begins again as if they had been known.
     """
-    return persistent(lambda: trained(job, folder), _warn)
+    found = persistent(lambda: trained(job, folder), _warn)
+    folder.send()
+    return found
 
 
 def _warn(line: str) -> None:
@@ -214,7 +216,7 @@ def trained(job: TrainJob, folder: RunFolder) -> dict[str, Any]:
     started = time.monotonic()
     try:
         with log_events.loggers_of(plan, folder, found) as loggers:
-            outcome = Trainer(plan, run_dir, folder.check, loggers).run(found)
+            outcome = Trainer(plan, run_dir, folder.check, loggers, folder.send).run(found)
             made = finish(plan, outcome, folder, time.monotonic() - started)
             log_events.tell_result(loggers, plan, outcome, run_dir, made)
         return made.figures

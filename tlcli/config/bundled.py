@@ -8,13 +8,14 @@ import tempfile
 from pathlib import Path
 
 from tlcli.system import bundle, cache, files
+from tlcli.system import located as sources
 
 
 def located(given: str | Path, where: str) -> Path:
     """The folder of a run or an export; a packed one is unpacked into the cache, once.
 
     Args:
-        given: As typed: a folder, or a file of `tl pack`.
+        given: As typed: a folder, a file of `tl pack`, or the address of either.
         where: Dotted place in the configuration, for messages.
 
     Returns:
@@ -23,7 +24,7 @@ def located(given: str | Path, where: str) -> Path:
     Raises:
         DataError: A file of `tl pack` is damaged.
     """
-    path = files.expanded(given, where)
+    path = sources.located(str(given), where)
     if not bundle.is_bundle(path):
         return path
     facts = path.stat()
@@ -32,7 +33,7 @@ def located(given: str | Path, where: str) -> Path:
 
 def home(given: str | Path, where: str) -> Path:
     """Where outputs about a run or an export lie by default: in its folder, or beside its file."""
-    path = files.expanded(given, where)
+    path = sources.located(str(given), where)
     return path.with_suffix("") if bundle.is_bundle(path) else path
 
 

@@ -24,8 +24,8 @@ from tlcli.system.files import expanded
 from tlcli.system.located import located
 from tlcli.system.opened import named, reason
 from tlcli.system.remote import is_address
-from tlcli.system.remote_cache import addressed
 from tlcli.system.shown import shown, typed
+from tlcli.system.standing import addressed
 
 KINDS = {
     "folder": "class folders", "csv": "a table of pictures", "npy": "arrays",

@@ -18,8 +18,8 @@ from tlcli.data.samples import class_counts
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
 from tlcli.system.files import expanded
-from tlcli.system.remote_cache import addressed
 from tlcli.system.shown import shown
+from tlcli.system.standing import addressed
 
 # Keys of Choosing.
 CHOICES = frozenset({"exclude", "relabel", "groups"})

@@ -15,13 +15,16 @@ from tlcli.data.resize import Resize
 from tlcli.data.walk import LeftOut, walk
 from tlcli.errors import ConfigError, DataError, TlError
 from tlcli.lazy import tf
-from tlcli.system.files import expanded
+from tlcli.system.located import located
 from tlcli.system.opened import read_bytes
+from tlcli.system.remote import StoreError, is_address
+from tlcli.system.remote_cache import current
 from tlcli.system.shown import shown
+from tlcli.system.standing import addressed
 
 
 def expand(given: Iterable[str], left_out: LeftOut) -> Iterator[str]:
-    """Files that words stand for: files, folders, globs, and lines of standard input for `-`.
+    """Files that words stand for: files, folders, globs, addresses; `-` is standard input.
 
     Memory holds the names of one folder (and of those it lies in) or of one glob.
 
@@ -34,7 +37,7 @@ def expand(given: Iterable[str], left_out: LeftOut) -> Iterator[str]:
     """
     words = tuple(given)
     for word in words:
-        path = expanded(word, "images")
+        path = located(word, "images")
         passed = LeftOut()
         if word != "-" and path.is_dir() and next(_below(str(path), passed), None) is None:
             why = f" ({'; '.join(passed.notes())})" if passed else ""
@@ -49,15 +52,15 @@ def expand(given: Iterable[str], left_out: LeftOut) -> Iterator[str]:
 
 
 def _meant(word: str, left_out: LeftOut) -> Iterator[str]:
-    path = expanded(word, "images")
+    path = located(word, "images")
     if word == "-":
         yield from listed()
     elif path.is_dir():
-        yield from _below(str(path), left_out)
+        yield from map(addressed, _below(str(path), left_out))
     elif not path.exists() and (names := sorted(glob.glob(str(path), recursive=True))):
-        yield from names
+        yield from map(addressed, names)
     else:
-        yield str(path)
+        yield addressed(str(path))
 
 
 def listed() -> Iterator[str]:
@@ -71,6 +74,19 @@ def _below(folder: str, left_out: LeftOut) -> Iterator[str]:
     """What may be a picture below a folder, as a training finds it."""
     for name, *_ in walk(folder, left_out, lambda _: None):
         yield os.path.join(folder, name)
+
+
+def at_hand(picture: str | bytes) -> str | bytes:
+    """The file of a picture that is named by an address; any other as it is.
+
+    Raises:
+        ConfigError: There is nothing at the address.
+        DataError: It may not be read.
+        StoreError: The store does not answer.
+    """
+    if isinstance(picture, str) and is_address(picture):
+        return str(current().known(picture, "images"))
+    return picture
 
 
 def reader(resize: Resize, max_pixels: int = MAX_PIXELS) -> Callable[[str | bytes], Any]:
@@ -95,13 +111,17 @@ def reader(resize: Resize, max_pixels: int = MAX_PIXELS) -> Callable[[str | byte
     of_jpeg = tf.function(jpeg, input_signature=[text], autograph=False)
     of_other = tf.function(other, input_signature=[text, number, number], autograph=False)
 
-    def read(picture: str | bytes) -> Any:
+    def read(given: str | bytes) -> Any:
+        picture = given
         try:
+            picture = at_hand(given)
             header = inspect(picture, max_pixels)
             data = picture if isinstance(picture, bytes) else read_bytes(picture, "picture")
             if header.decoder == BY_JPEG and header.orientation == 1:
                 return of_jpeg(tf.constant(data))
             return of_other(tf.constant(data), header.decoder, header.orientation)
+        except StoreError:  # of no picture's making
+            raise
         except TlError as problem:
             return problem
         except (OSError, tf.errors.OpError):

@@ -5,7 +5,8 @@ import csv
 import io
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,39 +18,95 @@ from tlcli.config.recipe import written
 from tlcli.contracts.data import SPLIT_NAMES, Manifest
 from tlcli.errors import ConfigError, TlError
 from tlcli.evaluation.strangers import Strangers
-from tlcli.runs import checkpoint, claim, logger_ids, predictions, strangers
+from tlcli.runs import checkpoint, claim, logger_ids, predictions, remote_folder, strangers
 from tlcli.runs.claim import Claim
 from tlcli.runs.predictions import Predictions
-from tlcli.system import files
+from tlcli.runs.remote_copy import sent_if_possible
+from tlcli.runs.remote_folder import RemoteFolder
+from tlcli.system import files, remote_writing
 from tlcli.system.files import expanded
-from tlcli.system.shown import defused
+from tlcli.system.remote import is_address
+from tlcli.system.shown import defused, shown
+from tlcli.system.standing import stands
+
+# What a folder of a run at an address holds, if it holds anything.
+OURS = ("config.json",)
 
 RECIPE_HEAD = "# Chosen by config=auto; edit it and train by it: tl train config=THIS_FILE\n"
 
 
-def find_run_dir(job: TrainJob) -> Path:
+def find_run_dir(job: TrainJob, local: Path | None = None) -> Path:
     """The run's folder; made where its name was free to choose, unless only a plan is asked for.
+
+    Args:
+        job: What is trained in it.
+        local: The folder that stands for its address, where it has one.
 
     Raises:
         ConfigError: The folder to go on with is none, or holds something else.
     """
     settings = job.settings
     if settings.resume:
-        path = expanded(settings.resume, "resume")
+        path = local or expanded(settings.resume, "resume")
         if not (path / "config.json").is_file():
-            raise ConfigError("resume", f"{path} is no run folder", "Give a folder of tl train.")
-        own = settings.run_dir and expanded(settings.run_dir, "run_dir").resolve() == path.resolve()
-        if settings.run_dir and not own:
+            problem = f"{shown(path)} is no run folder"
+            raise ConfigError("resume", problem, "Give a folder of tl train.")
+        if settings.run_dir and not _same(settings.run_dir, settings.resume):
             raise ConfigError("run_dir", "resume goes on in its own folder", "Leave run_dir out.")
         return path
     if settings.run_dir is None:
         base = Path("runs") / (settings.name or "train")
         return claim.free_name(base) if settings.plan_only else claim.new_folder(base)
-    path = expanded(settings.run_dir, "run_dir")
+    path = local or expanded(settings.run_dir, "run_dir")
     ours = (path / "config.json").is_file()
     if path.is_dir() and {p.name for p in path.iterdir()} - {claim.LOCK} and not ours:
         raise ConfigError("run_dir", f"{path} holds other files", "Give an empty or a new folder.")
     return path
+
+
+def _same(first: str, second: str) -> bool:
+    """Whether two words name one folder."""
+    if is_address(first) or is_address(second):
+        return first.rstrip("/") == second.rstrip("/")
+    return expanded(first, "run_dir").resolve() == expanded(second, "resume").resolve()
+
+
+@contextlib.contextmanager
+def chosen(job: TrainJob, finished: Callable[[Path], bool]) -> Iterator["RunFolder"]:
+    """A run's folder, this process's own until the end unless there is nothing left to write.
+
+    Args:
+        job: What is trained in it.
+        finished: Whether nothing is left to write in a folder.
+
+    Raises:
+        ConfigError: See find_run_dir; or another process has it.
+        TlError: It cannot be made, nothing can be written in it, or its address does not answer.
+    """
+    given = job.settings.resume or job.settings.run_dir
+    with contextlib.ExitStack() as stack:
+        remote = None
+        if given is not None and is_address(given):
+            where = "resume" if job.settings.resume else "run_dir"
+            looked_at = _planned if job.settings.plan_only else remote_folder.folder
+            remote = stack.enter_context(looked_at(given, where, OURS))
+        path = find_run_dir(job, None if remote is None else remote.path)
+        if finished(path):
+            yield RunFolder(path, True, job.settings.retry_seconds, remote=remote)
+            return
+        with claimed(job, path) as folder:
+            yield replace(folder, remote=remote)
+
+
+@contextlib.contextmanager
+def _planned(address: str, where: str, holds: Iterable[str]) -> Iterator[RemoteFolder]:
+    """A folder at an address that is only looked at, in a copy of its own."""
+    remote_writing.check_writable(address, where)
+    with tempfile.TemporaryDirectory(prefix="tl-") as base:
+        one = RemoteFolder(address, None, Path(base))
+        stands(one.path, address)
+        one.begin(holds, where)
+        yield one
 
 
 @contextlib.contextmanager
@@ -83,12 +140,23 @@ class RunFolder:
         is_chief: Whether this process is the one that writes.
         retry: Seconds that a full disk is waited for.
         owner: What makes it this process's own; None where nothing is written.
+        remote: What of it is at an address; None of a run on this machine.
     """
 
     path: Path
     is_chief: bool
     retry: float
     owner: Claim | None = None
+    remote: RemoteFolder | None = None
+
+    def send(self) -> None:
+        """Let the address of the run hold what the folder does; what fails is told, and ends none.
+
+        Raises:
+            Lost: Another process took the address over.
+        """
+        if self.remote is not None and self.is_chief:
+            sent_if_possible(self.remote.path, self.remote.send)
 
     def check(self) -> None:
         """Make sure before each write that the folder is still ours.

@@ -1,33 +1,42 @@
-"""Files that `output=` names: a stranger's file is never overwritten unless that is typed.
+"""Files and folders that `output=` names: a stranger's file is overwritten only if that is typed.
 
-What tl wrote is known by the hash of its content, which lies in the cache folder.
+What tl wrote is known by the hash of its content, which lies in the cache folder. What an address
+names is made in a local folder and sent when it is whole.
 """
 
 import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from tlcli.config.settings import cache_folder
 from tlcli.errors import ConfigError, TlError
+from tlcli.runs import remote_file, remote_folder
 from tlcli.system import files
 from tlcli.system.opened import read_text
+from tlcli.system.remote import is_address
+from tlcli.system.remote_cache import current
+from tlcli.system.standing import addressed
 
 
-def place(given: str, overwrite: bool, where: str = "output") -> Path:
+def place(given: str, overwrite: bool, where: str = "output", mine: bool = True) -> Path:
     """The file that is to be written; asked before the work begins, for it may take hours.
 
     Args:
         given: As typed.
         overwrite: Whether a file of another's may be replaced.
         where: The key that names it.
+        mine: Whether this process is the one of several that writes it.
 
     Raises:
-        ConfigError: There is a file that tl did not write.
+        ConfigError: There is a file that tl did not write, or nothing can be written there.
     """
+    address = destination(given)
+    if is_address(address):
+        return remote_file.file(address, overwrite, where, mine)
     path = files.expanded(given, where)
     if overwrite or not _is_file(path) or _is_ours(path):
         return path
@@ -35,14 +44,47 @@ def place(given: str, overwrite: bool, where: str = "output") -> Path:
     raise ConfigError(where, problem, "Give another file, or overwrite=true.")
 
 
+@contextlib.contextmanager
+def folder(
+    given: str, where: str = "output", holds: Iterable[str] = (), mine: bool = True,
+    base: Path | None = None,
+) -> Iterator[Path]:  # fmt: skip
+    """The folder that is to be written; at an address all is there when the work in it is done.
+
+    Args:
+        given: As typed.
+        where: The key that names it.
+        holds: Names of which one must be at an address, if anything is.
+        mine: Whether this process is the one of several that sends.
+        base: A folder that all of them see, or None.
+
+    Raises:
+        ConfigError: At an address is something else, or another process writes there.
+        StoreError: It does not answer; where the local copy is, it says.
+    """
+    address = destination(given)
+    if not is_address(address):
+        yield files.expanded(given, where)
+        return
+    with remote_folder.folder(address, where, holds, mine, base) as found:
+        yield found.path
+
+
+def destination(given: str) -> str:
+    """Where something goes: beside what was read from an address means there."""
+    return given if current().address(given) is None else addressed(given)
+
+
 def write(path: Path, content: bytes) -> None:
     """Write an output, and remember that it is ours; one that cannot be remembered is a stranger's.
 
     Raises:
         WriteError: It cannot be written.
+        StoreError: It cannot be sent; where the local copy is, it says.
     """
     files.write_bytes(path, content)
     _remember(path, hashlib.sha256(content).hexdigest())
+    remote_file.arrived(path)
 
 
 def write_by(path: Path, fill: Callable[[BinaryIO], None]) -> None:
@@ -50,10 +92,12 @@ def write_by(path: Path, fill: Callable[[BinaryIO], None]) -> None:
 
     Raises:
         WriteError: It cannot be written.
+        StoreError: It cannot be sent; where the local copy is, it says.
     """
     files.write(path, fill)
     if _is_file(path):
         _remember(path, files.sha256(path))
+    remote_file.arrived(path)
 
 
 def _remember(path: Path, digest: str) -> None:

@@ -125,19 +125,27 @@ def file_system(scheme: str) -> Any:
                 total=None, sock_connect=PATIENCE, sock_read=PATIENCE
             )
             options = {"client_kwargs": {"timeout": timeout}}
-        return importlib.import_module("fsspec").filesystem(
+        found = importlib.import_module("fsspec").filesystem(
             scheme, use_listings_cache=False, **options
         )
     except ImportError as error:
         problem = f"{scheme}:// needs {error.name or 'a package'}, which is not installed"
         raise ConfigError("data", problem, "Install it: pip install 'tlcli[remote]'.") from None
+    if scheme == "s3":
+        found.retries = 1
+    return found
 
 
-def patiently(address: str, action: Callable[[], Value]) -> Value:
+def patiently(address: str, action: Callable[[], Value], denied: str = DENIED) -> Value:
     """What a request gives, made again after growing pauses where it fails.
 
+    Args:
+        address: What it is about, for messages.
+        action: Makes it.
+        denied: What is told where it is not allowed.
+
     Raises:
-        DataError: There is no such object, or it may not be read.
+        DataError: There is no such object, or it is not allowed.
         StoreError: It never succeeded.
     """
     pause = PAUSE
@@ -148,7 +156,7 @@ def patiently(address: str, action: Callable[[], Value]) -> Value:
             raise
         # A border: what libraries raise for a store that fails cannot be listed.
         except Exception as error:
-            if (final := _final(address, error, attempt)) is not None:
+            if (final := _final(address, error, attempt, denied)) is not None:
                 raise final from None
             RETRIES.add(type(error).__name__)
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
@@ -156,19 +164,19 @@ def patiently(address: str, action: Callable[[], Value]) -> Value:
     raise AssertionError
 
 
-def _final(address: str, error: Exception, attempt: int) -> TlError | None:
+def _final(address: str, error: Exception, attempt: int, denied: str) -> TlError | None:
     """What is told of a failure that trying again will not mend; None of another."""
     if isinstance(error, FileNotFoundError):
         return DataError(shown(address), GONE, "Restore it, or list anew.")
     refused = isinstance(error, PermissionError) or getattr(error, "status", None) in (401, 403)
     if refused or type(error).__name__ in ("NoCredentialsError", "RefreshError"):
         remedy = "Give credentials as the store's own tools take them, or ask for access."
-        return DataError(shown(address), f"{DENIED} ({_reason(error)})", remedy)
+        return DataError(shown(address), f"{denied} ({_reason(error)})", remedy)
     if attempt < ATTEMPTS:
         return None
     return StoreError(
         f"{shown(address)}: cannot be reached ({_reason(error)}), tried {ATTEMPTS} times. "
-        "Check the connection and the address, and run it again: what was read is kept."
+        "Check the connection and the address, and run it again."
     )
 
 

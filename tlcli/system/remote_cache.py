@@ -33,6 +33,7 @@ from tlcli.system.remote_files import (
 from tlcli.system.remote_listing import listed
 from tlcli.system.remote_room import Room
 from tlcli.system.shown import shown
+from tlcli.system.standing import stands
 
 DEFAULT = "50GB"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(MB|GB|TB)")
@@ -67,6 +68,7 @@ class RemoteCache:
         """Nothing is listed yet."""
         self.root, self.room = root, Room(root, limit)
         self._listed: dict[str, tuple[float, Path, int]] = {}
+        self._sizes: dict[str, int] = {}
         self._sums = set[str]()
         self._lock = threading.Lock()
 
@@ -96,7 +98,25 @@ class RemoteCache:
             held = (time.monotonic(), place, sum(one.size for one in found))
             with self._lock:
                 self._listed[base] = held
+                self._sizes[str(place)] = held[2]
         return held[1] / rest if rest else held[1]
+
+    def known(self, address: str, where: str) -> Path:
+        """The path that stands for an object; it is asked for unless a folder of it is listed.
+
+        Args:
+            address: Of an object.
+            where: Dotted place in the configuration, for messages.
+
+        Raises:
+            ConfigError: There is nothing.
+            DataError: It may not be read.
+            StoreError: The store does not answer.
+        """
+        place = self.place(address)
+        if any(str(folder) in self._sizes for folder in (place, *place.parents)):
+            return place
+        return self.local(address, where)
 
     def place(self, address: str) -> Path:
         """The path for an address, whether or not anything is there.
@@ -234,9 +254,8 @@ class RemoteCache:
 
         That is so where all that was listed with it fits into the cache.
         """
-        sizes = [size for _, place, size in self._listed.values()
-                 if path == str(place) or path.startswith(f"{place}{os.sep}")]  # fmt: skip
-        if max(sizes, default=0) <= self.room.limit:
+        around = (path, *map(str, Path(path).parents))
+        if max((self._sizes.get(one, 0) for one in around), default=0) <= self.room.limit:
             return None
         return remote.read_range(self._object(path, status).address, start, stop)
 
@@ -259,6 +278,8 @@ def use(root: Path | None, size: str) -> None:
     chosen = Path(os.path.abspath(root or os.path.join(base, "tl"))) / "remote"
     if not _in_use or (_in_use[0].root, _in_use[0].room.limit) != (chosen, limit):
         _in_use[:] = [RemoteCache(chosen, limit)]
+        for scheme in remote.SCHEMES:
+            stands(chosen / scheme, f"{scheme}:/")
 
 
 def current() -> RemoteCache:
@@ -266,14 +287,6 @@ def current() -> RemoteCache:
     if not _in_use:
         use(None, DEFAULT)
     return _in_use[0]
-
-
-def addressed(text: str) -> str:
-    """A text with addresses instead of the paths that stand for them."""
-    if not _in_use:
-        return text
-    root = re.escape(str(_in_use[0].root))
-    return re.sub(rf"{root}/({'|'.join(remote.SCHEMES)})/", r"\1://", text)
 
 
 def _parted(address: str) -> tuple[str, str]:

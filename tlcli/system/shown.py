@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Iterable
 from typing import TextIO
 
+from tlcli.system.standing import addressed
+
 MOST = 240
 _JOINERS = "\u200c\u200d"  # between letters of some scripts, and in emoji
 # What stands for a sign that a terminal's code page lacks; of a row all or none, so that bars rise.
@@ -29,7 +31,7 @@ def shown(text: object, most: int = MOST) -> str:
         text: Anything from outside.
         most: Characters; the middle of a longer text is left out.
     """
-    line = escaped(str(text))
+    line = escaped(addressed(str(text)))
     if len(line) <= most:
         return line
     half = (most - 1) // 2
@@ -38,6 +40,7 @@ def shown(text: object, most: int = MOST) -> str:
 
 def shown_lines(text: str) -> str:
     """Text of several lines for a terminal, its line ends and tabs kept."""
+    text = addressed(text)
     if text.isprintable():
         return text
     return "".join(one if one in "\n\t" else _safe(one) for one in text)
@@ -85,7 +88,7 @@ def _has(text: str, code: str) -> bool:
 
 def typed(word: object) -> str:
     """A word for a command line to copy: quoted where a shell would take it apart."""
-    text = str(word)
+    text = addressed(str(word))
     return shlex.quote(text) if text.isprintable() else f"'{escaped(text)}'"
 
 

@@ -30,10 +30,11 @@ class Saver:
     """
 
     def __init__(
-        self, pieces: Pieces, run_dir: Path, stop: StopRequest, check: Callable[[], None]
-    ) -> None:
+        self, pieces: Pieces, run_dir: Path, stop: StopRequest, check: Callable[[], None],
+        saved: Callable[[], None] = files.nothing,
+    ) -> None:  # fmt: skip
         settings = pieces.job.settings
-        self._check = check
+        self._check, self._saved = check, saved
         self.folder, self.stop = run_dir / "state", stop
         self.every = Every.parse(settings.save_every, "save_every")
         self.member = cluster.join(pieces.job.hardware)
@@ -73,6 +74,7 @@ class Saver:
         if self.member.is_chief:
             facts = {**facts, **self._facts, **seen_pictures(self._manifest)}
             self.bytes = self.patiently(lambda: states.save(self.folder, number, arrays, facts))
+            self._saved()
         self._time, self._step = time.monotonic(), step
 
     def patiently(self, action: Callable[[], Value]) -> Value:

@@ -33,6 +33,7 @@ class Trainer:
         plan: What to train.
         run_dir: Where states and metrics.csv go.
         check: Raises before a write where the folder is no longer the run's own.
+        saved: Called when a state is whole.
         loggers: Hear of steps and epochs.
 
     Attributes:
@@ -45,7 +46,7 @@ class Trainer:
 
     def __init__(
         self, plan: Plan, run_dir: Path, check: Callable[[], None] = files.nothing,
-        loggers: Loggers = SILENT,
+        loggers: Loggers = SILENT, saved: Callable[[], None] = files.nothing,
     ) -> None:  # fmt: skip
         self.plan, self.run_dir, self.loggers = plan, run_dir, loggers
         self.settings = plan.pieces.job.settings
@@ -53,7 +54,7 @@ class Trainer:
         self.member = cluster.join(plan.pieces.job.hardware)
         self.progress, self.kept = Progress(), KeptWeights()
         self.stop = StopRequest()
-        self.saver = Saver(plan.pieces, run_dir, self.stop, check)
+        self.saver = Saver(plan.pieces, run_dir, self.stop, check, saved)
         self.good: Snapshot | None = None
 
     def run(self, state: states.State | None) -> Outcome:
@@ -200,11 +201,9 @@ class Trainer:
         figures, metric = epoch.validation, phase.monitor
         sound = bool(figures) and math.isfinite(figures["loss"])
         improved = sound and better(metric, figures[metric], progress.best)
+        progress.waited = 0 if improved else progress.waited + 1
         if improved:
-            progress.best = figures[metric]
-            progress.best_epoch, progress.waited = [epoch.phase, epoch.epoch], 0
-        else:
-            progress.waited += 1
+            progress.best, progress.best_epoch = figures[metric], [epoch.phase, epoch.epoch]
         if improved or not figures:
             with phase.evaluation_weights():
                 self.kept.best = values_of(self.student.variables)
