@@ -91,9 +91,10 @@ def built(folder: Path, image: str | None, label: str | None) -> Built:
     if form not in FORMATS:
         problem = f"has files of the format {shown(form)}"
         raise DataError(str(folder), problem, f"Build it as {FORMATS[0]}.")
-    features = _features(folder)
-    columns = _columns(folder, features, image, label)
-    texts = [name for name in _NAMES if "text" in features.get(name, ())]
+    with reading(folder / FEATURES, REMEDY, "tells no features"):
+        features = _features(folder)
+        columns = _columns(folder, features, image, label)
+        texts = [name for name in _NAMES if "text" in features.get(name, ())]
     return Built(folder, form, files, columns, texts[0] if texts else None)
 
 
@@ -134,8 +135,7 @@ def _features(folder: Path) -> dict[str, Mapping[str, Any]]:
             found |= flat(f"{prefix}/{name}" if prefix else str(name), one)
         return found
 
-    with reading(folder / FEATURES, REMEDY, "tells no features"):
-        return flat("", told)
+    return flat("", told)
 
 
 def _columns(
@@ -149,11 +149,12 @@ def _columns(
     classes = [name for name, feature in plain.items() if "classLabel" in feature]
     texts = [name for name, feature in plain.items() if "text" in feature and name not in _NAMES]
     held = chosen_column(str(folder), "label", label, classes or texts, kinds, LABELS)
-    if label is not None and "classLabel" not in plain[held] and "text" not in plain[held]:
+    own_kind = plain.get(held, {})
+    if "classLabel" not in own_kind and "text" not in own_kind:
         problem = f"{shown(folder)} has {kinds[held]} there"
         raise ConfigError("data.label_column", problem, "Give a ClassLabel or a Text.")
     several = "sequence" in features[held]
-    return Columns(own, False, held, several, _class_names(folder, held, plain[held]))
+    return Columns(own, False, held, several, _class_names(folder, held, own_kind))
 
 
 def _kind(feature: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from tlcli.system.opened import open_regular, reading
 # What an array_record file begins with; files that are kept open.
 _MAGIC, MOST_OPEN = b"\x83\xaf\x70\xd1\x0d\x88\x4a\x3f", 64
 _BATCH = 64
+_NONE = "is no whole array_record file"
 
 
 def form(built: Built, counts: Mapping[Path, int]) -> Format:
@@ -77,9 +78,9 @@ def _opened(path: Path) -> Any:
     except ImportError:
         problem = "array_record, which reads it, is not installed"
         raise ConfigError("data", problem, "Install it with: pip install 'tlcli[tfds]'.") from None
-    with open_regular(path, "shard") as file:
+    # Its reader opens it by its name; until then what stands for an object is fetched.
+    with open_regular(path, "shard") as file, reading(path, REMEDY, _NONE):
         whole = file.read(len(_MAGIC)) == _MAGIC
-    with reading(path, REMEDY, "is no whole array_record file"):
         reader = module.ArrayRecordReader(str(path), options="readahead_buffer_size:0")
         if not whole or not reader.ok():
             raise ValueError("its ends do not fit")

@@ -146,6 +146,10 @@ def test_other_counts_and_a_missing_file_are_told(built, tmp_path):
         path.unlink()
     with pytest.raises(DataError, match="train"):
         manifest("tfds", folder, tmp_path / "cache")
+    for wrong in ("[]", "{}", '{"featuresDict": {"features": {"image": 3}}}', "[" * 100_000):
+        (folder / "features.json").write_text(wrong)
+        with pytest.raises(DataError, match=r"features\.json|1\.0\.0: has no column"):
+            manifest("tfds", folder, tmp_path / "cache")
     (folder / "dataset_info.json").write_text('{"splits": 3}')
     with pytest.raises(DataError, match=r"dataset_info\.json.*tells no files of splits"):
         manifest("tfds", folder, tmp_path / "cache")
