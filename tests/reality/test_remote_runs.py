@@ -60,6 +60,7 @@ def download(client, prefix, folder):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_in_a_store_is_that_on_a_disk(store, tmp_path, capsys):
     assert trained(f"run_dir={RUN}") == 0
     train_digits(tmp_path / "here")
@@ -87,6 +88,7 @@ def test_a_run_in_a_store_is_that_on_a_disk(store, tmp_path, capsys):
     assert not {key for key in objects(store) if key.endswith(".lock")}
 
 
+@pytest.mark.slow
 def test_another_machine_goes_on_to_the_same_weights(store, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_after(patch, 2)
@@ -104,6 +106,7 @@ def test_another_machine_goes_on_to_the_same_weights(store, tmp_path, monkeypatc
     assert not {key for key in objects(store) if "/state/" in key}
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_while_the_store_fails_and_ends_with_what_to_do(
     store, tmp_path, monkeypatch, capsys
 ):
@@ -119,6 +122,7 @@ def test_a_training_goes_on_while_the_store_fails_and_ends_with_what_to_do(
     same_weights(tmp_path / "here", download(store, "runs/one", tmp_path / "there"))
 
 
+@pytest.mark.slow
 def test_a_process_killed_between_two_objects_leaves_no_promise(store, tmp_path):
     script = (
         "import os, sys; from tlcli.system import remote_writing\n"
