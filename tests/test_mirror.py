@@ -49,7 +49,6 @@ ELSEWHERE = {
     "models/head_rows": "reality/test_own_run.py",
     "runs/remote_claim": "runs/test_remote_folder.py",
     "runs/remote_copy": "runs/test_remote_folder.py",
-    "runs/remote_file": "runs/test_remote_folder.py",
     "system/remote_listing": "system/test_remote.py",
     "system/remote_room": "system/test_remote_cache.py",
     "training/feed": "behaviour/test_distill.py",

@@ -14,6 +14,7 @@ from tests.helpers.runs import FEW, environment, process, same_weights, train_di
 from tests.helpers.stopped import SHORT, Interrupted, stop_after
 from tests.helpers.stores import KEY, SECRET, Web, bucket, objects, refusing, upload
 from tests.helpers.words import checked
+from tlcli.cli import seeds
 from tlcli.commands import audit, evaluate, explain, export, gather, pack, predict, prepare, train
 from tlcli.config.data_path import found
 from tlcli.errors import ConfigError, DataError
@@ -59,6 +60,7 @@ def download(client, prefix, folder):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_in_a_store_is_that_on_a_disk(store, tmp_path, capsys):
     assert trained(f"run_dir={RUN}") == 0
     train_digits(tmp_path / "here")
@@ -86,6 +88,7 @@ def test_a_run_in_a_store_is_that_on_a_disk(store, tmp_path, capsys):
     assert not {key for key in objects(store) if key.endswith(".lock")}
 
 
+@pytest.mark.slow
 def test_another_machine_goes_on_to_the_same_weights(store, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_after(patch, 2)
@@ -103,6 +106,7 @@ def test_another_machine_goes_on_to_the_same_weights(store, tmp_path, monkeypatc
     assert not {key for key in objects(store) if "/state/" in key}
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_while_the_store_fails_and_ends_with_what_to_do(
     store, tmp_path, monkeypatch, capsys
 ):
@@ -118,6 +122,7 @@ def test_a_training_goes_on_while_the_store_fails_and_ends_with_what_to_do(
     same_weights(tmp_path / "here", download(store, "runs/one", tmp_path / "there"))
 
 
+@pytest.mark.slow
 def test_a_process_killed_between_two_objects_leaves_no_promise(store, tmp_path):
     script = (
         "import os, sys; from tlcli.system import remote_writing\n"
@@ -279,3 +284,17 @@ def test_an_audit_goes_to_the_store(store, tmp_path, capsys):
     assert audit.run(checked("audit", *words, "output=s3://bucket/audit")) == 0
     assert {"audit/audit.html", "audit/audit.csv"} <= objects(store)
     assert capsys.readouterr().out == "s3://bucket/audit\n"
+
+
+def test_what_is_read_is_not_written_into(store, tmp_path):
+    make_classes(tmp_path / "photos", {"cat": 4, "dog": 4})
+    upload(store, tmp_path / "photos", "photos")
+    before = objects(store)
+    words = ("data=folder", "data.path=s3://bucket/photos", "output=s3://bucket/photos/audit")
+    with pytest.raises(ConfigError, match=r"^output: s3://bucket/photos/audit lies in the data"):
+        audit.run(checked("audit", *words, "backbone=tiny"))
+    with pytest.raises(ConfigError, match=r"^output: .*audit lies in the data"):
+        prepare.run(checked("prepare", *words))
+    assert objects(store) == before
+    with pytest.raises(ConfigError, match=r"^run_dir: several runs lie on this machine"):
+        seeds.swept(["seeds=2", f"run_dir={RUN}"])

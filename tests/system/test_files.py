@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tlcli.errors import ConfigError
 from tlcli.runs import state
 from tlcli.system import files
 
@@ -39,3 +40,11 @@ def test_patience_ends_at_its_time_and_when_a_person_asks():
     with pytest.raises(files.WriteError):
         files.patiently(full, 3600, lambda: True)
     assert len(tries) == 5
+
+
+@pytest.mark.parametrize("given", ["s3://bucket/x", "https://host/x"])
+def test_an_address_is_no_path_of_this_machine(given):
+    with pytest.raises(
+        ConfigError, match=r"^cache_dir: an address cannot stand here\. Give a path"
+    ):
+        files.expanded(given, "cache_dir")

@@ -199,3 +199,15 @@ def test_sizes(text, size):
     for other in ("50", "50GiB", "-1GB", "0GB", ""):
         with pytest.raises(ConfigError, match=r"^remote_cache: got .* Write a size as 500MB"):
             parse_size(other, "remote_cache")
+
+
+def test_an_object_is_known_from_its_folder_or_asked_for_alone(web, cache):
+    one = f"{web.address}/set/a/3.bin"
+    assert read_bytes(cache.known(one, "images"), "picture") == b"\3" * 1000
+    assert [method for method, path, _ in web.asked if path == "/set/a/"] == []
+    cache.local(f"{web.address}/set", "data.path")
+    asked = len(web.asked)
+    assert cache.known(f"{web.address}/set/a/4.bin", "images").stat().st_size == 1000
+    assert len(web.asked) == asked
+    with pytest.raises(ConfigError, match=r"^images: there is nothing at http://.*/b/none\.bin"):
+        cache.known(f"{web.address}/b/none.bin", "images")

@@ -6,7 +6,7 @@ import pytest
 
 from tlcli.system import standing
 from tlcli.system.shown import shown, shown_lines, typed
-from tlcli.system.standing import address_of, addressed, stands
+from tlcli.system.standing import addressed, stands
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,5 @@ def test_texts(text, told):
     assert addressed(text) == shown(text) == shown_lines(text) == told
 
 
-def test_words_and_addresses():
+def test_words():
     assert typed(Path("/cache/sending/0/run")) == "s3://bucket/run"
-    assert address_of("/cache/sending/0/run/a") == "s3://bucket/run/a"
-    assert address_of("/cache/sending/0/runs") is None

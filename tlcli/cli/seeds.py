@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tlcli.errors import ConfigError
+from tlcli.system.remote import is_address
 
 KEY = "seeds"
 MOST = 100
@@ -25,6 +26,9 @@ def swept(words: Sequence[str]) -> list[str]:
         return rest
     if any(word.startswith("resume=") for word in rest):
         raise ConfigError("resume", "goes on with one run", "Leave seeds out.")
+    if any(is_address(word.partition("=")[2]) for word in rest if word.startswith("run_dir=")):
+        remedy = "Give a path, or train each seed by itself."
+        raise ConfigError("run_dir", "several runs lie on this machine", remedy)
     first = [word.partition("=")[2] for word in rest if word.startswith("seed=")]
     start = _number(first[-1], "seed", 0, 2**31 - 1 - number) if first else 0
     rest = [word for word in rest if not word.startswith("seed=")]

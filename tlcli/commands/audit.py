@@ -60,6 +60,7 @@ def run(checked: Checked[Audit, None]) -> int:
 def audit(checked: Checked[Audit, None]) -> int:
     """Audit once; pictures that turn out to be faulty stop it."""
     console.start_log(None)
+    output.check_apart(checked.settings.output, checked.config["data"])
     crew = crew_of(checked)
     with output.folder(checked.settings.output, "output", FILES, crew.is_chief) as folder:
         return _audit(checked, crew, folder)
@@ -97,8 +98,8 @@ def check_outside(folder: Path, manifest: Manifest, data: Mapping[str, Any]) -> 
     Raises:
         ConfigError: It lies there.
     """
-    root = expanded(manifest.root, "output").resolve()
-    if data["name"] != "csv" and root.is_dir() and folder.resolve().is_relative_to(root):
+    if data["name"] != "csv" and output.lies_in(folder, manifest.root):
+        root = expanded(manifest.root, "output").resolve()
         problem = f"{shown(folder)} lies in the data, which is only read"
         remedy = f"Give output={typed(root.parent / 'audit')}."
         raise ConfigError("output", problem, remedy)

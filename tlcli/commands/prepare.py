@@ -26,7 +26,6 @@ from tlcli.errors import ConfigError
 from tlcli.runs import output
 from tlcli.system import console, files
 from tlcli.system.crew import Crew
-from tlcli.system.files import expanded
 from tlcli.system.shown import typed
 
 log = logging.getLogger(__name__)
@@ -42,6 +41,7 @@ def run(checked: Checked[Prepare, None]) -> int:
     """
     console.start_log(None)
     settings, crew = checked.settings, crew_of(checked, computes=False)
+    output.check_apart(settings.output, checked.config["data"])
     with contextlib.ExitStack() as stack:
         with crew.one_by_one():
             folder = stack.enter_context(
@@ -123,8 +123,7 @@ def check_folder(folder: Path, manifest: Manifest, facts: Mapping[str, Any]) -> 
     Raises:
         ConfigError: It does.
     """
-    root = expanded(manifest.root, "output").resolve()
-    if root.is_dir() and folder.resolve().is_relative_to(root):
+    if output.lies_in(folder, manifest.root):
         raise ConfigError("output", f"{folder} lies in the data", "Give a folder beside it.")
     if not folder.exists():
         return

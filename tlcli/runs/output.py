@@ -8,9 +8,9 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tlcli.config.settings import cache_folder
 from tlcli.errors import ConfigError, TlError
@@ -73,6 +73,30 @@ def folder(
 def destination(given: str) -> str:
     """Where something goes: beside what was read from an address means there."""
     return given if current().address(given) is None else addressed(given)
+
+
+def lies_in(folder: Path, root: str) -> bool:
+    """Whether a folder that is to be written lies in that of the data on this machine."""
+    if is_address(root):
+        return False
+    place = files.expanded(root, "output").resolve()
+    return place.is_dir() and folder.resolve().is_relative_to(place)
+
+
+def check_apart(given: str, data: Mapping[str, Any]) -> None:
+    """Refuse an address within that of the data, before anything is there that would be data.
+
+    Args:
+        given: The output, as typed.
+        data: Values of the group data.
+
+    Raises:
+        ConfigError: It lies there.
+    """
+    root = data.get("path")
+    if isinstance(root, str) and is_address(root) and given.startswith(f"{root.rstrip('/')}/"):
+        problem = f"{given} lies in the data, which is only read"
+        raise ConfigError("output", problem, "Give an address beside it.")
 
 
 def write(path: Path, content: bytes) -> None:

@@ -73,7 +73,7 @@ def fetch(one: Object, path: Path) -> None:
 def sent_if_possible(path: Path, send: Callable[[], None]) -> None:
     """Send what there is of work that goes on or was broken off; where that fails, tell it."""
     try:
-        told_where(path, send)
+        told_where(path, send, "it is sent with the next state, or when the work is started again")
     except Lost:
         raise
     except TlError as error:

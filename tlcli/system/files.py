@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from tlcli.errors import ConfigError, TlError
 from tlcli.system.opened import open_regular
+from tlcli.system.remote import is_address
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +98,10 @@ def expanded(given: str | Path, where: str) -> Path:
         where: Dotted place in the configuration, for messages.
 
     Raises:
-        ConfigError: There is no such home folder, or it is no path.
+        ConfigError: There is no such home folder, or it is no path but an address.
     """
+    if is_address(str(given)):
+        raise ConfigError(where, "an address cannot stand here", "Give a path on this machine.")
     try:
         if "\0" in str(given):
             raise ValueError

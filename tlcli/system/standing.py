@@ -18,11 +18,3 @@ def addressed(text: str) -> str:
         if path in text:
             text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w)", lambda _, a=address: a, text)  # type: ignore[misc]
     return text
-
-
-def address_of(path: str | Path) -> str | None:
-    """The address that a path stands for; None of a path that stands for none."""
-    for known, address in _known.items():
-        if str(path) == known or str(path).startswith(f"{known}/"):
-            return address + str(path)[len(known) :]
-    return None
