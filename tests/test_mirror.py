@@ -18,6 +18,7 @@ TOPICS = ("behaviour", "hostile", "reality")
 ELSEWHERE = {
     "cli/__main__": "cli/test_main.py",
     "commands/bench_arms": "commands/test_bench.py",
+    "commands/bench_scale_worker": "commands/test_bench_scale.py",
     "commands/clean": "commands/test_pack.py",
     "commands/export_namer": "commands/test_export.py",
     "commands/namer": "commands/test_predict.py",

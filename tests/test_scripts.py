@@ -1,13 +1,11 @@
-"""Scripts that start workers, with programs that stand for ssh, SLURM and the training."""
+"""Scripts that start workers, with programs that stand for SLURM and the training."""
 
 import ast
 import os
 import pkgutil
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -20,18 +18,11 @@ WORKER = """#!/usr/bin/env bash
 place="$SLURM_PROCID-${LOCAL_RANK:-none}"
 echo "worker $place $*"
 case ${FAKE:-} in
-  lose_once) [ -e "$HERE/lost" ] || { touch "$HERE/lost"; exit 75; } ;;
   lose) exit 75 ;;
   fail) exit 2 ;;
-  wait)
-    trap 'exit 76' TERM
-    touch "$HERE/waits-$$"
-    while :; do sleep 0.1; done ;;
 esac
 """
 PROGRAMS = {
-    "ssh": '#!/usr/bin/env bash\n[ "$1" = -o ] && shift 2\necho "$1" >>"$HERE/hosts"\nshift\n'
-    'exec bash -c "$*"\n',
     "srun": "#!/usr/bin/env bash\nshift\nworst=0\n"
     'for rank in 0 1; do SLURM_PROCID=$rank SLURM_LOCALID=$rank "$@" & pids+=($!); done\n'
     'for pid in "${pids[@]}"; do wait "$pid" || { c=$?; [ $c -gt $worst ] && worst=$c; }; done\n'
@@ -116,52 +107,6 @@ def test_several_gpus_are_launched_one_is_trained_on(start):
     assert "one process trains" in errors
 
 
-def test_each_host_gets_a_worker_and_words_arrive_as_they_are(start, tmp_path):
-    words = ["run_dir=a b", "data.path=it's $HOME"]
-    code, out, errors = ended(start("train_multi_node.sh", "me@one,two,two", *words, PORT="4000"))
-    assert code == 0, errors
-    lines = sorted(out.splitlines())
-    address = "hardware.workers=[one:4000,two:4001,two:4002]"
-    for rank, (line, local) in enumerate(zip(lines, ["none", "0", "1"], strict=True)):
-        assert line == (
-            f"[{rank}] worker -{local} -m tlcli.cli train run_dir=a b data.path=it's $HOME "
-            f"hardware=multi_worker {address} hardware.rank={rank}"
-        )
-    assert set((tmp_path / "hosts").read_text().split()) == {"me@one", "two"}
-
-
-def test_after_a_loss_all_hosts_start_again(start):
-    process = start("train_multi_node.sh", "one,two", "run_dir=r", FAKE="lose_once")
-    code, out, errors = ended(process)
-    assert code == 0
-    assert "starting all again, 2 of such left" in errors
-    assert out.count("hardware.rank=1") == 2
-
-
-@pytest.mark.parametrize(("fake", "code", "starts"), [("lose", 75, 2), ("fail", 2, 1)])
-def test_losses_have_a_limit_and_mistakes_are_not_tried_again(start, fake, code, starts):
-    process = start("train_multi_node.sh", "one,two", "run_dir=r", FAKE=fake, RESTARTS="1")
-    found, out, _ = ended(process)
-    assert found == code
-    assert out.count("hardware.rank=0") == starts
-
-
-def test_a_signal_reaches_the_workers_on_all_hosts(start, tmp_path):
-    process = start("train_multi_node.sh", "one,two", "run_dir=r", FAKE="wait")
-    while len(list(tmp_path.glob("waits-*"))) < 2:
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    assert ended(process)[0] == 76
-
-
-@pytest.mark.parametrize("words", [["one,two"], ["run_dir=r", "epochs=3"], ["one,two", "epochs=3"]])
-def test_without_hosts_or_run_dir_the_use_is_shown(start, words):
-    code, _, errors = ended(start("train_multi_node.sh", *words))
-    assert code == 2
-    assert "Use: scripts/run/train_multi_node.sh node1,node2" in errors
-
-
 def slurm(start, *words, **variables):
     return ended(
         start("train_slurm.sh", *words, SLURM_JOB_ID="77", SLURM_SUBMIT_DIR=str(ROOT), **variables)
@@ -191,23 +136,16 @@ FEW = ("data.images_per_class=9", "batch_size=10", "epochs=1", "finetune=full", 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "script", ["train_multi_node.sh", pytest.param("train_slurm.sh", marks=pytest.mark.long)]
-)
-def test_scripts_train(start, tmp_path, script):
+@pytest.mark.long
+def test_a_slurm_job_trains(start, tmp_path):
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\ncd "$HERE" && PYTHONPATH={ROOT} exec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    variables = {"PYTHON": str(python), "PORT": str(20000 + os.getpid() % 20000)}
-    words = [*FEW, f"run_dir={tmp_path / 'run'}"]
-    if script == "train_slurm.sh":
-        variables |= {
-            "SLURM_JOB_ID": str(os.getpid()), "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_NTASKS": "2",
-            "SLURM_JOB_NODELIST": "localhost", "SLURM_TASKS_PER_NODE": "2",
-        }  # fmt: skip
-    else:
-        words.insert(0, "localhost,127.0.0.1")
-    process = start(script, *words, **variables)
+    variables = {
+        "PYTHON": str(python), "SLURM_JOB_ID": str(os.getpid()), "SLURM_SUBMIT_DIR": str(ROOT),
+        "SLURM_NTASKS": "2", "SLURM_JOB_NODELIST": "localhost", "SLURM_TASKS_PER_NODE": "2",
+    }  # fmt: skip
+    process = start("train_slurm.sh", *FEW, f"run_dir={tmp_path / 'run'}", **variables)
     _, errors = process.communicate(timeout=500)
     assert process.returncode == 0, errors
     assert (tmp_path / "run" / "metrics.json").is_file()

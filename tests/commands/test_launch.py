@@ -24,8 +24,9 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time
 CODE = """
 import sys
 from tlcli.system.supervisor import Supervisor
-programs = sys.argv[1:]
-sys.exit(Supervisor(lambda: [[sys.executable, '-S', '-c', p] for p in programs], 3, 1.0).run())
+from tlcli.system.workers import local, written
+lines = [[sys.executable, '-S', '-c', program] for program in sys.argv[1:]]
+sys.exit(Supervisor(lambda *_: local(lines, written), len(lines), 3, 1.0).run())
 """
 
 
@@ -41,11 +42,9 @@ def test_a_signal_reaches_the_workers_and_nothing_starts_again(second, code):
     process.stdout.close()
 
 
-def test_each_worker_gets_its_rank_and_all_the_same_ports():
-    found = launch.commands(["train", "epochs=3"], 3)
-    workers = {next(w for w in line if w.startswith("hardware.workers=")) for line in found}
-    assert len(workers) == 1
-    assert len(set(workers.pop().split("=")[1].strip("[]").split(","))) == 3
+def test_each_worker_gets_its_rank_and_all_the_same_addresses():
+    found = launch.commands(["train", "epochs=3"], ["a:1", "a:2", "b:1"])
+    assert {line[6] for line in found} == {"hardware.workers=[a:1,a:2,b:1]"}
     assert [line[-1] for line in found] == [f"hardware.rank={n}" for n in range(3)]
     assert all(line[3:6] == ["train", "epochs=3", "hardware=multi_worker"] for line in found)
 

@@ -8,6 +8,7 @@ import pytest
 
 from tlcli.errors import PeerLost, TlError
 from tlcli.system.supervisor import Elastic, Independent, Supervisor
+from tlcli.system.workers import local, results, written
 
 WAIT = "import time; time.sleep(60)"
 
@@ -18,11 +19,11 @@ def supervised(*programs, restarts=0, grace=20.0):
     """A supervisor of programs, and the list of its starts."""
     starts = []
 
-    def commands():
+    def start(places, _):
         starts.append(time.monotonic())
-        return [[sys.executable, "-S", "-c", program] for program in programs]
+        return local([[sys.executable, "-S", "-c", programs[p]] for p in places], written, places)
 
-    return Supervisor(commands, restarts, grace), starts
+    return Supervisor(start, len(programs), restarts, grace), starts
 
 
 def test_workers_that_end_well_give_zero_and_their_lines_carry_their_number(capfdbinary):
@@ -80,11 +81,11 @@ def test_no_worker_outlives_an_error_of_the_supervisor(tmp_path):
     mark = tmp_path / "pid"
     note = f"import os; open({str(mark)!r}, 'w').write(str(os.getpid())); {WAIT}"
 
-    def commands():
-        return [[sys.executable, "-S", "-c", note], [str(tmp_path / "missing")]]
+    def start(*_):
+        return local([[sys.executable, "-S", "-c", note], [str(tmp_path / "missing")]], written)
 
     with pytest.raises(OSError, match="missing"):
-        Supervisor(commands, 0, 1.0).run()
+        Supervisor(start, 2, 0, 1.0).run()
     if mark.exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int(mark.read_text()), 0)
@@ -93,7 +94,11 @@ def test_no_worker_outlives_an_error_of_the_supervisor(tmp_path):
 def alone(*programs, restarts=1, grace=5.0):
     """A supervisor of programs that need no other."""
     lines = [[sys.executable, "-S", "-c", program] for program in programs]
-    return Independent(lambda: lines, restarts, grace)
+
+    def start(places, _):
+        return local([lines[place] for place in places], results, places)
+
+    return Independent(start, len(lines), restarts, grace)
 
 
 def test_a_lost_worker_starts_again_alone_and_results_have_no_number(tmp_path, capfdbinary):
@@ -170,10 +175,12 @@ if count == 3 and not os.path.exists({str(lost)!r}):
     time.sleep(60)
 """
     program = STATE.format(starts=str(starts), body=body)
-    supervisor = Elastic(
-        lambda count: [[sys.executable, "-S", "-c", program, str(count)]] * count,
-        3, least, returns, saved.exists, 1, 20.0,
-    )  # fmt: skip
+
+    def start(places, _):
+        line = [sys.executable, "-S", "-c", program, str(len(places))]
+        return local([line] * len(places), written, places)
+
+    supervisor = Elastic(start, 3, least, returns, saved.exists, lambda _: True, 1, 20.0)
     assert supervisor.run() == 0
     counts = [word[0] for word in starts.read_text().split()]
     expected = ["3"] * 3 + (["2"] * 2 if least == 1 else [])

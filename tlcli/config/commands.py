@@ -21,6 +21,7 @@ class Command:
         needs_tensorflow: Whether it is imported before the command runs.
         light: Whether the command's `is_light(checked)` may say that it is not needed then.
         named: Whether a word may be NAME=FOLDER.
+        lists: Keys whose values may be typed as 1,2,3.
     """
 
     module: str
@@ -36,6 +37,7 @@ class Command:
     needs_tensorflow: bool = True
     light: bool = False
     named: bool = False
+    lists: tuple[str, ...] = ()
 
 
 # A command may be two words.
@@ -117,13 +119,18 @@ COMMANDS = {
         "tl bench export RUN RUN/export/litert", "BenchExport", "bench-export", words="exports",
         needs_tensorflow=False,
     ),
+    "bench scale": Command(
+        "bench_scale", "Train on 1, 2, … workers: what steps go to, and a forecast for more.",
+        "tl bench scale workers=1,2 -- train photos", "BenchScale", "bench-scale", words="words",
+        needs_tensorflow=False, lists=("workers", "forecast"),
+    ),
     "find-lr": Command(
         "find_lr", "Find a learning rate: raise it step by step until the loss diverges.",
         "tl find-lr photos", "FindLr", "find-lr",
         trains=True,
     ),
     "launch": Command(
-        "launch", "Train, measure or predict in several processes of this machine.",
+        "launch", "Train, measure or predict in several processes, here or on hosts.",
         "tl launch 2 -- train photos", "Launch", "launch",
         words="words", needs_tensorflow=False,
     ),

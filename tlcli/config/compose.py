@@ -27,7 +27,7 @@ from tlcli.system.files import expanded
 PATH_KEYS = {
     "path", "checkpoint", "run_dir", "resume", "weights", "run", "image_root", "cache_dir",
     "output", "extend", "runs", "file", "preset", "unlabelled", "ids", "config", "class", "audit",
-    "exclude", "relabel", "groups", "token_file", "shared",
+    "exclude", "relabel", "groups", "token_file", "shared", "hosts", "ssh", "python",
 }  # fmt: skip
 
 
@@ -91,6 +91,8 @@ def read(word: str, words: list[str]) -> Request:
         else:
             typed[key] = value
     known.check_typed(word, typed)
+    for key in typed.keys() & COMMANDS[word].lists:
+        typed[key] = f"[{typed[key]}]" if typed[key][:1].isdigit() else typed[key]
     options = _options("data", config_dir)
     for item in bare:
         key, value = data_words.entered(word, item, typed, options)

@@ -14,6 +14,7 @@ from tlcli.config.look_settings import Explain as Explain
 from tlcli.config.look_settings import Export as Export
 from tlcli.config.look_settings import Pack as Pack
 from tlcli.config.look_settings import Report as Report
+from tlcli.config.many_settings import BenchScale as BenchScale
 from tlcli.config.many_settings import Gather as Gather
 from tlcli.config.many_settings import Launch as Launch
 from tlcli.config.many_settings import check_predictions, check_share

@@ -1,37 +1,39 @@
-"""Worker processes of one machine, started, watched and started again."""
+"""Workers that are started, watched and started again, here or on other hosts."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import IO, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tlcli.errors import PeerLost, TlError
+from tlcli.system.workers import CUT, Worker, is_gone, is_lost, say, told, told_all
 
 STOPPED = (76, 130)
-
-
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+PAUSE = 0.05
 
-
-Commands = Callable[[], list[list[str]]]
+# From numbers of places, and what tells that nothing more shall be started, to workers there.
+Start = Callable[[Sequence[int], Callable[[], bool]], list[Worker]]
 
 
 class Supervisor:
     """Starts workers together, and again together after a loss.
 
     Args:
-        commands: Gives the command line of each worker, anew for each start.
+        start: Starts those of some places.
+        size: How many places there are.
         restarts: How often all may be started again.
         grace: Seconds from SIGTERM to SIGKILL, and from a signal that is passed on to SIGKILL.
+
+    Attributes:
+        present: The places that have a worker.
     """
 
-    def __init__(self, commands: Commands, restarts: int, grace: float) -> None:
-        self.commands, self.restarts, self.grace = commands, restarts, grace
-        self.processes: list[subprocess.Popen[bytes]] = []
+    def __init__(self, start: Start, size: int, restarts: int, grace: float) -> None:
+        self.start, self.size, self.restarts, self.grace = start, size, restarts, grace
+        self.present = list(range(size))
+        self.workers: list[Worker] = []
         self.signal = 0
         self.end: float | None = None
 
@@ -56,7 +58,7 @@ class Supervisor:
             code = self._judged(codes)
             if code is not None:
                 return code
-            lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
+            lost = told_all(self.workers, codes)
             if left:
                 say(f"workers ended: {lost}; starting all again, {left} of such left")
         raise PeerLost(f"workers ended: {lost}. Start them again with the same run_dir.")
@@ -69,10 +71,11 @@ class Supervisor:
         """
         if not any(codes):
             return 0
-        failed = [(i, c) for i, c in enumerate(codes) if c > 0 and c not in (75, *STOPPED)]
+        failed = [(i, c) for i, c in enumerate(codes) if c > 0 and c not in (75, CUT, *STOPPED)]
         if failed and not self.signal:
             rank, code = failed[0]
-            error = TlError(f"worker {rank} failed with exit code {code}; the others were ended.")
+            worker = self.workers[rank].label
+            error = TlError(f"worker {worker} failed with exit code {code}; the others were ended.")
             error.exit_code = code
             raise error
         if self.signal or any(code in STOPPED for code in codes):
@@ -83,22 +86,40 @@ class Supervisor:
     def _once(self) -> list[int]:
         """One start of all workers, until all have ended; exit codes by rank."""
         self.end = None
-        for rank, command in enumerate(self.commands()):
-            self.processes.append(started(rank, command, subprocess.PIPE))
-        pumps = [pump for rank, p in enumerate(self.processes) for pump in _pumps(rank, p)]
-        while any(process.poll() is None for process in self.processes):
-            if self.end is None and any(process.poll() for process in self.processes):
-                self._send(signal.SIGTERM)
-                self.end = time.monotonic() + self.grace
-            if self.end is not None and time.monotonic() > self.end:
-                self._send(signal.SIGKILL)
+        self._start(self.present)
+        while any(worker.poll() is None for worker in self.workers):
+            self._end_with_others()
             self._look()
-            time.sleep(0.05)
-        for pump in pumps:
-            pump.join()
-        codes = [process.returncode for process in self.processes]
-        self.processes = []
-        return codes
+            time.sleep(PAUSE)
+        return self._finished()
+
+    def _start(self, places: Sequence[int]) -> None:
+        """Start workers; a signal that came meanwhile reaches them too."""
+        self.workers = []
+        self.workers = self.start(places, self._is_stopped)
+        if self.signal:
+            self._send(self.signal)
+
+    def _is_stopped(self) -> bool:
+        return self.signal != 0
+
+    def _end_with_others(self) -> None:
+        """After the end of one that did not end well, end the others."""
+        if self.end is None and any(map(self._is_unwell, self.workers)):
+            self._send(signal.SIGTERM)
+            self.end = time.monotonic() + self.grace
+        if self.end is not None and time.monotonic() > self.end:
+            self._send(signal.SIGKILL)
+
+    def _is_unwell(self, worker: Worker) -> bool:
+        """Whether a worker ended so that the others shall end too."""
+        return bool(worker.poll())
+
+    def _finished(self) -> list[int]:
+        """Exit codes of workers that have ended."""
+        for worker in self.workers:
+            worker.finish()
+        return [worker.poll() or 0 for worker in self.workers]
 
     def _look(self) -> None:
         """Asked again and again while workers run."""
@@ -109,67 +130,80 @@ class Supervisor:
         self.end = self.end or time.monotonic() + self.grace
 
     def _send(self, number: int) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.send_signal(number)
+        for worker in self.workers:
+            worker.send(number)
 
     def _kill(self) -> None:
         """Leave no worker behind, whatever happened here."""
-        self._send(signal.SIGKILL)
-        for process in self.processes:
-            process.wait()
+        while any(worker.poll() is None for worker in self.workers):
+            self._send(signal.SIGKILL)
+            time.sleep(PAUSE)
 
 
 class Elastic(Supervisor):
     """Workers that go on in a smaller number after a loss, and in the full one after the next save.
 
     Args:
-        commands: Gives the command lines of so many workers.
+        start: Starts those of some places, numbered anew.
         size: How many there are to be.
         least: How many must remain; fewer are started again with all others.
         returns: How often lost ones are taken in again.
         saved: Tells one state of the training from another.
+        back: Whether some places can have a worker again; may take its time.
+        restarts: How often the rest may go on after a loss.
+        grace: See Supervisor.
     """
 
     def __init__(  # noqa: PLR0913
-        self, commands: Callable[[int], list[list[str]]], size: int, least: int, returns: int,
-        saved: Callable[[], object], restarts: int, grace: float,
+        self, start: Start, size: int, least: int, returns: int, saved: Callable[[], object],
+        back: Callable[[Sequence[int]], bool], restarts: int, grace: float,
     ) -> None:  # fmt: skip
-        super().__init__(lambda: commands(self.count), restarts, grace)
-        self.size = self.count = size
-        self.least, self.returns, self.saved = least, returns, saved
+        super().__init__(start, size, restarts, grace)
+        self.least, self.returns, self.saved, self.back = least, returns, saved, back
         self._before: object = None
         self._returning = False
+        self._asked: _Asked | None = None
 
     def _stay(self) -> int:
         left = self.restarts
         while True:
-            self._before, self._returning = self.saved(), False
+            self._before, self._returning, self._asked = self.saved(), False, None
             codes = self._once()
             if self._returning and not self.signal and set(codes) <= {0, 76} and any(codes):
-                self.count = self.size
-                say(f"going on with {self.count} workers")
+                self.present = list(range(self.size))
+                say(f"going on with {self.size} workers")
                 continue
             # What a stop of our own gave is no wish of a person.
             own = self._returning and not self.signal
             code = self._judged([75 if own and c in STOPPED else c for c in codes])
             if code is not None:
                 return code
-            lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
+            lost = told_all(self.workers, codes)
             if not left:
                 raise PeerLost(f"workers ended: {lost}. Start them again with the same run_dir.")
-            self._lose(sum(c < 0 and c != -signal.SIGTERM for c in codes))
-            say(f"workers ended: {lost}; going on with {self.count}, {left} of such left")
+            self._lose(codes)
+            say(f"workers ended: {lost}; going on with {len(self.present)}, {left} of such left")
             left -= 1
 
-    def _lose(self, lost: int) -> None:
+    def _lose(self, codes: list[int]) -> None:
         """Go on without some workers, where enough remain."""
-        remain = self.count - lost
-        self.count = remain if remain >= self.least else self.size
+        remain = [p for p, c in zip(self.present, codes, strict=True) if not is_gone(c)]
+        self.present = remain if len(remain) >= self.least else list(range(self.size))
 
     def _look(self) -> None:
-        lacking = self.count < self.size and self.returns and self.end is None
-        if lacking and self.saved() != self._before:
+        lost = sorted({*range(self.size)} - {*self.present})
+        if not lost or not self.returns or self.end is not None:
+            return
+        if self._asked is None:
+            saved = self.saved()
+            if saved != self._before:
+                self._before = saved
+                self._asked = _Asked(lambda: self.back(lost))
+        elif self._asked.answer is not None:
+            answer, self._asked = self._asked.answer, None
+            if not answer:
+                say("a state is saved, but who was lost cannot be reached yet")
+                return
             say(f"a state is saved; starting all {self.size} workers from it")
             self.returns -= 1
             self._returning = True
@@ -177,30 +211,39 @@ class Elastic(Supervisor):
             self.end = time.monotonic() + self.grace
 
 
+class _Asked:
+    """A question that is answered beside other work."""
+
+    def __init__(self, question: Callable[[], bool]) -> None:
+        self.answer: bool | None = None
+        self._question = question
+        threading.Thread(target=self._ask, daemon=True).start()
+
+    def _ask(self) -> None:
+        self.answer = self._question()
+
+
 class Independent(Supervisor):
     """Workers that wait for no other: one that is lost starts again alone, and the rest go on.
 
-    Once none may be started again the rest go on without those that are lost, as long as the chief
-    is there. What they write to standard output is a result, and has no number before its lines.
+    What they write to standard output is a result, and has no number before its lines.
     """
 
     def _stay(self) -> int:
-        self._lines, self._left, self._gone = self.commands(), self.restarts, set[int]()
-        self.processes = [started(rank, line, None) for rank, line in enumerate(self._lines)]
-        self._threads = [one for rank, p in enumerate(self.processes) for one in _pumps(rank, p)]
-        while any(process.poll() is None for process in self.processes):
+        self._left, self._gone = self.restarts, set[int]()
+        self._start(self.present)
+        while any(worker.poll() is None for worker in self.workers):
             for rank in [] if self.end is not None else self._lost():
                 self._do_without(rank)
-            if self.end is None and any(map(_failed, self.processes)):
-                self._send(signal.SIGTERM)
-                self.end = time.monotonic() + self.grace
-            if self.end is not None and time.monotonic() > self.end:
-                self._send(signal.SIGKILL)
-            time.sleep(0.05)
-        for thread in self._threads:
-            thread.join()
-        return self._ended([0 if rank in self._gone and not self.signal else process.returncode
-                            for rank, process in enumerate(self.processes)])  # fmt: skip
+            self._end_with_others()
+            time.sleep(PAUSE)
+        return self._ended([0 if rank in self._gone and not self.signal else code
+                            for rank, code in enumerate(self._finished())])  # fmt: skip
+
+    def _is_unwell(self, worker: Worker) -> bool:
+        """Whether a worker ended by itself, and not well."""
+        code = worker.poll()
+        return bool(code) and not is_lost(code or 0)
 
     def _do_without(self, rank: int) -> None:
         """Start a lost worker again, or go on with the others.
@@ -208,23 +251,24 @@ class Independent(Supervisor):
         Raises:
             PeerLost: It is the chief, and may not be started again.
         """
-        told = f"worker {rank} ended ({_told(self.processes[rank].returncode)})"
+        worker = self.workers[rank]
+        ended = f"worker {worker.label} ended ({told(worker.poll() or 0)})"
         if self._left:
-            say(f"{told}; starting it again, {self._left} of such left")
+            say(f"{ended}; starting it again, {self._left} of such left")
             self._left -= 1
-            self.processes[rank] = started(rank, self._lines[rank], None)
-            self._threads += _pumps(rank, self.processes[rank])
+            worker.finish()
+            self.workers[rank : rank + 1] = self.start([rank], self._is_stopped)
         elif rank:
-            say(f"{told}, and may not be started again; the others do its parts")
+            say(f"{ended}, and may not be started again; the others do its parts")
             self._gone.add(rank)
         else:
-            raise PeerLost(f"{told}, and may not be started again. Give more restarts.")
+            raise PeerLost(f"{ended}, and may not be started again. Give more restarts.")
 
     def _lost(self) -> list[int]:
         """Ranks of those that were lost, beside those that are known."""
-        codes = [process.poll() for process in self.processes]
+        codes = [worker.poll() for worker in self.workers]
         return [rank for rank, code in enumerate(codes)
-                if code is not None and _is_lost(code) and rank not in self._gone]  # fmt: skip
+                if code is not None and is_lost(code) and rank not in self._gone]  # fmt: skip
 
     def _ended(self, codes: list[int]) -> int:
         """Exit code: the chief's.
@@ -235,64 +279,14 @@ class Independent(Supervisor):
         """
         if self.signal == signal.SIGINT:
             return 130
-        if codes[0] and not _is_lost(codes[0]) and not self.signal:
+        if codes[0] and not is_lost(codes[0]) and not self.signal:
             return codes[0]
-        failed = [(rank, code) for rank, code in enumerate(codes) if code > 0 and code != 75]
+        failed = [(rank, code) for rank, code in enumerate(codes) if code > 0 and not is_lost(code)]
         if failed and not self.signal:
-            error = TlError(f"worker {failed[0][0]} failed with exit code {failed[0][1]}.")
-            error.exit_code = failed[0][1]
+            rank, code = failed[0]
+            error = TlError(f"worker {self.workers[rank].label} failed with exit code {code}.")
+            error.exit_code = code
             raise error
         if any(codes):
-            lost = ", ".join(f"{i} ({_told(c)})" for i, c in enumerate(codes) if c)
-            raise PeerLost(f"workers ended: {lost}. Start them again.")
+            raise PeerLost(f"workers ended: {told_all(self.workers, codes)}. Start them again.")
         return 0
-
-
-def _failed(process: "subprocess.Popen[bytes]") -> bool:
-    """Whether a worker ended by itself, and not well."""
-    code = process.poll()
-    return bool(code) and not _is_lost(int(code or 0))
-
-
-def _is_lost(code: int) -> bool:
-    return code < 0 or code == PeerLost.exit_code
-
-
-def started(rank: int, command: list[str], out: int | None) -> "subprocess.Popen[bytes]":
-    """A worker's process; `out` is where its standard output goes."""
-    environment = {**os.environ, "LOCAL_RANK": str(rank)}
-    # A terminal's Ctrl-C goes to its whole group, and would reach the workers twice.
-    return subprocess.Popen(  # noqa: S603 - this program again
-        command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
-        stdout=out, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def _pumps(rank: int, process: "subprocess.Popen[bytes]") -> list[threading.Thread]:
-    """Threads that write a worker's lines to our own streams, with its number before them."""
-
-    def pump(source: IO[bytes], target: IO[bytes]) -> None:
-        for line in source:
-            target.write(f"[{rank}] ".encode() + line.rstrip(b"\n") + b"\n")
-            target.flush()
-
-    pairs = [(process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer)]
-    threads = [
-        threading.Thread(target=pump, args=(source, target), daemon=True)
-        for source, target in pairs
-        if source is not None
-    ]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def _told(code: int) -> str:
-    """An exit code in words."""
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-def say(text: str) -> None:
-    """A line of the supervisor among those of its workers."""
-    sys.stderr.write(f"tl launch: {text}\n")
-    sys.stderr.flush()

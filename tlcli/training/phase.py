@@ -19,6 +19,7 @@ from tlcli.models.norms import moving_statistics
 from tlcli.models.student import is_head
 from tlcli.system import cluster, memory
 from tlcli.training.averages import Averages
+from tlcli.training.clock import NO_CLOCK, NoClock
 from tlcli.training.feed import feed_of, source_of
 from tlcli.training.label_loss import label_loss
 from tlcli.training.plan import PhasePlan
@@ -40,6 +41,7 @@ class PhaseTraining:
 
     Attributes:
         plan: What was decided about the phase.
+        clock: Sees when parts of its steps are over.
         steps_per_call: Most steps that run before the trainer is asked.
         monitor: The figure that chooses the best epoch.
         variables: Trained variables: the student's, the method's, those of its peers.
@@ -51,8 +53,10 @@ class PhaseTraining:
             with the norm of the gradient where a logger shows it.
     """
 
-    def __init__(self, pieces: Pieces, lesson: Lesson, plan: PhasePlan) -> None:
-        self.pieces, self.lesson, self.plan = pieces, lesson, plan
+    def __init__(
+        self, pieces: Pieces, lesson: Lesson, plan: PhasePlan, clock: NoClock = NO_CLOCK
+    ) -> None:
+        self.pieces, self.lesson, self.plan, self.clock = pieces, lesson, plan, clock
         job = pieces.job
         self.steps_per_call = STEPS_PER_CALL
         self.begun = False
@@ -139,7 +143,7 @@ class PhaseTraining:
             multi_label=pieces.manifest.multi_label, ema=self.averages.ema,
             statistics=self._own_statistics(),
             moving=self._moving() if job.optimizer.sam is not None else [],
-            norms=any(one.wants_gradients for one in job.logger.parts),
+            norms=any(one.wants_gradients for one in job.logger.parts), clock=self.clock,
         )  # fmt: skip
         return TrainStep(pieces.strategy, parts)
 

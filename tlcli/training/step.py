@@ -17,6 +17,7 @@ from tlcli.models.frozen.shared import as_tensor
 from tlcli.models.graph.trace import single
 from tlcli.system.seeds import batch_seed
 from tlcli.training import gradients
+from tlcli.training.clock import ARRIVED, COMPUTED, REDUCED
 from tlcli.training.replicas import (
     as_taken,
     assign_alike,
@@ -121,9 +122,11 @@ class TrainStep:
         if scale is not None:
             batch = {**batch, "scale": tf.identity(scale)}
         figures, grads = self._gradients(batch, first)
+        grads = self.parts.clock.mark(COMPUTED, batch["step"], grads)
         if self.replicas > 1:
             context = tf.distribute.get_replica_context()
             grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        grads = self.parts.clock.mark(REDUCED, batch["step"], grads)
         if scale is not None:
             grads = [g / tf.cast(batch["scale"], g.dtype) for g in grads]
         return figures, grads
@@ -134,6 +137,8 @@ class TrainStep:
         They are the loss, the label loss, and the shares of images whose label the student says
         and of those that have one; then the norm of the gradient, if wanted, before it is clipped.
         """
+        arrived = self.parts.clock.mark(ARRIVED, batch["step"], batch["inputs"])
+        batch = {**batch, "inputs": arrived}
         figures, grads = self._reduced(batch)
         if self.parts.option.sam is not None:
             grads = self._sharpness_aware(batch, grads)
@@ -154,7 +159,7 @@ class TrainStep:
         if moved:
             assign_alike([v.value for v, _ in moved], [new for _, new in moved],
                     lambda v, value: v.assign(value))  # fmt: skip
-        return figures
+        return self.parts.clock.updated(batch["step"], figures, self.parts.variables)
 
     def _clipped(self, grads: list[Any]) -> list[Any]:
         option = self.parts.option
@@ -210,11 +215,8 @@ class TrainStep:
         steps = tf.cast(self.parts.optimizer.iterations.value, tf.float32)
         rate = tf.minimum(decay, (1 + steps) / (10 + steps))
         values = [tf.identity(v.value) for v in self.parts.averaged]
-        assign_alike(
-            self.parts.ema,
-            values,
-            lambda e, v: e.assign(rate * e + (1 - rate) * tf.cast(v, e.dtype)),
-        )
+        assign_alike(self.parts.ema, values,
+                lambda e, v: e.assign(rate * e + (1 - rate) * tf.cast(v, e.dtype)))  # fmt: skip
 
     # ---- many steps ---------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tlcli.contracts.distillation import Method, State
 from tlcli.data.order import Order
 from tlcli.distill.teaching import Teaching
+from tlcli.training.clock import NoClock
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class StepParts:
         statistics: Variables that replicas move apart in a step, to be averaged after it.
         moving: Statistics of batches that every pass over images moves.
         norms: Whether the figures of a step end in the norm of its gradient.
+        clock: Sees when parts of a step are over.
     """
 
     suffix: Any
@@ -63,6 +65,7 @@ class StepParts:
     statistics: list[Any] = field(default_factory=list)
     moving: list[Any] = field(default_factory=list)
     norms: bool = False
+    clock: NoClock = field(default_factory=NoClock)
 
     def penalty(self) -> Any:
         """Penalties on weights, over all replicas, float32 scalar."""
