@@ -94,4 +94,4 @@ def test_memory_is_that_of_a_batch_and_of_what_is_kept(monkeypatch):
         tracemalloc.stop()
     assert figures["samples"] == 3000
     assert found.scores.confusion is None
-    assert peak < 32 << 20
+    assert peak < 48 << 20

@@ -139,7 +139,7 @@ class OneLabel:
         self.labels, self.every = labels, every
         self.right = (self.guesses == labels).astype(float)
         self.strata, self.given, self.classes = labels, self.guesses, every
-        if every > 2 * len(labels):
+        if every > len(labels):
             there, places = np.unique(np.stack([labels, self.guesses]), return_inverse=True)
             self.strata, self.given = places.reshape(2, -1)
             self.classes = len(there)
