@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tlcli.data.order import Order
+from tlcli.data import order as orders
+from tlcli.data.order import Order, shuffled
 from tlcli.errors import ConfigError
 
 
@@ -86,3 +87,34 @@ def test_block_is_the_slices_in_order():
     rows, epochs = order.block(2, 4)
     assert rows.shape == epochs.shape == (2, 6)
     np.testing.assert_array_equal(rows[1], order.slice(3).rows)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 1000, 65_537])
+def test_a_computed_order_is_a_permutation(count):
+    found = shuffled(np.arange(count), count, (3, 5))
+    assert sorted(found.tolist()) == list(range(count))
+    # Any part of it is what the whole has there.
+    some = np.random.default_rng(0).integers(0, count, 50)
+    np.testing.assert_array_equal(shuffled(some, count, (3, 5)), found[some])
+
+
+def test_a_computed_order_is_mixed_well_and_another_each_epoch():
+    count = 20_000
+    first, second = (shuffled(np.arange(count), count, (0, epoch)) for epoch in (0, 1))
+    # Of two independent permutations one place agrees on average.
+    assert (first == second).sum() < 8
+    assert (first == np.arange(count)).sum() < 8
+    for found in (first, second):
+        assert abs(np.corrcoef(found[:-1], found[1:])[0, 1]) < 0.03
+        assert abs(np.corrcoef(found, np.arange(count))[0, 1]) < 0.03
+        # Each tenth of the places holds each tenth of the images about as often as any other.
+        table = np.histogram2d(np.arange(count), found, 10)[0]
+        assert ((table - 200) ** 2 / 200).sum() < 150  # of 81 degrees; 1 in 100,000 is above
+
+
+def test_order_of_very_many_images_is_not_listed(monkeypatch):
+    monkeypatch.setattr(orders, "MOST_LISTED", 9)
+    order = Order(samples=10, batch_size=4, seed=3)
+    seen = rows_of(order, 5)
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert Order(10**8, 64, 0).slice(10**6).rows.max() < 10**8

@@ -116,8 +116,8 @@ def test_a_temperature_of_few_images_never_hurts_on_held_out_ones(seed):
     labels = random.integers(0, 3, 60)
     logits = random.normal(0, 2, (60, 3))
     logits[np.arange(60), labels] += random.uniform(0, 3)
-    scaling, losses = chosen(logits, labels), held_out(logits, labels)
-    means = {name: cross_entropy(one, labels).mean() for name, one in losses.items()}
+    scaling, (losses, _) = chosen(logits, labels), held_out(logits, labels)
+    means = {name: one.mean() for name, one in losses.items()}
     kind = "vector" if scaling.scale else "none" if scaling == PLAIN else "temperature"
     assert means[kind] <= means["none"]
     assert (kind == "none") == (means["temperature"] >= means["none"])
@@ -153,8 +153,9 @@ def test_a_vector_that_raises_the_calibration_error_is_left_out():
     logits = random.normal([0, 1, 0, 0, 0], 0.3, (150, 5))
     logits[np.arange(150), labels] += 1.0
     logits *= 0.3
-    found = held_out(logits, labels)
-    losses = {name: cross_entropy(one, labels) for name, one in found.items()}
+    losses, found = held_out(logits, labels)
+    for name, one in found.items():
+        np.testing.assert_array_equal(losses[name], cross_entropy(one, labels))
     assert clearly_less(losses["vector"], losses["temperature"])
     assert error(found["vector"], labels) > error(found["temperature"], labels) + 2 * MOST_ERROR
     assert chosen(logits, labels).scale is None
@@ -162,8 +163,10 @@ def test_a_vector_that_raises_the_calibration_error_is_left_out():
 
 def test_a_vector_needs_images_enough_and_a_gain_beyond_chance():
     logits, labels = drawn(0, 29, True)
-    assert held_out(logits, labels).keys() == {"none", "temperature"}
-    assert held_out(*drawn(0, 30, True)).keys() == {"none", "temperature", "vector"}
+    losses, found = held_out(logits, labels)
+    assert losses.keys() == {"none", "temperature"}
+    assert not found
+    assert held_out(*drawn(0, 30, True))[0].keys() == {"none", "temperature", "vector"}
     # By hand: gains of 0.1 throughout; of 0.1 on average, deviation 0.23, so 0.115 of chance.
     assert clearly_less(np.zeros(4), np.array([0.1, 0.1, 0.1, 0.1001]))
     assert not clearly_less(np.zeros(4), np.array([0.3, -0.1, 0.3, -0.1]))

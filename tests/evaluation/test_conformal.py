@@ -86,8 +86,8 @@ def test_classes_of_images_enough_are_covered_alike():
             shares, labels = drawn(seed, 3000)
             shares[:, 0] *= 0.3
             shares /= shares.sum(-1, keepdims=True)
-            held = sets_of(shares[:1500], labels[:1500]).members(shares[1500:])
-            found.append(by_class(held, labels[1500:], tuple("abcdefgh"))["a"]["coverage"])
+            judged = sets_of(shares[:1500], labels[:1500]).judged(shares[1500:], labels[1500:])
+            found.append(by_class(*judged, labels[1500:], tuple("abcdefgh"))["a"]["coverage"])
         least.append(np.mean(found))
     assert least[1] < 0.7 < 0.78 < least[0] < 0.82
 
@@ -131,14 +131,15 @@ def test_the_last_bits_of_equal_probabilities_decide_nothing():
 
 
 def test_figures_by_hand():
-    held = np.array([[True, False], [True, True], [False, True], [True, False]])
+    # Sets (a), (a, b), (b) and (a).
+    held, sizes = np.array([True, True, False, True]), np.array([1, 2, 1, 1])
     labels = np.array([0, 1, 0, 0])
-    found = figures(held, labels)
+    found = figures(held, sizes)
     assert (found["coverage"], found["set_size"]) == (0.75, 1.25)
     assert found["coverage_low"] < 0.75 < found["coverage_high"]
     # Sizes 1, 2, 1, 1: deviation 0.5, of the mean 0.25.
     assert found["set_size_high"] - 1.25 == pytest.approx(1.96 * 0.25, abs=1e-3)
-    parts = by_class(held, labels, ("a", "b", "c"))
+    parts = by_class(held, sizes, labels, ("a", "b", "c"))
     assert parts.keys() == {"a", "b"}
     assert parts["a"]["coverage"] == pytest.approx(2 / 3)
     assert (parts["b"]["samples"], parts["b"]["set_size"]) == (1, 2)

@@ -78,7 +78,7 @@ def test_the_bootstrap_of_a_mean_is_scipys():
     scores = Scores(6)
     scores.update(logits, labels)
     figures = scores.result()
-    found = intervals.of_figures(figures, logits, labels)
+    found = intervals.of_figures(figures, intervals.facts_of(logits, labels), labels)
     losses = intervals.facts_of(logits, labels).loss
     expected = stats.bootstrap((losses,), np.mean, method="percentile", rng=0).confidence_interval
     width = expected.high - expected.low
@@ -91,7 +91,8 @@ def test_every_figure_lies_within_its_interval(several):
     logits, labels = several_labels() if several else one_label()
     scores = MultiLabelScores(4) if several else Scores(6)
     scores.update(logits, labels)
-    found = intervals.with_intervals(scores.result(), logits, labels)
+    facts = intervals.facts_of(logits, labels)
+    found = scores.result() | intervals.of_figures(scores.result(), facts, labels)
     names = [k for k in scores.result() if k != "samples"]
     for name in names:
         assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"]
@@ -106,7 +107,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     for seed in range(60):
         scores, data = Scores(6), one_label(300, seed=seed)
         scores.update(*data)
-        found = intervals.of_figures(scores.result(), *data)
+        found = intervals.of_figures(scores.result(), intervals.facts_of(*data), data[1])
         for name in held:
             held[name] += found[f"{name}_low"] <= expected[name] <= found[f"{name}_high"]
     # 95 % of 60 are 57; fewer than 51 come in less than one case of a thousand.
@@ -116,6 +117,27 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
 def test_too_much_work_is_left_out_and_nothing_is_made_of_nothing():
     assert intervals.resamples(10**7) == 0
     assert intervals.resamples(10) == intervals.RESAMPLES
-    assert intervals.of_figures({}, np.zeros((0, 3)), np.zeros(0, int)) == {}
-    logits = np.full((2, 3), np.nan, np.float32)
-    assert intervals.with_intervals({"loss": 1.0}, logits, np.zeros(2, int)) == {"loss": 1.0}
+    assert intervals.of_figures({}, None, np.zeros(0, int)) == {}
+
+
+def test_parts_together_draw_as_the_whole_does():
+    logits, labels = one_label()
+    parts = [intervals.OneLabel(logits[i : i + 70], labels[i : i + 70])
+             for i in range(0, len(labels), 70)]  # fmt: skip
+    rows = next(intervals.draws(labels, 5))
+    whole = intervals.OneLabel(logits, labels).figures(rows)
+    for name, values in intervals.OneLabel.joined(parts).figures(rows).items():
+        np.testing.assert_array_equal(whole[name], values)
+
+
+def test_draws_of_many_classes_count_those_that_are_there():
+    """The figures are those of a network that knows no others, and no array is as wide as all."""
+    logits, labels = one_label()
+    wide = np.full((len(labels), 5000), -50.0)
+    wide[:, ::900] = logits
+    few, many = intervals.OneLabel(logits, labels), intervals.OneLabel(wide, labels * 900)
+    assert many.classes <= 2 * len(np.unique(labels))
+    rows = next(intervals.draws(labels, 20))
+    one, other = few.figures(rows), many.figures(rows)
+    for name in ("accuracy", "top5_accuracy", "macro_f1", "balanced_accuracy", "loss"):
+        np.testing.assert_allclose(one[name], other[name], atol=1e-9)

@@ -1,13 +1,14 @@
 """NumPy files of strangers: what is declared is compared with what is there before it is read."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
 import pytest
 
 from tlcli.errors import DataError
-from tlcli.system import memory
+from tlcli.system import array_file, memory
 from tlcli.system.array_file import check_whole, load_npy, load_npz
 
 
@@ -88,3 +89,35 @@ def test_a_mapped_file_that_is_cut_later_is_told_instead_of_a_signal(tmp_path):
         file.truncate(1000)
     with pytest.raises(DataError, match=r"a\.npy: was cut off while it was in use"):
         check_whole(array)
+
+
+@pytest.mark.parametrize("free", [0, 1 << 40])
+@pytest.mark.parametrize("kind", ["f4", "f2", "u1"])
+def test_rows_of_a_mapped_array_are_the_same_however_they_are_read(
+    tmp_path, monkeypatch, free, kind
+):
+    monkeypatch.setattr(array_file.memory, "free", lambda: free)
+    held = np.random.default_rng(0).integers(0, 200, (300, 3, 5)).astype(kind)
+    np.save(tmp_path / "a.npy", held)
+    mapped = array_file.load_npy(tmp_path / "a.npy", True)
+    rows = np.random.default_rng(1).integers(0, 300, 70)
+    pick = array_file.picker(mapped)
+    (tmp_path / "a.npy").unlink()  # what is in use needs no name
+    for some in (rows, rows[:3], rows[:0]):
+        found = pick(some)
+        assert found.dtype == held.dtype
+        np.testing.assert_array_equal(found, held[some])
+    np.testing.assert_array_equal(array_file.picker(held)(rows), held[rows])
+    part = array_file.picker(mapped[100:])
+    np.testing.assert_array_equal(part(np.array([7])), held[107:108])
+
+
+def test_a_file_that_is_cut_off_while_rows_are_read_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(array_file.memory, "free", lambda: 0)
+    np.save(tmp_path / "a.npy", np.zeros((100, 50)))
+    pick = array_file.picker(array_file.load_npy(tmp_path / "a.npy", True))
+    os.truncate(tmp_path / "a.npy", 2000)
+    with pytest.raises(
+        DataError, match=r"a\.npy was cut off while it was in use|a\.npy: was cut off"
+    ):
+        pick(np.arange(90, 100))

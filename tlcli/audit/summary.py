@@ -10,7 +10,6 @@ from tlcli.audit import names
 from tlcli.audit.findings import KINDS, Finding, Seen
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
 from tlcli.data.samples import class_counts
-from tlcli.lazy import np
 from tlcli.system.shown import shown, typed
 
 FORMAT = 1
@@ -120,7 +119,7 @@ def lines(summary: Summary) -> Mapping[str, str]:
     """The audit for a person, by label."""
     counts = {kind: count for kind, count in summary.counts().items() if count}
     told = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in counts.items())
-    images = len(np.asarray(summary.manifest.ids))
+    images = len(summary.manifest.ids)
     return {
         "audited": f"{images:,} images of {shown(summary.manifest.root)}",
         "network": summary.network, "found": told or "nothing",

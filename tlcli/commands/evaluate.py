@@ -1,7 +1,8 @@
 """`tl eval`: measure a checkpoint on its own test images, or on other data by class name."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tlcli.commands import export_namer, ood
@@ -15,9 +16,8 @@ from tlcli.data.choosing import CHOICES
 from tlcli.data.damage import FaultyPictures, persistent
 from tlcli.data.views import Views, worker_count
 from tlcli.errors import DataError
-from tlcli.evaluation import conformal
-from tlcli.evaluation.classifier import by_name, rows_of, scored, watcher
-from tlcli.evaluation.intervals import with_intervals
+from tlcli.evaluation.answered import Answered
+from tlcli.evaluation.classifier import by_name, rows_of, watcher
 from tlcli.evaluation.shares import Sharing, shared_answers
 from tlcli.evaluation.strangers import Strangers
 from tlcli.export import manifest as manifests
@@ -49,27 +49,26 @@ def measure(checked: Checked[Eval, None]) -> int:
     rows = rows_of(manifest, settings.split)
     sharing = Sharing(crew, "evaluating", f"{identity(found.path)} {settings.tta}")
     views = Views(manifest, found.resize, None, 0, worker_count(settings.workers))
-    batches = list(shared_answers(sharing, call, views, rows, settings.batch_size))
+    said = shared_answers(sharing, call, views, rows, settings.batch_size)
+    counted = Answered(manifest, rows, found.scaling, found.thresholds, found.facts.conformal)
+    strange = counted_all(counted, said, settings.batch_size)
     if not crew.is_chief:
         return 0
-    said = np.concatenate([part[0] for part in batches])
-    figures, scores = figures_of(found, manifest, rows, said)
+    figures = counted.figures()
     if known is not None:
-        strange = np.concatenate([part[1] for part in batches])
         figures |= ood.figures_of(settings, known, found, call, strange)
     figures |= marked(int(trained[rows].sum()), len(rows))
-    classes = classes_of(found, manifest.labels[rows], said)
+    classes = counted.classes(found.class_names)
     told = figures | ({"classes": classes} if classes else {})
     content = json_line(files.as_json(files.finite(told)))
     if place is not None:
         output.write(place, content.encode())
     if kept is not None:
-        predicted = predictions.made(manifest, rows, said, found.probabilities, found.thresholds)
-        output.write_by(kept, lambda file: predictions.save(file, predicted))
+        keep(kept, found, manifest, counted)
     if settings.format == "json":
         sys.stdout.write(content)
         return 0
-    about = table(settings.split, manifest, len(rows), figures, scores)
+    about = table(settings.split, manifest, len(rows), figures, counted.scores)
     sys.stdout.write(about + sets_lines(found, classes) + ood.lines(figures))
     return 0
 
@@ -96,30 +95,27 @@ def read(settings: Eval) -> tuple[Checkpoint, Strangers | None, Any]:
     return found, known, watcher(found.model, known, settings.tta)
 
 
-def figures_of(found: Checkpoint, manifest: Manifest, rows: Any, said: Any) -> tuple[Any, Any]:
-    """Figures with their intervals, and the scores they are of.
+def keep(place: Path, found: Checkpoint, manifest: Manifest, counted: Answered) -> None:
+    """Write predictions, and say so where they are not those of all images."""
+    predicted = predictions.made(
+        manifest, counted.kept_rows, counted.logits, found.probabilities, found.thresholds
+    )
+    output.write_by(place, lambda file: predictions.save(file, predicted))
+    for line in counted.lines():
+        console.say(line)
 
-    Args:
-        found: The run.
-        manifest: Of the images.
-        rows: Of the manifest.
-        said: Logits of these rows.
+
+def counted_all(counted: Answered, said: Iterable[Any], batch: int) -> Any:
+    """Count logits as they come; gives how strange each image is, as far as anything tells.
+
+    Several workers give many batches at once: cut again, they are counted as one would.
     """
-    labels, calibrated = manifest.labels[rows], found.scaling(said)
-    scores = scored([said], manifest, rows, found.scaling, found.thresholds)
-    figures = with_intervals(scores.result(), calibrated, labels, found.thresholds)
-    if found.facts.conformal is not None:
-        held = found.facts.conformal.members(found.probabilities(said))
-        figures |= conformal.figures(held, labels)
-    return figures, scores
-
-
-def classes_of(found: Checkpoint, labels: Any, said: Any) -> dict[str, Mapping[str, float]]:
-    """Figures of the sets by class; none where the run has no sets."""
-    if found.facts.conformal is None:
-        return {}
-    held = found.facts.conformal.members(found.probabilities(said))
-    return conformal.by_class(held, labels, found.class_names)
+    strange = []
+    for logits, *more in said:
+        for start in range(0, len(logits), batch):
+            counted.add(logits[start : start + batch])
+        strange += more
+    return np.concatenate(strange) if strange and strange[0] is not None else None
 
 
 def table(

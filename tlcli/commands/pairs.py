@@ -184,10 +184,16 @@ def _on_images(first: Path, second: Path, split: str, figure: str, unpaired: boo
                                                                      strict=True))  # fmt: skip
         return significance.on_different_images(left, right, figure)
     order, places = np.argsort(one.ids), np.argsort(other.ids)
-    classes = [list(other.class_names).index(name) for name in one.class_names]
+    classes = _places(one, other)
     logits = sides[0][0][order], sides[1][0][places][:, classes]
     least = sides[0][1], np.broadcast_to(sides[1][1], len(classes))[classes]
     return significance.on_images(*logits, one.labels[order], figure, least)
+
+
+def _places(one: Predictions, other: Predictions) -> list[int]:
+    """Where the classes of one stand among those of another that has the same."""
+    known = {name: place for place, name in enumerate(other.class_names.tolist())}
+    return [known[name] for name in one.class_names.tolist()]
 
 
 def _said(run: Path, found: Predictions, split: str) -> tuple[Any, Any]:
@@ -207,7 +213,7 @@ def different(first: Path, one: Predictions, second: Path, other: Predictions) -
     places, order = np.argsort(one.ids), np.argsort(other.ids)
     if not np.array_equal(one.ids[places], other.ids[order]):
         return f"{names} are measured on different images"
-    classes = [list(other.class_names).index(name) for name in one.class_names]
+    classes = _places(one, other)
     if one.multi_label:
         alike = np.array_equal(one.labels[places], other.labels[order][:, classes])
     else:

@@ -11,6 +11,7 @@ from tlcli.data.content import AGAIN, Contents, Origin
 from tlcli.data.damage import ERROR, WARNING, Damage, Fault
 from tlcli.data.decode import DCT, DECODERS, decode, jpeg, plain_error, upright
 from tlcli.data.header import BY_JPEG, REMEDY
+from tlcli.data.labels import held_tensor
 from tlcli.data.stamps import stamp_of
 from tlcli.errors import DataError
 from tlcli.lazy import Tensor, np, tf
@@ -24,12 +25,6 @@ from tlcli.system.shown import shown
 _WHOLE_JPEG, _OTHER, _TURNED = 0, 3, 16
 _ROWS = 1 << 16  # that are planned at a time, to keep memory small
 _WARNED = "is damaged: libjpeg decodes it with warnings, and part of it is made up"
-
-
-def _held(array: Any) -> Tensor:
-    """A host tensor that graphs capture; an array would be copied into each of them."""
-    with tf.init_scope(), tf.device("/CPU:0"):
-        return tf.constant(array)
 
 
 def _made(kind: int, data: Tensor, plan: Tensor | None, orientation: Tensor | None) -> Tensor:
@@ -99,12 +94,12 @@ class EncodedImages(ImageSource):
         plan = None if region is None else self._planned(index, kinds, sides, region)
         known = np.unique(kinds).tolist()
         turned = (orientations != 1).any()
-        orientation = tf.gather(_held(orientations), index) if turned else None
+        orientation = tf.gather(held_tensor(orientations), index) if turned else None
         branches = [lambda k=k: _made(k, data, plan, orientation) for k in known]
         if len(known) == 1:
             image = branches[0]()
         else:
-            numbers = _held(np.searchsorted(known, kinds).astype(np.int32))
+            numbers = held_tensor(np.searchsorted(known, kinds).astype(np.int32))
             image = tf.switch_case(tf.gather(numbers, index), branches)
         return tf.ensure_shape(image, (None, None, 3))
 
@@ -126,14 +121,14 @@ class EncodedImages(ImageSource):
         """See _plan; that of a fixed region comes from a table, which spares many small ops."""
         crops = kinds[:, None] == _WHOLE_JPEG
         if not region.fixed:
-            of_row = tf.gather(_held(sides), index)
-            return _plan(region.box(of_row), of_row, tf.gather(_held(crops), index))
+            of_row = tf.gather(held_tensor(sides), index)
+            return _plan(region.box(of_row), of_row, tf.gather(held_tensor(crops), index))
         table = np.empty((len(sides), 10), np.uint16 if sides.max(initial=0) < 2**16 else np.int32)
         with tf.init_scope(), tf.device("/CPU:0"):
             for start in range(0, len(table), _ROWS):
                 some = slice(start, start + _ROWS)
                 table[some] = _plan(region.box(sides[some]), sides[some], crops[some])
-        return tf.cast(tf.gather(_held(table), index), tf.int32)
+        return tf.cast(tf.gather(held_tensor(table), index), tf.int32)
 
     def first_broken(self, rows: Any) -> DataError | None:
         """Decode again to find what stopped a tf.data pipeline; None if all are well.

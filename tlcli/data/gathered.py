@@ -9,6 +9,7 @@ from typing import Any
 
 from tlcli.contracts.data import Manifest
 from tlcli.data.hash_memory import memory_file
+from tlcli.data.ids import Ids
 from tlcli.data.labels import from_zero, same_form
 from tlcli.data.manifest import settle
 from tlcli.data.packed import Files, Records, Told, Unpacking, without_faults
@@ -78,33 +79,22 @@ class Gathering:
         samples = settle(samples, how.fractions, seed, how.groups)
         key = f"{self.form.key}\0{os.path.abspath(self.files.root)}"
         files = Files(paths, listed, memory_file(key, cache_dir), self.unpack)
-        records = _as_scanned(Records.of(files, indexes, rows))
+        records = Records.of(files, indexes, rows)
         if self.unpack is not None and (records.columns["offsets"] < 0).any():
             notes = (*notes, *self.unpack.notes(paths))
         told = Told(where, skipped, [*self.files.notes, *notes])
         return without_faults(samples, records, told, how, cache_dir)
 
 
-def _as_scanned(records: Records) -> Records:
-    """The same with columns of the types that a scan of files has: equal data, one fingerprint."""
-    types = {"checksums": np.uint32, "widths": np.int32, "heights": np.int32,
-             "decoders": np.uint8, "orientations": np.uint8}  # fmt: skip
-    columns = {name: column.astype(types.get(name, np.int64))
-               for name, column in records.columns.items()}  # fmt: skip
-    return Records(records.files, records.numbers, columns)
-
-
-def ids_of(indexes: Sequence[Index], files: Sequence[str]) -> Any:
-    """What the pictures are called, str (rows,): their names where all have one of their own.
+def ids_of(indexes: Sequence[Index], files: Sequence[str]) -> Ids:
+    """What the pictures are called: their names where all have one of their own.
 
     Otherwise the file and the number of the row in it.
     """
-    names = [name for index in indexes for name in index.names]
-    if len({*names}) == len(names) and all(map(_usable, names)):
-        return np.array(names, object)
-    numbered = [f"{file}/{row}" for file, index in zip(files, indexes, strict=True)
-                for row in range(len(index.counts))]  # fmt: skip
-    return np.array(numbered, object)
+    names = Ids.joined([index.names for index in indexes])
+    if all(map(_usable, names)) and names.are_different:
+        return names
+    return Ids.numbered(files, [len(index.counts) for index in indexes])
 
 
 def _usable(name: str) -> bool:

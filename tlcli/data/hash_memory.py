@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tlcli.data.ids import Ids
 from tlcli.data.stamps import stamp
 from tlcli.lazy import np
 from tlcli.system import cache
@@ -19,6 +20,9 @@ SIZE = 16
 
 def joined(names: Sequence[str]) -> bytes:
     """Names as one text, NUL between them."""
+    if isinstance(names, Ids):
+        found: bytes = names.content[:-1].tobytes()
+        return found
     return "\0".join(map(str, names)).encode("utf-8", "surrogateescape")
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.data.content import TICK_NS
+from tlcli.data.hash_memory import joined
+from tlcli.data.ids import Ids
 from tlcli.data.scan import Listing, Scan, load_scan, scan_file
 from tlcli.data.stamps import stamp, stamps
 from tlcli.lazy import np
@@ -82,7 +84,7 @@ class Index:
         found = load_scan(self.scan_path)
         if found is None or zlib.crc32(found[0]) != words["names"]:
             return None
-        names, scan = found[0].decode().split("\0"), found[1]
+        names, scan = Ids.split(found[0]), found[1]
         listing = Listing(self.root, names, scan.sizes, scan.marks, fresh=False)
         self.trusted = _trusted(len(names), len(words["folders"]))
         if not _sample_is_same(listing):
@@ -105,7 +107,7 @@ class Index:
             return
         words = {
             "folders": folders, "classes": known.class_names, "notes": known.notes,
-            "names": zlib.crc32("\0".join(known.listing.names).encode()),
+            "names": zlib.crc32(joined(known.listing.names)),
         }  # fmt: skip
         columns = {
             "words": np.frombuffer(json.dumps(words).encode(), np.uint8), "times": times,

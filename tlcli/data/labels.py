@@ -123,10 +123,16 @@ def label_lookup(labels: Any, classes: int) -> Callable[[Any], Any]:
         labels: Class indices int32 (samples,), -1 where unlabelled; or a table (samples, classes).
         classes: Their number.
     """
-    labels = np.asarray(labels)
-    if labels.ndim == 1:
-        return lambda rows: tf.one_hot(tf.gather(tf.constant(labels), rows), classes)
-    return lambda rows: tf.cast(tf.gather(tf.constant(labels), rows), tf.float32)
+    held = held_tensor(np.asarray(labels))
+    if held.ndim == 1:
+        return lambda rows: tf.one_hot(tf.gather(held, rows), classes)
+    return lambda rows: tf.cast(tf.gather(held, rows), tf.float32)
+
+
+def held_tensor(array: Any) -> Any:
+    """A host tensor that graphs capture; an array would be copied into each of them."""
+    with tf.init_scope(), tf.device("/CPU:0"):
+        return tf.constant(array)
 
 
 def label_table(manifest: Manifest, rows: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Manifest
 from tlcli.data.grouping import Groups, apart, numbered, split_groups
+from tlcli.data.ids import as_ids
 from tlcli.data.index import Index, Known, now_ns
 from tlcli.data.readable import Reading, readable
 from tlcli.data.samples import Samples, check_classes, class_counts, describe_sizes, fingerprint
@@ -40,7 +41,7 @@ def indexed_manifest(
     known = index.load()
     if known is not None:
         samples = Samples(
-            where, np.array(known.listing.names, object), known.labels, known.splits,
+            where, as_ids(known.listing.names), known.labels, known.splits,
             known.class_names, (*known.notes, index.trusted),
         )  # fmt: skip
         return _manifest(samples, known.listing, known.scan, reading, seed, cache_dir)
@@ -106,7 +107,9 @@ def check_readable(samples: Samples, kept: Any, skipped: Sequence[tuple[str, str
     """
     if len(kept) == len(samples.ids):
         return
-    count, rows = len(samples.class_names), np.isin(samples.ids.astype(str), kept.astype(str))
+    left = {name for name, _ in skipped}
+    count, every = len(samples.class_names), len(samples.ids)
+    rows = np.fromiter((str(name) not in left for name in samples.ids), bool, every)
     before, after = (
         class_counts(labels, count) for labels in (samples.labels, samples.labels[rows])
     )

@@ -9,6 +9,7 @@ Piece k is the same images on any number of replicas.
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,11 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import ConfigError
+
+# Images whose order is listed, 4 bytes each and 12 while it is drawn; that of more is computed.
+MOST_LISTED = 1 << 24
+# Of mixing: four make a permutation that none can tell from one drawn by chance.
+ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class Order:
         rows = np.empty(self.batch_size, np.int64)
         for epoch in np.unique(epochs):
             chosen = epochs == epoch
-            rows[chosen] = self._epoch(int(epoch))[offsets[chosen]]
+            rows[chosen] = self._rows(int(epoch), offsets[chosen])
         return Slice(rows, epochs.astype(np.int64))
 
     def block(self, start: int, stop: int) -> tuple[Any, Any]:
@@ -114,18 +120,54 @@ class Order:
         slices = [self.slice(step) for step in range(start, stop)]
         return np.array([s.rows for s in slices]), np.array([s.epochs for s in slices])
 
-    def _epoch(self, epoch: int) -> Any:
-        if self.pools is None:
-            return _permutation(self.samples, self.seed, epoch)
-        return _balanced(self, epoch)
+    def _rows(self, epoch: int, offsets: Any) -> Any:
+        """Rows at some places of an epoch."""
+        if self.pools is not None:
+            return _balanced(self, epoch)[offsets]
+        if self.samples > MOST_LISTED:
+            return shuffled(offsets, self.samples, (self.seed, epoch))
+        return _permutation(self.samples, self.seed, epoch)[offsets]
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)
 def _permutation(samples: int, seed: int, epoch: int) -> Any:
-    return np.random.Generator(np.random.Philox([seed, epoch])).permutation(samples)
+    found = np.random.Generator(np.random.Philox([seed, epoch])).permutation(samples)
+    return found.astype(np.int32)
 
 
-@functools.lru_cache(maxsize=4)
+def shuffled(places: Any, count: int, key: Sequence[int]) -> Any:
+    """What a permutation of many numbers has at some places, which is computed and not listed.
+
+    Halves of a number's bits are mixed into each other in turns, which can be undone and so is a
+    permutation (Luby and Rackoff 1988); what falls beyond the count goes round once more.
+
+    Args:
+        places: int64 (places,), from 0 up to, not including, the count.
+        count: Of all.
+        key: Decides the permutation.
+    """
+    half = -(-max(2, (count - 1).bit_length()) // 2)
+    mask = np.uint64((1 << half) - 1)
+    keys = np.random.Philox([*key, 1]).random_raw(ROUNDS)
+    found = np.asarray(places).astype(np.uint64)
+    beyond = np.arange(len(found))
+    while len(beyond):
+        left, right = found[beyond] >> np.uint64(half), found[beyond] & mask
+        for one in keys:
+            left, right = right, left ^ (_mixed(right ^ one) & mask)
+        found[beyond] = left << np.uint64(half) | right
+        beyond = beyond[found[beyond] >= count]
+    return found.astype(np.int64)
+
+
+def _mixed(numbers: Any) -> Any:
+    """Numbers whose bits each depend on all (the finish of SplitMix64, Steele et al. 2014)."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+@functools.lru_cache(maxsize=2)
 def _balanced(order: Order, epoch: int) -> Any:
     """One epoch in which each class has samples / classes places, small classes repeated."""
     assert order.pools is not None

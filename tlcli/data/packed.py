@@ -152,7 +152,7 @@ def without_faults(
     skipped = told.skipped
     left = (len(skipped), len(skipped) + len(samples.ids))
     damage = Damage(told.root, cache_dir, how.on_error, how.damaged, left)
-    faults = damage.known(samples.ids.tolist(), records.stamps(), lambda row: records.read(row)[0])
+    faults = damage.known(samples.ids, records.stamps(), lambda row: records.read(row)[0])
     if faults:
         rows = np.setdiff1d(np.arange(len(samples.ids)), list(faults))
         skipped = [*skipped, *((str(samples.ids[row]), why) for row, why in faults.items())]

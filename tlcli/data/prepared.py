@@ -20,6 +20,7 @@ from typing import Any
 from tlcli.contracts.data import SPLIT_NAMES
 from tlcli.data.hash_memory import verified
 from tlcli.data.header import BY_JPEG, BY_PILLOW, BY_PNG, BY_WEBP
+from tlcli.data.ids import Ids
 from tlcli.errors import DataError
 from tlcli.lazy import np
 from tlcli.system import console, files
@@ -101,13 +102,25 @@ def read_part(path: Path) -> Part | None:
         found = load_npz(path)
         columns = {name: found[name] for name in COLUMNS}
         words = json.loads(found["words"].tobytes())
-        ids = found["ids"].tobytes().decode().split("\0")
+        ids = _ids(found["ids"])
         told = (words["size"], words["sha256"], words.get("pictures", ""))
         part = Part(columns, ids, found["labels"], *told)
         return part if _fits(part) else None
     # A border: whatever a damaged index raises means that it is broken.
     except Exception:
         return None
+
+
+def _ids(joined: Any) -> Ids:
+    """Ids that are joined by NUL, uint8 (bytes,).
+
+    Raises:
+        UnicodeDecodeError: They are no texts.
+    """
+    found = Ids.split(joined.tobytes())
+    for _ in found:
+        pass
+    return found
 
 
 def _fits(part: Part) -> bool:

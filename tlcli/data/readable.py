@@ -10,6 +10,7 @@ from tlcli.data.damage import Damage
 from tlcli.data.encoded import file_images
 from tlcli.data.grouping import Groups
 from tlcli.data.hash_memory import memory_file
+from tlcli.data.ids import as_ids
 from tlcli.data.samples import Samples
 from tlcli.data.scan import Listing, Scan
 from tlcli.errors import DataError
@@ -70,7 +71,7 @@ class Files:
             DataError: They are to stop the command.
         """
         stamps = np.stack([self.scan.sizes, self.scan.marks], -1)
-        ids = self.samples.ids.tolist()
+        ids = self.samples.ids
         faults = damage.known(ids, stamps, lambda row: read_bytes(self.below + self.names[row],
                                                                   "picture"))  # fmt: skip
         if not faults:
@@ -79,7 +80,7 @@ class Files:
         scan = self.scan.keep(rows)
         told = [(str(ids[row]), why) for row, why in faults.items()]
         return replace(
-            self, names=[self.names[row] for row in rows.tolist()], samples=self.samples.keep(rows),
+            self, names=as_ids(self.names)[rows], samples=self.samples.keep(rows),
             scan=replace(scan, twins=scan.twins[(scan.twins >= 0).all(1)]),
             skipped=[*self.skipped, *told],
         ), told  # fmt: skip
@@ -102,7 +103,7 @@ def readable(listing: Listing, samples: Samples, scan: Scan, reading: Reading) -
     samples, rows, skipped = leave_out(samples, scan.problems, reading.on_error)
     below, names = listing.parted()
     if len(rows) < len(names):
-        scan, names = scan.keep(rows), [names[row] for row in rows.tolist()]
+        scan, names = scan.keep(rows), as_ids(names)[rows]
     return Files(listing, below, names, samples, scan, skipped, count)
 
 

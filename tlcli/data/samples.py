@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tlcli.contracts.data import SPLIT_NAMES, TEST, TRAIN, VALIDATION
+from tlcli.data.ids import Ids
 from tlcli.errors import DataError
 from tlcli.lazy import np
 
@@ -25,7 +26,7 @@ class Samples:
 
     Attributes:
         where: What the user named: place in messages.
-        ids: str (samples,).
+        ids: Ids, or str (samples,).
         labels: int32 (samples,) or multi-hot uint8 (samples, classes).
         splits: int8 (samples,), all TRAIN where nothing is said.
         class_names: In index order.
@@ -106,9 +107,13 @@ def fingerprint(samples: Samples, facts: Sequence[Any]) -> str:
     """
     digest = hashlib.sha256()
     for names in (samples.ids, samples.class_names):
-        digest.update(b"%d\0" % len(names) + "\0".join(names).encode() + b"\0")
+        digest.update(b"%d\0" % len(names))
+        if isinstance(names, Ids):
+            digest.update(names.content)
+        else:
+            digest.update("\0".join(names).encode() + b"\0")
     for array in (samples.labels, samples.splits, *facts):
         array = np.ascontiguousarray(array)
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(array.tobytes())
+        digest.update(array.data)
     return digest.hexdigest()

@@ -3,14 +3,18 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from tlcli.data.hash_memory import joined
 from tlcli.data.header import BY_PILLOW, Header, UnreadableError, quiet_pillow, read_header
+from tlcli.data.ids import Ids
 from tlcli.data.stamps import stamps
 from tlcli.lazy import np
 from tlcli.system import cache, console
@@ -47,8 +51,13 @@ class Listing:
     @classmethod
     def of(cls, root: str, found: Iterable[tuple[str, int, int]]) -> "Listing":
         """Files with their stamps, one or more."""
-        names, *columns = zip(*found, strict=True)
-        return cls(root, list(names), *(np.array(column, np.int64) for column in columns))
+        names, sizes, marks = bytearray(), array("q"), array("q")
+        for name, size, mark in found:
+            names += name.encode("utf-8", "surrogatepass") + b"\0"
+            sizes.append(size)
+            marks.append(mark)
+        columns = (np.frombuffer(column, np.int64) for column in (sizes, marks))
+        return cls(root, Ids(np.frombuffer(names, np.uint8)), *columns)
 
     def parted(self) -> tuple[str, Sequence[str]]:
         """What the paths of all files begin with, and the rest of each."""
@@ -56,7 +65,7 @@ class Listing:
         below = os.path.join(self.root, "")
         if not any(map(str.startswith, self.names, repeat("/"))):
             return below, self.names
-        return "", [name if name.startswith("/") else below + name for name in self.names]
+        return "", Ids.of(name if name.startswith("/") else below + name for name in self.names)
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,7 @@ def scan_files(listing: Listing, max_pixels: int, cache_dir: Path) -> Scan:
         cache_dir: Folder for the cache, made if missing.
     """
     path = scan_file(listing.root, max_pixels, cache_dir)
-    names = "\0".join(listing.names).encode()
+    names = joined(listing.names)
     cached = load_scan(path)
     if cached is not None and cached[0] == names and _unchanged(cached[1], listing):
         return cached[1]
@@ -175,13 +184,28 @@ def _reuse(scan: Scan, cached: tuple[bytes, Scan], listing: Listing) -> Any:
 
 def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
     """Read the headers of some rows into a scan, in threads."""
-    paths = [os.path.join(listing.root, listing.names[row]) for row in rows]
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    chunks = (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
+    with quiet_pillow():
+        parts = _in_threads(lambda some: (some, _headers(listing, some, max_pixels)), chunks)
+        read = console.staged(parts, "reading headers", len(rows), "files", lambda p: len(p[0]))
+        for some, found in read:
+            _take(scan, some, found)
+
+
+def _in_threads(work: Callable[[Any], Any], chunks: Iterable[Any]) -> Iterator[Any]:
+    """What work makes of each chunk, in order; a few of them are under way, not all."""
     workers = min(32, 4 * (os.cpu_count() or 1))
-    with quiet_pillow(), ThreadPoolExecutor(workers) as pool:
-        parts = pool.map(_headers, chunks, repeat(max_pixels))
-        read = console.staged(parts, "reading headers", len(rows), "files", len)
-        found = [header for part in read for header in part]
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for chunk in chunks:
+            waiting.append(pool.submit(work, chunk))
+            if len(waiting) >= 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _take(scan: Scan, rows: Any, found: Sequence[Header | str]) -> None:
     for row, header in zip(rows.tolist(), found, strict=True):
         if isinstance(header, str):
             scan.problems[row] = header
@@ -191,8 +215,9 @@ def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
         scan.checksums[row] = header.checksum
 
 
-def _headers(paths: Iterable[str], max_pixels: int) -> list[Header | str]:
-    return [header_or_problem(path, max_pixels) for path in paths]
+def _headers(listing: Listing, rows: Any, max_pixels: int) -> list[Header | str]:
+    names = map(listing.names.__getitem__, rows.tolist())
+    return [header_or_problem(os.path.join(listing.root, name), max_pixels) for name in names]
 
 
 def header_or_problem(source: str | bytes, max_pixels: int) -> Header | str:
@@ -235,7 +260,7 @@ def same_files(listing: Listing, scan: Scan) -> Any:
     _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
     first: dict[bytes, int] = {}
     digests: dict[tuple[int, int], bytes] = {}
-    pairs = []
+    pairs = array("q")
     alike = rows[counts[inverse] > 1].tolist()
     for row in console.staged(alike, "comparing files of one size", len(alike), "files"):
         path = os.path.join(listing.root, listing.names[row])
@@ -245,8 +270,9 @@ def same_files(listing: Listing, scan: Scan) -> Any:
             digests[node] = _digest(path)
         one = first.setdefault(digests[node], row)
         if one != row:
-            pairs.append((one, row))
-    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
+            pairs.extend((one, row))
+    found = np.frombuffer(pairs, np.int64).reshape(-1, 2)
+    return found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
 def _digest(path: str) -> bytes:

@@ -1,6 +1,7 @@
 """Size, times, inode and device of a file: while they stay, its bytes are taken to stay."""
 
 import os
+from array import array
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,4 +38,7 @@ def stamp_of(status: os.stat_result) -> tuple[int, int]:
 
 def stamps(paths: Iterable[str | Path]) -> Any:
     """Stamp of each, int64 (files, 2)."""
-    return np.array([stamp(path) for path in paths], np.int64).reshape(-1, 2)
+    found = array("q")
+    for path in paths:
+        found.extend(stamp(path))
+    return np.frombuffer(found, np.int64).reshape(-1, 2)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcli.data.header import BY_PILLOW, quiet_pillow
+from tlcli.data.ids import Ids
 from tlcli.data.prepared import COLUMNS
 from tlcli.data.scan import header_or_problem
 from tlcli.data.stamps import stamp
@@ -18,7 +20,10 @@ from tlcli.lazy import np
 from tlcli.system import cache, console
 from tlcli.system.array_file import load_npz
 
-_VERSION = 1
+_VERSION = 2
+# As a scan of files has them.
+TYPES = {"offsets": "int64", "lengths": "int64", "decoders": "uint8", "orientations": "uint8",
+         "widths": "int32", "heights": "int32", "checksums": "uint32"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,12 @@ class Index:
     """What is known of one file.
 
     Attributes:
-        columns: prepared.COLUMNS by name, int64 (rows,).
-        counts: Labels of each row, int64 (rows,).
+        columns: prepared.COLUMNS by name, of the types of TYPES (rows,).
+        counts: Labels of each row, int32 (rows,).
         values: All labels, row after row, int64: class numbers, or places in `words`.
         words: Names of classes; none where labels are numbers.
-        names: What the rows are called, see Row.
-        texts: What their classes are called, see Row.
+        names: What the rows are called, see Row; Ids.
+        texts: What their classes are called, see Row; Ids.
         problems: Row to the reason why its picture is unreadable.
     """
 
@@ -61,8 +66,8 @@ class Index:
     counts: Any
     values: Any
     words: Sequence[str]
-    names: Sequence[str]
-    texts: Sequence[str]
+    names: Ids
+    texts: Ids
     problems: dict[int, str]
 
     @property
@@ -115,28 +120,35 @@ def _index(form: Format, max_pixels: int, cache_dir: Path, path: Path) -> Index:
 
 def built(rows: Iterator[Row], max_pixels: int) -> Index:
     """Index of rows, the header of each picture looked at."""
-    table: list[tuple[int, ...]] = []
-    values, counts, words = [], [], dict[str, int]()
-    names, texts, problems = [], [], dict[int, str]()
+    # Arrays of the machine's numbers: a million rows of Python's take half a gigabyte.
+    table, values, counts = array("q"), array("q"), array("i")
+    names, texts, problems = bytearray(), bytearray(), dict[int, str]()
+    words: dict[str, int] = {}
     for number, row in enumerate(rows):
         header = row.problem or header_or_problem(row.data, max_pixels)
         place = (row.offset, len(row.data))
         if isinstance(header, str):
             problems[number] = header
-            table.append((*place, BY_PILLOW, 1, 0, 0, 0))
+            table.extend((*place, BY_PILLOW, 1, 0, 0, 0))
         else:
             size = (header.width, header.height)
-            table.append((*place, header.decoder, header.orientation, *size, header.checksum))
+            table.extend((*place, header.decoder, header.orientation, *size, header.checksum))
         counts.append(len(row.labels))
-        values += [one if isinstance(one, int) else words.setdefault(one, len(words))
-                   for one in row.labels]  # fmt: skip
-        names.append(row.name)
-        texts.append(row.text)
-    columns = np.array(table, np.int64).reshape(-1, len(COLUMNS)).T
-    return Index(
-        dict(zip(COLUMNS, columns, strict=True)), np.array(counts, np.int64),
-        np.array(values, np.int64), list(words), names, texts, problems,
-    )  # fmt: skip
+        values.extend(one if isinstance(one, int) else words.setdefault(one, len(words))
+                      for one in row.labels)  # fmt: skip
+        names += _text(row.name)
+        texts += _text(row.text)
+    columns = np.frombuffer(table, np.int64).reshape(-1, len(COLUMNS)).T
+    narrow = {name: column.astype(TYPES[name])
+              for name, column in zip(COLUMNS, columns, strict=True)}  # fmt: skip
+    called, told = (Ids(np.frombuffer(one, np.uint8)) for one in (names, texts))
+    counted, numbers = np.array(counts, np.int32), np.array(values, np.int64)
+    return Index(narrow, counted, numbers, list(words), called, told, problems)
+
+
+def _text(name: str) -> bytes:
+    """A name as Ids has it; one with NUL can be none of a picture."""
+    return name.replace("\0", "\n").encode("utf-8", "surrogatepass") + b"\0"
 
 
 def problems_of(indexes: Sequence[Index]) -> dict[int, str]:
@@ -151,12 +163,15 @@ def _load(path: Path) -> Index:
     words = json.loads(found["words"].tobytes())
     problems = {int(row): str(why) for row, why in words.pop("problems").items()}
     columns = {name: found[name] for name in COLUMNS}
-    return Index(columns, found["counts"], found["values"], problems=problems, **words)
+    names, texts = Ids(found["names"]), Ids(found["texts"])
+    return Index(columns, found["counts"], found["values"], words["words"], names, texts, problems)
 
 
 def _save(path: Path, index: Index) -> None:
-    words = {"words": index.words, "names": index.names, "texts": index.texts,
-             "problems": index.problems}  # fmt: skip
-    columns = {**index.columns, "counts": index.counts, "values": index.values,
-               "words": np.frombuffer(json.dumps(words).encode(), np.uint8)}  # fmt: skip
+    words = {"words": index.words, "problems": index.problems}
+    columns = {
+        **index.columns, "counts": index.counts, "values": index.values,
+        "names": index.names.content, "texts": index.texts.content,
+        "words": np.frombuffer(json.dumps(words).encode(), np.uint8),
+    }  # fmt: skip
     cache.write(path, lambda file: np.savez(file, **columns))

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 from tlcli.contracts.data import StepBatch
 from tlcli.data.order import Order
 from tlcli.lazy import np, tf
-from tlcli.system.array_file import check_whole
+from tlcli.system.array_file import check_whole, picker
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -85,10 +85,12 @@ def table_stream(  # noqa: PLR0913
     every = [*tables, *extra.values()]
     kinds = [tf.as_dtype(table.dtype) for table in every]
 
+    pick = [picker(table) for table in every]
+
     def gather(places: Any) -> list[Any]:
         for table in every:
             check_whole(table)
-        return [np.ascontiguousarray(table[places]) for table in every]
+        return [one(places) for one in pick]
 
     @as_written
     def batch(step: Any, chosen: tuple[Any, Any]) -> StepBatch:

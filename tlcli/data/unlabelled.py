@@ -9,6 +9,7 @@ from tlcli.contracts.data import TRAIN, VALIDATION, ImageSource, Manifest, Regio
 from tlcli.data.grouping import numbered, split_groups
 from tlcli.data.hash_memory import SIZE
 from tlcli.data.header import MAX_PIXELS
+from tlcli.data.ids import Ids, as_ids
 from tlcli.data.readable import Reading, readable
 from tlcli.data.samples import Samples, describe_sizes, fingerprint
 from tlcli.data.scan import Listing, scan_files
@@ -52,7 +53,7 @@ def photos(
     listing = Listing.of(str(root), found)
     count = len(listing.names)
     samples = Samples(
-        str(root), np.array(listing.names, object), np.full(count, -1, np.int32),
+        str(root), as_ids(listing.names), np.full(count, -1, np.int32),
         np.full(count, TRAIN, np.int8), (),
         left_out.notes(),
     )  # fmt: skip
@@ -105,8 +106,8 @@ def joined(labelled: Manifest, extra: Manifest) -> Manifest:
     Raises:
         DataError: An id that is there twice.
     """
-    ids = np.array([f"unlabelled/{name}" for name in extra.ids], object)
-    twice = set(ids) & set(map(str, labelled.ids))
+    ids = Ids.of(f"unlabelled/{name}" for name in extra.ids)
+    twice = {str(name) for name in labelled.ids if str(name).startswith("unlabelled/")} & {*ids}
     if twice:
         raise DataError(labelled.root, f"has an image {min(twice)} too", "Rename its folder.")
     count = len(ids)
@@ -121,7 +122,7 @@ def joined(labelled: Manifest, extra: Manifest) -> Manifest:
     report["notes"] = [*notes, *(report.get("notes") or ()), *extra.report["notes"]]
     return replace(
         labelled,
-        ids=np.concatenate([labelled.ids.astype(object), ids]),
+        ids=Ids.joined([as_ids(labelled.ids), ids]),
         labels=np.concatenate([labelled.labels, labels]),
         splits=np.concatenate([labelled.splits, extra.splits]),
         images=_Joined(labelled.images, extra.images, len(labelled.ids), count),

@@ -10,7 +10,7 @@ from typing import Any
 
 from tlcli.contracts.augmentation import Augmentation, RandomAugmentation
 from tlcli.contracts.data import Manifest, Region, StepBatch
-from tlcli.data.labels import label_lookup
+from tlcli.data.labels import held_tensor, label_lookup
 from tlcli.data.order import Order
 from tlcli.data.resize import Resize
 from tlcli.data.streams import _cut, _places, _plain, _slices, as_written
@@ -26,8 +26,10 @@ def worker_count(given: int | str) -> int:
 
 def sample_uids(ids: Sequence[str]) -> Any:
     """A 64-bit number of each sample id, which depends on nothing but the id, int64 (samples,)."""
-    digests = (hashlib.blake2b(str(i).encode(), digest_size=8).digest() for i in ids)
-    return np.frombuffer(b"".join(digests), np.int64)
+    found = bytearray()
+    for name in ids:
+        found += hashlib.blake2b(str(name).encode(), digest_size=8).digest()
+    return np.frombuffer(found, np.int64)
 
 
 class Views:
@@ -49,7 +51,8 @@ class Views:
         self.augmentation, self._uids = None, None
         self._least = resize.short_side
         if isinstance(augmentation, RandomAugmentation):
-            self.augmentation, self._uids = augmentation, sample_uids(manifest.ids)
+            self.augmentation = augmentation
+            self._uids = held_tensor(sample_uids(manifest.ids))
             self._least = augmentation.short_side(resize.size)
         # A training makes a dozen datasets; tracing the same decoding for each takes seconds.
         self._traced = tf.function(
@@ -89,7 +92,7 @@ class Views:
         source, side, augmentation = self.manifest.images, self.resize.size, self.augmentation
         if augmentation is None:
             return self.resize.fit(source.image(row, self._least, self.resize.region))
-        seed = sample_seed(self.seed, view, tf.gather(tf.constant(self._uids), row))
+        seed = sample_seed(self.seed, view, tf.gather(self._uids, row))
         region = Region(lambda sides: augmentation.region(sides, seed), False)
         part = source.image(row, self._least, region)
         return tf.ensure_shape(augmentation.apply(part, seed, side), (side, side, 3))
@@ -155,13 +158,13 @@ class Views:
         Returns:
             Elements: StepBatch with images (local, side, side, 3) and without inputs.
         """
-        rows = np.asarray(rows, np.int64)
+        held = held_tensor(np.asarray(rows, np.int64))
         places = _places(order, replicas)
         label_of = label_lookup(labels, len(self.manifest.class_names))
 
         @as_written
         def one(chosen: Any, epoch: Any) -> StepBatch:
-            row = tf.gather(tf.constant(rows), chosen)
+            row = tf.gather(held, chosen)
             return {
                 "images": self._traced(row, self.number(epoch)),
                 "labels": label_of(chosen),

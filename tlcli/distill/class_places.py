@@ -44,7 +44,8 @@ def class_places(wanted: Sequence[str], known: Sequence[str], where: str) -> lis
     Raises:
         ConfigError: Classes that the teacher does not know.
     """
-    missing = [name for name in wanted if name not in known]
+    places = {name: place for place, name in reversed([*enumerate(known)])}
+    missing = [name for name in wanted if name not in places]
     if missing:
         shown = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
         raise ConfigError(
@@ -52,7 +53,7 @@ def class_places(wanted: Sequence[str], known: Sequence[str], where: str) -> lis
             f"{len(wanted)} classes",
             f"{nearest(missing[0], known)} Its class names must hold the student's.",
         )  # fmt: skip
-    return [list(known).index(name) for name in wanted]
+    return [places[name] for name in wanted]
 
 
 def mapping_text(names: Sequence[str], known: Sequence[str], places: Sequence[int]) -> str:

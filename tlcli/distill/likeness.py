@@ -98,11 +98,10 @@ def class_changes(
     """
     right = [(z.argmax(-1) == labels).astype(np.float64) for z in (teacher, student)]
     change = right[1] - right[0]
-    return {
-        str(name): float(change[labels == index].mean())
-        for index, name in enumerate(names)
-        if (labels == index).any()
-    }
+    counts = np.bincount(labels, minlength=len(names))
+    sums = np.bincount(labels, change, len(names))
+    return {str(names[index]): float(sums[index] / counts[index])
+            for index in np.flatnonzero(counts).tolist()}  # fmt: skip
 
 
 def model_bytes(model: Any) -> int:

@@ -15,8 +15,8 @@ LEAST = 50
 BOUNDS = (0.2, 10.0)
 # Weight of log(T)^2 beside the loss of one image: what pulls a temperature of few images to 1.
 PRIOR_IMAGES = 5.0
-# Parts of the validation images that decide what helps; of many images, two.
-FOLDS, MANY = 5, 5000
+# Parts of the validation images that decide what helps; of many images or logits, two.
+FOLDS, MANY, MANY_NUMBERS = 5, 5000, 5_000_000
 # A vector is tried from so many images a class on average, up to so many classes, and kept where
 # it lowers the loss of held-out images by so many standard errors.
 IMAGES_A_CLASS, MOST_CLASSES, CLEARLY = 10, 100, 2.0
@@ -79,12 +79,11 @@ def chosen(logits: Any, labels: Any) -> Scaling:
         logits: float (samples, classes).
         labels: Class indices (samples,).
     """
-    found = held_out(logits, labels)
-    losses = {name: cross_entropy(one, labels) for name, one in found.items()}
+    losses, found = held_out(logits, labels)
     helps = losses["temperature"].mean() < losses["none"].mean()
     best = "temperature" if helps else "none"
     if (
-        "vector" in found
+        "vector" in losses
         and clearly_less(losses["vector"], losses[best])
         and (error(found["vector"], labels) <= error(found[best], labels) + MOST_ERROR)
     ):
@@ -105,19 +104,21 @@ def clearly_less(losses: Any, others: Any) -> bool:
     return bool(gain.mean() > CLEARLY * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
-def held_out(logits: Any, labels: Any) -> dict[str, Any]:
-    """Calibrated logits by what was fitted to the other folds: none, temperature, vector.
+def held_out(logits: Any, labels: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Losses and calibrated logits by what was fitted to the other folds.
 
-    There is no vector where the images are too few for its numbers, or the classes too many.
+    That is none, temperature and vector; where the images are too few for the numbers of a vector,
+    or the classes too many, there is no vector, and no logits are kept.
     """
-    folds = FOLDS if len(labels) <= MANY else 2
+    folds = FOLDS if len(labels) <= MANY and logits.size <= MANY_NUMBERS else 2
     order = np.argsort(labels, kind="stable")
     fold = np.empty(len(labels), int)
     fold[order] = np.arange(len(labels)) % folds  # each class in every fold
     classes = logits.shape[1]
     wide = classes <= MOST_CLASSES and len(labels) >= IMAGES_A_CLASS * classes
     names = ("none", "temperature", "vector") if wide else ("none", "temperature")
-    found = {name: np.empty(logits.shape) for name in names}
+    losses = {name: np.empty(len(labels)) for name in names}
+    found = {name: np.empty(logits.shape) for name in names if wide}
     for number in range(folds):
         ours = fold == number
         temperature = fit_temperature(logits[~ours], labels[~ours])
@@ -125,8 +126,11 @@ def held_out(logits: Any, labels: Any) -> dict[str, Any]:
         if wide:
             fitted["vector"] = fit_vector(logits[~ours], labels[~ours], temperature)
         for name, scaling in fitted.items():
-            found[name][ours] = scaling(logits[ours])
-    return found
+            calibrated = scaling(logits[ours])
+            losses[name][ours] = cross_entropy(calibrated, labels[ours])
+            if wide:
+                found[name][ours] = calibrated
+    return losses, found
 
 
 def fit_thresholds(logits: Any, labels: Any) -> list[float]:

@@ -12,7 +12,7 @@ the rest share one (Mondrian conformal prediction; Vovk 2012, arXiv:1209.2673).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ PENALTY, FREE = 0.01, 5
 # Images of a class that are expected outside its quantile where it has one of its own.
 OUTSIDE = 5
 Z95 = 1.959964
+# Numbers that are ranked at a time.
+PIECE = 1 << 22
 # A score is as good as the threshold within this, lest the last bits of logits decide.
 ROUNDING = 1e-6
 
@@ -63,6 +65,11 @@ class Sets:
         found[np.arange(len(found)), np.argsort(-probabilities, -1, "stable")[:, 0]] = True
         return found
 
+    def judged(self, probabilities: Any, labels: Any) -> tuple[Any, Any]:
+        """Whether the set of each image holds its label, bool (batch,), and its size."""
+        members = self.members(probabilities)
+        return members[np.arange(len(labels)), labels], members.sum(-1)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values, for metadata.json."""
         return {
@@ -91,7 +98,7 @@ def fitted(probabilities: Any, labels: Any, coverage: float) -> Sets:
         coverage: In (0, 1).
     """
     labels = np.asarray(labels)
-    given = scores(probabilities)[np.arange(len(labels)), labels]
+    given = _own_scores(probabilities, labels)
     own = with_own(np.bincount(labels, minlength=probabilities.shape[1]), coverage)
     rest = quantile(given[~own[labels]], coverage)
     thresholds = [
@@ -99,6 +106,16 @@ def fitted(probabilities: Any, labels: Any, coverage: float) -> Sets:
         for index, alone in enumerate(own)
     ]
     return Sets(coverage, PENALTY, FREE, tuple(thresholds), tuple(map(bool, own)))
+
+
+def _own_scores(probabilities: Any, labels: Any) -> Any:
+    """Score of the label of each image, a few images at a time, float (samples,)."""
+    step = max(1, PIECE // max(1, probabilities.shape[1]))
+    found = [np.zeros(0)]
+    for start in range(0, len(labels), step):
+        part = labels[start : start + step]
+        found.append(scores(probabilities[start : start + step])[np.arange(len(part)), part])
+    return np.concatenate(found)
 
 
 def with_own(counts: Any, coverage: float) -> Any:
@@ -129,14 +146,13 @@ def quantile(given: Any, coverage: float) -> float | None:
     return float(np.sort(given)[rank - 1]) if rank <= len(given) else None
 
 
-def figures(members: Any, labels: Any) -> dict[str, float]:
+def figures(held: Any, sizes: Any) -> dict[str, float]:
     """Share of images whose set holds their label, and the mean size, each with its interval.
 
     Args:
-        members: bool (samples, classes).
-        labels: Class indices (samples,).
+        held: Whether it does, bool (samples,).
+        sizes: Classes of each set, integers (samples,).
     """
-    held, sizes = members[np.arange(len(labels)), labels], members.sum(-1)
     low, high = wilson(int(held.sum()), len(held))
     half = Z95 * float(sizes.std(ddof=1)) / math.sqrt(len(sizes)) if len(sizes) > 1 else 0.0
     size = float(sizes.mean())
@@ -146,13 +162,15 @@ def figures(members: Any, labels: Any) -> dict[str, float]:
     }  # fmt: skip
 
 
-def by_class(members: Any, labels: Any, names: tuple[str, ...]) -> dict[str, Mapping[str, float]]:
+def by_class(
+    held: Any, sizes: Any, labels: Any, names: Sequence[str]
+) -> dict[str, Mapping[str, float]]:
     """`figures` of the images of each class that has any, by its name, and how many those are."""
+    order = np.argsort(labels, kind="stable")
+    there, starts = np.unique(labels[order], return_index=True)
     found: dict[str, Mapping[str, float]] = {}
-    for index, name in enumerate(names):
-        ours = labels == index
-        if ours.any():
-            found[name] = {"samples": int(ours.sum()), **figures(members[ours], labels[ours])}
+    for index, ours in zip(there.tolist(), np.split(order, starts[1:]), strict=True):
+        found[names[index]] = {"samples": len(ours), **figures(held[ours], sizes[ours])}
     return found
 
 

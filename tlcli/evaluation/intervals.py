@@ -6,11 +6,11 @@ bootstrap: images are drawn again and again with replacement, within their class
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
-from tlcli.evaluation.metrics import BINS, cross_entropy, sigmoid, softmax
+from tlcli.evaluation.metrics import BINS, cross_entropy, ranked, sigmoid, softmax
 from tlcli.lazy import np
 
 CONFIDENCE = 0.95
@@ -84,16 +84,13 @@ def ends(drawn: Any, value: float, falls: bool = False) -> tuple[float, float]:
     return min(low, value), max(high, value)
 
 
-def of_figures(
-    figures: Mapping[str, float], logits: Any, labels: Any, thresholds: Any = 0.5
-) -> dict[str, float]:
+def of_figures(figures: Mapping[str, float], facts: Any, labels: Any) -> dict[str, float]:
     """`NAME_low` and `NAME_high` of each figure of metrics.json that has an interval.
 
     Args:
         figures: As `Scores.result` gives them.
-        logits: Those they are of, float (images, classes).
+        facts: See `facts_of`, of the same images.
         labels: Class indices (images,), or multi-hot (images, classes).
-        thresholds: Of several labels.
     """
     if not len(labels):
         return {}
@@ -103,7 +100,6 @@ def of_figures(
     for name in shares:
         found[name] = wilson(round(figures[name] * total), total)
     count = resamples(total if not several else labels.size)
-    facts = facts_of(logits, labels, thresholds)
     if count:
         drawn = facts.drawn(draws(facts.strata, count))
         for name, values in drawn.items():
@@ -112,15 +108,6 @@ def of_figures(
     both = ("_low", "_high")
     return {f"{k}{end}": float(v) for k, pair in found.items()
             for end, v in zip(both, pair, strict=True) if math.isfinite(v)}  # fmt: skip
-
-
-def with_intervals(
-    figures: Mapping[str, float], logits: Any, labels: Any, thresholds: Any = 0.5
-) -> dict[str, float]:
-    """Figures, and the ends of their intervals: see `of_figures`; none of what is not finite."""
-    if not np.isfinite(logits).all():
-        return dict(figures)
-    return {**figures, **of_figures(figures, logits, labels, thresholds)}
 
 
 class OneLabel:
@@ -135,18 +122,31 @@ class OneLabel:
         step = max(1, PIECE // logits.shape[1])
         parts = [self._piece(logits[i : i + step], labels[i : i + step])
                  for i in range(0, len(labels), step)]  # fmt: skip
-        self.loss, self.guesses, self.top5, self.confidence = (
-            np.concatenate(p) for p in zip(*parts, strict=True)
-        )
-        self.strata, self.classes = np.asarray(labels, np.int64), logits.shape[1]
-        self.right = (self.guesses == self.strata).astype(float)
+        self._take([*zip(*parts, strict=True)], np.asarray(labels, np.int64), logits.shape[1])
+
+    @classmethod
+    def joined(cls, parts: Sequence["OneLabel"]) -> "OneLabel":
+        """What draws need of the images of all parts, of which there is one at least."""
+        made = cls.__new__(cls)
+        columns = zip(*((p.loss, p.guesses, p.top5, p.confidence) for p in parts), strict=True)
+        labels = np.concatenate([part.labels for part in parts])
+        made._take([*columns], labels, parts[0].every)
+        return made
+
+    def _take(self, columns: Sequence[Any], labels: Any, every: int) -> None:
+        """Join columns; classes that are neither real nor guessed have no place in the counts."""
+        self.loss, self.guesses, self.top5, self.confidence = map(np.concatenate, columns)
+        self.labels, self.every = labels, every
+        self.right = (self.guesses == labels).astype(float)
+        self.strata, self.given, self.classes = labels, self.guesses, every
+        if every > len(labels):
+            there, places = np.unique(np.stack([labels, self.guesses]), return_inverse=True)
+            self.strata, self.given = places.reshape(2, -1)
+            self.classes = len(there)
 
     def _piece(self, logits: Any, labels: Any) -> tuple[Any, Any, Any, Any]:
-        own = logits[np.arange(len(labels)), labels][:, None]
-        before = np.arange(logits.shape[1]) < np.asarray(labels)[:, None]
-        rank = (logits > own).sum(-1) + ((logits == own) & before).sum(-1)
-        guesses, shares = logits.argmax(-1), softmax(logits)
-        return cross_entropy(logits, labels), guesses, rank < 5, shares.max(-1)
+        (guesses, ranks), shares = ranked(logits, labels), softmax(logits)
+        return cross_entropy(logits, labels), guesses, ranks < 5, shares.max(-1)
 
     def drawn(self, pieces: Iterator[Any]) -> dict[str, Any]:
         """Each figure of each draw, by name, float (draws,)."""
@@ -162,7 +162,7 @@ class OneLabel:
         total = rows.shape[1]
         right, labels = self.right[rows], self.strata[rows]
         hits = _counts(labels, self.classes, right)
-        real, guessed = (_counts(x, self.classes) for x in (labels, self.guesses[rows]))
+        real, guessed = (_counts(x, self.classes) for x in (labels, self.given[rows]))
         there = (real + guessed) > 0
         f1 = 2 * hits / np.maximum(real + guessed, 1)
         recall = hits / np.maximum(real, 1)

@@ -8,6 +8,10 @@ from tlcli.evaluation.scaling import PLAIN, Scaling
 from tlcli.lazy import np
 
 BINS = 15
+# Classes up to which it is counted which was taken for which: of 100,000 that were 80 GB.
+MOST_SQUARE = 1000
+# Numbers that are held in double precision at a time.
+PIECE = 1 << 22
 
 
 def softmax(logits: Any) -> Any:
@@ -31,9 +35,14 @@ def probabilities(logits: Any, multi_label: bool, scaling: Scaling = PLAIN) -> A
 
 def cross_entropy(logits: Any, labels: Any) -> Any:
     """Cross-entropy with class indices in nats, float64 (samples,)."""
-    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(-1))
-    return log_sum - shifted[np.arange(len(labels)), labels]
+    found = np.empty(len(labels))
+    step = max(1, PIECE // max(1, logits.shape[1]))
+    for start in range(0, len(labels), step):
+        part, own = logits[start : start + step], labels[start : start + step]
+        shifted = part.astype(np.float64) - part.max(-1, keepdims=True)
+        log_sum = np.log(np.exp(shifted).sum(-1))
+        found[start : start + step] = log_sum - shifted[np.arange(len(own)), own]
+    return found
 
 
 def binary_cross_entropy(logits: Any, labels: Any) -> Any:
@@ -43,12 +52,35 @@ def binary_cross_entropy(logits: Any, labels: Any) -> Any:
     return terms.sum(-1)
 
 
+def ranked(logits: Any, labels: Any) -> tuple[Any, Any]:
+    """The likeliest class of each image, and how many are likelier than its label, (batch,) each.
+
+    Of equal logits the lower class wins; what is no number is below all others.
+
+    Args:
+        logits: float (batch, classes).
+        labels: Class indices (batch,).
+    """
+    logits = np.asarray(logits)
+    if np.isnan(logits).any():
+        logits = np.where(np.isnan(logits), -np.inf, logits)
+    own = logits[np.arange(len(labels)), labels][:, None]
+    before = np.arange(logits.shape[1]) < np.asarray(labels)[:, None]
+    ranks = (logits > own).sum(-1) + ((logits == own) & before).sum(-1)
+    return logits.argmax(-1), ranks
+
+
 @dataclass
 class Scores:
     """Figures of a single-label classifier, gathered batch by batch.
 
     Attributes:
         classes: Number of classes.
+        real: Images of each class, int64 (classes,).
+        guessed: Images that were given each class.
+        right: Both.
+        confusion: How often each class was taken for each, a row a real class; None of more than
+            MOST_SQUARE classes.
     """
 
     classes: int
@@ -56,11 +88,17 @@ class Scores:
     top1: int = 0
     top5: int = 0
     samples: int = 0
+    real: Any = None
+    guessed: Any = None
+    right: Any = None
     confusion: Any = None
     bins: Any = field(default_factory=lambda: np.zeros((BINS, 3)))
 
     def __post_init__(self) -> None:
-        self.confusion = np.zeros((self.classes, self.classes), np.int64)
+        count = self.classes
+        self.real, self.guessed, self.right = (np.zeros(count, np.int64) for _ in range(3))
+        if count <= MOST_SQUARE:
+            self.confusion = np.zeros((count, count), np.int64)
 
     def update(self, logits: Any, labels: Any, probabilities: Any = None) -> None:
         """Add a batch.
@@ -70,17 +108,26 @@ class Scores:
             labels: Class indices (batch,).
             probabilities: float (batch, classes); None takes the softmax of the logits.
         """
+        step = max(1, PIECE // max(1, self.classes))
+        if len(labels) > step:
+            for start in range(0, len(labels), step):
+                some = slice(start, start + step)
+                shares = None if probabilities is None else probabilities[some]
+                self.update(logits[some], labels[some], shares)
+            return
         if not len(labels):
             return
         probabilities = softmax(logits) if probabilities is None else probabilities
         self.loss += float(cross_entropy(logits, labels).sum())
-        # Stable: of equal logits the lower class wins, as argmax has it.
-        ranks = np.argsort(-logits, axis=-1, kind="stable")
-        guesses = ranks[:, 0]
+        guesses, ranks = ranked(logits, labels)
         self.top1 += int((guesses == labels).sum())
-        self.top5 += int((ranks[:, :5] == labels[:, None]).any(-1).sum())
+        self.top5 += int((ranks < 5).sum())
         self.samples += len(labels)
-        np.add.at(self.confusion, (labels, guesses), 1)
+        for counts, these in ((self.real, labels), (self.guessed, guesses),
+                              (self.right, guesses[guesses == labels])):  # fmt: skip
+            np.add.at(counts, these, 1)
+        if self.confusion is not None:
+            np.add.at(self.confusion, (labels, guesses), 1)
         confidence = np.nan_to_num(probabilities[np.arange(len(labels)), guesses])
         which = np.minimum((confidence * BINS).astype(int), BINS - 1)
         np.add.at(self.bins, (which, 0), 1)
@@ -90,8 +137,7 @@ class Scores:
     def result(self) -> dict[str, float]:
         """The figures as they stand, in the names of metrics.json."""
         total = max(self.samples, 1)
-        right = np.diag(self.confusion).astype(float)
-        real, guessed = self.confusion.sum(1), self.confusion.sum(0)
+        right, real, guessed = self.right.astype(float), self.real, self.guessed
         present = real > 0
         f1 = 2 * right / np.maximum(real + guessed, 1)
         recall = right / np.maximum(real, 1)
@@ -108,9 +154,8 @@ class Scores:
 
     def per_class(self) -> Any:
         """Recall of each class, float (classes,), nan where it has no sample."""
-        real = self.confusion.sum(1)
-        recall = np.diag(self.confusion) / np.maximum(real, 1)
-        return np.where(real > 0, recall, np.nan)
+        recall = self.right / np.maximum(self.real, 1)
+        return np.where(self.real > 0, recall, np.nan)
 
 
 class MultiLabelScores:

@@ -18,6 +18,8 @@ import numpy as np
 NEIGHBOURS, ENERGY = 5, 0.5
 # Validation images that are kept; more tell no more.
 MOST = 1000
+# Numbers that are held in double precision at a time.
+PIECE = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +117,14 @@ def nearness(found: Any, bank: Any, own: bool = False) -> Any:
 def signs_of(near: Any, logits: Any, several: bool) -> Any:
     """Distance and negative energy, float64 (images, 2)."""
     distance = np.sqrt(np.maximum(2 - 2 * near.astype(np.float64), 0))
+    step = max(1, PIECE // max(1, logits.shape[-1]))
+    energy = [_energy(logits[i : i + step], several) for i in range(0, len(logits), step)]
+    return np.stack([distance, -np.concatenate([np.zeros(0), *energy])], -1)
+
+
+def _energy(logits: Any, several: bool) -> Any:
     logits = np.asarray(logits, np.float64)
     if several:
-        energy = np.logaddexp(0, logits).sum(-1)
-    else:
-        most = logits.max(-1)
-        energy = most + np.log(np.exp(logits - most[:, None]).sum(-1))
-    return np.stack([distance, -energy], -1)
+        return np.logaddexp(0, logits).sum(-1)
+    most = logits.max(-1)
+    return most + np.log(np.exp(logits - most[:, None]).sum(-1))

@@ -90,8 +90,14 @@ def _classes(runs: Sequence[RunValues], names: Sequence[str], split: str) -> dic
     found = [measures.counts(one.labels, measures.guesses_of(one), count)
              for one in told if one is not None]  # fmt: skip
     recalls = [one.figures()["recall"][0] for one in found]
+    chosen = measures.shown_classes(found[0].real, np.nan_to_num(np.mean(recalls, 0)))
+    named = [(i, str(first.class_names[i])) for i in chosen.tolist()]
     rows = [
         {"name": shown(name), "n": int(found[0].real[i]), "recalls": [float(r[i]) for r in recalls]}
-        for i, name in enumerate(first.class_names)
+        for i, name in named
     ]  # fmt: skip
-    return {"classes": rows, "class_columns": ["class", "images", *map(shown, names)]}
+    return {
+        "classes": rows,
+        "note": tables.class_note(count),
+        "class_columns": ["class", "images", *map(shown, names)],
+    }

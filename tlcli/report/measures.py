@@ -14,6 +14,8 @@ ROWS = 4096  # at a time
 POINTS = 200  # of a curve
 # Classes above which no square of all pairs is made.
 MOST_SQUARE = 3000
+# Classes of a table; of more, those that do worst.
+MOST_SHOWN = 2000
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,19 @@ def counts(labels: Any, guesses: Any, classes: int) -> Classes:
     return Classes(
         np.bincount(labels, minlength=classes), np.bincount(guesses, minlength=classes), right
     )
+
+
+def shown_classes(real: Any, figure: Any) -> Any:
+    """Classes that a table shows, int64, in order: all, or of very many those that do worst.
+
+    Args:
+        real: Images of each, integers (classes,).
+        figure: Of each, the worse the lower, float (classes,).
+    """
+    if len(real) <= MOST_SHOWN:
+        return np.arange(len(real))
+    there = np.flatnonzero(real)
+    return np.sort(there[np.argsort(figure[there], kind="stable")[:MOST_SHOWN]])
 
 
 def confused(labels: Any, guesses: Any, classes: int, most: int) -> list[tuple[int, int, int]]:

@@ -15,8 +15,8 @@ from tlcli.system.shown import shown
 MOST_TABLE = 30
 EMPTY: dict[str, Any] = {
     "pairs": [], "square": None, "matrix": None, "together": [], "classes": [],
-    "class_columns": [], "diagrams": [], "calibration": "", "galleries": [], "galleries_note": "",
-    "heated": False, "curves": "", "curves_note": "",
+    "class_note": "", "class_columns": [], "diagrams": [], "calibration": "", "galleries": [],
+    "galleries_note": "", "heated": False, "curves": "", "curves_note": "",
 }  # fmt: skip
 
 
@@ -84,6 +84,7 @@ def _of_classes(run: RunValues, told: Predictions, guesses: Any) -> dict[str, An
     values: dict[str, Any] = {
         "classes": tables.class_rows(run, found),
         "class_columns": tables.class_columns(run),
+        "class_note": tables.class_note(classes),
     }
     if told.multi_label:
         titles = ("Wrongly given beside", "Missed beside")

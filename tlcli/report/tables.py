@@ -9,7 +9,7 @@ import numpy as np
 from tlcli.config.compose import literal
 from tlcli.config.differences import command, differences, option_of
 from tlcli.evaluation.intervals import wilson
-from tlcli.report.measures import Classes, average_precisions
+from tlcli.report.measures import MOST_SHOWN, Classes, average_precisions, shown_classes
 from tlcli.report.values import RunValues
 from tlcli.system.shown import shown
 
@@ -104,17 +104,27 @@ def repeated(run: RunValues) -> str:
 
 
 def class_rows(run: RunValues, found: Classes) -> list[dict[str, Any]]:
-    """A row a class: images, precision, recall, F1, and of several labels more."""
+    """A row a class: images, precision, recall, F1, and of several labels more.
+
+    Of very many classes there are rows of those that have the lowest F1.
+    """
     values = found.figures()
-    more = extra_columns(run)
+    more, names = extra_columns(run), run.facts.class_names
     return [
         {
-            "name": shown(name), "n": int(found.real[i]),
+            "name": shown(names[i]), "n": int(found.real[i]),
             **{key: tuple(float(v[i]) for v in three) for key, three in values.items()},
             "more": [float(column[i]) for column in more],
         }
-        for i, name in enumerate(run.facts.class_names)
+        for i in shown_classes(found.real, values["f1"][0]).tolist()
     ]  # fmt: skip
+
+
+def class_note(classes: int) -> str:
+    """Which classes have a row, where not all have one, a sentence."""
+    if classes <= MOST_SHOWN:
+        return ""
+    return f"Of {classes:,} classes those {MOST_SHOWN:,} that do worst, of those with images."
 
 
 def class_columns(run: RunValues) -> list[str]:

@@ -6,7 +6,7 @@ import io
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -208,7 +208,7 @@ class RunFolder:
         """Say in split.csv what each picture was, now that all have been read."""
         if self.is_chief:
             hashes = manifest.images.hashes(np.arange(len(manifest.ids)))
-            write_split(manifest, self.path, [bytes(row).hex() for row in hashes])
+            write_split(manifest, self.path, hashes)
 
     def inside(self, name: str) -> "RunFolder":
         """A folder of the same kind within this one."""
@@ -261,26 +261,32 @@ def require_finite(figures: Mapping[str, Any], path: Path) -> None:
                 )
 
 
-def write_split(manifest: Manifest, run_dir: Path, found: Sequence[str] = ()) -> None:
+def write_split(manifest: Manifest, run_dir: Path, found: Any = None) -> None:
     """Write split.csv: id, class and split of each sample.
 
     Args:
         manifest: The data.
         run_dir: Where to write.
-        found: Hash of each sample's picture for a column of its own, or none.
+        found: Hash of each sample's picture for a column of its own, uint8 (samples, bytes); or
+            None.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "class", "split", *(["content"] if found else [])])
     # What was left out at the end is in no split.
     names = np.array([*SPLIT_NAMES, ""], object)
     splits = names[np.minimum(manifest.splits, len(SPLIT_NAMES))]
-    columns = [manifest.ids, class_texts(manifest), splits, *([found] if found else [])]
-    writer.writerows(
-        (defused(str(name)), defused(label), *rest)
-        for name, label, *rest in zip(*columns, strict=True) if rest[0]
-    )  # fmt: skip
-    files.write_text(run_dir / "split.csv", text.getvalue())
+    more = [] if found is None else [(bytes(row).hex() for row in found)]
+    columns = [manifest.ids, class_texts(manifest), splits, *more]
+
+    def fill(file: Any) -> None:
+        text = io.TextIOWrapper(file, "utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["id", "class", "split", *(["content"] if more else [])])
+        writer.writerows(
+            (defused(str(name)), defused(label), *rest)
+            for name, label, *rest in zip(*columns, strict=True) if rest[0]
+        )  # fmt: skip
+        text.detach()
+
+    files.write(run_dir / "split.csv", fill)
 
 
 def class_texts(manifest: Any) -> Iterable[str]:

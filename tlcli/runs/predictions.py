@@ -89,7 +89,7 @@ def made(
         shares[start : start + step] = calibrated(logits[start : start + step])
     least = np.broadcast_to(np.asarray(thresholds, float), logits.shape[1:]) if several else None
     return Predictions(
-        np.array(list(map(str, np.asarray(manifest.ids)[rows])), str),
+        np.array(list(map(str, manifest.ids[rows])), str),
         names[np.minimum(manifest.splits[rows], len(SPLIT_NAMES))],
         labels.astype(np.uint8 if several else np.int32), np.asarray(logits, np.float32),
         shares, np.array(list(manifest.class_names), str), least,

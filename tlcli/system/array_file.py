@@ -7,8 +7,10 @@ is declared is compared with what lies in the file and with the memory that is f
 import contextlib
 import math
 import os
+import weakref
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +22,9 @@ from tlcli.system.opened import open_regular, reading
 
 REMEDY = "Save plain number arrays with numpy.save."
 ALIGNMENT = 64  # bytes
+READERS = 16  # of rows of an array that is larger than memory
+# Descriptors of mapped files, by what is mapped.
+_files: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()
 # A longer header is no array's: NumPy's own bound.
 MOST_HEADER = 10_000
 
@@ -45,6 +50,8 @@ def load_npy(path: Path | str, mapped: bool = False, remedy: str = REMEDY) -> An
             order = "F" if fortran else "C"
             array = np.memmap(file, dtype, "r", start, shape, order)
             array.filename = str(path)
+            _files[array._mmap] = number = os.dup(file.fileno())
+            weakref.finalize(array._mmap, os.close, number)
             return array
         require_memory(path, size)
         array = aligned_empty(shape[::-1] if fortran else shape, dtype)
@@ -103,13 +110,48 @@ def check_whole(array: Any) -> None:
     """
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and mapped.size() < len(mapped):
-        name = str(getattr(array, "filename", None) or "an array")
-        raise DataError(name, "was cut off while it was in use", "Restore it and begin again.")
+        raise _cut_off(str(getattr(array, "filename", None) or "an array"))
 
 
 def is_mapped(array: Any) -> bool:
     """Whether an array is read from its file when it is used."""
     return getattr(array, "_mmap", None) is not None
+
+
+def picker(array: Any) -> Callable[[Any], Any]:
+    """A function from rows to these rows of an array, in their order.
+
+    Of a mapped array that memory will not hold, each row is read by itself, many at a time: a disk
+    serves them at once, while a row that is touched in memory is waited for, and 128 kB around it
+    are read, too.
+    """
+    number = _files.get(getattr(array, "_mmap", None))
+    whole = number is not None and array.flags.c_contiguous and (
+        array.nbytes + array.offset == os.fstat(number).st_size
+    )  # fmt: skip
+    if number is None or not whole or array.nbytes < memory.free() // 2:
+        return lambda rows: np.ascontiguousarray(array[rows])
+    os.posix_fadvise(number, 0, 0, os.POSIX_FADV_RANDOM)
+    pool = ThreadPoolExecutor(READERS)
+    size, start = array.nbytes // max(1, len(array)), int(array.offset)
+    kind, shape, name = array.dtype, array.shape[1:], str(array.filename)
+
+    def read(some: Any, rows: Any) -> None:
+        for place, row in enumerate(rows.tolist()):
+            if os.preadv(number, [some[place]], start + row * size) != size:
+                raise _cut_off(name)
+
+    def picked(rows: Any) -> Any:
+        found = np.empty((len(rows), size), np.uint8)
+        parts = zip(np.array_split(found, READERS), np.array_split(rows, READERS), strict=True)
+        list(pool.map(lambda part: read(*part), parts))
+        return found.view(kind).reshape(len(rows), *shape)
+
+    return picked
+
+
+def _cut_off(name: str) -> DataError:
+    return DataError(name, "was cut off while it was in use", "Restore it and begin again.")
 
 
 @contextlib.contextmanager

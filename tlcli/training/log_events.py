@@ -203,8 +203,9 @@ def tell_result(
     last = progress.rows[-1]
     step = steps_before(plan, last["phase"]) + last["step"]
     manifest = plan.pieces.manifest
-    if written.test is not None and not manifest.multi_label:
-        counts = written.test.confusion
+    if written.test is not None and not manifest.multi_label and (
+        counts := written.test.confusion
+    ) is not None:  # fmt: skip
         loggers.tell(Confusion(step, time.time(), "test", counts, manifest.class_names))
     loggers.tell(finished(run_dir, step, written.figures))
 

@@ -25,9 +25,19 @@ def order_of(settings: Train, manifest: Manifest, rows: Any, first_epoch: int = 
     """The sequence of some training images from some epoch on."""
     pools = None
     if settings.sampler == "balanced":
-        labels = manifest.labels[rows]
-        pools = tuple(np.flatnonzero(labels == c) for c in range(len(manifest.class_names)))
-        pools = tuple(pool for pool in pools if len(pool))
+        pools = pools_of(manifest.labels[rows])
     return Order(
         len(rows), int(settings.batch_size), settings.seed, first_epoch=first_epoch, pools=pools
     )
+
+
+def pools_of(labels: Any) -> tuple[Any, ...]:
+    """Places of the images of each class that has any; unlabelled ones are in none.
+
+    Args:
+        labels: Class indices, int (images,), -1 where unlabelled.
+    """
+    order = np.argsort(labels, kind="stable")
+    there, starts = np.unique(labels[order], return_index=True)
+    pools = np.split(order, starts[1:]) if len(there) else []
+    return tuple(pool for label, pool in zip(there.tolist(), pools, strict=True) if label >= 0)

@@ -144,7 +144,8 @@ def head_notes(head: HeadReport, class_names: Sequence[str]) -> list[Note]:
     """What the head took over from an earlier run, and what is new."""
     if not head.source:
         return []
-    new = [name for name in class_names if name not in head.kept]
+    kept = {*head.kept}
+    new = [name for name in class_names if name not in kept]
     if not head.kept:
         return [Note("", f"all new: {head.why} ({head.source})")]
     if not new:

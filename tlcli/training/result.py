@@ -57,7 +57,7 @@ def written(plan: Plan, outcome: Outcome, folder: RunFolder, seconds: float) -> 
     model = plain_model(plan)
     found = measured(pieces, model)
     built = lesson.teacher.built
-    rows = measured_rows(pieces.manifest)
+    rows = measured_rows(pieces.manifest) if found.rows is None else found.rows
     like = fidelity(pieces, built, model, rows, found.logits) if built is not None else None
     metadata = {
         **described(pieces, model, found),

@@ -55,18 +55,17 @@ def _list_folder(root: Path) -> Listed:
     found, classes, splits = sorted_out(layout, every, left_out)
     if not found:
         raise DataError(str(root), _nothing(left_out), LAYOUT)
-    names = [name for name, *_ in found]
+    listing = Listing.of(str(root), found)
     class_names = tuple(sorted(set(classes)))
     index = {name: row for row, name in enumerate(class_names)}
     samples = Samples(
         where=str(root),
-        ids=np.array(names, object),
+        ids=listing.names,
         labels=np.array([index[name] for name in classes], np.int32),
         splits=np.array(splits, np.int8),
         class_names=class_names,
         notes=(*layout.notes, *left_out.notes()),
     )
-    listing = Listing.of(str(root), found)
     return samples, listing, folders
 
 

@@ -4,13 +4,15 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tlcli.contracts.data import Manifest
 from tlcli.data import prepared, records
 from tlcli.data.hash_memory import memory_file
+from tlcli.data.ids import Ids, as_ids
 from tlcli.data.labels import labels_file, same_form
 from tlcli.data.manifest import settle
 from tlcli.data.packed import Files, Records, Told, without_faults
@@ -18,7 +20,7 @@ from tlcli.data.readable import leave_out
 from tlcli.data.samples import SPLIT_WORDS, Samples
 from tlcli.data.split_files import names_split, splits_of
 from tlcli.data.stamps import stamps
-from tlcli.data.stored import Index, index_files, problems_of
+from tlcli.data.stored import TYPES, Index, index_files, problems_of
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
 from tlcli.options.data._read import ReadTested
@@ -69,7 +71,7 @@ class Data(ReadTested):
         how = self.how()
         samples = settle(samples, how.fractions, seed, how.groups)
         memory = memory_file(os.path.abspath(folder), cache_dir)
-        stored = Records.of(Files(shards, listed, memory), indexes, rows)
+        stored = _wide(Records.of(Files(shards, listed, memory), indexes, rows))
         return without_faults(samples, stored, Told(self.path, skipped, notes), how, cache_dir)
 
     def _prepared(self, folder: Path, facts: dict[str, Any], cache_dir: Path) -> Manifest:
@@ -88,13 +90,13 @@ class Data(ReadTested):
         words = [SPLIT_WORDS[name.split("-", 1)[0]] for name in facts["shards"]]
         samples = Samples(
             where=str(folder),
-            ids=np.array([name for part in parts for name in part.ids], object),
+            ids=Ids.joined([as_ids(part.ids) for part in parts]),
             labels=np.concatenate([part.labels for part in parts]),
             splits=np.repeat(np.array(words, np.int8), counts),
             class_names=tuple(names),
         )
         columns = {
-            name: np.concatenate([part.columns[name] for part in parts])
+            name: np.concatenate([part.columns[name] for part in parts], dtype=TYPES[name])
             for name in prepared.COLUMNS
         }
         shards = [folder / f"{name}.tfrecord" for name in facts["shards"]]
@@ -102,7 +104,7 @@ class Data(ReadTested):
         how = self.how()
         samples = settle(samples, (0.0, 0.0), 0, how.groups)
         memory = memory_file(str(folder.resolve()), cache_dir)
-        stored = Records(Files(shards, listed, memory), numbers, columns)
+        stored = _wide(Records(Files(shards, listed, memory), numbers, columns))
         told = Told(self.path, [], [f"prepared from {facts['source']}"])
         return without_faults(samples, stored, told, how, cache_dir)
 
@@ -131,14 +133,9 @@ class Data(ReadTested):
         names = self.class_names or labels_file(shards[0].parent) or _names(labels, indexes)
         (labels,), class_names = same_form(self.path, [labels.astype(np.int32)], names)
         counts = [len(index.counts) for index in indexes]
-        ids = [
-            f"{shard.name}/{row}"
-            for shard, count in zip(shards, counts, strict=True)
-            for row in range(count)
-        ]
         return Samples(
             where=self.path,
-            ids=np.array(ids, object),
+            ids=Ids.numbered([shard.name for shard in shards], counts),
             labels=labels,
             splits=np.repeat(np.array(splits, np.int8), counts),
             class_names=class_names,
@@ -175,10 +172,17 @@ def _shards(pattern: str) -> list[Path]:
     return shards
 
 
+def _wide(records: Records) -> Records:
+    """The same with checksums as the fingerprints of such data have always had them."""
+    checksums = records.columns["checksums"].astype(np.int64)
+    return replace(records, columns={**records.columns, "checksums": checksums})
+
+
 def _names(labels: Any, indexes: Sequence[Index]) -> tuple[str, ...] | None:
     """Class names of image/class/text, where every label has one of its own."""
-    texts = [text for index in indexes for text in index.texts]
-    pairs = {(label, text) for label, text in zip(labels.tolist(), texts, strict=True)}
+    if all(index.texts.are_empty for index in indexes):
+        return None
+    pairs = set(zip(map(int, labels), chain.from_iterable(i.texts for i in indexes), strict=True))
     names = dict(pair for pair in pairs if pair[0] >= 0 and pair[1])
     count = int(labels.max(initial=-1)) + 1
     if len(names) != count or len(set(names.values())) != count or len(pairs) != count:
