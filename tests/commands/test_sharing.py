@@ -116,7 +116,8 @@ class Tables(Case):
         return cwd / "cache" / "parts"
 
     def found(self, cwd):
-        files = {str(path.relative_to(cwd)): path.read_bytes()
+        # Before the dash stands what the network is; here the pictures and the numbers count.
+        files = {f"{path.parent.name.rpartition('-')[2]}/{path.name}": path.read_bytes()
                  for path in (cwd / "cache").glob(self.kept)}  # fmt: skip
         assert files
         return files
