@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 
@@ -57,6 +56,7 @@ for path in place.iterdir():
     if path.is_file():
         Path(sys.argv[3], path.name).write_bytes(opened.read_bytes(path, "weights"))
 """
+TL = "import sys; from tlcli.cli.main import run; sys.exit(run(sys.argv[1:]))"
 
 
 def ran(script, *words, **more):
@@ -65,7 +65,7 @@ def ran(script, *words, **more):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return done
 
 
 @pytest.fixture(params=["hf", "gs"])
@@ -83,7 +83,7 @@ def served(request, tmp_path):
 
 def test_all_is_listed_and_read_to_the_byte(served, tmp_path):
     root, address, told = served
-    found = json.loads(ran(READ, tmp_path / "cache", address, **told))
+    found = json.loads(ran(READ, tmp_path / "cache", address, **told).stdout)
     paths = {str(path.relative_to(root)): path for path in root.rglob("*.png")}
     assert found["sizes"] == {name: path.stat().st_size for name, path in paths.items()}
     assert found["sums"] == {
@@ -95,15 +95,13 @@ def test_all_is_listed_and_read_to_the_byte(served, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_training_is_that_of_the_folder(served, tmp_path, monkeypatch):
+def test_a_training_is_that_of_the_folder(served, tmp_path):
     root, address, told = served
     words = ("data=folder", "epochs=1", "batch_size=4", "backbone=tiny")
     here = train_digits(tmp_path / "here", f"data.path={root}", *words)
-    monkeypatch.setattr(os, "environ", {**os.environ, **told})
     run = "gs://bucket/runs/one" if address.startswith("gs") else tmp_path / "there"
-    done = process("train", f"data.path={address}", *words, f"run_dir={run}", "report=false",
-                   cwd=tmp_path)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    more = (f"data.path={address}", f"run_dir={run}", "report=false")
+    done = ran(TL, "train", *words, *more, **told)
     if address.startswith("gs"):
         ran(COPY, tmp_path / "cache", run, tmp_path / "there")
         assert f"run        {run}" in done.stderr
