@@ -103,7 +103,7 @@ def test_a_training_is_that_of_the_folder(served, tmp_path):
     more = (f"data.path={address}", f"run_dir={run}", "report=false")
     done = ran(TL, "train", *words, *more, **told)
     if address.startswith("gs"):
-        ran(COPY, tmp_path / "cache", run, tmp_path / "there")
+        ran(COPY, tmp_path / "cache", run, tmp_path / "there", **told)
         assert f"run        {run}" in done.stderr
         assert not (tmp_path / "there" / "run.lock").exists()
     same_weights(here, tmp_path / "there")
