@@ -54,7 +54,7 @@ place = remote_cache.current().local(sys.argv[2], "checkpoint")
 Path(sys.argv[3]).mkdir()
 for path in place.iterdir():
     if path.is_file():
-        Path(sys.argv[3], path.name).write_bytes(opened.read_bytes(path, "weights"))
+        Path(sys.argv[3], path.name).write_bytes(opened.read_bytes(path, "picture"))
 """
 TL = "import sys; from tlcli.cli.main import run; sys.exit(run(sys.argv[1:]))"
 
