@@ -7,7 +7,9 @@ from typing import Any, Literal
 from tlcli.config.intervals import Every
 from tlcli.config.settings import cache_folder, check_workers
 from tlcli.errors import require
+from tlcli.system.remote import is_address
 from tlcli.system.remote_cache import parse_size
+from tlcli.system.remote_writing import check_writable
 
 # What report=true means, as train.yaml does.
 USUAL_THUMBNAILS = 8
@@ -94,13 +96,18 @@ class Train:
         for key, share in (("conformal", self.conformal), ("strangers", self.strangers)):
             require(share is None or 0 < share < 1, key, share, "Give a number in (0, 1).")
         check_workers(self.workers)
+        self._check_place()
+        self._check_report()
+        self._check_times()
+
+    def _check_place(self) -> None:
         name = self.name
         plain = name is None or (name.strip(". ") and not set(name) & set("/\\\0"))
         require(plain, "name", name, "Give a plain name, without / or \\; run_dir is a path.")
+        if self.run_dir is not None and is_address(self.run_dir):
+            check_writable(self.run_dir, "run_dir")
         remedy = "A new run is begun by extend, an old one gone on with by resume; leave one out."
         require(not (self.resume and self.extend), "extend", self.extend, remedy)
-        self._check_report()
-        self._check_times()
 
     def _check_report(self) -> None:
         if isinstance(self.report, bool):
