@@ -123,3 +123,21 @@ def test_a_slow_line_that_stands_still_for_a_while_is_survived(hosts, tmp_path):
     assert [process.returncode for process in processes] == [0, 0], told
     assert stalls == 2
     assert_like_one_process(tmp_path, *FAR)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("hosts", [RelayedHosts], indirect=True)
+def test_a_line_that_stands_still_for_good_ends_all(hosts, tmp_path):
+    hosts.start_relay(tmp_path, 0.05, 5.0, [4400])
+    processes = hosts.start(tmp_path, 4400, "hardware.timeout=40", "save_every=2steps", *FAR)
+    while not list((tmp_path / "run" / "state").glob("*.json")):
+        assert all(p.poll() is None for p in processes), [p.communicate()[1] for p in processes]
+        time.sleep(0.01)
+    hosts.relay.send_signal(signal.SIGUSR2)
+    began = time.monotonic()
+    told = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [75, 75], told
+    assert all("Start all of them again with the same run_dir" in text for text in told)
+    assert time.monotonic() - began < 40 + 25
+    assert not (tmp_path / "run" / "metrics.json").exists()
