@@ -108,6 +108,12 @@ def test_a_host_that_cannot_be_reached_is_told_in_a_line(reach, tmp_path):
     assert sorted((tmp_path / "asked").read_text().split()) == ["one", "two"]
 
 
+def test_a_program_that_is_missing_is_told_in_a_line(reach):
+    found = hosts(["one"], far.Reach(**{**vars(reach), "program": ("/no/ssh",)}), WAIT)
+    with pytest.raises(TlError, match=r"^ssh: /no/ssh cannot be started \(No such file"):
+        Supervisor(found.start, 1, 3, 1.0).run()
+
+
 @pytest.mark.parametrize("changes", [{"folder": "/no/such"}, {"python": "/no/such"}])
 def test_a_host_without_the_folder_or_python_is_told_in_a_line(reach, changes):
     found = hosts(["one"], far.Reach(**{**vars(reach), **changes}), WAIT)

@@ -44,7 +44,7 @@ Compose = Callable[[Sequence[int], Sequence[str]], Sequence[Sequence[str]]]
 
 
 class Unreachable(TlError):  # noqa: N818 - named for what happened
-    """A host that cannot be reached, or where `tl` is not."""
+    """A host that cannot be reached, or where `tl` is not; or there is nothing to reach it by."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,11 @@ class Hosts:
         return list(ends)
 
     def answer(self, places: Sequence[int]) -> bool:
-        """Whether the hosts of some places are there now."""
+        """Whether the hosts of some places are there now.
+
+        Raises:
+            Unreachable: Nothing can ask them.
+        """
         ends = [self._end(place) for place in places]
         until = time.monotonic() + GREETING
         while any(e.port is None and e.poll() is None for e in ends) and time.monotonic() < until:
@@ -208,7 +212,11 @@ class Hosts:
     def _end(self, place: int) -> Far:
         host = self.hosts[place]
         label = f"{place} {host.rpartition('@')[2]}"
-        return Far(label, host, self.reach.line(host), self.heard)
+        try:
+            return Far(label, host, self.reach.line(host), self.heard)
+        except OSError as error:
+            program = shown(self.reach.program[0])
+            raise Unreachable(f"ssh: {program} cannot be started ({error.strerror}).") from None
 
     def _meet(self, ends: list[Far], places: Sequence[int], stopped: Callable[[], bool]) -> bool:
         """Wait until all ends are there; whether they are."""

@@ -1,5 +1,6 @@
 """Workers that are started, watched and started again, here or on other hosts."""
 
+import contextlib
 import signal
 import threading
 import time
@@ -220,7 +221,10 @@ class _Asked:
         threading.Thread(target=self._ask, daemon=True).start()
 
     def _ask(self) -> None:
-        self.answer = self._question()
+        found = False
+        with contextlib.suppress(TlError):
+            found = self._question()
+        self.answer = found
 
 
 class Independent(Supervisor):

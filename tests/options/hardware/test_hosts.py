@@ -2,85 +2,27 @@
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.hosts import WAY, Hosts, RelayedHosts, fake_ssh
 from tests.helpers.runs import environment, read_weights, train_digits
 
 WORDS = ("data.images_per_class=80", "batch_size=4", "epochs=2", "finetune=full",
          "backbone.batch_norm=train", "optimizer=sgd", "calibrate=false")  # fmt: skip
-MARK = "tltest-"
-ADDRESSES = ("10.213.7.1", "10.213.7.2")
-
-
-def ip(*words):
-    """Run `ip`; gives whether that could be done."""
-    found = shutil.which("ip", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if found is None:
-        pytest.skip("iproute2 is not installed")
-    return subprocess.run([found, *words], capture_output=True, check=False).returncode == 0
-
-
-class Hosts:
-    """Two namespaces with addresses, of which nothing leads anywhere else."""
-
-    def __init__(self):
-        self.names = [f"{MARK}{os.getpid()}-{letter}" for letter in "ab"]
-        self.started = []
-
-    def make(self):
-        """Make them; gives whether that could be done. What a killed test left goes first."""
-        for path in Path("/run/netns").glob(f"{MARK}*"):
-            if not Path("/proc", path.name.split("-")[1]).exists():
-                ip("netns", "del", path.name)
-        made = all(ip("netns", "add", name) for name in self.names)
-        one, other = self.names
-        made = made and ip("-n", one, "link", "add", "cable", "type", "veth",
-                           "peer", "name", "cable", "netns", other)  # fmt: skip
-        for name, address in zip(self.names, ADDRESSES, strict=True):
-            made = made and ip("-n", name, "addr", "add", f"{address}/24", "dev", "cable")
-            made = made and ip("-n", name, "link", "set", "lo", "up")
-        return made and self.plug("up")
-
-    def plug(self, state):
-        """Put the cable in, "up", or pull it out, "down"."""
-        states = [ip("-n", name, "link", "set", "cable", state) for name in self.names]
-        return all(states)
-
-    def start(self, folder, port, *words):
-        """A worker in each, by its own address."""
-        workers = ",".join(f"{address}:{port}" for address in ADDRESSES)
-        self.started = [
-            subprocess.Popen(
-                ["ip", "netns", "exec", name, sys.executable, "-m", "tlcli.cli", "train",
-                 "run_dir=run", "backbone=tiny", "report=false", "hardware=multi_worker",
-                 f"hardware.workers=[{workers}]", f"hardware.rank={rank}", "hardware.threads=1",
-                 "hardware.timeout=90", "save_every=8steps", *words],
-                cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**environment(), "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
-            )
-            for rank, name in enumerate(self.names)
-        ]  # fmt: skip
-        return self.started
-
-    def remove(self):
-        """Leave nothing behind."""
-        for process in self.started:
-            process.kill()
-            process.communicate()
-        for name in self.names:
-            ip("netns", "del", name)
+CALM = ("batch_size=10", "finetune=full", "backbone.batch_norm=frozen", "optimizer=sgd",
+        "optimizer.learning_rate=0.002", "calibrate=false")  # fmt: skip
+SOON = ("hardware.timeout=90", "save_every=8steps")
 
 
 @pytest.fixture
-def hosts():
-    made = Hosts()
+def hosts(request):
+    made = getattr(request, "param", Hosts)()
     try:
         if os.geteuid() != 0 or not made.make():
             pytest.skip("making network namespaces needs root, and a kernel that lets it")
@@ -91,7 +33,7 @@ def hosts():
 
 @pytest.mark.slow
 def test_hosts_that_lose_each_other_end_in_time_and_healed_give_the_run_of_one(hosts, tmp_path):
-    processes = hosts.start(tmp_path, 4100, *WORDS)
+    processes = hosts.start(tmp_path, 4100, *SOON, *WORDS)
     while not list((tmp_path / "run" / "state").glob("*.json")):
         assert all(p.poll() is None for p in processes), [p.communicate()[1] for p in processes]
         time.sleep(0.01)
@@ -105,18 +47,97 @@ def test_hosts_that_lose_each_other_end_in_time_and_healed_give_the_run_of_one(h
     assert seconds < (9 if os.getloadavg()[0] < os.cpu_count() else 25)
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert hosts.plug("up")
-    processes = hosts.start(tmp_path, 4200, *WORDS)
+    processes = hosts.start(tmp_path, 4200, *SOON, *WORDS)
     told = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], told
     assert "going on at phase 1" in told[0]
-    whole = train_digits(tmp_path / "whole", *WORDS)
+    assert_like_one_process(tmp_path, *WORDS)
+
+
+def assert_like_one_process(folder, *words):
+    """Compare a run with that of one process: weights as far as rounding goes, and figures."""
+    whole, run = train_digits(folder / "whole", *words), folder / "run"
     ours, theirs = (
-        np.concatenate([a.ravel() for a in read_weights(folder).values()])
-        for folder in (whole, tmp_path / "run")
+        np.concatenate([a.ravel() for a in read_weights(one).values()]) for one in (whole, run)
     )
     assert np.linalg.norm(theirs - ours) <= 1e-5 * np.linalg.norm(ours)
-    one, other = (
-        json.loads((folder / "metrics.json").read_text()) for folder in (whole, tmp_path / "run")
-    )
+    one, other = (json.loads((one / "metrics.json").read_text()) for one in (whole, run))
     for split in ("validation", "test"):
         assert other[split] == pytest.approx(one[split], rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_host_that_is_taken_away_is_done_without_and_taken_in_again(hosts, tmp_path):
+    inside = {a: hosts.inside(name) for a, name in zip(hosts.addresses, hosts.names, strict=True)}
+    one, other = hosts.addresses
+    words = [*WORDS, "epochs=6"]  # long enough for a return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tlcli.cli", "launch", f"hosts={one},{other}", "elastic=1",
+         f"ssh={fake_ssh(tmp_path, inside)}", "grace=60", "--", "train", "run_dir=run",
+         "backbone=tiny", "report=false", "hardware.threads=1", "hardware.timeout=60",
+         "save_every=8steps", *words],
+        cwd=tmp_path, env={**environment(), "PATH": WAY}, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    hosts.started.append(process)
+    while not list((tmp_path / "run" / "state").glob("*.json")):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    assert hosts.plug("down")
+    away = [tmp_path / f"{how}-{other}" for how in ("gone", "cut")]
+    for path in away:
+        path.touch()
+    told = []
+    while not told or "going on with 1" not in told[-1]:
+        told.append(process.stderr.readline())
+        assert told[-1], told
+    assert f"1 {other} (connection lost)" in told[-1]
+    assert hosts.plug("up")
+    for path in away:
+        path.unlink()
+    told = "".join([*told, process.communicate(timeout=300)[1]])
+    assert process.returncode == 0, told
+    assert "a state is saved; starting all 2 workers from it" in told
+    assert told.count(f"[0 {one}] going on at phase 1") == 2, told
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+FAR = (*CALM, "data.images_per_class=16", "epochs=2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hosts", [RelayedHosts], indirect=True)
+def test_a_slow_line_that_stands_still_for_a_while_is_survived(hosts, tmp_path):
+    hosts.start_relay(tmp_path, 0.05, 5.0, [4300])
+    processes = hosts.start(tmp_path, 4300, "hardware.timeout=60", "save_every=2steps", *FAR)
+    stalls = 0
+    while any(process.poll() is None for process in processes):
+        states = {path.name for path in (tmp_path / "run" / "state").glob("*.json")}
+        if states and stalls < 2:
+            hosts.relay.send_signal(signal.SIGUSR1)
+            stalls += 1
+            time.sleep(8)
+        time.sleep(0.02)
+    told = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert stalls == 2
+    assert_like_one_process(tmp_path, *FAR)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("hosts", [RelayedHosts], indirect=True)
+def test_a_line_that_stands_still_for_good_ends_all(hosts, tmp_path):
+    hosts.start_relay(tmp_path, 0.05, 5.0, [4400])
+    processes = hosts.start(tmp_path, 4400, "hardware.timeout=40", "save_every=2steps", *FAR)
+    while not list((tmp_path / "run" / "state").glob("*.json")):
+        assert all(p.poll() is None for p in processes), [p.communicate()[1] for p in processes]
+        time.sleep(0.01)
+    hosts.relay.send_signal(signal.SIGUSR2)
+    began = time.monotonic()
+    told = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [75, 75], told
+    assert all("Start all of them again with the same run_dir" in text for text in told)
+    assert time.monotonic() - began < 40 + 25
+    assert not (tmp_path / "run" / "metrics.json").exists()

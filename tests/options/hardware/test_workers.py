@@ -1,6 +1,8 @@
 import json
 import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -96,3 +98,34 @@ def test_a_meeting_that_nobody_comes_to_ends():
 def test_what_is_refused(workers, rank, given, message):
     with pytest.raises(ConfigError, match=message):
         _workers.find(workers, rank, given, 1.0)
+
+
+def test_a_guest_comes_again_when_its_connection_breaks():
+    end = time.monotonic() + 20
+    with ThreadPoolExecutor() as pool:
+        with socket.create_server(("127.0.0.1", 0)) as between:
+            meeting = "127.0.0.1", between.getsockname()[1]
+            guest = pool.submit(_workers._visit, meeting, 1, end)
+            for _ in range(2):
+                between.accept()[0].close()
+        with socket.create_server(meeting):  # nobody who answers, for a moment
+            pass
+        chief = pool.submit(_workers._host, meeting, 2, end, {})
+        assert guest.result() == chief.result()
+    assert len(chief.result()) == 2
+
+
+def test_a_chief_waits_for_who_says_something():
+    end = time.monotonic() + 20
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        meeting = "127.0.0.1", free.getsockname()[1]
+    with ThreadPoolExecutor() as pool:
+        chief = pool.submit(_workers._host, meeting, 2, end, {})
+        while True:
+            try:
+                with socket.create_connection(meeting) as silent:
+                    silent.sendall(b"what?\n")
+                break
+            except OSError:
+                time.sleep(0.02)
+        assert pool.submit(_workers._visit, meeting, 1, end).result() == chief.result()

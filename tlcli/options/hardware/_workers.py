@@ -1,5 +1,6 @@
 """Who trains together: from keys, TF_CONFIG, SLURM's variables, or those of torchrun."""
 
+import contextlib
 import json
 import re
 import socket
@@ -172,16 +173,20 @@ def _free_port() -> int:
 def _host(meeting: tuple[str, int], size: int, end: float, found: dict[int, str]) -> list[str]:
     """host:port of all by rank, told to each; `found` fills as they come."""
     found[0] = f"{meeting[0]}:{_free_port()}"
-    with socket.create_server(("", meeting[1])) as server, _closing([]) as guests:
+    guests: dict[int, socket.socket] = {}
+    with socket.create_server(("", meeting[1])) as server, _closing([]) as opened:
         while len(found) < size:
             server.settimeout(max(0.01, end - time.monotonic()))
             guest, address = server.accept()
-            guests.append(guest)
+            opened.append(guest)
             guest.settimeout(5.0)
-            rank, port = json.loads(guest.makefile("rb").readline(200))
-            found[int(rank)] = f"{address[0]}:{int(port)}"
+            # What stands in between may break a connection; then its guest comes again.
+            with contextlib.suppress(OSError, ValueError):
+                rank, port = json.loads(guest.makefile("rb").readline(200))
+                found[int(rank)] = f"{address[0]}:{int(port)}"
+                guests[int(rank)] = guest
         workers = [found[rank] for rank in sorted(found)]
-        for guest in guests:
+        for guest in guests.values():
             guest.sendall(json.dumps(workers).encode() + b"\n")
     return workers
 
@@ -198,15 +203,17 @@ class _closing(list[socket.socket]):  # noqa: N801
 
 
 def _visit(meeting: tuple[str, int], rank: int, end: float) -> list[str]:
+    """host:port of all by rank, as the chief tells them.
+
+    What stands in between may take a connection before the chief listens, and break it then.
+    """
     while True:
         try:
-            host = socket.create_connection(meeting, timeout=5.0)
-            break
-        except OSError:
+            with socket.create_connection(meeting, timeout=5.0) as host:
+                host.sendall(json.dumps([rank, _free_port()]).encode() + b"\n")
+                host.settimeout(max(0.01, end - time.monotonic()))
+                return [str(w) for w in json.loads(host.makefile("rb").readline(1 << 20))]
+        except (OSError, ValueError):
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
-    with host:
-        host.sendall(json.dumps([rank, _free_port()]).encode() + b"\n")
-        host.settimeout(max(0.01, end - time.monotonic()))
-        return [str(w) for w in json.loads(host.makefile("rb").readline(1 << 20))]
