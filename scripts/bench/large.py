@@ -46,8 +46,8 @@ def make_parquet(root: Path, count: int) -> None:
         rows = np.arange(number, count, FILES)
         schema = pa.schema([("image", pa.binary()), ("label", pa.int32())])
         path = root / f"train-{number:05d}.parquet"
-        with parquet.ParquetWriter(path, schema, "1.0", compression="none",
-                                   use_dictionary=False) as writer:  # fmt: skip
+        how = {"compression": "none", "use_dictionary": False}
+        with parquet.ParquetWriter(path, schema, **how) as writer:
             for start in range(0, len(rows), 10_000):
                 part = rows[start : start + 10_000]
                 columns = [few.take(pa.array(part % FEW)), pa.array(part % CLASSES, pa.int32())]

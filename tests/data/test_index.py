@@ -57,7 +57,8 @@ def same(one, other):
     assert one.class_names == other.class_names
     for name in ("ids", "labels", "splits"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-        assert getattr(one, name).dtype == getattr(other, name).dtype
+        assert type(getattr(one, name)) is type(getattr(other, name))
+    assert (one.labels.dtype, one.splits.dtype) == (other.labels.dtype, other.splits.dtype)
     for row in (0, len(one.ids) - 1):
         np.testing.assert_array_equal(one.images.image(row), other.images.image(row))
 

@@ -45,6 +45,6 @@ def test_a_shard_and_its_index_are_read_back(tmp_path):
     (shard,) = plan_shards(found.splits, [1, 0, 0])
     write_shard(found, tmp_path, shard, None)
     part = read_part(shard.index(tmp_path))
-    assert part.ids == found.ids.tolist()
+    assert list(part.ids) == found.ids.tolist()
     assert part.size == shard.records(tmp_path).stat().st_size
     assert list(part.columns["widths"]) == [8] * 6

@@ -141,3 +141,10 @@ def test_many_classes_stay_small(told):
         (1, "0.500"),
     ]
     assert page.filled("frame.html", {}).count("<script>") == 1
+
+
+def test_of_very_many_classes_those_that_do_worst_are_shown(monkeypatch):
+    monkeypatch.setattr(measures, "MOST_SHOWN", 3)
+    real, figure = np.array([5, 0, 2, 1, 9]), np.array([0.9, np.nan, 0.1, 0.5, 0.7])
+    assert measures.shown_classes(real, figure).tolist() == [2, 3, 4]
+    assert measures.shown_classes(real[:3], figure[:3]).tolist() == [0, 1, 2]

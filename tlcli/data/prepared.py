@@ -31,6 +31,9 @@ from tlcli.system.shown import shown
 FACTS = "prepared.json"
 FORMAT = "tl-prepared-1"
 COLUMNS = ("offsets", "lengths", "decoders", "orientations", "widths", "heights", "checksums")
+# As a scan of files has them.
+TYPES = {"offsets": "int64", "lengths": "int64", "decoders": "uint8", "orientations": "uint8",
+         "widths": "int32", "heights": "int32", "checksums": "uint32"}  # fmt: skip
 _REMEDY = "Run tl prepare again; it completes the folder."
 # As plan_shards names them: a name from a file must not lead out of its folder.
 _NAME = re.compile(rf"({'|'.join(SPLIT_NAMES)})-[0-9]{{5,}}-of-[0-9]{{5,}}")
@@ -128,6 +131,8 @@ def _fits(part: Part) -> bool:
     numbers, labels = [*part.columns.values()], np.asarray(part.labels)
     whole = all(c.dtype.kind in "iu" and c.shape == (len(part.ids),) for c in numbers)
     if not whole or any(c.min(initial=0) < 0 for c in numbers):
+        return False
+    if any(c.max(initial=0) > np.iinfo(TYPES[name]).max for name, c in part.columns.items()):
         return False
     ends = part.columns["offsets"] + part.columns["lengths"]
     decoders, turned = part.columns["decoders"], part.columns["orientations"]

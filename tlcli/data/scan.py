@@ -186,7 +186,9 @@ def _fill(scan: Scan, rows: Any, listing: Listing, max_pixels: int) -> None:
     """Read the headers of some rows into a scan, in threads."""
     chunks = (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
     with quiet_pillow():
-        parts = _in_threads(lambda some: (some, _headers(listing, some, max_pixels)), chunks)
+        parts = _in_threads(
+            lambda some: (some, _headers(_paths(listing, some), max_pixels)), chunks
+        )
         read = console.staged(parts, "reading headers", len(rows), "files", lambda p: len(p[0]))
         for some, found in read:
             _take(scan, some, found)
@@ -215,9 +217,12 @@ def _take(scan: Scan, rows: Any, found: Sequence[Header | str]) -> None:
         scan.checksums[row] = header.checksum
 
 
-def _headers(listing: Listing, rows: Any, max_pixels: int) -> list[Header | str]:
-    names = map(listing.names.__getitem__, rows.tolist())
-    return [header_or_problem(os.path.join(listing.root, name), max_pixels) for name in names]
+def _paths(listing: Listing, rows: Any) -> list[str]:
+    return [os.path.join(listing.root, listing.names[row]) for row in rows.tolist()]
+
+
+def _headers(paths: Iterable[str], max_pixels: int) -> list[Header | str]:
+    return [header_or_problem(path, max_pixels) for path in paths]
 
 
 def header_or_problem(source: str | bytes, max_pixels: int) -> Header | str:

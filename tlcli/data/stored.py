@@ -13,7 +13,7 @@ from typing import Any
 
 from tlcli.data.header import BY_PILLOW, quiet_pillow
 from tlcli.data.ids import Ids
-from tlcli.data.prepared import COLUMNS
+from tlcli.data.prepared import COLUMNS, TYPES
 from tlcli.data.scan import header_or_problem
 from tlcli.data.stamps import stamp
 from tlcli.lazy import np
@@ -21,9 +21,6 @@ from tlcli.system import cache, console
 from tlcli.system.array_file import load_npz
 
 _VERSION = 2
-# As a scan of files has them.
-TYPES = {"offsets": "int64", "lengths": "int64", "decoders": "uint8", "orientations": "uint8",
-         "widths": "int32", "heights": "int32", "checksums": "uint32"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def picker(array: Any) -> Callable[[Any], Any]:
     serves them at once, while a row that is touched in memory is waited for, and 128 kB around it
     are read, too.
     """
-    number = _files.get(getattr(array, "_mmap", None))
+    number = _files.get(array._mmap) if is_mapped(array) else None
     whole = number is not None and array.flags.c_contiguous and (
         array.nbytes + array.offset == os.fstat(number).st_size
     )  # fmt: skip
@@ -134,7 +134,7 @@ def picker(array: Any) -> Callable[[Any], Any]:
     os.posix_fadvise(number, 0, 0, os.POSIX_FADV_RANDOM)
     pool = ThreadPoolExecutor(READERS)
     size, start = array.nbytes // max(1, len(array)), int(array.offset)
-    kind, shape, name = array.dtype, array.shape[1:], str(array.filename)
+    name = str(array.filename)
 
     def read(some: Any, rows: Any) -> None:
         for place, row in enumerate(rows.tolist()):
@@ -145,7 +145,8 @@ def picker(array: Any) -> Callable[[Any], Any]:
         found = np.empty((len(rows), size), np.uint8)
         parts = zip(np.array_split(found, READERS), np.array_split(rows, READERS), strict=True)
         list(pool.map(lambda part: read(*part), parts))
-        return found.view(kind).reshape(len(rows), *shape)
+        # What is mapped is named here, lest it be let go, and its file closed.
+        return found.view(array.dtype).reshape(len(rows), *array.shape[1:])
 
     return picked
 

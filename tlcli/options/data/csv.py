@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN, Manifest
 from tlcli.data.grouping import Groups
+from tlcli.data.ids import Ids
 from tlcli.data.index import Index
 from tlcli.data.manifest import Listed, indexed_manifest
 from tlcli.data.samples import SPLIT_WORDS, Samples
@@ -95,10 +96,10 @@ class Data(ReadTested):
         """Samples and files of the table; and the table and all folders of its pictures."""
         rows = self._checked(table)
         labels, class_names = self._labels(table, rows)
-        paths = [row.path for row in rows]
+        paths = Ids.of(row.path for row in rows)
         samples = Samples(
             where=str(table),
-            ids=np.array(paths, object),
+            ids=paths,
             labels=labels,
             splits=np.array([max(row.split, TRAIN) for row in rows], np.int8),
             class_names=class_names,

@@ -11,6 +11,7 @@ from tlcli.data.arrays import Files, array_source
 from tlcli.data.choosing import Choosing
 from tlcli.data.grouping import by_expression
 from tlcli.data.hash_memory import memory_file
+from tlcli.data.ids import Ids
 from tlcli.data.labels import checked_labels, from_zero, same_form
 from tlcli.data.manifest import settle
 from tlcli.data.samples import Samples, fingerprint
@@ -134,10 +135,10 @@ def _samples(
 ) -> Samples:
     """Samples of blocks of labels, one block a split, in the order of the pictures."""
     blocks = list(zip(splits, labels, strict=True))
-    ids = [f"{SPLIT_NAMES[split]}/{row}" for split, block in blocks for row in range(len(block))]
+    counts = [len(block) for _, block in blocks]
     return Samples(
         where=where,
-        ids=np.array(ids, object),
+        ids=Ids.numbered([SPLIT_NAMES[split] for split, _ in blocks], counts),
         labels=np.concatenate(labels),
         splits=np.concatenate([np.full(len(block), split, np.int8) for split, block in blocks]),
         class_names=class_names,

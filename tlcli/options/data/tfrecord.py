@@ -20,7 +20,7 @@ from tlcli.data.readable import leave_out
 from tlcli.data.samples import SPLIT_WORDS, Samples
 from tlcli.data.split_files import names_split, splits_of
 from tlcli.data.stamps import stamps
-from tlcli.data.stored import TYPES, Index, index_files, problems_of
+from tlcli.data.stored import Index, index_files, problems_of
 from tlcli.errors import ConfigError, DataError, require
 from tlcli.lazy import np
 from tlcli.options.data._read import ReadTested
@@ -96,8 +96,8 @@ class Data(ReadTested):
             class_names=tuple(names),
         )
         columns = {
-            name: np.concatenate([part.columns[name] for part in parts], dtype=TYPES[name])
-            for name in prepared.COLUMNS
+            name: np.concatenate([part.columns[name].astype(kind) for part in parts])
+            for name, kind in prepared.TYPES.items()
         }
         shards = [folder / f"{name}.tfrecord" for name in facts["shards"]]
         numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
