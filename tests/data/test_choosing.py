@@ -17,7 +17,15 @@ def data(tmp_path):
 
     def made(**changes):
         given = {**PLAIN, **changes}
-        found = Data(str(root), 0.25, 0.25, "skip", "skip", 10**6, **given)
+        found = Data(
+            path=str(root),
+            validation_fraction=0.25,
+            test_fraction=0.25,
+            on_error="skip",
+            damaged="skip",
+            max_pixels=10**6,
+            **given,
+        )
         return found.manifest(0, tmp_path / "cache")
 
     return made
@@ -85,7 +93,15 @@ def test_a_group_is_in_one_split(tmp_path):
     root = tmp_path / "data"
     make_classes(root, {"cat": 40, "dog": 40})
     given = {**PLAIN, "groups": r"/\d"}
-    found = Data(str(root), 0.25, 0.25, "skip", "skip", 10**6, **given)
+    found = Data(
+        path=str(root),
+        validation_fraction=0.25,
+        test_fraction=0.25,
+        on_error="skip",
+        damaged="skip",
+        max_pixels=10**6,
+        **given,
+    )
     manifest = found.manifest(0, tmp_path / "cache")
     for digit in range(10):
         own = [str(name).split("/")[1].startswith(str(digit)) for name in manifest.ids]

@@ -35,7 +35,15 @@ def age(path):
 
 
 def folder_data(root, cache, seed=0):
-    return folder.Data(str(root), 0.25, 0.0, "skip", "skip", 10**6, **PLAIN).manifest(seed, cache)
+    return folder.Data(
+        path=str(root),
+        validation_fraction=0.25,
+        test_fraction=0.0,
+        on_error="skip",
+        damaged="skip",
+        max_pixels=10**6,
+        **PLAIN,
+    ).manifest(seed, cache)
 
 
 def csv_data(root, cache, **changes):

@@ -35,9 +35,15 @@ def test_pixels_are_those_of_eval(tmp_path, mode):
     save(root / "b" / "3.bmp", 3)
     save(root / "b" / "large.jpg", 4, (90, 120))
     resize = Resize(12, mode, 0.9, True)
-    manifest = Data(str(root), 0.0, 0.0, "fail", "fail", 100_000, **PLAIN).manifest(
-        0, tmp_path / "cache"
-    )
+    manifest = Data(
+        path=str(root),
+        validation_fraction=0.0,
+        test_fraction=0.0,
+        on_error="fail",
+        damaged="fail",
+        max_pixels=100_000,
+        **PLAIN,
+    ).manifest(0, tmp_path / "cache")
     views = Views(manifest, resize, None, 0, 2)
     (expected,) = views.batches(np.arange(5), np.zeros(5), 5)
     read = named.reader(resize)

@@ -14,9 +14,15 @@ from tlcli.options.data.folder import Data
 
 def manifest(tmp_path):
     root = make_classes(tmp_path / "p", {"cat": 3, "dog": 3})
-    return root, Data(str(root), 0.0, 0.0, "skip", "skip", 10**6, **PLAIN).manifest(
-        0, tmp_path / "cache"
-    )
+    return root, Data(
+        path=str(root),
+        validation_fraction=0.0,
+        test_fraction=0.0,
+        on_error="skip",
+        damaged="skip",
+        max_pixels=10**6,
+        **PLAIN,
+    ).manifest(0, tmp_path / "cache")
 
 
 def test_a_record_is_its_picture(tmp_path):
@@ -33,9 +39,15 @@ def test_pictures_shrink_to_their_short_side_and_small_ones_stay(tmp_path):
     root, found = manifest(tmp_path)
     assert content(found, 0, 8) == (root / found.ids[0]).read_bytes()
     Image.new("RGB", (64, 32)).save(root / "cat" / "0.png")
-    found = Data(str(root), 0.0, 0.0, "skip", "skip", 10**6, **PLAIN).manifest(
-        0, tmp_path / "cache"
-    )
+    found = Data(
+        path=str(root),
+        validation_fraction=0.0,
+        test_fraction=0.0,
+        on_error="skip",
+        damaged="skip",
+        max_pixels=10**6,
+        **PLAIN,
+    ).manifest(0, tmp_path / "cache")
     smaller = Image.open(io.BytesIO(content(found, 0, 16)))
     assert (smaller.format, smaller.size) == ("JPEG", (32, 16))
 

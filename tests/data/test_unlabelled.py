@@ -17,9 +17,15 @@ from tlcli.options.data.folder import Data
 @pytest.fixture
 def both(tmp_path):
     root = make_classes(tmp_path / "labelled", {"cat": 2, "dog": 2})
-    labelled = Data(str(root), 0.0, 0.0, "skip", "skip", 10**6, **PLAIN).manifest(
-        0, tmp_path / "cache"
-    )
+    labelled = Data(
+        path=str(root),
+        validation_fraction=0.0,
+        test_fraction=0.0,
+        on_error="skip",
+        damaged="skip",
+        max_pixels=10**6,
+        **PLAIN,
+    ).manifest(0, tmp_path / "cache")
     extra = make_classes(tmp_path / "extra", {"x": 3})
     return labelled, photos(extra, tmp_path / "cache")
 

@@ -35,7 +35,9 @@ def write(root, *names, count=4):
 
 def read(root, cache):
     options = {"validation_fraction": 0.25, "test_fraction": 0.25, "on_error": "skip"}
-    return Data(str(root), **options, damaged="skip", max_pixels=10**6, **PLAIN).manifest(0, cache)
+    return Data(path=str(root), **options, damaged="skip", max_pixels=10**6, **PLAIN).manifest(
+        0, cache
+    )
 
 
 def said(manifest):

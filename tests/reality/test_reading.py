@@ -93,7 +93,7 @@ def test_pipes_and_loops_are_skipped_and_named(tmp_path):
     os.mkfifo(root / "a" / "pipe.jpg")
     os.symlink("loop.jpg", root / "b" / "loop.jpg")
     os.symlink("..", root / "b" / "up")
-    manifest = Data(str(root), **COMMON, on_error="skip", damaged="skip", **PLAIN).manifest(
+    manifest = Data(path=str(root), **COMMON, on_error="skip", damaged="skip", **PLAIN).manifest(
         0, tmp_path
     )
     skipped = dict(manifest.report["skipped"])
@@ -138,7 +138,9 @@ def damaged(tmp_path):
 
 
 def listed(root, cache, damaged="skip"):
-    return Data(str(root), **COMMON, on_error="skip", damaged=damaged, **PLAIN).manifest(0, cache)
+    return Data(path=str(root), **COMMON, on_error="skip", damaged=damaged, **PLAIN).manifest(
+        0, cache
+    )
 
 
 def passed(manifest):

@@ -107,6 +107,7 @@ FAR = (*CALM, "data.images_per_class=16", "epochs=2")
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("hosts", [RelayedHosts], indirect=True)
 def test_a_slow_line_that_stands_still_for_a_while_is_survived(hosts, tmp_path):
     hosts.start_relay(tmp_path, 0.05, 5.0, [4300])

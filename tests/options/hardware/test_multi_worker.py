@@ -73,7 +73,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize(
     ("victim", "fate"),
     [
-        (0, signal.SIGKILL),
+        pytest.param(0, signal.SIGKILL, marks=pytest.mark.long),
         pytest.param(1, signal.SIGKILL, marks=pytest.mark.long),
         (1, signal.SIGSTOP),
     ],
