@@ -120,7 +120,7 @@ def test_tables_by_any_separator(tmp_path, separator):
     table = tmp_path / "t.csv"
     table.write_text("".join(f"{separator.join(row)}\n" for row in rows))
     made = Table(
-        str(table), image_root=None, label_separator="|", multi_label=None, on_error="skip",
+        path=str(table), image_root=None, label_separator="|", multi_label=None, on_error="skip",
         damaged="skip", **COMMON, **PLAIN,
     ).manifest(0, tmp_path / "cache")  # fmt: skip
     assert made.class_names == ("a", "b")
