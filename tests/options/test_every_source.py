@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.marks import cases
-from tests.helpers.packed import rows_of, write_hf, write_parquet, write_tar
+from tests.helpers.packed import rows_of, write_hf, write_parquet, write_tar, write_tfds
 from tlcli.config import registry
 from tlcli.contracts.data import TRAIN
 from tlcli.errors import ConfigError
@@ -49,10 +49,11 @@ def places(pictures, tmp_path_factory):
     write_parquet(root / "parquet" / "train.parquet", rows, ["round", "square"])
     write_tar(root / "tar" / "train-0.tar", rows)
     write_hf(root / "hf", {"train": rows}, ["round", "square"])
+    built = write_tfds(root / "tfds", {"train": rows}, ["round", "square"])
     return {
         "folder": pictures, "csv": root / "table.csv", "npy": root / "arrays.npz",
         "tfrecord": root / "records", "parquet": root / "parquet", "webdataset": root / "tar",
-        "hf": root / "hf",
+        "hf": root / "hf", "tfds": built,
     }  # fmt: skip
 
 
