@@ -46,8 +46,7 @@ PROGRAMS = {
 # What stands before the file is opened.
 SETTINGS = {
     "onnx": "OPTIONS = onnxruntime.SessionOptions()\n"
-            "# Else 8 bits overflow on some processors.\n"
-            'OPTIONS.add_session_config_entry("session.x64quantprecision", "1")\n',
+            'OPTIONS.add_session_config_entry("session.x64quantprecision", "1")  # exact sums\n',
 }  # fmt: skip
 
 

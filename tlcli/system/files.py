@@ -114,10 +114,15 @@ def expanded(given: str | Path, where: str) -> Path:
 def write_error(path: Path, error: OSError, size: int | None = None) -> WriteError:
     """The one line for a file that could not be written."""
     reason = error.strerror or str(error)
-    if error.errno in FULL and size is not None:
+    if error.errno in FULL:
         free = free_bytes(path.parent)
-        lack = f"{size - free:,} are missing" if size > free else "a quota or a limit is smaller"
-        reason += f": {size:,} bytes are needed, {free:,} are free, {lack}"
+        if size is None:
+            reason += f": {free:,} bytes are free"
+        else:
+            lack = "a quota or a limit is smaller"
+            if size > free:
+                lack = f"{size - free:,} are missing"
+            reason += f": {size:,} bytes are needed, {free:,} are free, {lack}"
     return WriteError(f"{path}: cannot be written ({reason}). What was saved before is whole.")
 
 
