@@ -12,17 +12,16 @@ from tlcli.data.shards import content, example, write_shard
 from tlcli.options.data.folder import Data
 
 
+def listed(root):
+    """The pictures of a folder, all for training."""
+    options = {"validation_fraction": 0.0, "test_fraction": 0.0, "max_pixels": 10**6}
+    found = Data(path=str(root), on_error="skip", damaged="skip", **options, **PLAIN)
+    return found.manifest(0, root.with_name("cache"))
+
+
 def manifest(tmp_path):
     root = make_classes(tmp_path / "p", {"cat": 3, "dog": 3})
-    return root, Data(
-        path=str(root),
-        validation_fraction=0.0,
-        test_fraction=0.0,
-        on_error="skip",
-        damaged="skip",
-        max_pixels=10**6,
-        **PLAIN,
-    ).manifest(0, tmp_path / "cache")
+    return root, listed(root)
 
 
 def test_a_record_is_its_picture(tmp_path):
@@ -39,15 +38,7 @@ def test_pictures_shrink_to_their_short_side_and_small_ones_stay(tmp_path):
     root, found = manifest(tmp_path)
     assert content(found, 0, 8) == (root / found.ids[0]).read_bytes()
     Image.new("RGB", (64, 32)).save(root / "cat" / "0.png")
-    found = Data(
-        path=str(root),
-        validation_fraction=0.0,
-        test_fraction=0.0,
-        on_error="skip",
-        damaged="skip",
-        max_pixels=10**6,
-        **PLAIN,
-    ).manifest(0, tmp_path / "cache")
+    found = listed(root)
     smaller = Image.open(io.BytesIO(content(found, 0, 16)))
     assert (smaller.format, smaller.size) == ("JPEG", (32, 16))
 
