@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -147,6 +148,31 @@ def test_bytes_that_rotted_on_the_disk_are_fetched_again(web, cache):
     fresh = remote_cache.RemoteCache(cache.root, cache.room.limit)
     os.close(fresh.opened(str(place / "0.bin")))
     assert (place / "0.bin").read_bytes() == bytes(1000)
+
+
+def test_files_that_become_whole_at_once_are_counted_once(web, cache, monkeypatch):
+    place = cache.local(f"{web.address}/set", "data.path") / "a"
+    fetch, together = remote.fetch, threading.Barrier(6)
+
+    def waits(one, number):
+        found = fetch(one, number)
+        together.wait(20)
+        return found
+
+    monkeypatch.setattr(remote, "fetch", waits)
+    for _ in range(5):
+        (cache.root / ".used").unlink(missing_ok=True)
+        threads = [
+            threading.Thread(target=read_bytes, args=(place / f"{row}.bin", "picture"))
+            for row in range(6)
+        ]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        assert (cache.root / ".used").read_text() == "6000"
+        for _, path, status in list(cache.room.full()):
+            remote_files.stand(Path(path), status.st_size, status.st_mtime_ns)
 
 
 def test_threads_and_processes_fetch_an_object_once(web, cache):

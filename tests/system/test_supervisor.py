@@ -116,6 +116,28 @@ if not os.path.exists({str(mark)!r}):
     assert b"worker 1 ended (SIGKILL); starting it again, 1 of such left" in told.err
 
 
+def test_one_that_is_lost_as_the_last_of_all_starts_again_too(tmp_path, capfdbinary):
+    mark = tmp_path / "second"
+    once = f"""
+import os
+if os.path.exists({str(mark)!r}):
+    print('its row')
+else:
+    open({str(mark)!r}, 'w').close()
+    os.kill(os.getpid(), 9)
+"""
+    lines = [[sys.executable, "-S", "-c", program] for program in ("print('row')", once)]
+
+    def start(places, _):
+        workers = local([lines[place] for place in places], results, places)
+        while any(worker.poll() is None for worker in workers):
+            time.sleep(0.01)
+        return workers
+
+    assert Independent(start, 2, 1, 5.0).run() == 0
+    assert capfdbinary.readouterr().out == b"row\nits row\n"
+
+
 def test_the_loss_of_the_chief_and_mistakes_end_all_and_the_chief_has_the_last_word():
     lost = "import os; os.kill(os.getpid(), 9)"
     with pytest.raises(PeerLost, match=r"worker 0 ended \(SIGKILL\), and may not be started again"):

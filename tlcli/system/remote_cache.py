@@ -207,12 +207,12 @@ class RemoteCache:
                 self._check(one, status, digest)
                 with contextlib.suppress(OSError):
                     os.setxattr(temporary, SUM, checksum(temporary))
-                finish(temporary, Path(path), FULL_MODE, status.st_mtime_ns)
+                with self.room.counted(one.size):
+                    finish(temporary, Path(path), FULL_MODE, status.st_mtime_ns)
             finally:
                 temporary.unlink(missing_ok=True)
             with self._lock:
                 self._sums.add(path)
-        self.room.account(one.size)
 
     def _object(self, path: str, status: os.stat_result) -> Object:
         address = self.address(path)

@@ -23,14 +23,20 @@ class Room:
         """Nothing is counted yet."""
         self.root, self.limit = root, limit
 
-    def account(self, size: int) -> None:
-        """Count what was fetched, and make room where that is too much."""
+    @contextlib.contextmanager
+    def counted(self, size: int) -> Iterator[None]:
+        """Count a file that becomes whole meanwhile, and make room where that is too much.
+
+        No other becomes whole at that time, so that a first count holds none that is added later.
+        """
         with alone(self.root, ""):
             path = self.root / ".used"
             try:
-                used = int(path.read_text()) + size
+                used = int(path.read_text())
             except (OSError, ValueError):
-                used = self._measured()
+                used = sum(status.st_size for *_, status in self.full())
+            yield
+            used += size
             if used > self.limit:
                 used = self.evicted()
             temporary = beside(path)
@@ -46,9 +52,6 @@ class Room:
                     status = os.lstat(path)
                     if is_mine(status) and not is_hole(status):
                         yield status.st_atime_ns, path, status
-
-    def _measured(self) -> int:
-        return sum(status.st_size for *_, status in self.full())
 
     def evicted(self) -> int:
         """Make holes of what was not used for longest; gives the bytes that are left."""

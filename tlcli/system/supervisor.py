@@ -236,8 +236,9 @@ class Independent(Supervisor):
     def _stay(self) -> int:
         self._left, self._gone = self.restarts, set[int]()
         self._start(self.present)
-        while any(worker.poll() is None for worker in self.workers):
-            for rank in [] if self.end is not None else self._lost():
+        # Asked in this order: one that is lost as the last of all starts again, too.
+        while any(worker.poll() is None for worker in self.workers) or self._lost():
+            for rank in self._lost():
                 self._do_without(rank)
             self._end_with_others()
             time.sleep(PAUSE)
@@ -269,7 +270,9 @@ class Independent(Supervisor):
             raise PeerLost(f"{ended}, and may not be started again. Give more restarts.")
 
     def _lost(self) -> list[int]:
-        """Ranks of those that were lost, beside those that are known."""
+        """Ranks of those that were lost, beside those that are known; none once all shall end."""
+        if self.end is not None:
+            return []
         codes = [worker.poll() for worker in self.workers]
         return [rank for rank, code in enumerate(codes)
                 if code is not None and is_lost(code) and rank not in self._gone]  # fmt: skip
