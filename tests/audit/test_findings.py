@@ -40,7 +40,7 @@ def seen(**changes):
 def errors(wrong):
     shares = np.tile(np.array([[0.9, 0.1]], np.float32), (6, 1))
     scores = np.linspace(0, 1, 6)
-    return LabelErrors(scores, np.zeros(6, int), np.isin(np.arange(6), wrong), shares)
+    return LabelErrors(scores, np.zeros(6, int), np.isin(np.arange(6), wrong), shares.__getitem__)
 
 
 def test_all_kinds_stand_in_the_table_as_they_are(manifest):

@@ -40,7 +40,9 @@ def test_confident_learning_by_hand():
     # 0, reaches the limit of class 1 alone; the last reaches none.
     shares = np.array([[0.9, 0.1], [0.5, 0.65], [0.7, 0.3], [0.4, 0.6], [0.45, 0.55]])
     labels = np.array([0, 0, 0, 1, -1])
-    assert judged.confident(shares, labels, 2).tolist() == [0, 1, 0, 1, -1]
+    limits = judged.limits_of(shares[np.arange(5), labels], labels, 2)
+    np.testing.assert_allclose(limits, [0.7, 0.6])
+    assert judged.confident(shares, limits).tolist() == [0, 1, 0, 1, -1]
 
 
 def test_the_temperature_makes_the_labels_most_probable():
@@ -57,7 +59,7 @@ def test_nothing_is_said_against_labels_of_few_pictures_and_of_none():
     assert found.scores[:2].tolist() == [0, 0]
     assert not found.found[:2].any()
     assert found.guesses[0] == 0
-    assert np.isfinite(found.probabilities).all()
+    assert np.isfinite(found.shares(np.arange(len(labels)))).all()
 
 
 def test_folds_hold_every_class_and_depend_on_the_seed_alone():
@@ -75,3 +77,35 @@ def test_channels_that_do_not_vary_do_no_harm():
     padded = np.concatenate([points, np.zeros((len(points), 2))], 1).astype(np.float32)
     found = judged.label_errors(padded, labels, 3, 0)
     assert (found.guesses == labels).mean() > 0.95
+
+
+def test_blocks_hold_few_numbers_and_change_no_answer(monkeypatch):
+    points, labels = clouds(classes=5)
+    labels[::7] = (labels[::7] + 1) % 5
+    labels[3] = -1
+    held = []
+    # The temperature is chosen by the same pictures.
+    monkeypatch.setattr(judged, "MOST", 60)
+    whole = judged.label_errors(points, labels, 5, 0)
+    monkeypatch.setattr(judged, "NUMBERS", 300)
+    softmax = judged.softmax
+    monkeypatch.setattr(judged, "softmax", lambda one: (held.append(one.size), softmax(one))[1])
+    by_block = judged.label_errors(points, labels, 5, 0)
+    assert max(held) <= 300
+    assert len(held) >= len(labels) * 5 / 300
+    np.testing.assert_array_equal(by_block.guesses, whole.guesses)
+    np.testing.assert_array_equal(by_block.found, whole.found)
+    np.testing.assert_allclose(by_block.scores, whole.scores, atol=1e-5)
+    assert whole.found.sum() >= 8
+
+
+def test_an_answer_is_by_the_discriminant_that_never_saw_the_picture():
+    points, labels = clouds(each=10)
+    points = judged.standardised(points).astype(np.float32)
+    probe, folds = judged.Probe(points, labels, 3, 1), judged.dealt(labels, 1)
+    for row in (0, 11, 29):
+        others = folds != folds[row]
+        weights, biases = judged.discriminant(points[others], labels[others], 3)
+        np.testing.assert_allclose(
+            probe.logits([row])[0], points[row] @ weights + biases, rtol=1e-4
+        )

@@ -94,13 +94,12 @@ def partners(near: Pairs) -> Iterator[tuple[int, int, float, str]]:
         yield row, other, likeness, lies
 
 
-def believed(rows: Sequence[int], labels: Sequence[str], shares: Mapping[str, Any]) -> str:
+def believed(labels: Sequence[str], shares: Mapping[str, float]) -> str:
     """The label of copies that have several: that of most, of as many the most probable.
 
     Args:
-        rows: The copies.
-        labels: Their labels.
-        shares: By label, the probability of it for every picture; empty where nobody knows.
+        labels: Of each copy.
+        shares: By label, its mean probability for the copies; empty where nobody knows.
 
     Returns:
         A label; empty where nothing speaks for any.
@@ -112,4 +111,4 @@ def believed(rows: Sequence[int], labels: Sequence[str], shares: Mapping[str, An
         return best[0]
     if not all(label in shares for label in best):
         return ""
-    return max(best, key=lambda label: float(np.mean([shares[label][row] for row in rows])))
+    return max(best, key=shares.__getitem__)

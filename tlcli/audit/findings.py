@@ -1,10 +1,9 @@
 """What an audit finds, as rows of audit.csv."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from csv import writer
 from dataclasses import dataclass
-from typing import Any
 
 from tlcli.audit import leaks as leaking
 from tlcli.audit.copies import Copies, believed, partners
@@ -89,16 +88,14 @@ def _labels(manifest: Manifest, seen: Seen, texts: Sequence[str]) -> Iterator[Fi
     rows = {*errors.found.nonzero()[0].tolist()} - empty
     for row in sorted(rows, key=lambda row: (-errors.scores[row], row)):
         guess = int(errors.guesses[row])
-        share = float(errors.probabilities[row, guess])
+        share = float(errors.shares([row])[0, guess])
         detail = f"probability {share:.2f} for it, {1 - errors.scores[row]:.3f} for the label"
         yield Finding(row, texts[row], "label_error", float(errors.scores[row]),
                       manifest.class_names[guess], detail)  # fmt: skip
 
 
 def _conflicts(manifest: Manifest, seen: Seen, texts: Sequence[str]) -> Iterator[Finding]:
-    shares: Mapping[str, Any] = {}
-    if seen.errors is not None:
-        shares = dict(zip(manifest.class_names, seen.errors.probabilities.T, strict=True))
+    numbers = {name: number for number, name in enumerate(manifest.class_names)}
     told: set[int] = set()
     exact = len(seen.copies.exact)
     for number, every in enumerate(seen.copies.together()):
@@ -106,7 +103,11 @@ def _conflicts(manifest: Manifest, seen: Seen, texts: Sequence[str]) -> Iterator
         labels = [texts[row] for row in rows]
         if len(set(labels)) < 2:
             continue
-        best = believed(rows, labels, shares)
+        shares = {}
+        if seen.errors is not None:
+            means = seen.errors.shares(rows).mean(0)
+            shares = {label: float(means[numbers[label]]) for label in labels}
+        best = believed(labels, shares)
         names = ", ".join(sorted({shown(label, 60) for label in labels}))
         for row in sorted({*rows} - told):
             other = next(one for one in rows if texts[one] != texts[row])

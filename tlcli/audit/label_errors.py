@@ -5,6 +5,7 @@ A label counts as an error where confident learning (Northcutt et al. 2021, arXi
 so and the label itself has almost no probability: the former alone flags a quarter of hard data.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ UNLIKELY = 0.03
 FEWEST = FOLDS
 TEMPERATURES = np.geomspace(0.5, 50, 41)
 MOST = 5000  # labels by which the temperature is chosen
+NUMBERS = 1 << 24  # of pictures x classes that are held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +30,13 @@ class LabelErrors:
         scores: How little the label is believed, float (samples,), 0 to 1; 0 where there is none.
         guesses: The most probable class, int (samples,).
         found: Whether the label is called an error, bool (samples,).
-        probabilities: float32 (samples, classes).
+        shares: From rows to the probabilities of their classes, float32 (rows, classes).
     """
 
     scores: Any
     guesses: Any
     found: Any
-    probabilities: Any
+    shares: Callable[[Any], Any]
 
 
 def label_errors(embeddings: Any, labels: Any, classes: int, seed: int) -> LabelErrors:
@@ -46,19 +48,22 @@ def label_errors(embeddings: Any, labels: Any, classes: int, seed: int) -> Label
         classes: Their number.
         seed: Deals pictures out to the folds.
     """
-    logits = out_of_fold(standardised(embeddings), labels, classes, seed)
-    shares = softmax(logits / temperature(logits, labels))
-    known = np.flatnonzero(labels >= 0)
-    own = np.ones(len(labels))
-    own[known] = shares[known, labels[known]]
+    probe = Probe(standardised(embeddings), labels, classes, seed)
+    own, guesses = np.ones(len(labels)), np.zeros(len(labels), int)
+    known = labels >= 0
+    for rows in probe.blocks():
+        shares, named = probe.shares(rows), known[rows]
+        guesses[rows] = shares.argmax(1)
+        own[rows[named]] = shares[named, labels[rows[named]]]
     counts = np.bincount(labels[known], minlength=classes)
     judged = np.zeros(len(labels), bool)
     judged[known] = counts[labels[known]] >= FEWEST
+    limits, sure = limits_of(own, labels, classes), np.full(len(labels), -1)
+    for rows in probe.blocks(np.flatnonzero(judged & (own < UNLIKELY))):
+        sure[rows] = confident(probe.shares(rows), limits)
+    found = (sure >= 0) & (sure != labels)
     scores = np.where(judged, 1 - own, 0.0)
-    sure = confident(shares, labels, classes)
-    found = judged & (own < UNLIKELY) & (sure >= 0) & (sure != labels)
-    guesses = np.where(found, sure, shares.argmax(1))
-    return LabelErrors(scores, guesses, found, shares.astype(np.float32))
+    return LabelErrors(scores, np.where(found, sure, guesses), found, probe.shares)
 
 
 def standardised(embeddings: Any) -> Any:
@@ -68,21 +73,51 @@ def standardised(embeddings: Any) -> Any:
     return (embeddings - embeddings.mean(0, dtype=np.float64).astype(np.float32)) / even
 
 
-def out_of_fold(embeddings: Any, labels: Any, classes: int, seed: int) -> Any:
-    """Logits of each picture by a probe that was solved without it, float (samples, classes).
+class Probe:
+    """Answers for each picture by a discriminant that was solved without it.
 
-    Unlabelled pictures are in no probe, and get the mean of all.
+    Unlabelled pictures are in none, and get the mean of all. No more than the discriminants are
+    held: what a picture's answers are is computed when it is asked for.
+
+    Args:
+        embeddings: float32 (samples, channels).
+        labels: Class indices, int (samples,), -1 where unlabelled.
+        classes: Their number.
+        seed: Deals pictures out to the folds.
     """
-    folds = dealt(labels, seed)
-    logits = np.zeros((len(labels), classes), np.float32)
-    for fold in range(FOLDS):
-        rows = np.flatnonzero((folds != fold) & (labels >= 0))
-        weights, biases = discriminant(embeddings[rows], labels[rows], classes)
-        asked = np.flatnonzero(folds == fold)
-        logits[asked] = embeddings[asked] @ weights + biases
-        free = np.flatnonzero(folds < 0)
-        logits[free] += (embeddings[free] @ weights + biases) / FOLDS
-    return logits
+
+    def __init__(self, embeddings: Any, labels: Any, classes: int, seed: int) -> None:
+        """Solve them."""
+        self._embeddings, self._folds = embeddings, dealt(labels, seed)
+        self._most = max(1, NUMBERS // classes)
+        self._solved = []
+        for fold in range(FOLDS):
+            rows = np.flatnonzero((self._folds != fold) & (labels >= 0))
+            weights, biases = discriminant(embeddings[rows], labels[rows], classes)
+            self._solved.append((weights.astype(np.float32), biases.astype(np.float32)))
+        some = np.flatnonzero(labels >= 0)
+        some = some[:: max(1, len(some) // min(MOST, self._most))]
+        self._divisor = temperature(self.logits(some), labels[some])
+
+    def blocks(self, rows: Any = None) -> Iterator[Any]:
+        """Rows (all where none are given) in as many at once as may be held."""
+        rows = np.arange(len(self._folds)) if rows is None else rows
+        for start in range(0, len(rows), self._most):
+            yield rows[start : start + self._most]
+
+    def logits(self, rows: Any) -> Any:
+        """Logits of some pictures, float32 (rows, classes)."""
+        rows = np.asarray(rows)
+        found = np.zeros((len(rows), len(self._solved[0][1])), np.float32)
+        for fold, (weights, biases) in enumerate(self._solved):
+            for asked, share in ((self._folds[rows] == fold, 1), (self._folds[rows] < 0, FOLDS)):
+                if asked.any():
+                    found[asked] += (self._embeddings[rows[asked]] @ weights + biases) / share
+        return found
+
+    def shares(self, rows: Any) -> Any:
+        """Probabilities of some pictures, float32 (rows, classes)."""
+        return softmax(self.logits(rows) / np.float32(self._divisor))
 
 
 def dealt(labels: Any, seed: int) -> Any:
@@ -118,16 +153,13 @@ def discriminant(embeddings: Any, labels: Any, classes: int) -> tuple[Any, Any]:
 
 
 def temperature(logits: Any, labels: Any) -> float:
-    """The divisor of logits under which the labels are most probable."""
-    rows = np.flatnonzero(labels >= 0)
-    rows = rows[:: max(1, len(rows) // MOST)]
-    told, own = logits[rows], labels[rows]
+    """The divisor of logits under which their labels are most probable."""
 
     def loss(divisor: float) -> float:
-        scaled = told / divisor
+        scaled = logits / divisor
         top = scaled.max(1)
         total = top + np.log(np.exp(scaled - top[:, None]).sum(1))
-        return float(np.minimum(total - scaled[np.arange(len(own)), own], 50).mean())
+        return float(np.minimum(total - scaled[np.arange(len(labels)), labels], 50).mean())
 
     return float(min(TEMPERATURES, key=loss))
 
@@ -138,16 +170,19 @@ def softmax(logits: Any) -> Any:
     return powers / powers.sum(1, keepdims=True)
 
 
-def confident(shares: Any, labels: Any, classes: int) -> Any:
+def limits_of(own: Any, labels: Any, classes: int) -> Any:
+    """The mean probability that pictures of a class give it, 1 without any, float (classes,)."""
+    known = labels >= 0
+    counts = np.bincount(labels[known], minlength=classes)
+    sums = np.bincount(labels[known], own[known], classes)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), 1.0)
+
+
+def confident(shares: Any, limits: Any) -> Any:
     """The class that confident learning counts a picture in, -1 for none, int (samples,).
 
-    A class is a candidate where its probability reaches the mean that its own pictures give it.
+    A class is a candidate where its probability reaches its limit.
     """
-    limits = np.ones(classes)
-    for label in range(classes):
-        own = shares[labels == label, label]
-        if len(own):
-            limits[label] = own.mean()
     reached = np.where(shares >= limits, shares, -1.0)
     best = reached.argmax(1)
     return np.where(reached.max(1) >= 0, best, -1)
