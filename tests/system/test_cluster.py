@@ -49,3 +49,16 @@ def test_the_chiefs_text_reaches_the_others_and_differences_are_refused():
     with pytest.raises(ConfigError, match=r"it is runs/b, the chief has runs/ä"):
         Two(1, sums).agree("run_dir", "runs/b")
     Two(1, [np.array(told, np.float32), np.array([0.0])]).agree("run_dir", "runs/ä")
+
+
+def test_what_tensorflow_says_is_what_happened_and_not_where():
+    message = """Graph execution error:
+
+Detected at node while/CollectiveReduceV2 defined at (most recent call last):
+  File "<frozen runpy>", line 198, in _run_module_as_main
+
+Collective ops is aborted by: Socket closed
+The error could be from a previous operation."""
+    assert cluster.told(message) == "Collective ops is aborted by: Socket closed"
+    assert cluster.told("Socket closed") == "Socket closed"
+    assert cluster.told("") == ""

@@ -157,8 +157,8 @@ class Member(Alone):
         ) as error:
             # The end of a process whose collectives are broken may hang too.
             self._watchdog.arm(10.0)
-            first = str(error.message).splitlines()[0][:160] if error.message else ""
-            raise PeerLost(f"{self._text('is lost')} TensorFlow says: {first}") from error
+            said = told(str(error.message or ""))
+            raise PeerLost(f"{self._text('is lost')} TensorFlow says: {said}") from error
 
     def _lost(self, seconds: float) -> str:
         return self._text(f"did not answer for {seconds:.0f} s (hardware.timeout)")
@@ -170,6 +170,13 @@ class Member(Alone):
             f"{who} {what}. Start all of them again with the same run_dir; the training goes on "
             "from its last save."
         )
+
+
+def told(message: str) -> str:
+    """The line of an error of TensorFlow that says what happened, not where in the graph."""
+    places = ("Graph execution error", "Detected at node", 'File "')
+    lines = (line.strip() for line in message.splitlines())
+    return next((line[:160] for line in lines if line and not line.startswith(places)), "")
 
 
 class Watchdog:

@@ -43,8 +43,9 @@ def test_hosts_that_lose_each_other_end_in_time_and_healed_give_the_run_of_one(h
     seconds = time.monotonic() - began
     assert [process.returncode for process in processes] == [75, 75], told
     assert all("Start all of them again with the same run_dir" in text for text in told)
-    # TensorFlow notices after 7 s; ending takes longer where others compute at the same time.
-    assert seconds < (9 if os.getloadavg()[0] < os.cpu_count() else 25)
+    # TensorFlow notices between two of its heartbeats; ending takes longer on a busy machine.
+    assert seconds < (13 if os.getloadavg()[0] < os.cpu_count() else 25)
+    assert all("aborted by" in text.rpartition("TensorFlow says: ")[2] for text in told)
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert hosts.plug("up")
     processes = hosts.start(tmp_path, 4200, *SOON, *WORDS)
@@ -71,7 +72,7 @@ def assert_like_one_process(folder, *words):
 def test_a_host_that_is_taken_away_is_done_without_and_taken_in_again(hosts, tmp_path):
     inside = {a: hosts.inside(name) for a, name in zip(hosts.addresses, hosts.names, strict=True)}
     one, other = hosts.addresses
-    words = [*WORDS, "epochs=6"]  # long enough for a return
+    words = [*CALM, "data.images_per_class=80", "epochs=6"]  # long enough for a return
     process = subprocess.Popen(
         [sys.executable, "-m", "tlcli.cli", "launch", f"hosts={one},{other}", "elastic=1",
          f"ssh={fake_ssh(tmp_path, inside)}", "grace=60", "--", "train", "run_dir=run",
@@ -100,7 +101,7 @@ def test_a_host_that_is_taken_away_is_done_without_and_taken_in_again(hosts, tmp
     assert process.returncode == 0, told
     assert "a state is saved; starting all 2 workers from it" in told
     assert told.count(f"[0 {one}] going on at phase 1") == 2, told
-    assert (tmp_path / "run" / "metrics.json").is_file()
+    assert_like_one_process(tmp_path, *words)
 
 
 FAR = (*CALM, "data.images_per_class=16", "epochs=2")

@@ -87,9 +87,10 @@ class Hardware(hardware.Hardware):
             tf.train.ClusterSpec({"worker": list(place.workers)}),
             task_type="worker", task_id=place.rank, rpc_layer="grpc",
         )  # fmt: skip
-        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=self.timeout)
+        # Not CommunicationOptions.timeout_seconds: every collective would start a thread that
+        # sleeps for so long, and after some thousands the process is aborted. See Member.waiting.
         try:
-            return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
         except tf.errors.UnknownError as error:
             own = place.workers[place.rank]
             raise ConfigError(
