@@ -146,8 +146,9 @@ def test_bytes_that_rotted_on_the_disk_are_fetched_again(web, cache):
         file.write(b"rot")
     os.utime(place / "0.bin", ns=(times.st_atime_ns, times.st_mtime_ns))
     fresh = remote_cache.RemoteCache(cache.root, cache.room.limit)
-    os.close(fresh.opened(str(place / "0.bin")))
-    assert (place / "0.bin").read_bytes() == bytes(1000)
+    with open(place / "0.bin", "rb") as file:
+        fresh.ready(str(place / "0.bin"), file.fileno(), os.fstat(file.fileno()))
+        assert file.read() == bytes(1000)
 
 
 def test_files_that_become_whole_at_once_are_counted_once(web, cache, monkeypatch):

@@ -43,30 +43,46 @@ def open_regular(path: Path | str, kind: str) -> BinaryIO:
     Raises:
         DataError: It is missing, no regular file, too large, or cannot be opened.
     """
-    place = os.fsdecode(path) if isinstance(path, bytes) else str(path)
+    place = os.fsdecode(path)
+    number = _number(place)
     try:
-        # Without O_NONBLOCK a pipe that nobody writes to would wait for ever.
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise DataError(place, "is missing", "Restore it, or give another.") from None
-    except (OSError, ValueError) as error:
-        raise DataError(place, f"cannot be opened ({reason(error)})", REMEDY) from None
-    try:
-        facts = os.fstat(number)
-        if is_mine(facts) and current().address(place) is not None:
-            fetched = current().opened(place)
-            os.dup2(fetched, number, inheritable=False)
-            os.close(fetched)
-            facts = os.fstat(number)
-        if not stat.S_ISREG(facts.st_mode):
-            raise DataError(place, f"is {named(facts.st_mode)}, no file", REMEDY)
-        if facts.st_size > MOST_BYTES[kind]:
-            problem = f"has {facts.st_size:,} bytes, {MOST_BYTES[kind]:,} are the most for {kind}"
-            raise DataError(place, problem, REMEDY)
+        _checked(place, number, kind, os.fstat(number))
         return os.fdopen(number, "rb")
     except BaseException:
         os.close(number)
         raise
+
+
+def _number(place: str) -> int:
+    """Descriptor of whatever is there, open for reading.
+
+    Raises:
+        DataError: It is missing, or cannot be opened.
+    """
+    try:
+        # Without O_NONBLOCK a pipe that nobody writes to would wait for ever.
+        return os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise DataError(place, "is missing", "Restore it, or give another.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(place, f"cannot be opened ({reason(error)})", REMEDY) from None
+
+
+def _checked(place: str, number: int, kind: str, facts: Status) -> Status:
+    """Status of an open file, which is regular and not too large; that of an object was fetched.
+
+    Raises:
+        DataError: See `open_regular`.
+    """
+    if is_mine(facts) and current().holds(place):
+        with reading(place):
+            facts = current().ready(place, number, facts)
+    if not stat.S_ISREG(facts.st_mode):
+        raise DataError(place, f"is {named(facts.st_mode)}, no file", REMEDY)
+    if facts.st_size > MOST_BYTES[kind]:
+        problem = f"has {facts.st_size:,} bytes, {MOST_BYTES[kind]:,} are the most for {kind}"
+        raise DataError(place, problem, REMEDY)
+    return facts
 
 
 def read_part(path: Path | str, kind: str, start: int, length: int) -> tuple[bytes, Status]:
@@ -75,16 +91,29 @@ def read_part(path: Path | str, kind: str, start: int, length: int) -> tuple[byt
     Raises:
         DataError: See `open_regular`; or it cannot be read.
     """
-    with reading(path):
-        status = os.stat(path) if os.path.lexists(path) else None
-        if status is not None and is_hole(status) and current().address(path) is not None:
-            data = current().part(str(path), status, start, start + length)
+    place = os.fsdecode(path)
+    number = _number(place)
+    try:
+        status = os.fstat(number)
+        if is_hole(status) and current().holds(place):
+            data = current().part(place, status, start, start + length)
             if data is not None:
                 return data, status
-    with open_regular(path, kind) as file, reading(path):
-        status = os.fstat(file.fileno())
-        file.seek(start)
-        return file.read(length), status
+        status = _checked(place, number, kind, status)
+        with reading(place):
+            return _part(number, start, length), status
+    finally:
+        os.close(number)
+
+
+def _part(number: int, start: int, length: int) -> bytes:
+    """Bytes of an open file, fewer where it ends before."""
+    data = os.pread(number, length, start)
+    # A call gives 2 GiB at most.
+    while 0 < len(data) < length and (more := os.pread(number, length - len(data),
+                                                       start + len(data))):  # fmt: skip
+        data += more
+    return data
 
 
 def read_bytes(path: Path | str, kind: str) -> bytes:

@@ -67,6 +67,7 @@ class RemoteCache:
     def __init__(self, root: Path, limit: int) -> None:
         """Nothing is listed yet."""
         self.root, self.room = root, Room(root, limit)
+        self._below = os.path.join(root, "")
         self._listed: dict[str, tuple[float, Path, int]] = {}
         self._sizes: dict[str, int] = {}
         self._sums = set[str]()
@@ -132,11 +133,13 @@ class RemoteCache:
 
     def address(self, path: str | Path) -> str | None:
         """The address that a path stands for; None of a path elsewhere."""
-        try:
-            scheme, *parts = Path(path).relative_to(self.root).parts
-        except ValueError:
-            return None
-        return f"{scheme}://{'/'.join(parts)}"
+        scheme, _, rest = str(path).removeprefix(self._below).partition(os.sep)
+        return f"{scheme}://{rest}" if self.holds(path) else None
+
+    def holds(self, path: str | Path) -> bool:
+        """Whether a path stands for an address."""
+        # Asked for each picture: a Path would take as long as reading one.
+        return str(path).startswith(self._below)
 
     def _mirrored(self, base: str, found: list[Object]) -> Path:
         """Make the files what the listing says; gives the path of the folder or the only file."""
@@ -170,24 +173,21 @@ class RemoteCache:
 
     # ---- reading ------------------------------------------------------------------------------
 
-    def opened(self, path: str) -> int:
-        """Descriptor of a file that stands for an object, its bytes fetched first.
+    def ready(self, path: str, number: int, status: os.stat_result) -> os.stat_result:
+        """Let a descriptor of a file that stands for an object be that of its bytes.
+
+        It may be that of another file afterwards, whose status is returned.
 
         Raises:
-            DataError: See fill.
-            StoreError: See fill.
+            DataError, StoreError: See fill.
         """
-        while True:
-            number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                status = os.fstat(number)
-                if not is_hole(status) and self._noted(path, number, status):
-                    return number
-            except BaseException:
-                os.close(number)
-                raise
-            os.close(number)
+        while is_hole(status) or not self._noted(path, number, status):
             self.fill(path)
+            fetched = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            os.dup2(fetched, number, inheritable=False)
+            os.close(fetched)
+            status = os.fstat(number)
+        return status
 
     def fill(self, path: str) -> None:
         """Fetch the bytes of a file, unless another process did.
