@@ -63,3 +63,20 @@ def test_our_own_errors_and_a_stop_pass(tmp_path):
         raise ConfigError("mine", "is wrong", "Mend it.")
     with pytest.raises(KeyboardInterrupt), opened.reading("x"):
         raise KeyboardInterrupt
+
+
+def test_a_part_is_read_whole_and_ends_with_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(200)))
+    pread = os.pread
+    # A call may give fewer bytes than it was asked for.
+    monkeypatch.setattr(os, "pread", lambda file, count, start: pread(file, min(count, 7), start))
+    data, status = opened.read_part(path, "shard", 10, 50)
+    assert (data, status.st_size) == (bytes(range(10, 60)), 200)
+    assert opened.read_part(path, "shard", 190, 50)[0] == bytes(range(190, 200))
+    assert opened.read_part(path, "shard", 300, 50)[0] == b""
+    before = len(os.listdir("/proc/self/fd"))
+    for wrong, told in ((tmp_path, "is a folder, no file"), (tmp_path / "none", "is missing")):
+        with pytest.raises(DataError, match=told):
+            opened.read_part(wrong, "shard", 0, 1)
+    assert len(os.listdir("/proc/self/fd")) == before
