@@ -40,6 +40,7 @@ def test_workers_are_measured_and_more_are_forecast(start_tl, tmp_path):
     # Of the tiny network all is trained.
     assert found["costs"]["gradient_bytes"] == 4 * 60_661
     assert len(found["costs"]["computing"]) == 10
+    assert found["costs"]["sums"] == 1  # batch normalisation is frozen
     assert [row["workers"] for row in found["forecast"]] == [2, 64]
     assert found["forecast"][0]["efficiency"] > found["forecast"][1]["efficiency"]
     assert found["sums"][0][:2] == [2, 4.0]
@@ -75,7 +76,8 @@ def test_workers_share_the_cores_and_a_crowd_takes_turns(monkeypatch):
 def test_a_network_that_is_given_takes_the_place_of_the_measured_one():
     group = Group()
     row = {"rank": 0, "batch": 4, "step": 0.2, "durations": [[[0.0, 0.1, 0.0]]][0],
-           "gradient_bytes": 8, "input_rate": None, "probes": []}  # fmt: skip
+           "gradient_bytes": 8, "sums": 1, "sum_bytes": 20.0, "input_rate": None,
+           "probes": []}  # fmt: skip
     group.heard("0", json.dumps({bench_scale.MARK: row}).encode(), False)
     given = settings("latency=0.5", "bandwidth=4", "--", "train")
     costs = bench_scale.costs_of([group], given, 1)

@@ -77,7 +77,8 @@ def test_neither_is_below_zero():
 
 def costs(**changes):
     values = {"batch": 10, "computing": [0.1, 0.2], "rest": 0.0, "input_rate": None,
-              "gradient_bytes": 2_000_000, "latency": 1e-3, "seconds_a_byte": 1e-8}  # fmt: skip
+              "gradient_bytes": 2_000_000, "sums": 0, "sum_bytes": 0.0, "latency": 1e-3,
+              "seconds_a_byte": 1e-8}  # fmt: skip
     return Costs(**{**values, **changes})
 
 
@@ -89,6 +90,14 @@ def test_a_forecast_by_hand():
     assert found.efficiency == pytest.approx(20 / step / (2 * 10 / 0.15))
     assert (found.computing, found.stragglers) == pytest.approx((0.15, 0.025))
     assert (found.reduction, found.input) == pytest.approx((0.022, 0.0))
+
+
+def test_small_sums_are_waited_for_one_after_the_other():
+    # Ten of 0.1 MB over two workers: ten times two messages of 0.05 MB, 2 * (1 + 0.5) ms each.
+    few, many = predicted(costs(), 2), predicted(costs(sums=10, sum_bytes=1e5), 2)
+    assert many.reduction - few.reduction == pytest.approx(0.03)
+    assert 20 / many.images_per_second - 20 / few.images_per_second == pytest.approx(0.03)
+    assert predicted(costs(sums=10, sum_bytes=1e5), 1).reduction == 0
 
 
 def test_one_that_waits_for_nobody_is_efficient():

@@ -206,6 +206,7 @@ def costs_of(groups: Sequence[Group], given: BenchScale, most: int) -> Costs:
         computing=[step[1] for row in base.found.values() for step in row["durations"]],
         rest=max(0.0, base.parts.rest), input_rate=float(np.mean(rates)) if rates else None,
         gradient_bytes=base.found[0]["gradient_bytes"],
+        sums=base.found[0]["sums"], sum_bytes=base.found[0]["sum_bytes"],
         latency=latency if given.latency is None else given.latency,
         seconds_a_byte=seconds_a_byte if given.bandwidth is None else 1 / given.bandwidth,
     )  # fmt: skip

@@ -19,10 +19,12 @@ from tlcli.config import compose
 from tlcli.config.checking import Checked, check_request
 from tlcli.config.job import TrainJob, train_job
 from tlcli.contracts.data import TRAIN
+from tlcli.contracts.hardware import Hardware
 from tlcli.distill.attach import attach
 from tlcli.distill.lesson import Lesson
 from tlcli.distill.pieces import Pieces
 from tlcli.errors import TlError
+from tlcli.models.norms import is_batch_norm
 from tlcli.system import cluster, console
 from tlcli.training import auto, auto_backbone, batch_size
 from tlcli.training.build import pieces_of
@@ -36,6 +38,9 @@ MARK = "tl-bench-scale"
 # TensorFlow traces in the first, and settles its buffers in some more.
 WARM = 8
 PROBES = 12
+# Sums in a row of one call: a call itself takes as long as one of them.
+IN_A_ROW = 8
+FIGURES = 5
 # Of the bytes of the gradient; the first is a number alone.
 SHARES = (0.0, 0.25, 1.0, 4.0)
 MOST_BYTES = 1 << 28
@@ -84,8 +89,10 @@ def measured(order: Order, checked: Checked[Any, TrainJob]) -> dict[str, Any]:
     phase = PhaseTraining(pieces, lesson, plan, clock)
     step, each = timed(phase, clock, order.steps)
     sizes = [int(np.prod(v.shape)) * v.value.dtype.size for v in phase.variables]
+    small = small_sums(lesson.student.model, job.hardware)
     found = {
         "rank": member.rank, "batch": batch, "step": step, "gradient_bytes": sum(sizes),
+        "sums": len(small), "sum_bytes": float(np.mean(small)),
         "durations": each,
         "input_rate": input_rate(pieces, lesson, plan, member.rank, order.steps),
         "probes": probes(member, sum(sizes)) if member.size > 1 else [],
@@ -120,6 +127,18 @@ def timed(phase: PhaseTraining, clock: Clock, steps: int) -> tuple[float, list[l
     return mean_step(clock.seen, WARM, end), durations(clock.seen, WARM, end).tolist()
 
 
+def small_sums(network: Any, hardware: Hardware) -> list[int]:
+    """Bytes of each sum over all workers in a step but that of the gradients.
+
+    Statistics of the global batch take two sums on the way there and two on the way back, each of
+    them before the next operation can go on; figures take one.
+    """
+    norms = [layer for layer in network._flatten_layers() if is_batch_norm(layer)]
+    learn = [norm for norm in norms if norm.trainable and hardware.batch_norm == "sync"]
+    each = [4 * int(norm.moving_mean.shape[0]) for norm in learn for _ in range(4)]
+    return [*each, 4 * FIGURES]
+
+
 def input_rate(
     pieces: Pieces, lesson: Lesson, plan: PhasePlan, rank: int, steps: int
 ) -> float | None:
@@ -152,12 +171,14 @@ def probes(member: cluster.Alone, gradient: int) -> list[tuple[float, list[float
 
 
 def sums(member: cluster.Alone, count: int) -> list[float]:
-    """Seconds of sums of so many numbers."""
+    """Seconds of sums of so many numbers, each begun when the one before is there."""
     values = tf.zeros((count,))
 
     def one(values: Any) -> Any:
         context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(values))
+        for _ in range(IN_A_ROW):
+            values = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.identity(values))
+        return values
 
     def total(values: Any) -> Any:
         each = member.strategy.run(one, (values,))
@@ -168,7 +189,7 @@ def sums(member: cluster.Alone, count: int) -> list[float]:
         for _ in range(PROBES):
             began = time.perf_counter()
             call(values).numpy()
-            found.append(time.perf_counter() - began)
+            found.append((time.perf_counter() - began) / IN_A_ROW)
     return found[2:]
 
 

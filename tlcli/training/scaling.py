@@ -56,7 +56,9 @@ class Costs:
         computing: Seconds that steps of a worker computed, which has its machine for itself.
         rest: Seconds of a step that are neither computing, waiting nor reduction.
         input_rate: Images a second that a worker's input alone gives; None for tables in memory.
-        gradient_bytes: What is reduced in a step.
+        gradient_bytes: What is reduced in a step at once.
+        sums: Small sums over all workers in a step that the next operations wait for.
+        sum_bytes: Of one of them.
         latency: Seconds of a message between two workers.
         seconds_a_byte: Of a message.
     """
@@ -66,6 +68,8 @@ class Costs:
     rest: float
     input_rate: float | None
     gradient_bytes: int
+    sums: int
+    sum_bytes: float
     latency: float
     seconds_a_byte: float
 
@@ -157,7 +161,9 @@ def _step(costs: Costs, workers: int, crowd: int) -> tuple[float, float, float, 
     """Seconds: all, mean computing, that of the slowest, reduction, waiting for images."""
     mean = crowd * float(np.mean(costs.computing))
     largest = crowd * expected_largest(costs.computing, workers)
-    reduction = ring(workers, costs.gradient_bytes, costs.latency, costs.seconds_a_byte)
+    speed = costs.latency, costs.seconds_a_byte
+    reduction = ring(workers, costs.gradient_bytes, *speed)
+    reduction += costs.sums * ring(workers, costs.sum_bytes, *speed)
     busy = largest + reduction + crowd * costs.rest
     needed = crowd * costs.batch / costs.input_rate if costs.input_rate else 0.0
     late = max(0.0, needed - busy)
