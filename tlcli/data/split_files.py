@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlcli.config.patterns import meant
+from tlcli.config.split_names import split_of
 from tlcli.contracts.data import SPLIT_NAMES, TRAIN
 from tlcli.data.samples import SPLIT_WORDS, some_names
 from tlcli.data.walk import hidden
@@ -65,6 +66,31 @@ def splits_of(names: Sequence[str], root: Path) -> tuple[list[int], tuple[str, .
     if unnamed:
         return [TRAIN] * len(names), ("no shard's name tells its split: all taken as train",)
     return [SPLIT_WORDS[found[-1]] for found in words], ()
+
+
+def chosen(place: str, held: Sequence[str], given: str | None) -> tuple[dict[str, int], list[str]]:
+    """The splits of a data set that are used, each with what it is for; and notes on the others.
+
+    Args:
+        place: The data set, for messages.
+        held: Names of its splits.
+        given: What data.split says; the only one that is used then, and trained on.
+
+    Raises:
+        ConfigError: There is no such split, or none for training.
+    """
+    names = ", ".join(map(shown, held)) or "none"
+    if given is not None and given not in held:
+        problem = f"{shown(place)} has no split {shown(given)!r}"
+        raise ConfigError("data.split", problem, f"Give one of {names}.")
+    if given is not None or len(held) == 1:
+        return {given or held[0]: TRAIN}, []
+    used = {name: split for name in held if (split := split_of(name)) is not None}
+    if TRAIN not in used.values():
+        problem = f"{shown(place)} has the splits {names}, and none for training"
+        raise ConfigError("data.split", problem, "Give the one to train on.")
+    left = [name for name in held if name not in used]
+    return used, [f"splits left out: {some_names(left)}"] if left else []
 
 
 def split_files(given: str, suffixes: Sequence[str]) -> SplitFiles:

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlcli.config.split_names import split_of
-from tlcli.contracts.data import TRAIN, Manifest
+from tlcli.contracts.data import Manifest
 from tlcli.data import arrow_file
 from tlcli.data.arrow import columns_of
 from tlcli.data.gathered import Gathering
-from tlcli.data.samples import some_names
-from tlcli.data.split_files import SplitFiles
+from tlcli.data.split_files import SplitFiles, chosen
 from tlcli.errors import ConfigError, DataError
 from tlcli.options.data._columns import InColumns
 from tlcli.system import download
@@ -49,31 +47,15 @@ class Data(InColumns):
             ConfigError: There is no such data set, split or column.
             DataError: A file or label that cannot be used, or what holds for folders as well.
         """
-        parts, notes = self._chosen(_loaded(self.path, self.subset))
-        first = next(iter(parts))
+        parts = _loaded(self.path, self.subset)
+        used, notes = chosen(self.path, list(parts), self.split)
+        first = next(iter(used))
         columns = columns_of(
             self.path, parts[first].features.arrow_schema, self.image_column, self.label_column
         )
         form = arrow_file.form(columns.image, columns.label)
-        files = _files(self.path, parts, self.split, notes)
+        files = _files(self.path, parts, used, notes)
         return Gathering(files, form, self.naming(columns), self.how()).manifest(seed, cache_dir)
-
-    def _chosen(self, parts: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Splits that are used, and notes on the others."""
-        names = ", ".join(map(shown, parts))
-        if self.split is not None:
-            if self.split not in parts:
-                problem = f"{shown(self.path)} has no split {shown(self.split)!r}"
-                raise ConfigError("data.split", problem, f"Give one of {names}.")
-            return {self.split: parts[self.split]}, []
-        used = {name: part for name, part in parts.items() if split_of(name) is not None}
-        if not any(split_of(name) == TRAIN for name in used):
-            if len(parts) > 1:
-                problem = f"{shown(self.path)} has the splits {names}, and none for training"
-                raise ConfigError("data.split", problem, "Give the one to train on.")
-            return dict(parts), []
-        left = [name for name in parts if name not in used]
-        return used, [f"splits left out: {some_names(left)}"] if left else []
 
 
 def _loaded(path: str, subset: str | None) -> dict[str, Any]:
@@ -119,21 +101,22 @@ def _datasets() -> Any:
     return module
 
 
-def _files(where: str, parts: Mapping[str, Any], split: str | None, notes: list[str]) -> SplitFiles:
-    """Files of the splits in their order.
+def _files(
+    where: str, parts: Mapping[str, Any], used: Mapping[str, int], notes: list[str]
+) -> SplitFiles:
+    """Files of the splits that are used, in their order.
 
     Raises:
         DataError: A split is not simply the rows of its files.
     """
     paths, splits = list[str](), list[int]()
-    for name, part in parts.items():
-        files = [os.path.abspath(one["filename"]) for one in part.cache_files]
+    for name, split in used.items():
+        files = [os.path.abspath(one["filename"]) for one in parts[name].cache_files]
         if not files:
             problem = f"has no files for the split {shown(name)}"
             raise DataError(shown(where), problem, "Save it with save_to_disk.")
-        number = None if split is not None or len(parts) == 1 else split_of(name)
         paths += files
-        splits += [TRAIN if number is None else number] * len(files)
+        splits += [split] * len(files)
     root = os.path.commonpath([os.path.dirname(path) for path in paths])
     names = [os.path.relpath(path, root) for path in paths]
     return SplitFiles(Path(root), names, splits, notes)

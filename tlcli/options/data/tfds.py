@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlcli.config.split_names import split_of
-from tlcli.contracts.data import TRAIN, Manifest
+from tlcli.contracts.data import Manifest
 from tlcli.data import tfds, tfds_file
 from tlcli.data.gathered import Gathering
-from tlcli.data.samples import some_names
-from tlcli.data.split_files import SplitFiles
-from tlcli.data.tfds import Built
+from tlcli.data.split_files import SplitFiles, chosen
 from tlcli.errors import ConfigError
 from tlcli.options.data._columns import InColumns
 from tlcli.system.files import expanded
@@ -43,10 +40,10 @@ class Data(InColumns):
             DataError: A file or label that cannot be used, or what holds for folders as well.
         """
         built = tfds.built(self._folder(), self.image_column, self.label_column)
-        names, notes = self._chosen(built)
-        files = [(name, split) for split in names for name in built.files[split]]
-        numbers = [TRAIN if len(names) == 1 else split_of(split) for _, split in files]
-        splits = [TRAIN if number is None else number for number in numbers]
+        held = [split for split, files in built.files.items() if files]
+        used, notes = chosen(str(built.folder), held, self.split)
+        files = [(name, split) for split in used for name in built.files[split]]
+        splits = [used[split] for _, split in files]
         found = SplitFiles(built.folder, [name for name, _ in files], splits, notes)
         counts = {built.folder / name: built.files[split][name] for name, split in files}
         form = tfds_file.form(built, counts)
@@ -65,23 +62,3 @@ class Data(InColumns):
             remedy = "Build it with TensorFlow Datasets, or say where it lies by data.data_dir."
             raise ConfigError("data.path", f"{problem} in {shown(root)}", remedy)
         return tfds.folder_of(root / name, version or None)
-
-    def _chosen(self, built: Built) -> tuple[list[str], list[str]]:
-        """Splits that are used, and notes on the others.
-
-        Raises:
-            ConfigError: There is no such split, or none for training.
-        """
-        held = [name for name, files in built.files.items() if files]
-        names = ", ".join(map(shown, held)) or "none"
-        if self.split is not None and self.split not in held:
-            problem = f"{shown(built.folder)} has no split {shown(self.split)!r}"
-            raise ConfigError("data.split", problem, f"Give one of {names}.")
-        if self.split is not None or len(held) == 1:
-            return [self.split or held[0]], []
-        used = [name for name in held if split_of(name) is not None]
-        if not any(split_of(name) == TRAIN for name in used):
-            problem = f"{shown(built.folder)} has the splits {names}, and none for training"
-            raise ConfigError("data.split", problem, "Give the one to train on.")
-        left = [name for name in held if name not in used]
-        return used, [f"splits left out: {some_names(left)}"] if left else []
