@@ -34,7 +34,7 @@ def commands(page):
     return [shlex.split(line, comments=True) for line in typed]
 
 
-QUICK, TAUGHT = [ROOT / "README.md"], [ROOT / "docs" / name for name in ("photos.md", "index.md")]
+QUICK, TAUGHT = [ROOT / "README.md"], [ROOT / "docs" / "index.md"]
 WITH_COMMANDS = [page for page in PAGES if any(w[0] == "tl" for w in commands(page))]
 
 

@@ -302,6 +302,7 @@ sys.exit(code)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_kill_at_claim_write_or_rename_mixes_nothing(tmp_path):
     words = ("train", *SHORT)
 

@@ -50,7 +50,10 @@ def tiles(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", ["two devices", "2", pytest.param("3", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "devices",
+    ["two devices", *(pytest.param(workers, marks=pytest.mark.long) for workers in ("2", "3"))],
+)
 def test_weights_and_metrics_are_those_of_one_device(tmp_path, alone, devices):
     spread = train_all(devices, JOBS, tmp_path)
     for job, folder in alone.items():
