@@ -129,21 +129,25 @@ def test_the_newest_run_is_used_when_none_is_given(tmp_path):
 
 
 def ended(process):
-    """The end of a process that was interrupted."""
+    """The end of a process that was interrupted, twice where it did not hear it at once."""
     process.send_signal(signal.SIGINT)
-    return process.wait(60)
+    try:
+        return process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        return process.wait(30)
 
 
 @pytest.fixture
 def stream(shapes_run):
-    """Start `tl predict` with words; it ends with the test."""
+    """Start `tl predict` with words; it ends with the test, which shows what it said."""
     started = []
 
     def start(*words):
         words = (sys.executable, "-m", "tlcli.cli", "predict", f"checkpoint={shapes_run}", *words)
         started.append(subprocess.Popen(
             [*map(str, words)], env=environment(), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.__stderr__,
         ))  # fmt: skip
         return started[-1]
 
